@@ -1,0 +1,18 @@
+"""Convolution and pooling for NumPy arrays: every algorithm under one tested spec."""
+
+from __future__ import annotations
+
+from .backends.base import Backend
+from .config import accuracy, max_workspace
+from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
+from .functional import *  # noqa: F403
+from .functional import __all__ as _functions
+from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
+from .spec import ConvSpec, PoolSpec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
+    "accuracy", "backends", "max_workspace", "register_backend", "unregister_backend", "use_backend", *_functions,
+]  # fmt: skip
