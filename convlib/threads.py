@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from .errors import SpecError
@@ -84,23 +83,28 @@ def machine_threads() -> int:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
         cpus = os.cpu_count() or 1
-    quota = _cgroup_quota(Path("/sys/fs/cgroup"))
+    quota = _cgroup_quota("/sys/fs/cgroup")
     return max(1, min(cpus, quota or cpus, MAX_THREADS))
 
 
-def _cgroup_quota(root: Path) -> int | None:
+def _cgroup_quota(root: str) -> int | None:
     """Return the CPU quota of the control group in whole CPUs, rounded up; None if there is none."""
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = _words(f"{root}/cpu.max")
     except (OSError, ValueError):
         try:  # version 1 of control groups
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
+            (quota,) = _words(f"{root}/cpu/cpu.cfs_quota_us")
+            (period,) = _words(f"{root}/cpu/cpu.cfs_period_us")
+        except (OSError, ValueError):
             return None
     if not quota.isdigit() or not period.isdigit() or int(period) == 0:
         return None  # "max" or -1: no limit
     return -(-int(quota) // int(period))
+
+
+def _words(path: str) -> list[str]:
+    with open(path) as file:
+        return file.read().split()
 
 
 def _from_environment(name: str, text: str) -> int:

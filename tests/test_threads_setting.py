@@ -74,4 +74,4 @@ def test_cgroup_quota(tmp_path: Path, files, expected):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert threads._cgroup_quota(tmp_path) == expected
+    assert threads._cgroup_quota(str(tmp_path)) == expected
