@@ -31,6 +31,7 @@ ENTRY_POINTS = "convlib.backends"
 #: Every built-in backend, in the order in which they are listed and tried: name, where it lives, what it is.
 BUILTINS: tuple[tuple[str, str, str], ...] = (
     ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
+    ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
     ("naive", "convlib.backends.naive:NaiveBackend", "plain Python loops from the formula: the oracle"),
 )
@@ -253,13 +254,16 @@ def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | Non
         requested, source = _context.get(), "use_backend"
         if requested is None:
             requested, source = os.environ.get("CONVLIB_BACKEND") or None, "CONVLIB_BACKEND"
-    return _choose(op, spec, dtype, requested, source, array_type, config.get_accuracy())
+    # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
+    settings = config.get_accuracy(), config.get_max_workspace()
+    return _choose(op, spec, dtype, requested, source, array_type, settings)
 
 
 @lru_cache(maxsize=8192)
 def _choose(
-    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str, accuracy: str
-) -> Choice:
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,
+    settings: tuple[str, int],
+) -> Choice:  # fmt: skip
     if requested is not None:
         backend, algorithm = _parse(requested)
         reason = _refusal(backend, op, spec, dtype, array_type)

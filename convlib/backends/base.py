@@ -42,6 +42,8 @@ class Backend:
         Whether hooks take any strides; if not, arrays arrive C-contiguous.
     channels_last : bool
         Whether hooks take contiguous channels-last memory (seen as ``(N, C, *spatial)``) without a copy.
+    exact : bool
+        Whether sums of small integers held in floats come out exactly, as they do by direct summation.
     algorithms : dict of str to tuple of str
         Names that may follow the colon in "name:algorithm", per operation.
     """
@@ -51,6 +53,7 @@ class Backend:
     operations: ClassVar[tuple[str, ...]] = ()
     strided: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np
 
