@@ -66,3 +66,8 @@ def lowest(dtype: DType, kind: str) -> float | int:
         return kind == "min"
     info = np.iinfo(dtype)
     return int(info.min if kind == "max" else info.max)
+
+
+def magnitude(a: Any) -> int:
+    """Return the largest absolute value of an integer array, exactly; 0 if it is empty."""
+    return max(abs(int(a.min())), abs(int(a.max()))) if a.size else 0

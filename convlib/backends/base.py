@@ -87,6 +87,10 @@ class Backend:
         """Return None if the named algorithm can serve a call that the backend supports, else the reason."""
         return None
 
+    def exact_algorithm(self, algorithm: str) -> bool:
+        """Return whether sums of small integers held in floats come out exactly by the named algorithm."""
+        return self.exact
+
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
         """Return the scratch memory of a call in bytes, beside inputs and result."""
         return 0
@@ -366,7 +370,7 @@ class Backend:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * _magnitude(x) * (1 if w is None else _magnitude(w)) + (0 if bias is None else _magnitude(bias))
+        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w)) + (0 if bias is None else dtypes.magnitude(bias))
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "
@@ -399,10 +403,6 @@ def _needs_padding(spec: ConvSpec) -> bool:
 @lru_cache(maxsize=256)
 def _zero_padded(spec: ConvSpec) -> ConvSpec:
     return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)
-
-
-def _magnitude(a: Array) -> int:
-    return max(abs(int(a.min())), abs(int(a.max()))) if a.size else 0
 
 
 def _overlap(a: Array, b: Array) -> bool:

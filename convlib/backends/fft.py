@@ -75,8 +75,8 @@ class FftBackend(Backend):
         step = max(1, CHUNK_BYTES // _tile_bytes(spec, x.dtype))
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            # Multiplying by the conjugate correlates instead of convolving.
-            spectrum = np.conj(forward(_dilated(spec, w[outs]), tile, axes, workers=workers))
+            # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
+            spectrum = np.conj(forward(np.conj(_dilated(spec, w[outs])), tile, axes, workers=workers))
             for start in range(0, len(blocks), step):
                 chunk = blocks[start : start + step]
                 signal = _gather(spec, x, group, chunk, tile)

@@ -120,7 +120,8 @@ def _extreme(kind: str, values: list[Any]) -> int:
 def _reduce(spec: PoolSpec, out: Index, values: list[Any]) -> Any:
     if spec.kind == "lp":
         if spec.norm == math.inf:
-            return max(map(abs, values), default=0.0)
+            sizes = [abs(value) for value in values]
+            return sizes[_extreme("max", sizes)] if sizes else 0.0
         return math.fsum(abs(v) ** spec.norm for v in values) ** (1 / spec.norm)
     if spec.kind == "sum" or not values:
         return sum(values)
