@@ -7,7 +7,6 @@ through to the next.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -253,7 +252,7 @@ def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | Non
     if requested is None:
         requested, source = _context.get(), "use_backend"
         if requested is None:
-            requested, source = os.environ.get("CONVLIB_BACKEND") or None, "CONVLIB_BACKEND"
+            requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
     # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
     settings = config.get_accuracy(), config.get_max_workspace()
     return _choose(op, spec, dtype, requested, source, array_type, settings)

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
+from .config import environment
 from .errors import SpecError
 
 MAX_THREADS = 64
@@ -35,7 +36,7 @@ def get_num_threads() -> int:
     if chosen is not None:
         return chosen
     for name in ("CONVLIB_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name)
+        text = environment(name)
         if text:
             return _from_environment(name, text)
     return machine_threads()

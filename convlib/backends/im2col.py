@@ -1,7 +1,7 @@
 """Windows packed into columns, block by block, and multiplied by BLAS.
 
-The matrix of all columns never exists: a block holds as many columns as fit a cache-sized scratch array.  BLAS is called
-from one thread and uses its own; the packing in between uses the library's pool.
+The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is called
+from one thread and uses its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from .. import config, dtypes
 from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
-from ..threads import get_num_threads
 from .base import OPERATIONS, Backend
 from .slabs import ColumnSlabs, slabs
 from .taps import lift, tap_table
@@ -251,7 +250,7 @@ class _Job:
     """The arrays of one call, seen block by block; scratch is allocated once."""
 
     def __init__(self, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
-        self.spec, self.threads = spec, get_num_threads()
+        self.spec = spec
         self.pointwise = algorithm == "pointwise"
         self.x5 = lift(x, spec.nd)
         self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
@@ -283,7 +282,7 @@ class _Job:
         channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
         images = self.x5[block.first : block.first + block.images, channels]
         _im2col.columns(
-            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.count, add, self.threads
+            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.count, add
         )
 
     def of_images(self, a: Array, channels: slice, block: Block) -> Array:
