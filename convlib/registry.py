@@ -1,8 +1,8 @@
 """The one decision: which backend serves a call, by which algorithm, and why.
 
-Order of precedence: the ``backend=`` argument, `use_backend`, the environment variable ``CONVLIB_BACKEND``, the type of the
-arrays, the automatic policy.  A backend that was asked for by name and cannot serve raises; only the automatic choice falls
-through to the next.
+Order of precedence: the ``backend=`` argument, `use_backend`, the environment variable ``CONVLIB_BACKEND``, the type of
+the arrays, the automatic policy.  A backend that was asked for by name and cannot serve raises; only the automatic
+choice falls through to the next.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What every backend shares: checking `out`, making inputs usable, allocating results.
 
-A backend subclasses `Backend` and fills in the hooks (`_conv`, `_pool`, ...).  A hook receives a spec and
-arrays that are ready to use: ``x`` and ``y`` as ``(N, C, *spatial)``, the compute type, aligned, in native byte order, and
-zero padding only (other padding modes and flipped kernels are resolved here).  It fills its last array and returns
-nothing.  No hook computes a size.
+A backend subclasses `Backend` and fills in the hooks (`_conv`, `_pool`, ...).  A hook receives a spec and arrays that
+are ready to use: ``x`` and ``y`` as ``(N, C, *spatial)``, the compute type, aligned, in native byte order, and zero
+padding only (other padding modes and flipped kernels are resolved here).  It fills its last array and returns nothing.
+No hook computes a size.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ class Backend:
         raise NotImplementedError
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        """Write or `add` ``x[n, c, o]`` to position ``indices[n, c, o]`` of the zeroed plane ``y[n, c]``; -1 is skipped."""
+        """Write or `add` ``x[n, c, o]`` to place ``indices[n, c, o]`` of the zeroed plane ``y[n, c]``, -1 skipped."""
         raise NotImplementedError
 
     def _im2col(self, spec: WindowSpec, x: Array, cols: Array) -> None:
@@ -409,6 +409,6 @@ def _overlap(a: Array, b: Array) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=10_000)
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # stubs: only -1 and 0
     except np.exceptions.TooHardError:
         return True

@@ -61,7 +61,8 @@ def im2col(
     spec = make_columns(x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation))
     dtypes.check("x", x.dtype)
     choice = registry.select("im2col", spec, x.dtype.newbyteorder("="), backend, array_type)
-    return choice.backend.im2col(spec, x)
+    columns: Array = choice.backend.im2col(spec, x)
+    return columns
 
 
 def col2im(
@@ -117,4 +118,5 @@ def col2im(
     spec = make_col2im(cols.shape, size, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation))
     dtype = dtypes.for_sums(cols=cols.dtype)[1]
     choice = registry.select("col2im", spec, dtype, backend, array_type)
-    return choice.backend.col2im(spec, cols)
+    image: Array = choice.backend.col2im(spec, cols)
+    return image

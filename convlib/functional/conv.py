@@ -51,9 +51,9 @@ def _convnd(
 
     Notes
     -----
-    ``y[n, o, j] = bias[o] + sum(w[o, c, t] * x[n, c, j * stride - lo + t * dilation])`` over the channels ``c`` of the
-    group of ``o`` and the kernel positions ``t``.  It costs ``N * OC * prod(out) * C / groups * prod(k)`` multiply-adds.
-    The shape rule is that of PyTorch's ``conv<nd>d``.
+    ``y[n, o, j] = bias[o] + sum(w[o, c, t] * x[n, c, j * stride - lo + t * dilation])`` over the channels ``c`` of
+    the group of ``o`` and the kernel positions ``t``.  It costs ``N * OC * prod(out) * C / groups * prod(k)``
+    multiply-adds.  The shape rule is that of PyTorch's ``conv<nd>d``.
 
     Examples
     --------
@@ -70,7 +70,8 @@ def _convnd(
     )  # fmt: skip
     dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    return choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+    y: Array = choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+    return y
 
 
 def _conv_transposend(
@@ -135,7 +136,8 @@ def _conv_transposend(
     )  # fmt: skip
     dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    return choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+    y: Array = choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+    return y
 
 
 def _convnd_grad_input(
@@ -188,7 +190,8 @@ def _convnd_grad_input(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    return choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+    grad_x: Array = choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+    return grad_x
 
 
 def _convnd_grad_weight(
@@ -241,7 +244,8 @@ def _convnd_grad_weight(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    return choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+    grad_w: Array = choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+    return grad_w
 
 
 conv1d, conv2d, conv3d = per_rank(_convnd)

@@ -63,7 +63,7 @@ def filter2d(
     channels = x.shape[2]
     w = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
     if out is not None and image.ndim == 2:
-        if not isinstance(out, np.ndarray) or out.ndim != 2:
+        if getattr(out, "ndim", 0) != 2:
             raise SpecError(f"out must be an array of shape (OH, OW) like the image, not {np.shape(out)}")
         out = out[:, :, None]
     y = conv2d(

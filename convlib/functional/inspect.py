@@ -11,7 +11,16 @@ from .. import dtypes, registry
 from ..errors import SpecError
 from ..registry import Explanation
 from ..spec import (
-    ConvSpec, PoolSpec, WindowSpec, frozen, make_adaptive, make_conv, make_pool, make_transpose, make_unpool, shape,
+    ConvSpec,
+    PoolSpec,
+    WindowSpec,
+    frozen,
+    make_adaptive,
+    make_conv,
+    make_pool,
+    make_transpose,
+    make_unpool,
+    shape,
 )  # fmt: skip
 
 

@@ -20,6 +20,6 @@ from .windows import WindowSpec, make_col2im, make_columns
 
 __all__ = [
     "PADDING_MODES", "PADDING_NAMES", "ConvSpec", "PoolSpec", "WindowSpec", "effective_kernel", "frozen",
-    "make_adaptive", "make_col2im", "make_columns", "make_conv", "make_pool", "make_transpose", "make_unpool", "resolve_padding",
-    "shape",
+    "make_adaptive", "make_col2im", "make_columns", "make_conv", "make_pool", "make_transpose", "make_unpool",
+    "resolve_padding", "shape",
 ]  # fmt: skip

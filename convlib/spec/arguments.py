@@ -18,6 +18,7 @@ _ITEM = 16  # bytes of the widest element, complex128
 
 
 def integer(name: str, value: Any) -> int:
+    """Return `value` as a plain integer; floats and bools are refused."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, not the bool {value}")
     try:
@@ -48,6 +49,7 @@ def frozen(value: Any) -> Any:
 
 
 def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
+    """Return one integer per spatial axis, each at least `minimum`; one integer stands for all axes."""
     if isinstance(value, str):
         raise TypeError(f"{name} must be an integer or {nd} integers, not the string {value!r}")
     if isinstance(value, tuple):
@@ -62,6 +64,7 @@ def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
 
 
 def shape(name: str, value: Any) -> Ints:
+    """Return `value` as a shape: a tuple of integers of which none is negative."""
     shape = frozen(value)
     if not isinstance(shape, tuple):
         raise TypeError(f"{name} must be a shape (a tuple of integers), not {type(value).__name__} ({value!r})")
@@ -72,24 +75,28 @@ def shape(name: str, value: Any) -> Ints:
 
 
 def flag(name: str, value: Any) -> bool:
+    """Return `value`, which must be a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
 def choice(name: str, value: Any, valid: Sequence[str]) -> str:
+    """Return `value`, which must be one of the `valid` names."""
     if not isinstance(value, str) or value not in valid:
         raise SpecError(f"{name}={value!r} is unknown; valid: {', '.join(map(repr, valid))}")
     return value
 
 
 def channels_last(layout: Any, nd: int) -> bool:
+    """Return whether `layout` names an axis order with the channels last, such as "NHWC"."""
     axes = AXES.get(nd, "HW")
     first, last = ("NCHW", f"NC{axes}"), ("NHWC", f"N{axes}C")
     return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last))) in last
 
 
 def check_bytes(what: str, shape: Ints) -> None:
+    """Raise SpecError if an array of `shape` could not be addressed with 64 bits."""
     # Zero sizes count as one: array libraries refuse such shapes as well.
     if math.prod(max(1, size) for size in shape) * _ITEM > _MAX_BYTES:
         raise SpecError(f"{what} would have the shape {shape}, more than 2**63 bytes; use smaller sizes or padding")

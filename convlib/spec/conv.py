@@ -8,8 +8,18 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
-from .arguments import Ints, channels_last as is_channels_last, check_bytes, choice, flag, frozen, integer, per_axis
-from .arguments import shape, split
+from .arguments import (
+    Ints,
+    channels_last as is_channels_last,
+    check_bytes,
+    choice,
+    flag,
+    frozen,
+    integer,
+    per_axis,
+    shape,
+    split,
+)
 from .padding import PADDING_MODES, effective_kernel, out_size, resolve_padding
 from .windows import WindowSpec
 
@@ -162,8 +172,8 @@ def make_transpose(
     groups = integer("groups", groups)
     if c != w_shape[0] or groups < 1 or c % groups:
         raise SpecError(
-            f"x {x_shape} has {c} channels: w {w_shape} must have as many on its first axis, (C, OC / groups, *kernel), "
-            f"and groups={groups} must be at least 1 and divide {c}"
+            f"x {x_shape} has {c} channels: w {w_shape} must have as many on its first axis, (C, OC / groups, *kernel),"
+            f" and groups={groups} must be at least 1 and divide {c}"
         )
     if min(size) < 1:
         raise SpecError(f"x {x_shape} has an empty spatial axis: transposed convolution needs at least 1 element")

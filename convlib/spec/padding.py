@@ -80,12 +80,13 @@ def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tupl
 
 
 def out_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the output size per axis: how many windows fit; raise SpecError if none does."""
     for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
         if i + before + after < e:
             raise SpecError(
                 f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
-                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add {e - i - before - after} "
-                "to the padding"
+                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add "
+                f"{e - i - before - after} to the padding"
             )
     return tuple(
         (i + before + after - e) // s + 1 for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True)
@@ -93,6 +94,7 @@ def out_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
 
 
 def ceil_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the output size per axis with ``ceil_mode``; raise SpecError if it would be empty."""
     out = []
     for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
         size = -(-(i + before + after - e) // s) + 1

@@ -7,8 +7,19 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from ..errors import SpecError
-from .arguments import Ints, IntOrAxes, channels_last as is_channels_last, check_bytes, choice, flag, frozen, integer
-from .arguments import per_axis, shape, split
+from .arguments import (
+    IntOrAxes,
+    Ints,
+    channels_last as is_channels_last,
+    check_bytes,
+    choice,
+    flag,
+    frozen,
+    integer,
+    per_axis,
+    shape,
+    split,
+)
 from .padding import ceil_size, effective_kernel, out_size, resolve_padding
 from .windows import WindowSpec
 

@@ -115,12 +115,16 @@ def make_col2im(
 ) -> WindowSpec:
     """Make the spec of the im2col whose adjoint col2im applies."""
     if len(cols_shape) not in (2, 3):
-        raise SpecError(f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L) or 2 axes")
+        raise SpecError(
+            f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L), or 2 without N"
+        )
     nd = len(output_size)
     kernel = per_axis("kernel_size", kernel_size, nd, 1)
     rows, taps = cols_shape[-2], math.prod(kernel)
     if rows % taps:
-        raise SpecError(f"cols {cols_shape} has {rows} rows; with kernel_size {kernel} they must be a multiple of {taps}")
+        raise SpecError(
+            f"cols {cols_shape} has {rows} rows; with kernel_size {kernel} they must be a multiple of {taps}"
+        )
     spec = make_columns((*cols_shape[:-2], rows // taps, *output_size), kernel, stride, padding, dilation)
     if cols_shape[-1] != spec.out_count:
         raise SpecError(
