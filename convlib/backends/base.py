@@ -370,7 +370,8 @@ class Backend:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w)) + (0 if bias is None else dtypes.magnitude(bias))
+        largest = dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
+        bound = terms * largest + (0 if bias is None else dtypes.magnitude(bias))
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "

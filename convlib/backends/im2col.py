@@ -1,7 +1,7 @@
 """Windows packed into columns, block by block, and multiplied by BLAS.
 
-The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is called
-from one thread and uses its own.
+The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is
+called from one thread and uses its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .taps import lift, tap_table
 
 Array = NDArray[Any]
 
-#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the second-level
-#: cache because BLAS copies its operands into blocks of its own.
+#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the
+#: second-level cache because BLAS copies its operands into blocks of its own.
 BLOCK_BYTES = 8 << 20
 
 #: Fewer columns than this make BLAS slow; images with fewer outputs share a block.
@@ -38,7 +38,7 @@ class Block(NamedTuple):
     first: int  # first image
     images: int
     start: int  # first output of each, flat over the output's axes
-    count: int  # outputs of each
+    count: int  # type: ignore[assignment]  # outputs of each; tuple.count is not needed
 
 
 class Im2colBackend(ColumnSlabs, Backend):
@@ -307,8 +307,8 @@ def _whole(spec: ConvSpec) -> Iterator[Block]:
 def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:
     """Return a matrix product that is exact for the values of integer arrays.
 
-    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any order.
-    Beyond, NumPy multiplies in int64.
+    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any
+    order. Beyond, NumPy multiplies in int64.
     """
     if not a.size or not b.size:
         bound = 0

@@ -24,7 +24,13 @@ _SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", 
 
 
 class ConformanceError(ConvlibError, AssertionError):
-    """A backend broke the conformance suite; `report` holds the details."""
+    """A backend broke the conformance suite.
+
+    Parameters
+    ----------
+    report : Report
+        The details; kept as an attribute.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -125,7 +131,9 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
         yield case.name, lambda backend, case=case: _agrees(case, backend, exact)  # type: ignore[misc]
     for case in _varied():
         for kind, change in VARIANTS.items():
-            yield f"{case.name}/{kind}", lambda backend, case=case, change=change: _agrees(case, backend, exact, change)  # type: ignore[misc]
+            yield f"{case.name}/{kind}", lambda backend, case=case, change=change: (  # type: ignore[misc]
+                _agrees(case, backend, exact, change)
+            )
         yield f"{case.name}/out", lambda backend, case=case: _fills_out(case, backend)  # type: ignore[misc]
     for case in RANDOM:
         yield f"{case.name}/random", lambda backend, case=case: _accurate(case, backend)  # type: ignore[misc]
@@ -142,7 +150,22 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
 
 
 def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
-    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up."""
+    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Type of its elements.
+    seed : int
+        The same seed gives the same integers.
+
+    Returns
+    -------
+    a : ndarray
+        Integers from -3 to 3, or from 0 if the type has no sign.
+    """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype).kind
     if kind == "b":
@@ -156,9 +179,21 @@ def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
 def error_bound(terms: int, dtype: Any) -> float:
     """Return the relative error that a sum of `terms` products may have, as a share of the sum of absolute products.
 
-    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms, section
-    4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
+    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms,
+    section 4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
     (Winograd, Fourier) the room that their analysis asks for.
+
+    Parameters
+    ----------
+    terms : int
+        Products per sum.
+    dtype : dtype
+        The floating type that is computed in.
+
+    Returns
+    -------
+    bound : float
+        Relative error.
     """
     return (terms + 16) * float(np.finfo(dtype).eps)
 
@@ -184,7 +219,7 @@ def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
     elif fill == "ties":
         a[...] = rng.integers(0, 2, shape)
     elif fill == "extremes":
-        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)  # type: ignore[type-var]
+        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
         a[rng.random(shape) < 0.4] = info.min
         a[rng.random(shape) < 0.1] = info.max
     return a
@@ -240,7 +275,8 @@ def _compare(got: tuple[Array, ...], expected: tuple[Array, ...], rounded: bool)
             same = (a == b) | ((a != a) & (b != b))
         if not same.all():
             place = tuple(int(i) for i in np.argwhere(~same)[0])
-            return f"{which}: {int((~same).sum())} of {same.size} differ, first at {place}: {a[place]}, expected {b[place]}"
+            wrong = f"{int((~same).sum())} of {same.size} differ"
+            return f"{which}: {wrong}, first at {place}: {a[place]}, expected {b[place]}"
     return None
 
 
@@ -311,7 +347,7 @@ def _local(backend: str) -> str | None:
 
 
 def _non_finite(backend: str) -> str | None:
-    """A NaN or infinity reaches the outputs whose window holds it, and no others."""
+    """Check that a NaN or infinity reaches the outputs whose window holds it, and no others."""
     x = integer_array((1, 8, 20, 22), "float32", 8)
     x[0, 3, 9, 10], x[0, 5, 2, 3] = np.nan, np.inf
     w = np.abs(integer_array((8, 8, 3, 3), "float32", 9)) + 1
@@ -375,7 +411,8 @@ def _varied() -> list[Case]:
 RANDOM: tuple[Case, ...] = tuple(
     Case(f"{case.name}-{dtype}", case.call, case.arrays, case.args, case.options, (dtype,))
     for case in CONVS
-    if case.name in ("conv2d-many_channels", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio", "conv3d-same_3x3x3")
+    if case.name in ("conv2d-many_channels", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio",
+        "conv3d-same_3x3x3")
     for dtype in ("float32", "float64")
 )  # fmt: skip
 
@@ -398,10 +435,15 @@ REFUSALS: dict[str, tuple[type[Exception], Callable[[str], Any]]] = {
     "object-dtype": (TypeError, lambda b: convlib.conv2d(_X.astype(object), _W, backend=b)),
     "string-dtype": (TypeError, lambda b: convlib.max_pool2d(_X.astype(str), 2, backend=b)),
     "complex-maximum": (TypeError, lambda b: convlib.max_pool2d(_X.astype(complex), 2, backend=b)),
-    "out-shape": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 2, 3), np.float32), backend=b)),
+    "out-shape": (
+        convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 2, 3), np.float32), backend=b),
+    ),
     "out-dtype": (TypeError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 3, 3)), backend=b)),
     "out-read-only": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=_read_only_out(), backend=b)),
     "out-overlap": (convlib.SpecError, lambda b: convlib.max_pool2d(_X, 1, out=_X, backend=b)),
     "index-range": (convlib.SpecError, lambda b: convlib.max_unpool2d(_X, np.full(_X.shape, 100), 1, backend=b)),
-    "integer-overflow": (convlib.SpecError, lambda b: convlib.conv2d(np.full((1, 1, 3, 3), 2**40), np.full((1, 1, 3, 3), 2**40), backend=b)),
+    "integer-overflow": (
+        convlib.SpecError,
+        lambda b: convlib.conv2d(np.full((1, 1, 3, 3), 2**40), np.full((1, 1, 3, 3), 2**40), backend=b),
+    ),
 }  # fmt: skip
