@@ -1,7 +1,7 @@
 """The conformance cases: one list, data only.
 
-A case names a public function and what it is called with; `why` says which edge it stands on.  Arrays are given by shape and
-filled with small integers, so that every backend must return the same bits.
+A case names a public function and what it is called with; `why` says which edge it stands on.  Arrays are given by
+shape and filled with small integers, so that every backend must return the same bits.
 """
 
 from __future__ import annotations
