@@ -46,7 +46,9 @@ class Im2colBackend(ColumnSlabs, Backend):
 
     name = "im2col"
     operations = OPERATIONS
-    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {op: ("packed", "pointwise") for op in ("conv", "conv_grad_input", "conv_grad_weight")}
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
+        ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
+    )
 
     # ------------------------------------------------------------------ what it says of itself
 
