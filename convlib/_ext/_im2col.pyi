@@ -1,9 +1,20 @@
-from typing import Any
+from array import array
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-def gemm(a: NDArray[Any], ta: bool, b: NDArray[Any], tb: bool, c: NDArray[Any], add: bool) -> None: ...
+Array: TypeAlias = NDArray[Any]
+
+def gemm(a: Array, ta: bool, b: Array, tb: bool, c: Array, add: bool) -> None: ...
 def columns(
-    x: NDArray[Any], cols: NDArray[Any], taps: Any, kernel: tuple[int, ...], stride: tuple[int, ...],
-    oh: int, ow: int, start: int, count: int, add: bool,
-) -> None: ...  # fmt: skip
+    x: Array,
+    cols: Array,
+    taps: array[int],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    oh: int,
+    ow: int,
+    start: int,
+    count: int,
+    add: bool,
+) -> None: ...

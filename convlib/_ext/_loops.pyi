@@ -1,17 +1,23 @@
-from typing import Any
+from array import array
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+Array: TypeAlias = NDArray[Any]
+
 def conv(
-    direction: int, x: NDArray[Any], w: NDArray[Any], y: NDArray[Any], taps: Any, groups: int, sd: int, sh: int,
-    sw: int,
-) -> None: ...  # fmt: skip
-def extreme(
-    x: NDArray[Any], y: NDArray[Any], indices: NDArray[Any], with_indices: bool, minimum: bool,
-    geometry: NDArray[Any], empty: float,
-) -> None: ...  # fmt: skip
-def total(
-    x: NDArray[Any], y: NDArray[Any], geometry: NDArray[Any], average: bool, include_pad: bool, divisor: float
+    direction: int, x: Array, w: Array, y: Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
 ) -> None: ...
-def norm(x: NDArray[Any], y: NDArray[Any], geometry: NDArray[Any], p: float) -> None: ...
-def scatter(x: NDArray[Any], indices: NDArray[Any], y: NDArray[Any], add: bool) -> None: ...
+def pool(
+    kind: int,
+    x: Array,
+    y: Array,
+    indices: Array,
+    with_indices: bool,
+    geometry: Array,
+    empty: float,
+    p: float,
+    include_pad: bool,
+    divisor: float,
+) -> None: ...
+def scatter(x: Array, indices: Array, y: Array, add: bool) -> None: ...

@@ -131,9 +131,7 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
         yield case.name, lambda backend, case=case: _agrees(case, backend, exact)  # type: ignore[misc]
     for case in _varied():
         for kind, change in VARIANTS.items():
-            yield f"{case.name}/{kind}", lambda backend, case=case, change=change: (  # type: ignore[misc]
-                _agrees(case, backend, exact, change)
-            )
+            yield f"{case.name}/{kind}", lambda backend, case=case, change=change: _agrees(case, backend, exact, change)  # type: ignore[misc]
         yield f"{case.name}/out", lambda backend, case=case: _fills_out(case, backend)  # type: ignore[misc]
     for case in RANDOM:
         yield f"{case.name}/random", lambda backend, case=case: _accurate(case, backend)  # type: ignore[misc]
@@ -347,7 +345,7 @@ def _local(backend: str) -> str | None:
 
 
 def _non_finite(backend: str) -> str | None:
-    """Check that a NaN or infinity reaches the outputs whose window holds it, and no others."""
+    """Plant a NaN and an infinity: they reach the outputs whose window holds them, and no others."""
     x = integer_array((1, 8, 20, 22), "float32", 8)
     x[0, 3, 9, 10], x[0, 5, 2, 3] = np.nan, np.inf
     w = np.abs(integer_array((8, 8, 3, 3), "float32", 9)) + 1
@@ -411,8 +409,7 @@ def _varied() -> list[Case]:
 RANDOM: tuple[Case, ...] = tuple(
     Case(f"{case.name}-{dtype}", case.call, case.arrays, case.args, case.options, (dtype,))
     for case in CONVS
-    if case.name in ("conv2d-many_channels", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio",
-        "conv3d-same_3x3x3")
+    if case.name in ("conv2d-many_channels", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio", "conv3d-same_3x3x3")
     for dtype in ("float32", "float64")
 )  # fmt: skip
 
@@ -435,15 +432,10 @@ REFUSALS: dict[str, tuple[type[Exception], Callable[[str], Any]]] = {
     "object-dtype": (TypeError, lambda b: convlib.conv2d(_X.astype(object), _W, backend=b)),
     "string-dtype": (TypeError, lambda b: convlib.max_pool2d(_X.astype(str), 2, backend=b)),
     "complex-maximum": (TypeError, lambda b: convlib.max_pool2d(_X.astype(complex), 2, backend=b)),
-    "out-shape": (
-        convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 2, 3), np.float32), backend=b),
-    ),
+    "out-shape": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 2, 3), np.float32), backend=b)),
     "out-dtype": (TypeError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 3, 3)), backend=b)),
     "out-read-only": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=_read_only_out(), backend=b)),
     "out-overlap": (convlib.SpecError, lambda b: convlib.max_pool2d(_X, 1, out=_X, backend=b)),
     "index-range": (convlib.SpecError, lambda b: convlib.max_unpool2d(_X, np.full(_X.shape, 100), 1, backend=b)),
-    "integer-overflow": (
-        convlib.SpecError,
-        lambda b: convlib.conv2d(np.full((1, 1, 3, 3), 2**40), np.full((1, 1, 3, 3), 2**40), backend=b),
-    ),
+    "integer-overflow": (convlib.SpecError, lambda b: convlib.conv2d(np.full((1, 1, 3, 3), 2**40), np.full((1, 1, 3, 3), 2**40), backend=b)),
 }  # fmt: skip
