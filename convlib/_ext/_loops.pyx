@@ -72,8 +72,8 @@ cdef void sweep(
 ) noexcept nogil:
     """Run over all (row of outputs, tap) pairs of one (image, output channel, input channel); strides in bytes.
 
-    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.  `unit`
-    only carries the element type.
+    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.
+    `unit` only carries the element type.
     """
     cdef const int64_t* th = taps + 3 * k[0]
     cdef const int64_t* tw = th + 3 * k[1]

@@ -24,7 +24,13 @@ _SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", 
 
 
 class ConformanceError(ConvlibError, AssertionError):
-    """A backend broke the conformance suite; `report` holds the details."""
+    """A backend broke the conformance suite.
+
+    Parameters
+    ----------
+    report : Report
+        The details; kept as an attribute.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -142,7 +148,22 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
 
 
 def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
-    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up."""
+    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Type of its elements.
+    seed : int
+        The same seed gives the same integers.
+
+    Returns
+    -------
+    a : ndarray
+        Integers from -3 to 3, or from 0 if the type has no sign.
+    """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype).kind
     if kind == "b":
@@ -159,6 +180,18 @@ def error_bound(terms: int, dtype: Any) -> float:
     ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms,
     section 4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
     (Winograd, Fourier) the room that their analysis asks for.
+
+    Parameters
+    ----------
+    terms : int
+        Products per sum.
+    dtype : dtype
+        The floating type that is computed in.
+
+    Returns
+    -------
+    bound : float
+        Relative error.
     """
     return (terms + 16) * float(np.finfo(dtype).eps)
 
