@@ -1,7 +1,7 @@
 """Settings that hold for a block of code: memory bound, accuracy and backend choice.
 
-Each setting is looked up in the same order: the context (a ``with`` block), the environment, the default.  The environment
-is read once, on import: a look-up costs a microsecond, which small calls would feel.
+Each setting is looked up in the same order: the context (a ``with`` block), the environment, the default.
+The environment is read once, on import: a look-up costs a microsecond, which small calls would feel.
 """
 
 from __future__ import annotations

@@ -159,7 +159,13 @@ def register_backend(backend: Backend | type[Backend]) -> None:
 
 
 def unregister_backend(name: str) -> None:
-    """Remove a backend that `register_backend` added."""
+    """Remove a backend that `register_backend` added.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    """
     if name not in _added:
         raise BackendError(f"{name!r} was not added by register_backend; added: {', '.join(_added) or 'none'}")
     del _added[name]
@@ -167,7 +173,12 @@ def unregister_backend(name: str) -> None:
 
 
 def backends() -> tuple[str, ...]:
-    """Return the names of all known backends, built-in ones first; being known does not mean being available.
+    """Return the names of all known backends; being known does not mean being available.
+
+    Returns
+    -------
+    names : tuple of str
+        Built-in ones first, then those of `register_backend` and of installed plug-ins.
 
     Examples
     --------

@@ -23,7 +23,12 @@ _process: int | None = None
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call made here may use, at least 1.
+    """Return how many threads a call made here may use.
+
+    Returns
+    -------
+    count : int
+        At least 1.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 # cython: freethreading_compatible=True
 """Packing windows into columns, adding columns back, and the matrix product between: BLAS as SciPy brings it.
 
-Every call of BLAS is in this file.  Arrays are seen with three spatial axes, (N, C, D, H, W), the last three contiguous.
+Every call of BLAS is in this file.  Arrays have three spatial axes, (N, C, D, H, W), the last three contiguous.
 """
 
 from libc.limits cimport INT_MAX
@@ -28,7 +28,8 @@ ctypedef fused element:
 # ----------------------------------------------------------------------------------------------- BLAS
 
 cdef void gemm_any(
-    char* ta, char* tb, int* m, int* n, int* k, number* a, int* lda, number* b, int* ldb, number beta, number* c, int* ldc
+    char* ta, char* tb, int* m, int* n, int* k, number* a, int* lda, number* b, int* ldb, number beta, number* c,
+    int* ldc,
 ) noexcept nogil:
     cdef number one = 1
     if number is float:
@@ -91,13 +92,17 @@ cdef struct Block:
     char* cols           # (rows, images * count)
 
 
-cdef inline void copy_strided(char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit) noexcept nogil:
+cdef inline void copy_strided(
+    char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
+) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(count):
         (<element*>to)[i] = (<const element*>source)[i * step]
 
 
-cdef inline void add_strided(char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit) noexcept nogil:
+cdef inline void add_strided(
+    char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
+) noexcept nogil:
     cdef Py_ssize_t i
     if step == 1:
         for i in range(count):
@@ -152,8 +157,8 @@ def columns(
 ):
     """Copy windows of the images `x` (N, C, D, H, W) into `cols` (C * taps, N * count), or add `cols` to them.
 
-    The columns are the outputs `start` to ``start + count`` of each image, flat over the output's axes.  One thread: between
-    two products the threads of BLAS still look for work, and a second packing thread only takes their core.
+    The columns are the outputs `start` to ``start + count`` of each image, flat over the output's axes.  One thread:
+    between two products the threads of BLAS still look for work, and a second packing thread only takes their core.
     """
     cdef Block b
     cdef Py_ssize_t i

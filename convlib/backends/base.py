@@ -123,13 +123,11 @@ class Backend:
     ) -> Array:
         """Apply the adjoint of the convolution `spec` to `x`, add `bias`, return ``spec.x_shape``."""
         bias = self._check_bias(bias, spec.c)
-        y = self.conv_grad_input(spec, x, w, None if bias is not None else out, algorithm)
         if bias is None:
-            return y
-        shape = (-1,) if spec.channels_last else (-1,) + (1,) * spec.nd
-        result = dtypes.for_sums(y=y.dtype, bias=bias.dtype)[0]
-        self._check_out(out, spec.x_shape, result, x, w, bias)
-        return self.xp.add(y, bias.reshape(shape), out=out, dtype=result)
+            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)
+        else:
+            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)
+        return self._adjoint(spec, x, w, bias, out, result, dtype, algorithm)
 
     @final
     def conv_grad_input(
@@ -137,19 +135,27 @@ class Backend:
     ) -> Array:
         """Return the gradient with respect to the input: the adjoint of `conv` in `x`, ``spec.x_shape``."""
         result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)
-        self._check_out(out, spec.x_shape, result, grad_y, w)
+        return self._adjoint(spec, grad_y, w, None, out, result, dtype, algorithm)
+
+    def _adjoint(
+        self, spec: ConvSpec, grad_y: Array, w: Array, bias: Array | None, out: Array | None,
+        result: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
+    ) -> Array:  # fmt: skip
+        self._check_out(out, spec.x_shape, result, grad_y, w, bias)
         grad_y, w = self._input(grad_y, dtype, spec), self._weights(w, dtype, spec)
+        bias = None if bias is None else self._usable(bias, dtype, False)
         if dtype == dtypes.INT64:
-            self._check_range(spec.ocg * spec.taps_count, grad_y, w, None)
-        if not _needs_padding(spec):
-            grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-            self._conv_grad_input(spec, grad_y, w, grad_x, algorithm)
-            return finish()
-        inner = _zero_padded(spec)
-        wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
-        self._conv_grad_input(inner, grad_y, w, wide, algorithm)
+            self._check_range(spec.ocg * spec.taps_count, grad_y, w, bias)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        grad_x[...] = self._fold_padding(spec, wide)
+        if _needs_padding(spec):
+            inner = _zero_padded(spec)
+            wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
+            self._conv_grad_input(inner, grad_y, w, wide, algorithm)
+            grad_x[...] = self._fold_padding(spec, wide)
+        else:
+            self._conv_grad_input(spec, grad_y, w, grad_x, algorithm)
+        if bias is not None:
+            grad_x += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
 
     @final
@@ -370,7 +376,8 @@ class Backend:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w)) + (0 if bias is None else dtypes.magnitude(bias))
+        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
+        bound += 0 if bias is None else dtypes.magnitude(bias)
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "

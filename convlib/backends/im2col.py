@@ -1,7 +1,7 @@
 """Windows packed into columns, block by block, and multiplied by BLAS.
 
-The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is called
-from one thread and uses its own.
+The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is
+called from one thread and uses its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ from .taps import lift, tap_table
 
 Array = NDArray[Any]
 
-#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the second-level
-#: cache because BLAS copies its operands into blocks of its own.
+#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the
+#: second-level cache because BLAS copies its operands into blocks of its own.
 BLOCK_BYTES = 8 << 20
 
 #: Fewer columns than this make BLAS slow; images with fewer outputs share a block.
@@ -38,7 +38,7 @@ class Block(NamedTuple):
     first: int  # first image
     images: int
     start: int  # first output of each, flat over the output's axes
-    count: int  # outputs of each
+    outputs: int  # outputs of each
 
 
 class Im2colBackend(ColumnSlabs, Backend):
@@ -46,7 +46,9 @@ class Im2colBackend(ColumnSlabs, Backend):
 
     name = "im2col"
     operations = OPERATIONS
-    algorithms = {op: ("packed", "pointwise") for op in ("conv", "conv_grad_input", "conv_grad_weight")}
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
+        ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
+    )
 
     # ------------------------------------------------------------------ what it says of itself
 
@@ -88,7 +90,7 @@ class Im2colBackend(ColumnSlabs, Backend):
         if self.supports_algorithm("pointwise", op, spec, dtype) is None:
             return 0
         blocks = _plan(spec, dtype, config.get_max_workspace())
-        widest = max((b.images * b.count for b in blocks), default=0)
+        widest = max((b.images * b.outputs for b in blocks), default=0)
         rows = spec.reduction + spec.ocg
         if dtype == dtypes.INT64:  # packed as they are, once more as floats, and the float weights
             return 2 * widest * rows * dtype.itemsize + spec.ocg * spec.reduction * dtype.itemsize
@@ -110,7 +112,7 @@ class Im2colBackend(ColumnSlabs, Backend):
             for block in job.blocks:
                 cols = job.columns(group, block)
                 if block.images == 1 and x.dtype != dtypes.INT64:
-                    target = job.y[block.first, outs, block.start : block.start + block.count]
+                    target = job.y[block.first, outs, block.start : block.start + block.outputs]
                     product(weights, False, cols, False, target, False)
                     if bias is not None:
                         target += bias[outs, None]
@@ -119,7 +121,7 @@ class Im2colBackend(ColumnSlabs, Backend):
                     product(weights, False, cols, False, target, False)
                     if bias is not None:
                         target += bias[outs, None]
-                    job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.count)
+                    job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
@@ -136,7 +138,7 @@ class Im2colBackend(ColumnSlabs, Backend):
                 grads = job.gathered(outs, block)
                 if job.pointwise:
                     target = job.x[block.first, group * spec.icg : (group + 1) * spec.icg]
-                    product(weights, True, grads, False, target[:, block.start : block.start + block.count], False)
+                    product(weights, True, grads, False, target[:, block.start : block.start + block.outputs], False)
                 else:
                     cols = job.empty_columns(block)
                     product(weights, True, grads, False, cols, False)
@@ -255,7 +257,7 @@ class _Job:
         self.x5 = lift(x, spec.nd)
         self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
         self.blocks = list(_whole(spec)) if self.pointwise else _plan(spec, x.dtype, config.get_max_workspace())
-        widest = max((b.images * b.count for b in self.blocks), default=0)
+        widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
         self.packed = np.empty(0 if self.pointwise else spec.reduction * widest, x.dtype)
@@ -264,13 +266,13 @@ class _Job:
         self.oh, self.ow = (1, 1, *spec.out_size)[-2:]
 
     def empty_columns(self, block: Block) -> Array:
-        return self.packed[: self.spec.reduction * block.images * block.count].reshape(self.spec.reduction, -1)
+        return self.packed[: self.spec.reduction * block.images * block.outputs].reshape(self.spec.reduction, -1)
 
     def columns(self, group: int, block: Block) -> Array:
         """Return the packed columns of a block."""
         if self.pointwise:
             channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
-            return self.x[block.first, channels, block.start : block.start + block.count]
+            return self.x[block.first, channels, block.start : block.start + block.outputs]
         cols = self.empty_columns(block)
         self.move(group, block, cols, add=False)
         return cols
@@ -282,20 +284,20 @@ class _Job:
         channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
         images = self.x5[block.first : block.first + block.images, channels]
         _im2col.columns(
-            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.count, add
+            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.outputs, add
         )
 
     def of_images(self, a: Array, channels: slice, block: Block) -> Array:
         """See channels of a block as (channels, images, outputs)."""
-        part = a[block.first : block.first + block.images, channels, block.start : block.start + block.count]
+        part = a[block.first : block.first + block.images, channels, block.start : block.start + block.outputs]
         return part.transpose(1, 0, 2)
 
     def gathered(self, outs: slice, block: Block) -> Array:
         """Return a block of `y` as a matrix (channels, columns)."""
         if block.images == 1:
-            return self.y[block.first, outs, block.start : block.start + block.count]
-        target = self.scratch[: self.spec.ocg * block.images * block.count]
-        target.reshape(self.spec.ocg, block.images, block.count)[...] = self.of_images(self.y, outs, block)
+            return self.y[block.first, outs, block.start : block.start + block.outputs]
+        target = self.scratch[: self.spec.ocg * block.images * block.outputs]
+        target.reshape(self.spec.ocg, block.images, block.outputs)[...] = self.of_images(self.y, outs, block)
         return target.reshape(self.spec.ocg, -1)
 
 
@@ -307,8 +309,8 @@ def _whole(spec: ConvSpec) -> Iterator[Block]:
 def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:
     """Return a matrix product that is exact for the values of integer arrays.
 
-    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any order.
-    Beyond, NumPy multiplies in int64.
+    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any
+    order.  Beyond, NumPy multiplies in int64.
     """
     if not a.size or not b.size:
         bound = 0

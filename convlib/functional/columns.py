@@ -21,10 +21,12 @@ def im2col(
         two axes are N and C.
     kernel_size : int or sequence of int
         Size of the window.
-    stride, dilation : int or sequence of int, default 1
-        Step between windows, and distance between the elements of one.
+    stride : int or sequence of int, default 1
+        Step between windows.
     padding : int, sequence or str, default 0
         Zeros around the input, in any of the forms of `conv2d`.
+    dilation : int or sequence of int, default 1
+        Distance between the elements of a window; 1 means adjacent.
     backend : str, optional
         Name from `backends`; by default the automatic choice.
 
@@ -79,10 +81,12 @@ def col2im(
         Spatial size of the result; its length is the number of spatial axes.
     kernel_size : int or sequence of int
         Size of the window.
-    stride, dilation : int or sequence of int, default 1
-        Step between windows, and distance between the elements of one.
+    stride : int or sequence of int, default 1
+        Step between windows.
     padding : int, sequence or str, default 0
         As in `im2col`; what falls into the padding is dropped.
+    dilation : int or sequence of int, default 1
+        Distance between the elements of a window; 1 means adjacent.
     backend : str, optional
         Name from `backends`; by default the automatic choice.
 

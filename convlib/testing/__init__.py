@@ -1,7 +1,7 @@
 """The conformance suite: what makes a backend a convlib backend.
 
-For authors of backends, ours included: ``check_backend("name")`` runs every case of one list through the backend and compares
-with the formula in plain Python (`naive`), bit for bit on small integers.
+For authors of backends, ours included: ``check_backend("name")`` runs every case of one list through the backend
+and compares with the formula in plain Python (`naive`), bit for bit on small integers.
 """
 
 from .cases import Case, cases

@@ -24,7 +24,13 @@ _SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", 
 
 
 class ConformanceError(ConvlibError, AssertionError):
-    """A backend broke the conformance suite; `report` holds the details."""
+    """A backend broke the conformance suite.
+
+    Parameters
+    ----------
+    report : Report
+        The details; kept as an attribute.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -142,7 +148,22 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
 
 
 def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
-    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up."""
+    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Type of its elements.
+    seed : int
+        The same seed gives the same integers.
+
+    Returns
+    -------
+    a : ndarray
+        Integers from -3 to 3, or from 0 if the type has no sign.
+    """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype).kind
     if kind == "b":
@@ -156,9 +177,21 @@ def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
 def error_bound(terms: int, dtype: Any) -> float:
     """Return the relative error that a sum of `terms` products may have, as a share of the sum of absolute products.
 
-    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms, section
-    4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
+    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms,
+    section 4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
     (Winograd, Fourier) the room that their analysis asks for.
+
+    Parameters
+    ----------
+    terms : int
+        Products per sum.
+    dtype : dtype
+        The floating type that is computed in.
+
+    Returns
+    -------
+    bound : float
+        Relative error.
     """
     return (terms + 16) * float(np.finfo(dtype).eps)
 
@@ -184,7 +217,7 @@ def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
     elif fill == "ties":
         a[...] = rng.integers(0, 2, shape)
     elif fill == "extremes":
-        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)  # type: ignore[type-var]
+        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
         a[rng.random(shape) < 0.4] = info.min
         a[rng.random(shape) < 0.1] = info.max
     return a
@@ -240,7 +273,8 @@ def _compare(got: tuple[Array, ...], expected: tuple[Array, ...], rounded: bool)
             same = (a == b) | ((a != a) & (b != b))
         if not same.all():
             place = tuple(int(i) for i in np.argwhere(~same)[0])
-            return f"{which}: {int((~same).sum())} of {same.size} differ, first at {place}: {a[place]}, expected {b[place]}"
+            wrong = f"{int((~same).sum())} of {same.size} differ"
+            return f"{which}: {wrong}, first at {place}: {a[place]}, expected {b[place]}"
     return None
 
 
@@ -311,7 +345,7 @@ def _local(backend: str) -> str | None:
 
 
 def _non_finite(backend: str) -> str | None:
-    """A NaN or infinity reaches the outputs whose window holds it, and no others."""
+    """Plant a NaN and an infinity: they reach the outputs whose window holds them, and no others."""
     x = integer_array((1, 8, 20, 22), "float32", 8)
     x[0, 3, 9, 10], x[0, 5, 2, 3] = np.nan, np.inf
     w = np.abs(integer_array((8, 8, 3, 3), "float32", 9)) + 1
