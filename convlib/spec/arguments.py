@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import SpecError
 
@@ -15,6 +17,29 @@ IntOrAxes: TypeAlias = int | Sequence[int]
 AXES = {1: "W", 2: "HW", 3: "DHW"}
 _MAX_BYTES = 2**63 - 1
 _ITEM = 16  # bytes of the widest element, complex128
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cached(make: Callable[P, R]) -> Callable[P, R]:
+    """Cache a maker of specs; an option that cannot be a cache key is refused by name."""
+    remembered = lru_cache(maxsize=4096, typed=True)(make)
+
+    @wraps(make)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return remembered(*args, **kwargs)  # type: ignore[arg-type]
+        except TypeError:
+            for name, value in inspect.signature(make).bind(*args, **kwargs).arguments.items():
+                try:
+                    hash(value)
+                except TypeError:
+                    kind = type(value).__name__
+                    raise TypeError(f"{name} must be a number, a string or a tuple, not {kind} ({value!r})") from None
+            raise
+
+    return call
 
 
 def integer(name: str, value: Any) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
 from .arguments import (
     Ints,
+    cached,
     channels_last as is_channels_last,
     check_bytes,
     choice,
@@ -111,7 +111,7 @@ class ConvSpec(WindowSpec):
             )
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_conv(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1,
     padding_mode: Any = "constant", pad_value: Any = 0.0, flip: Any = False, layout: Any = "NCHW",
@@ -153,7 +153,7 @@ def make_conv(
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_transpose(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     output_size: Any = None, dilation: Any = 1, groups: Any = 1, flip: Any = False, layout: Any = "NCHW",

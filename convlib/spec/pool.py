@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from ..errors import SpecError
 from .arguments import (
     IntOrAxes,
     Ints,
+    cached,
     channels_last as is_channels_last,
     check_bytes,
     choice,
@@ -107,7 +107,7 @@ class PoolSpec(WindowSpec):
         return min(self.kernel[axis], -((first - self.in_size[axis] - self.pad_hi[axis]) // self.dilation[axis]))
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_pool(
     nd: int, kind: Any, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: Any = False, count_include_pad: Any = True, divisor_override: Any = None, norm: Any = 0.0,
@@ -144,7 +144,7 @@ def make_pool(
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: Any = "NCHW") -> PoolSpec:
     """Make the spec of a pooling to a given output size; global pooling is the output size 1."""
     kind = choice("kind", kind, ("max", "avg"))
@@ -168,7 +168,7 @@ def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: A
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_unpool(
     nd: int, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None,
     layout: Any = "NCHW",

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Self
 
 from ..errors import SpecError
-from .arguments import Ints, check_bytes, per_axis, split
+from .arguments import Ints, cached, check_bytes, per_axis, split
 from .padding import effective_kernel, out_size, resolve_padding
 
 
@@ -89,7 +88,7 @@ class WindowSpec:
         return replace(self, in_size=size, pad_lo=zero, pad_hi=zero)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_columns(
     x_shape: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> WindowSpec:
@@ -109,7 +108,7 @@ def make_columns(
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_col2im(
     cols_shape: Ints, output_size: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> WindowSpec:
