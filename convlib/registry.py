@@ -370,7 +370,11 @@ def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, s
 
 def explain_choice(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None) -> Explanation:
     """Return the decision for a call on NumPy arrays, as data."""
-    choice = select(op, spec, dtype, requested, "numpy")
+    return explained(op, spec, dtype, select(op, spec, dtype, requested, "numpy"))
+
+
+def explained(op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice) -> Explanation:
+    """Return a decision already taken, as data."""
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason,
         choice.backend.workspace(op, spec, dtype), verdicts(op, spec, dtype, "numpy", choice.backend.name),
