@@ -18,12 +18,16 @@ class ConvPlan:
 
     Thread-safe and picklable.  The weights are copied, so later changes to the caller's array do not reach the plan.
 
-    Attributes
+    Parameters
     ----------
     spec : ConvSpec
         Sizes and options.
+    w, bias : ndarray
+        Weights; `bias` may be None.
     dtype : dtype
-        Element type of the input.
+        Element type of the inputs.
+    backend : str or None
+        As in `conv2d`.
     """
 
     def __init__(
