@@ -107,7 +107,7 @@ def _spread(spec: PoolSpec, grad_y: Any, grad_x: Any) -> None:
 
 
 def _norm_grad(spec: PoolSpec, grad_y: Any, x: Any, y: Any, grad_x: Any) -> None:
-    """Add each window's ``grad_y * (abs(x) / y) ** (p - 1) * sign(x)``: the quotient stays small where powers do not."""
+    """Add each window's ``grad_y * (abs(x) / y) ** (p - 1) * sign(x)``: a quotient stays small, powers do not."""
     open_ = np.ones(y.shape, bool)  # p = inf: windows whose largest element has not come yet
     for _, outputs, inputs in slabs(spec):
         here, there = (slice(None), slice(None), *outputs), (slice(None), slice(None), *inputs)
