@@ -18,6 +18,7 @@ from ..spec import (
     make_adaptive,
     make_conv,
     make_pool,
+    make_scatter,
     make_transpose,
     make_unpool,
     shape,
@@ -131,7 +132,7 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
     suffix = ""
     for ending in ("_grad_input", "_grad_weight"):
-        if op.startswith("conv") and op.endswith(ending):
+        if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
             family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
     kinds = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
     if not rank or family not in {
@@ -147,6 +148,8 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
     if family == "conv_transpose":
         return "conv_grad_input", make_transpose(nd, *given, **named), ""
+    if suffix:
+        return _describe_pool_grad(nd, family, kinds.get(family, ""), given, named)
     if family == "max_unpool":
         return "unpool", make_unpool(nd, *given, **named), "max"
     if family in kinds:
@@ -157,3 +160,20 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
     return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind
+
+
+def _describe_pool_grad(
+    nd: int, family: str, kind: str, given: list[Any], named: dict[str, Any]
+) -> tuple[str, WindowSpec, str]:
+    if family == "max_unpool":
+        raise SpecError("max_unpool has no gradient function; its gradient takes grad_y at the indices")
+    layout = named.get("layout", "NCHW")
+    if "max" in family or kind == "min":  # (grad_y, indices, x_shape)
+        return "unpool", make_scatter(nd, given[0], shape("x_shape", given[2]), layout), "sum"
+    if kind == "lp":  # (grad_y, x, y, p, kernel_size)
+        _, x, _, named["norm"], *rest = given
+        return "pool_grad_input", make_pool(nd, kind, x, *rest, **named), kind
+    if kind:
+        return "pool_grad_input", make_pool(nd, kind, *given[1:], **named), kind
+    size = make_scatter(nd, given[0], shape("x_shape", given[1]), layout).out_size
+    return "pool_grad_input", make_adaptive(nd, "avg", given[1], size, layout), "avg"
