@@ -8,6 +8,7 @@ No hook computes a size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
@@ -94,6 +95,12 @@ class Backend:
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
         """Return the scratch memory of a call in bytes, beside inputs and result."""
         return 0
+
+    def prepare_conv(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array]:
+        """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
+        return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
 
     # ------------------------------------------------------------------ public operations
 
