@@ -124,7 +124,7 @@ def test_the_truth_is_what_naive_says(op, options):
     np.testing.assert_allclose(got, expected, atol=1e-13 * size)
 
 
-@pytest.mark.parametrize("text", ["avgpool ic2 ih4 kh3 sh2", "avgpool ic2 ih4 kh3 sh2 nopad", "maxpool ic2 ih9 kh3 sh4"])
+@pytest.mark.parametrize("text", ["avgpool ic2 ih4 kh3 sh2", "avgpool ic2 ih4 kh3 nopad", "maxpool ic2 ih9 kh3 sh4"])
 def test_the_truth_knows_ceil_mode(text):
     problem = parse(f"{text} ph1 ceil")
     (x,) = inputs(problem, "float64")
