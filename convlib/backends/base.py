@@ -207,9 +207,28 @@ class Backend:
         self._check_out(out, spec.x_shape, result, x, indices)
         self._check_indices(spec, indices)
         x, places = self._input(x, dtype, spec), self._input(indices, dtypes.INT64, spec)
+        if add and dtype == dtypes.INT64:
+            self._check_range(spec.out_count, x, None, None)
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         y[...] = 0
         self._unpool(spec, x, places, y, add)
+        return finish()
+
+    @final
+    def pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
+    ) -> Array:
+        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
+        dtypes.check("grad_y", grad_y.dtype)
+        common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
+        result, dtype = dtypes.for_pool(spec.kind, common)
+        self._check_out(out, spec.x_shape, result, grad_y, x, y)
+        grad_y = self._input(grad_y, dtype, spec)
+        x, y = (None if a is None else self._input(a, dtype, spec) for a in (x, y))
+        if dtype == dtypes.INT64:
+            self._check_range(spec.taps_count, grad_y, None, None)
+        grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
+        self._pool_grad_input(spec, grad_y, x, y, grad_x)
         return finish()
 
     @final
@@ -255,6 +274,12 @@ class Backend:
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         """Fill `y` (N, C, *out), and `indices` if there are any, with one number per window."""
+        raise NotImplementedError
+
+    def _pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
+    ) -> None:
+        """Fill `grad_x` (N, C, *in) with the adjoint of an average or a sum, or the gradient of a norm at `x`."""
         raise NotImplementedError
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:

@@ -15,7 +15,7 @@ from .. import dtypes
 from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from .base import OPERATIONS, Backend
-from .slabs import ColumnSlabs
+from .slabs import ColumnSlabs, PoolGradSlabs
 from .taps import lift, tap_table
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ FORWARD, INPUT, WEIGHT = range(3)
 KINDS = ("max", "min", "sum", "avg", "lp")
 
 
-class CythonBackend(ColumnSlabs, Backend):
+class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Compiled loops over the formula."""
 
     name = "cython"

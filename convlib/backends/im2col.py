@@ -19,7 +19,7 @@ from .. import config, dtypes
 from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from .base import OPERATIONS, Backend
-from .slabs import ColumnSlabs, slabs
+from .slabs import ColumnSlabs, PoolGradSlabs, divisors, slabs
 from .taps import lift, tap_table
 
 Array = NDArray[Any]
@@ -41,7 +41,7 @@ class Block(NamedTuple):
     outputs: int  # outputs of each
 
 
-class Im2colBackend(ColumnSlabs, Backend):
+class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Blocked im2col and matrix products; pooling tap by tap with NumPy."""
 
     name = "im2col"
@@ -60,7 +60,7 @@ class Im2colBackend(ColumnSlabs, Backend):
             need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
             if need > bound:
                 return f"one column per image needs {need} bytes of scratch, more than max_workspace={bound}"
-        if op in ("pool", "pool_grad_input") and isinstance(spec, PoolSpec) and spec.adaptive:
+        if op == "pool" and isinstance(spec, PoolSpec) and spec.adaptive:
             return "adaptive windows differ in size, and it works tap by tap over windows of one size"
         return super().supports(op, spec, dtype)
 
@@ -182,10 +182,11 @@ class Im2colBackend(ColumnSlabs, Backend):
         if spec.kind == "lp":
             y[...] = total ** (1 / spec.norm)
         elif spec.kind == "avg":
-            y /= _divisors(spec).astype(y.real.dtype)
+            y /= divisors(spec).astype(y.real.dtype)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        planes, places = y.reshape(spec.n * spec.c, -1), indices.reshape(spec.n * spec.c, -1)
+        planes = y.reshape(spec.n * spec.c, math.prod(spec.in_size))
+        places = indices.reshape(spec.n * spec.c, spec.out_count)
         values = x.reshape(places.shape)
         row, column = np.nonzero(places >= 0)
         chosen = row, places[row, column]
@@ -210,20 +211,6 @@ def _extreme(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
         if indices is not None:
             np.copyto(indices[(slice(None), slice(None), *outputs)], places[inputs], where=better)
         seen[outputs] = True
-
-
-@lru_cache(maxsize=256)
-def _divisors(spec: PoolSpec) -> Array:
-    """Return what each window's sum is divided by; 1 for empty windows, whose average is 0."""
-    axes = range(spec.nd)
-    real = [np.array([len(spec.taps(a, o)) for o in range(spec.out_size[a])]) for a in axes]
-    wide = [np.array([spec.counted(a, o) for o in range(spec.out_size[a])]) for a in axes]
-    inside, counted = (np.array(math.prod(np.ix_(*sizes)) if sizes else 1) for sizes in (real, wide))
-    if spec.divisor is not None:
-        counted = np.full(inside.shape, spec.divisor)
-    elif not spec.count_include_pad:
-        counted = inside
-    return np.where(inside > 0, counted, 1)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ..spec import (
     make_columns,
     make_conv,
     make_pool,
+    make_scatter,
     make_transpose,
     make_unpool,
     shape,
@@ -135,7 +136,7 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
     suffix = ""
     for ending in ("_grad_input", "_grad_weight"):
-        if op.startswith("conv") and op.endswith(ending):
+        if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
             family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
     if op == "im2col" and len(args) > 1:
         return op, make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options)), ""
@@ -150,17 +151,20 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     }:  # fmt: skip
         raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
     nd = int(rank)
-    needed = 1 if family.startswith("global") else 3 if suffix or family in ("lp_pool", "max_unpool") else 2
+    needed = _positional(family, suffix)
     if len(args) < needed:
         raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
     given = [frozen(arg) for arg in args]
     given[0] = shape("x", given[0])
     named = _frozen(options)
     if family == "conv":
-        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given[:2]
+        places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
+        first, second = (given[place] for place in places)
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
     if family == "conv_transpose":
         return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
+    if suffix:
+        return _describe_pool_grad(nd, family, kinds.get(family, ""), given, named)
     if family == "max_unpool":
         return "unpool", make_unpool(nd, given[0], *given[2:], **named), "max"  # indices have the shape of x
     if family in kinds:
@@ -175,3 +179,27 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
 
 def _frozen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+
+
+def _positional(family: str, suffix: str) -> int:
+    """Return how many positional arguments a public function needs."""
+    if suffix and family != "conv":
+        return 5 if family == "lp_pool" else 2 if family in ("adaptive_avg_pool", "global_avg_pool") else 3
+    return 1 if family.startswith("global") else 3 if suffix or family in ("lp_pool", "max_unpool") else 2
+
+
+def _describe_pool_grad(
+    nd: int, family: str, kind: str, given: list[Any], named: dict[str, Any]
+) -> tuple[str, WindowSpec, str]:
+    if family == "max_unpool":
+        raise SpecError("max_unpool has no gradient function; its gradient takes grad_y at the indices")
+    layout = named.get("layout", "NCHW")
+    if "max" in family or kind == "min":  # (grad_y, indices, x_shape)
+        return "unpool", make_scatter(nd, given[0], shape("x_shape", given[2]), layout), "sum"
+    if kind == "lp":  # (grad_y, x, y, p, kernel_size)
+        _, x, _, named["norm"], *rest = given
+        return "pool_grad_input", make_pool(nd, kind, x, *rest, **named), kind
+    if kind:
+        return "pool_grad_input", make_pool(nd, kind, *given[1:], **named), kind
+    size = make_scatter(nd, given[0], shape("x_shape", given[1]), layout).out_size
+    return "pool_grad_input", make_adaptive(nd, "avg", given[1], size, layout), "avg"

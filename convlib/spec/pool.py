@@ -89,6 +89,13 @@ class PoolSpec(WindowSpec):
         """Shape of the result as the caller gets it."""
         return self._order(self.c, self.out_size)
 
+    def check_grad(self, name: str, grad_shape: Ints) -> None:
+        """Raise SpecError unless `grad_shape`, that of the argument `name`, is the shape of the result."""
+        if grad_shape != self.y_shape:
+            raise SpecError(
+                f"{name} has the shape {grad_shape}; this pooling of x {self.x_shape} gives {self.y_shape}"
+            )
+
     def taps(self, axis: int, o: int) -> range:
         """Return the positions on `axis` that window `o` holds, those inside the input only."""
         if not self.adaptive:
@@ -198,4 +205,24 @@ def make_unpool(
         out_size=size, channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("the result", spec.x_shape)
+    return spec
+
+
+@cached
+def make_scatter(nd: int, grad_shape: Ints, x_shape: Ints, layout: Any = "NCHW") -> PoolSpec:
+    """Make the spec for the gradient of a pooling whose indices were kept: they stand in for its windows."""
+    channels_last = is_channels_last(layout, nd)
+    batched, n, c, size = split("grad_y", grad_shape, nd, channels_last)
+    if len(x_shape) != len(grad_shape) or split("x", x_shape, nd, channels_last)[:3] != (batched, n, c):
+        raise SpecError(
+            f"grad_y {grad_shape} cannot come from x {x_shape}: pooling keeps the number of axes, the batch and the "
+            f"channels"
+        )
+    one, zero = (1,) * nd, (0,) * nd
+    spec = PoolSpec(
+        kind="max", n=n, c=c, in_size=split("x", x_shape, nd, channels_last)[3], kernel=one, stride=one, dilation=one,
+        pad_lo=zero, pad_hi=zero, out_size=size, channels_last=channels_last, batched=batched,
+    )  # fmt: skip
+    check_bytes("x", spec.x_shape)
+    check_bytes("grad_y", spec.y_shape)
     return spec

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -130,6 +131,29 @@ DTYPES = tuple(
         ("uint64", "int64"), ("bool", "bool"), ("bool", "float32"), ("int16", "float16"),
     )
 )  # fmt: skip
+
+LARGE = (
+    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
+    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
+    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
+    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
+    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
+    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
+    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
+)  # fmt: skip
+
+UNPOOLS = tuple(
+    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
+    for name, nd, x, args, options, dtypes, why in (
+        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
+        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
+        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
+        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
+        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
+        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
+        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
+    )
+)
 
 LARGE = (
     Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
@@ -297,6 +321,50 @@ def _pools() -> Iterator[Case]:
         yield _pool("nan", f"global_{kind}_pool2d", (2, 3, 8, 9), fill="nan")
 
 
+POOL_GRADIENTS = (
+    *(
+        Case(f"{op}_grad_input-{name}", f"{op}_grad_input", (grad_y, grad_y), (x,), options, (dtype, "uint8"), why=why)
+        for op in ("max_pool2d", "min_pool2d", "adaptive_max_pool2d")
+        for name, grad_y, x, dtype, options, why in (
+            ("plain", (2, 3, 3, 4), (2, 3, 6, 8), "float32", {}, "many gradients meet in the same few places"),
+            ("nhwc", (2, 3, 4, 3), (2, 6, 8, 3), "float64", {"layout": "NHWC"}, "places count per channel"),
+            ("int", (1, 2, 3, 4), (1, 2, 5, 7), "int16", {}, "sums of integers are int64"),
+            ("float16", (1, 2, 3, 4), (1, 2, 5, 7), "float16", {}, ""),
+            ("unbatched", (2, 3, 4), (2, 5, 7), "float32", {}, ""),
+            ("larger_than_input", (1, 2, 6, 6), (1, 2, 3, 3), "float32", {}, "padding makes more windows than elements"),
+            ("n_zero", (0, 2, 3, 4), (0, 2, 5, 7), "float32", {}, ""),
+        )
+    ),
+    Case("max_pool1d_grad_input-plain", "max_pool1d_grad_input", ((2, 3, 5), (2, 3, 5)), ((2, 3, 9),), {}, ("float32", "uint8")),
+    Case("max_pool3d_grad_input-plain", "max_pool3d_grad_input", ((1, 2, 2, 2, 3), (1, 2, 2, 2, 3)), ((1, 2, 4, 3, 5),), {}, ("float32", "uint8")),
+    *(
+        # Windows of 2**k elements: their quotients and sums are exact.
+        Case(f"{op}_grad_input-{name}", f"{op}_grad_input", (grad_y,), (x, kernel), options, (dtype,), why=why)
+        for op in ("avg_pool2d", "sum_pool2d")
+        for name, grad_y, x, kernel, dtype, options, why in (
+            ("plain", (2, 3, 3, 4), (2, 3, 7, 8), 2, "float32", {}, "a row that no window holds"),
+            ("overlap_pad", (1, 2, 8, 4), (1, 2, 8, 7), (4, 2), "float64", {"stride": (1, 2), "padding": ((2, 1), (0, 1))}, ""),
+            ("dilation", (1, 2, 6, 2), (1, 2, 6, 7), (2, 4), "float32", {"stride": (1, 2), "dilation": (2, 1), "padding": (1, 0)}, ""),
+            ("stride_gt_kernel", (1, 2, 2, 3), (1, 2, 5, 8), 2, "float32", {"stride": 3}, "elements between the windows get 0"),
+            ("nhwc", (2, 3, 4, 3), (2, 6, 8, 3), 2, "float32", {"layout": "NHWC"}, ""),
+            ("unbatched", (3, 3, 4), (3, 6, 8), 2, "float32", {}, ""),
+            ("kernel_eq_input", (1, 2, 1, 1), (1, 2, 4, 8), (4, 8), "float32", {}, ""),
+            ("int", (1, 2, 5, 3), (1, 2, 6, 6), 2, "int32", {"stride": (1, 2)}, ""),
+            ("float16", (1, 2, 3, 4), (1, 2, 6, 8), 2, "float16", {}, ""),
+            ("n_zero", (0, 2, 3, 4), (0, 2, 6, 8), 2, "float32", {}, ""),
+        )
+    ),
+    Case("avg_pool2d_grad_input-divisor", "avg_pool2d_grad_input", ((1, 2, 4, 4),), ((1, 2, 7, 8), 3), {"stride": 2, "padding": 1, "divisor_override": 4}),
+    Case("avg_pool2d_grad_input-no_pad_count", "avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 4, 4), 2), {"padding": 1, "count_include_pad": False}),
+    Case("avg_pool1d_grad_input-plain", "avg_pool1d_grad_input", ((2, 3, 5),), ((2, 3, 8), 4), {"stride": 2, "padding": 2}),
+    Case("sum_pool3d_grad_input-ceil", "sum_pool3d_grad_input", ((1, 2, 3, 2, 3),), ((1, 2, 5, 4, 6), (2, 3, 2)), {"ceil_mode": True}, why="windows reach behind the input"),
+    Case("sum_pool2d_grad_input-nan", "sum_pool2d_grad_input", ((1, 2, 9, 9),), ((1, 2, 9, 9), 3), {"stride": 1, "padding": 1}, fill="nan"),
+    Case("adaptive_avg_pool2d_grad_input-uneven", "adaptive_avg_pool2d_grad_input", ((2, 3, 4, 2),), ((2, 3, 7, 6),), {}, ("float64",), fill="ties"),
+    Case("adaptive_avg_pool2d_grad_input-larger", "adaptive_avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 2, 1),), {}),
+    Case("global_avg_pool2d_grad_input-plain", "global_avg_pool2d_grad_input", ((2, 3, 1, 1),), ((2, 3, 4, 8),), {}),
+    Case("global_avg_pool3d_grad_input-ndhwc", "global_avg_pool3d_grad_input", ((2, 1, 1, 1, 3),), ((2, 2, 4, 8, 3),), {"layout": "NDHWC"}),
+)  # fmt: skip
+
 COLUMNS = (
     *(
         Case(f"im2col-{name}", "im2col", (x,), (kernel,), options, dtypes)
@@ -333,6 +401,7 @@ IMAGES = tuple(
 )
 
 
+@lru_cache(maxsize=1)
 def cases() -> tuple[Case, ...]:
     """Return all conformance cases.
 
@@ -341,4 +410,4 @@ def cases() -> tuple[Case, ...]:
     cases : tuple of Case
         In the order in which they run.
     """
-    return (*CONVS, *DTYPES, *GRADIENTS, *TRANSPOSED, *_pools(), *COLUMNS, *IMAGES)
+    return (*CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *_pools(), *POOL_GRADIENTS, *COLUMNS, *IMAGES)

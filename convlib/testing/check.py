@@ -202,7 +202,8 @@ def arrays_of(case: Case) -> list[Array]:
     made = []
     for position, shape in enumerate(case.arrays):
         dtype = case.dtypes[min(position, len(case.dtypes) - 1)]
-        made.append(_filled(shape, dtype, seed + position, case.fill))
+        fill = "small" if case.fill == "large" and position else case.fill
+        made.append(_filled(shape, dtype, seed + position, fill))
     return made
 
 
@@ -214,6 +215,10 @@ def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
     elif fill == "inf":
         a[rng.random(shape) < 0.1] = np.inf
         a[rng.random(shape) < 0.1] = -np.inf
+    elif fill == "large":
+        a += np.asarray(2**54, a.dtype)
+    elif fill == "indices" and a.dtype.kind in "iu" and a.dtype.itemsize != 2:
+        a[...] = rng.integers(-1 if a.dtype.kind == "i" else 0, 5, shape)
     elif fill == "ties":
         a[...] = rng.integers(0, 2, shape)
     elif fill == "extremes":
@@ -282,23 +287,35 @@ def _fills_out(case: Case, backend: str) -> str | None:
     if "return_indices" in case.options:
         return None
     (expected,) = _truth(case.name)
-    for out in (np.empty_like(expected), np.empty((*expected.shape, 2), expected.dtype)[..., 0]):
-        out.fill(77)
+    buffer = np.full((2, *expected.shape, 2), 77).astype(expected.dtype)
+    before = buffer.copy()
+    for out in (buffer[0, ..., 0], np.full(expected.shape, 77).astype(expected.dtype)):
         (got,) = _call(case, arrays_of(case), backend, out=out)
         if got is not out:
             return "the result is not the array given as out"
         reason = _compare((out,), (expected,), rounded=not _is_exact(backend))
         if reason is not None:
             return f"out: {reason}"
-    return None
+    before[0, ..., 0] = expected
+    return _compare((buffer,), (before,), rounded=not _is_exact(backend)) and "memory beside out was written"
+
+
+def _random_arrays(case: Case) -> list[Array]:
+    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
+    return [rng.standard_normal(shape).astype(case.dtypes[0]) for shape in case.arrays]
+
+
+@lru_cache(maxsize=64)
+def _random_truth(name: str) -> tuple[Array, Array]:
+    """Return the result in double precision, and the sums of absolute products."""
+    case = next(case for case in RANDOM if case.name == name)
+    wide = [a.astype(np.float64) for a in _random_arrays(case)]
+    return _call(case, wide, ORACLE)[0], _call(case, [np.abs(a) for a in wide], ORACLE)[0]
 
 
 def _accurate(case: Case, backend: str) -> str | None:
-    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
-    arrays = [rng.standard_normal(shape).astype(case.dtypes[0]) for shape in case.arrays]
-    wide = [a.astype(np.float64) for a in arrays]
-    (truth,) = _call(case, wide, ORACLE)
-    (size,) = _call(case, [np.abs(a) for a in wide], ORACLE)
+    arrays = _random_arrays(case)
+    truth, size = _random_truth(case.name)
     (got,) = _call(case, arrays, backend)
     terms = int(np.prod(case.arrays[1][1:])) if len(case.arrays) > 1 else 64
     bound = error_bound(terms, case.dtypes[0]) * float(size.max())
