@@ -146,6 +146,11 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     if family == "conv":
         first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
+    if family == "conv_transpose" and suffix:
+        # The gradient of the adjoint by its input is the convolution itself.
+        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2])
+        spec = make_transpose(nd, shape("x", first), shape("w", second), **named)
+        return "conv" if suffix == "_grad_input" else "conv_grad_weight", spec, ""
     if family == "conv_transpose":
         return "conv_grad_input", make_transpose(nd, *given, **named), ""
     if suffix:
