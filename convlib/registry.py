@@ -240,7 +240,7 @@ def use_backend(name: str) -> Iterator[None]:
         _context.reset(token)
 
 
-def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, array_type: str) -> Choice:
+def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, array_type: str) -> Choice:
     """Decide who serves a call.
 
     Parameters
@@ -271,6 +271,8 @@ def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | Non
         requested, source = _context.get(), "use_backend"
         if requested is None:
             requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
+    elif not isinstance(requested, str):
+        _parse(requested)  # refuses it; the cache below could not even hash some
     # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
     settings = config.get_accuracy(), config.get_max_workspace()
     return _choose(op, spec, dtype, requested, source, array_type, settings)
@@ -282,7 +284,10 @@ def _choose(
     settings: tuple[str, int],
 ) -> Choice:  # fmt: skip
     if requested is not None:
-        backend, algorithm = _parse(requested)
+        try:
+            backend, algorithm = _parse(requested)
+        except BackendError as error:
+            raise BackendError(f"{error} (named by: {source})") from error.__cause__
         reason = _refusal(backend, op, spec, dtype, array_type)
         if algorithm is not None and reason is None:
             reason = _algorithm_refusal(backend, algorithm, op, spec, dtype)

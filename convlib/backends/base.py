@@ -117,9 +117,9 @@ class Backend:
         self._check_out(out, spec.y_shape, result, x, w, bias)
         x, w = self._input(x, dtype, spec), self._weights(w, dtype, spec)
         bias = None if bias is None else self._usable(bias, dtype, False)
-        if dtype == dtypes.INT64:
-            self._check_range(spec.reduction, x, w, bias)
         spec, x = self._explicit_padding(spec, x)
+        if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
+            self._check_range(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
         self._conv(spec, x, w, bias, y, algorithm)
         return finish()
@@ -173,9 +173,9 @@ class Backend:
         result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)
         self._check_out(out, spec.w_shape, result, grad_y, x)
         grad_y, x = self._input(grad_y, dtype, spec), self._input(x, dtype, spec)
+        spec, x = self._explicit_padding(spec, x)
         if dtype == dtypes.INT64:
             self._check_range(spec.n * spec.out_count, grad_y, x, None)
-        spec, x = self._explicit_padding(spec, x)
         grad_w = self.xp.empty(spec.w_shape, dtype)
         self._conv_grad_weight(spec, x, grad_y, grad_w, algorithm)
         if spec.flip:
@@ -246,6 +246,8 @@ class Backend:
         """Sum columns back into an input: the adjoint of `im2col`, ``spec.x_shape``."""
         result, dtype = dtypes.for_sums(cols=cols.dtype)
         cols = self._usable(cols if spec.batched else cols[None], dtype, False)
+        if dtype == dtypes.INT64:
+            self._check_range(spec.taps_count, cols, None, None)
         x = self.xp.zeros((spec.n, spec.c, *spec.in_size), dtype)
         self._col2im(spec, cols, x)
         return (x if spec.batched else x[0]).astype(result, copy=False)
@@ -326,7 +328,7 @@ class Backend:
             return _zero_padded(spec), self.xp.pad(x, pairs, mode=spec.padding_mode)
         value: float | int = spec.pad_value
         if x.dtype == dtypes.INT64:
-            if value != int(value):
+            if not float(value).is_integer():
                 raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
             value = int(value)
         return _zero_padded(spec), self.xp.pad(x, pairs, constant_values=value)

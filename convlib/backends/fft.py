@@ -74,6 +74,10 @@ class FftBackend(Backend):
         step = max(1, CHUNK_BYTES // _tile_bytes(spec, x.dtype))
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
+            if not np.isfinite(w[outs]).all():  # a transform would make NaN of every infinity
+                for block in blocks:
+                    _direct(spec, x, w, y, group, block)
+                continue
             # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
             spectrum = np.conj(forward(np.conj(_dilated(spec, w[outs])), tile, axes, workers=workers))
             for start in range(0, len(blocks), step):
@@ -194,8 +198,9 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, group: int, block: Blo
     taps = tuple(range(1, spec.nd + 1))
     target = tuple(slice(o, o + c) for o, c in zip(first, counts, strict=True))
     for o in range(outs.start, outs.stop):
-        total = sum(
-            np.tensordot(windows[c], w[o, c], (tuple(t + spec.nd - 1 for t in taps), tuple(t - 1 for t in taps)))
-            for c in range(spec.icg)
-        )
+        with np.errstate(invalid="ignore"):  # infinities of opposite sign
+            total = sum(
+                np.tensordot(windows[c], w[o, c], (tuple(t + spec.nd - 1 for t in taps), tuple(t - 1 for t in taps)))
+                for c in range(spec.icg)
+            )
         y[(n, o, *target)] = total

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry
+from ..errors import SpecError
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -118,9 +119,11 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     kinds: dict[str, str] = {}
     arrays: list[Any] = []
     for name, value in given.items():
-        if value is None or type(value) is np.ndarray:
-            if value is not None:
-                kinds[name] = "numpy"
+        if type(value) is np.ndarray:
+            kinds[name] = "numpy"
+            arrays.append(value)
+            continue
+        if value is None and name == "bias":
             arrays.append(value)
             continue
         kind, array = _take_one(name, value)
@@ -133,9 +136,14 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
 
 
 def _take_one(name: str, value: Any) -> tuple[str, Any]:
+    if value is None:
+        raise TypeError(f"{name} must be an array, not None")
     root = type(value).__module__.partition(".")[0]
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
     if root not in ("numpy", "builtins") and hasattr(value, "shape") and registry.takes(root):
         return root, value
-    return "numpy", np.asarray(value)
+    try:
+        return "numpy", np.asarray(value)
+    except ValueError as error:
+        raise SpecError(f"{name} is no array: {error}") from None

@@ -68,7 +68,10 @@ def _convnd(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip,
         layout,
     )  # fmt: skip
-    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    if bias is None:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    else:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
     y: Array = choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
     return y
@@ -134,7 +137,10 @@ def _conv_transposend(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
         frozen(dilation), groups, flip, layout,
     )  # fmt: skip
-    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    if bias is None:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    else:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
     y: Array = choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
     return y

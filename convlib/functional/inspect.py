@@ -129,6 +129,8 @@ def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = N
 
 def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:
     """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
+    if not isinstance(op, str):
+        raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({op!r})")
     family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
     suffix = ""
     for ending in ("_grad_input", "_grad_weight"):
@@ -141,7 +143,11 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     }:  # fmt: skip
         raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
     nd = int(rank)
+    needed = _positional(family, suffix)
+    if len(args) < needed:
+        raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
     given = [frozen(arg) for arg in args]
+    given[0] = shape("x", given[0])
     named = {name: frozen(value) for name, value in options.items() if name != "return_indices"}
     if family == "conv":
         first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given
@@ -152,11 +158,11 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         spec = make_transpose(nd, shape("x", first), shape("w", second), **named)
         return "conv" if suffix == "_grad_input" else "conv_grad_weight", spec, ""
     if family == "conv_transpose":
-        return "conv_grad_input", make_transpose(nd, *given, **named), ""
+        return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
     if suffix:
         return _describe_pool_grad(nd, family, kinds.get(family, ""), given, named)
     if family == "max_unpool":
-        return "unpool", make_unpool(nd, *given, **named), "max"
+        return "unpool", make_unpool(nd, given[0], *given[2:], **named), "max"  # indices have the shape of x
     if family in kinds:
         kind = kinds[family]
         if kind == "lp":
@@ -165,6 +171,13 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
     return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind
+
+
+def _positional(family: str, suffix: str) -> int:
+    """Return how many positional arguments a public function needs."""
+    if suffix and family != "conv":
+        return 5 if family == "lp_pool" else 2 if family in ("adaptive_avg_pool", "global_avg_pool") else 3
+    return 1 if family.startswith("global") else 3 if suffix or family in ("lp_pool", "max_unpool") else 2
 
 
 def _describe_pool_grad(

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
+from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -52,6 +53,20 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
     if abs(number) > 2**62:
         raise SpecError(f"{name}={number} is out of range: it must stay below 2**62")
+    return number
+
+
+def real(name: str, value: Any) -> float:
+    """Return `value` as a float that is equal to it; NaN and the infinities are allowed."""
+    whole = isinstance(value, int)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({value!r})")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise SpecError(f"{name} is out of range: it must stay below 1.8e308") from None
+    if whole and number != value:
+        raise SpecError(f"{name}={value} is not exact in double precision; use at most 2**53")
     return number
 
 
@@ -130,7 +145,7 @@ def check_bytes(what: str, shape: Ints) -> None:
 def split(what: str, shape: Ints, nd: int, channels_last: bool) -> tuple[bool, int, int, Ints]:
     """Return (batched, n, channels, spatial sizes) of an array shape."""
     if len(shape) not in (nd + 1, nd + 2):
-        order = AXES.get(nd, "spatial")
+        order = ", ".join(AXES.get(nd, ("*spatial",)))
         full = f"(N, {order}, C)" if channels_last else f"(N, C, {order})"
         raise SpecError(
             f"{what} has {len(shape)} axes {shape}; expected {nd + 2} axes {full}, or {nd + 1} without the batch axis"

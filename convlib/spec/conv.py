@@ -17,6 +17,7 @@ from .arguments import (
     frozen,
     integer,
     per_axis,
+    real,
     shape,
     split,
 )
@@ -136,8 +137,6 @@ def make_conv(
             f"{c // groups} on its second axis, not {w_shape[1]}"
         )
     mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
-    if not isinstance(pad_value, (int, float)):
-        raise TypeError(f"pad_value must be a real number, not {type(pad_value).__name__} ({pad_value!r})")
     ke = effective_kernel(kernel, dilation)
     lo, hi = resolve_padding(padding, in_size, ke, stride)
     if mode != "constant" and any(size == 0 and p + q for size, p, q in zip(in_size, lo, hi, strict=True)):
@@ -145,7 +144,7 @@ def make_conv(
     spec = ConvSpec(
         n=n, c=c, oc=oc, groups=groups, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation,
         pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, ke, stride, lo, hi), padding_mode=mode,
-        pad_value=float(pad_value), flip=flag("flip", flip), channels_last=channels_last, batched=batched,
+        pad_value=real("pad_value", pad_value), flip=flag("flip", flip), channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("x with its padding", (n, c, *spec.unpadded().in_size))
     check_bytes("w", w_shape)

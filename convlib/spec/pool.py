@@ -17,6 +17,7 @@ from .arguments import (
     frozen,
     integer,
     per_axis,
+    real,
     shape,
     split,
 )
@@ -139,12 +140,13 @@ def make_pool(
     divisor = None if divisor_override is None else integer("divisor_override", divisor_override)
     if divisor == 0:
         raise SpecError("divisor_override=0: an average cannot be divided by zero; use None or another integer")
-    if kind == "lp" and not (isinstance(norm, (int, float)) and norm > 0):
+    norm = real("p", norm)
+    if kind == "lp" and not norm > 0:
         raise SpecError(f"p={norm!r} must be a positive number, such as 2; math.inf gives the maximum of |x|")
     spec = PoolSpec(
         kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
         out_size=sizes(in_size, ke, stride, lo, hi), count_include_pad=flag("count_include_pad", count_include_pad),
-        divisor=divisor, norm=float(norm), channels_last=channels_last, batched=batched,
+        divisor=divisor, norm=norm, channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("x", spec.x_shape)
     check_bytes("the result", spec.y_shape)
