@@ -32,6 +32,7 @@ BUILTINS: tuple[tuple[str, str, str], ...] = (
     ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
     ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
+    ("cupy", "convlib.backends.cupy:CupyBackend", "CuPy arrays on a GPU: cuBLAS and own kernels"),
     ("naive", "convlib.backends.naive:NaiveBackend", "plain Python loops from the formula: the oracle"),
 )
 
@@ -361,7 +362,9 @@ def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, s
         if name == skip:
             continue
         try:
-            backend = get_backend(name)
+            backend = _load(name)
+            if backend.array_type == array_type:  # else it need not be asked, which may import a large library
+                backend = get_backend(name)
         except BackendError as error:
             said.append(Verdict(name, False, str(error)))
             continue

@@ -102,6 +102,14 @@ class Backend:
         """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
         return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
 
+    def from_numpy(self, a: Array) -> Array:
+        """Return a NumPy array as one of the backend's own type; the conformance suite moves its arrays by this."""
+        return a
+
+    def to_numpy(self, a: Array) -> Array:
+        """Return an array of the backend's own type as a NumPy array."""
+        return a
+
     # ------------------------------------------------------------------ public operations
 
     @final
@@ -298,8 +306,7 @@ class Backend:
 
     def _usable(self, a: Array, dtype: np.dtype[Any], strided: bool) -> Array:
         """Return `a` in `dtype`, aligned and, unless `strided`, C-contiguous; copy only if it is not."""
-        flags = a.flags
-        if a.dtype == dtype and flags.aligned and (strided or flags.c_contiguous):
+        if a.dtype == dtype and self._aligned(a) and (strided or a.flags.c_contiguous):
             return a
         if dtype == dtypes.INT64 and a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
             raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
@@ -324,14 +331,18 @@ class Backend:
         if not _needs_padding(spec):
             return spec, x
         pairs = ((0, 0), (0, 0), *zip(spec.pad_lo, spec.pad_hi, strict=True))
-        if spec.padding_mode != "constant":
-            return _zero_padded(spec), self.xp.pad(x, pairs, mode=spec.padding_mode)
         value: float | int = spec.pad_value
-        if x.dtype == dtypes.INT64:
+        if x.dtype == dtypes.INT64 and spec.padding_mode == "constant":
             if not float(value).is_integer():
                 raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
             value = int(value)
-        return _zero_padded(spec), self.xp.pad(x, pairs, constant_values=value)
+        return _zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
+
+    def _padded(self, x: Array, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Array:
+        """Return a copy of `x` with ``(lo, hi)`` elements more per axis."""
+        if mode != "constant":
+            return self.xp.pad(x, pairs, mode=mode)
+        return self.xp.pad(x, pairs, constant_values=value)
 
     def _fold_padding(self, spec: ConvSpec, wide: Array) -> Array:
         """Apply the adjoint of the padding: each padded element returns to the element it was copied from."""
@@ -354,7 +365,7 @@ class Backend:
         """Return the array that a hook fills, as (N, C, *spatial), and a function that delivers it to the caller."""
         direct = self.strided or self.channels_last or not spec.channels_last
         if out is not None and out.dtype == dtype and direct and (self.strided or out.flags.c_contiguous):
-            target = out if out.flags.aligned else None
+            target = out if self._aligned(out) else None
         else:
             target = None
         if target is None:
@@ -398,13 +409,27 @@ class Backend:
         self._check_memory(out, *inputs)
 
     def _check_memory(self, out: Array, *inputs: Array | None) -> None:
-        if not out.flags.writeable:
+        if not self._writable(out):
             raise SpecError("out is read-only; give a writable array of the result's shape, or none")
         if any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
             raise SpecError(f"out has stride 0 on an axis (strides {out.strides}); its elements must not share memory")
         for a in inputs:
-            if a is not None and _overlap(out, a):
+            if a is not None and self._shares_memory(out, a):
                 raise SpecError("out overlaps an input in memory; give an array of its own, or none")
+
+    def _aligned(self, a: Array) -> bool:
+        return bool(a.flags.aligned)
+
+    def _writable(self, a: Array) -> bool:
+        return bool(a.flags.writeable)
+
+    def _shares_memory(self, a: Array, b: Array) -> bool:
+        if not np.may_share_memory(a, b):
+            return False
+        try:
+            return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # stubs: only -1 and 0
+        except np.exceptions.TooHardError:
+            return True
 
     def _check_range(self, terms: int, x: Array, w: Array | None, bias: Array | None) -> None:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
@@ -444,12 +469,3 @@ def _needs_padding(spec: ConvSpec) -> bool:
 @lru_cache(maxsize=256)
 def _zero_padded(spec: ConvSpec) -> ConvSpec:
     return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)
-
-
-def _overlap(a: Array, b: Array) -> bool:
-    if not np.may_share_memory(a, b):
-        return False
-    try:
-        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # stubs: only -1 and 0
-    except np.exceptions.TooHardError:
-        return True
