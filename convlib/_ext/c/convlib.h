@@ -1,0 +1,80 @@
+/* What the kernels of every instruction set offer, and the problems they are given.
+ *
+ * Every size here is final: the Python spec has checked and normalised the call, so C never refuses anything.  The only
+ * failures are a missing allocation (CV_NOMEM) and a Ctrl-C noticed by the thread pool (CV_INTERRUPTED).
+ */
+#ifndef CONVLIB_H
+#define CONVLIB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CV_OK = 0, CV_NOMEM = -1, CV_INTERRUPTED = -2, CV_BAD_ISA = -3 };
+enum { CV_MAX, CV_MIN, CV_SUM, CV_AVG };
+/* Dense algorithms: implicit GEMM, and Winograd F(2x2,3x3) and F(4x4,3x3). */
+enum { CV_GEMM, CV_WINO2, CV_WINO4 };
+
+/* A convolution.  Axes are D, H, W; an axis the call lacks has in = k = out = stride = dil = 1, lo = 0.
+ * x and y are reached through element strides over (n, c, d, h, w), so NCHW and NHWC are the same code;
+ * w is C-contiguous (oc, icg, kd, kh, kw). */
+typedef struct {
+    ptrdiff_t n, groups, icg, ocg;
+    ptrdiff_t in[3], k[3], out[3], stride[3], dil[3], lo[3];
+    ptrdiff_t xs[5], ys[5];
+} cv_conv;
+
+typedef struct {
+    ptrdiff_t n, c;
+    ptrdiff_t in[3], k[3], out[3], stride[3], dil[3], lo[3], hi[3];
+    ptrdiff_t xs[5], ys[5];
+    int kind;              /* CV_MAX, CV_MIN, CV_SUM, CV_AVG */
+    int count_include_pad; /* average: do padded taps count? */
+    double divisor;        /* average: 0 = count the taps */
+} cv_pool;
+
+/* How to run a dense convolution: threads, scratch limit in bytes, algorithm. */
+typedef struct {
+    int threads, algorithm;
+    ptrdiff_t max_workspace;
+} cv_exec;
+
+/* The one list of kernels.  T: element type, S: its suffix. */
+#define CV_DENSE_KERNELS(T, S)                                                                                        \
+    /* elements that pack_##S writes for these weights */                                                            \
+    ptrdiff_t (*packed_size_##S)(const cv_conv *, int algorithm);                                                     \
+    int (*pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                         \
+    int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
+    /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \
+    ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *);                                                     \
+    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);                     \
+    /* runs `rounds` of independent multiply-adds in registers; returns the floating-point operations done */        \
+    double (*fma_##S)(ptrdiff_t rounds);
+#define CV_POOL_KERNEL(T, S) int (*pool_##S)(const cv_pool *, const T *x, T *y, int64_t *indices, int threads);
+
+typedef struct {
+    const char *name;
+    CV_DENSE_KERNELS(float, f32)
+    CV_DENSE_KERNELS(double, f64)
+    CV_POOL_KERNEL(float, f32)
+    CV_POOL_KERNEL(double, f64)
+    CV_POOL_KERNEL(int64_t, i64)
+    CV_POOL_KERNEL(int32_t, i32)
+    CV_POOL_KERNEL(int16_t, i16)
+    CV_POOL_KERNEL(int8_t, i8)
+    CV_POOL_KERNEL(uint8_t, u8)
+} cv_kernels;
+
+extern const cv_kernels cv_kernels_scalar, cv_kernels_avx2, cv_kernels_avx512, cv_kernels_neon;
+
+/* The table in use.  First call: the best the processor has, lowered by CONVLIB_ISA; NULL: CONVLIB_ISA names none. */
+const cv_kernels *cv_active(void);
+/* CV_OK, or CV_BAD_ISA for a name that is unknown, not built or not supported by this processor; NULL or "": automatic. */
+int cv_set_isa(const char *name);
+/* The i-th instruction set of this build, best first (NULL past the end); *supported: can this processor run it? */
+const char *cv_isa(int i, int *supported);
+
+/* Scratch: 64-byte aligned, NULL when it cannot be had. */
+void *cv_alloc(size_t bytes);
+void cv_free(void *);
+
+#endif
