@@ -1,0 +1,20 @@
+"""Convolution and pooling for NumPy arrays: every algorithm under one tested spec."""
+
+from __future__ import annotations
+
+from .backends.base import Backend
+from .config import accuracy, max_workspace
+from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
+from .functional import *  # noqa: F403
+from .functional import __all__ as _functions
+from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
+from .spec import ConvSpec, PoolSpec
+from .threads import get_num_threads, num_threads, set_num_threads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
+    "accuracy", "backends", "get_num_threads", "max_workspace", "num_threads", "register_backend", "set_num_threads",
+    "unregister_backend", "use_backend", *_functions,
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Compiled parts: Cython loops, and the bridge to the C kernels."""

@@ -1,0 +1,323 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, embedsignature=True
+# cython: freethreading_compatible=True
+"""Typed loops for every operator, once for all ranks and element types.
+
+Arrays are seen with three spatial axes, (N, C, D, H, W); lower ranks have leading axes of size 1.  Strides are free, so
+that channels-last and sliced arrays need no copy.  All sizes come from the spec; `taps` holds, per axis and tap, the
+half-open range of outputs that see the tap inside the input, and the tap's offset.
+"""
+
+from libc.math cimport INFINITY, fabs, pow
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+ctypedef fused number:
+    float
+    double
+    int64_t
+    float complex
+    double complex
+
+ctypedef fused real:
+    float
+    double
+    int8_t
+    int16_t
+    int32_t
+    int64_t
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+
+ctypedef fused floating:
+    float
+    double
+
+
+cdef inline void axpy(
+    number a, const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step, Py_ssize_t count
+) noexcept nogil:
+    """Add a * x to y, `count` elements with steps in bytes."""
+    cdef Py_ssize_t i
+    if x_step == sizeof(number) and y_step == sizeof(number):
+        for i in range(count):  # contiguous: the compiler vectorises this one
+            (<number*>y)[i] = (<number*>y)[i] + a * (<const number*>x)[i]
+    else:
+        for i in range(count):
+            (<number*>(y + i * y_step))[0] = (<number*>(y + i * y_step))[0] + a * (<const number*>(x + i * x_step))[0]
+
+
+cdef inline number dot(
+    const char* x, Py_ssize_t x_step, const char* y, Py_ssize_t y_step, Py_ssize_t count, number total
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        total = total + (<const number*>(x + i * x_step))[0] * (<const number*>(y + i * y_step))[0]
+    return total
+
+
+cdef struct Geometry:
+    Py_ssize_t groups
+    Py_ssize_t sd
+    Py_ssize_t sh
+    Py_ssize_t sw
+
+
+cdef enum Direction:
+    FORWARD  # y += x * w
+    INPUT    # x += y * w
+    WEIGHT   # w += x * y
+
+
+cdef void sweep(
+    Direction direction, char* x, const Py_ssize_t* xs, char* w, const Py_ssize_t* ws, char* y, const Py_ssize_t* ys,
+    const Py_ssize_t* k, Py_ssize_t od, Py_ssize_t oh, const int64_t* taps, Geometry g, number* unit,
+) noexcept nogil:
+    """Run over all (row of outputs, tap) pairs of one (image, output channel, input channel); strides in bytes.
+
+    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.  `unit`
+    only carries the element type.
+    """
+    cdef const int64_t* th = taps + 3 * k[0]
+    cdef const int64_t* tw = th + 3 * k[1]
+    cdef Py_ssize_t a, b, e, d, h, count
+    cdef char* xrow
+    cdef char* yrow
+    cdef char* xp
+    cdef char* yp
+    cdef char* wp
+    for d in range(od):
+        for a in range(k[0]):
+            if d < taps[3 * a] or d >= taps[3 * a + 1]:
+                continue
+            for h in range(oh):
+                for b in range(k[1]):
+                    if h < th[3 * b] or h >= th[3 * b + 1]:
+                        continue
+                    xrow = x + (d * g.sd + taps[3 * a + 2]) * xs[2] + (h * g.sh + th[3 * b + 2]) * xs[3]
+                    yrow = y + d * ys[2] + h * ys[3]
+                    for e in range(k[2]):
+                        count = tw[3 * e + 1] - tw[3 * e]
+                        if count <= 0:
+                            continue
+                        xp = xrow + (tw[3 * e] * g.sw + tw[3 * e + 2]) * xs[4]
+                        yp = yrow + tw[3 * e] * ys[4]
+                        wp = w + a * ws[2] + b * ws[3] + e * ws[4]
+                        if direction == FORWARD:
+                            axpy((<number*>wp)[0], xp, g.sw * xs[4], yp, ys[4], count)
+                        elif direction == INPUT:
+                            axpy((<number*>wp)[0], yp, ys[4], xp, g.sw * xs[4], count)
+                        else:
+                            (<number*>wp)[0] = dot(xp, g.sw * xs[4], yp, ys[4], count, (<number*>wp)[0])
+
+
+def conv(
+    int direction, const number[:, :, :, :, :] x, const number[:, :, :, :, :] w, const number[:, :, :, :, :] y,
+    const int64_t[::1] taps, Py_ssize_t groups, Py_ssize_t sd, Py_ssize_t sh, Py_ssize_t sw,
+):
+    """Run a convolution (direction 0) or its gradient for the input (1) or the weights (2).
+
+    The array that the direction writes must hold its starting values; the others are only read.
+    """
+    cdef Geometry g = Geometry(groups, sd, sh, sw)
+    cdef Py_ssize_t n, o, c, icg = w.shape[1], ocg = w.shape[0] // groups
+    cdef number unit = 0
+    with nogil:
+        for n in range(y.shape[0]):
+            for o in range(y.shape[1]):
+                for c in range(icg):
+                    sweep(
+                        <Direction>direction, <char*>&x[n, o // ocg * icg + c, 0, 0, 0], x.strides,
+                        <char*>&w[o, c, 0, 0, 0], w.strides, <char*>&y[n, o, 0, 0, 0], y.strides, &w.shape[2],
+                        y.shape[2], y.shape[3], &taps[0], g, &unit,
+                    )
+
+
+# ----------------------------------------------------------------------------------------------- pooling
+
+cdef struct Axis:
+    Py_ssize_t size
+    Py_ssize_t kernel
+    Py_ssize_t stride
+    Py_ssize_t dilation
+    Py_ssize_t lo
+    Py_ssize_t hi
+    Py_ssize_t out
+    Py_ssize_t adaptive
+
+
+cdef struct Window:
+    Py_ssize_t start    # first position inside the input
+    Py_ssize_t count    # positions inside the input
+    Py_ssize_t counted  # taps inside the input and its padding
+
+
+cdef inline Window window(const Axis* a, Py_ssize_t o) noexcept nogil:
+    """Return window `o` of an axis; `PoolSpec.taps` and `PoolSpec.counted` say the same in Python."""
+    cdef Window w
+    cdef Py_ssize_t first, skipped = 0
+    if a.adaptive:
+        w.start = o * a.size // a.out
+        w.count = w.counted = ((o + 1) * a.size + a.out - 1) // a.out - w.start
+        return w
+    first = o * a.stride - a.lo
+    if first < 0:
+        skipped = (a.dilation - 1 - first) // a.dilation
+    w.start = first + skipped * a.dilation
+    w.count = 0
+    if w.start < a.size:
+        w.count = min(a.kernel - skipped, (a.size - w.start + a.dilation - 1) // a.dilation)
+    w.counted = min(a.kernel, (a.size + a.hi - first + a.dilation - 1) // a.dilation)
+    return w
+
+
+cdef void fill_axes(Axis* axes, const int64_t[:, ::1] geometry) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(3):
+        axes[i] = Axis(
+            geometry[i, 0], geometry[i, 1], geometry[i, 2], geometry[i, 3], geometry[i, 4], geometry[i, 5],
+            geometry[i, 6], geometry[i, 7],
+        )
+
+
+def extreme(
+    const real[:, :, :, :, :] x, real[:, :, :, :, :] y, int64_t[:, :, :, :, :] indices, bint with_indices, bint minimum,
+    const int64_t[:, ::1] geometry, real empty,
+):
+    """Take the maximum or minimum of each window: the first of equals, but the last NaN; `empty` for no elements."""
+    cdef Axis axes[3]
+    cdef Window d, h, w
+    cdef Py_ssize_t n, c, i, j, k, a, b, e, place
+    cdef real best, value
+    cdef const char* plane
+    cdef const char* row
+    cdef Py_ssize_t step
+    fill_axes(axes, geometry)
+    step = axes[2].dilation * x.strides[4]
+    with nogil:
+        for n in range(y.shape[0]):
+            for c in range(y.shape[1]):
+                plane = <const char*>&x[n, c, 0, 0, 0]  # never read if x is empty: then all windows are
+                for i in range(y.shape[2]):
+                    d = window(&axes[0], i)
+                    for j in range(y.shape[3]):
+                        h = window(&axes[1], j)
+                        for k in range(y.shape[4]):
+                            w = window(&axes[2], k)
+                            best, place = empty, -1
+                            for a in range(d.count):
+                                for b in range(h.count):
+                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
+                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
+                                    for e in range(w.count):
+                                        value = (<const real*>(row + e * step))[0]
+                                        if place < 0 or (value < best if minimum else value > best) or value != value:
+                                            best = value
+                                            place = (
+                                                (d.start + a * axes[0].dilation) * axes[1].size
+                                                + h.start + b * axes[1].dilation
+                                            ) * axes[2].size + w.start + e * axes[2].dilation
+                            y[n, c, i, j, k] = best
+                            if with_indices:
+                                indices[n, c, i, j, k] = place
+
+
+def total(
+    const number[:, :, :, :, :] x, number[:, :, :, :, :] y, const int64_t[:, ::1] geometry, bint average,
+    bint include_pad, double divisor,
+):
+    """Sum or average each window; a window without elements gives 0."""
+    cdef Axis axes[3]
+    cdef Window d, h, w
+    cdef Py_ssize_t n, c, i, j, k, a, b, e, taps
+    cdef number sum_
+    cdef const char* plane
+    cdef const char* row
+    cdef Py_ssize_t step
+    fill_axes(axes, geometry)
+    step = axes[2].dilation * x.strides[4]
+    with nogil:
+        for n in range(y.shape[0]):
+            for c in range(y.shape[1]):
+                plane = <const char*>&x[n, c, 0, 0, 0]
+                for i in range(y.shape[2]):
+                    d = window(&axes[0], i)
+                    for j in range(y.shape[3]):
+                        h = window(&axes[1], j)
+                        for k in range(y.shape[4]):
+                            w = window(&axes[2], k)
+                            sum_ = 0
+                            for a in range(d.count):
+                                for b in range(h.count):
+                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
+                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
+                                    for e in range(w.count):
+                                        sum_ = sum_ + (<const number*>(row + e * step))[0]
+                            taps = d.count * h.count * w.count
+                            if average and taps > 0:
+                                if divisor != 0:
+                                    sum_ = <number>(sum_ / divisor)
+                                elif include_pad:
+                                    sum_ = sum_ / <number>(d.counted * h.counted * w.counted)
+                                else:
+                                    sum_ = sum_ / <number>taps
+                            y[n, c, i, j, k] = sum_
+
+
+def norm(const floating[:, :, :, :, :] x, floating[:, :, :, :, :] y, const int64_t[:, ::1] geometry, double p):
+    """Take the p-norm of each window, summed in double precision."""
+    cdef Axis axes[3]
+    cdef Window d, h, w
+    cdef Py_ssize_t n, c, i, j, k, a, b, e
+    cdef double sum_, value
+    cdef const char* plane
+    cdef const char* row
+    cdef Py_ssize_t step
+    fill_axes(axes, geometry)
+    step = axes[2].dilation * x.strides[4]
+    with nogil:
+        for n in range(y.shape[0]):
+            for c in range(y.shape[1]):
+                plane = <const char*>&x[n, c, 0, 0, 0]
+                for i in range(y.shape[2]):
+                    d = window(&axes[0], i)
+                    for j in range(y.shape[3]):
+                        h = window(&axes[1], j)
+                        for k in range(y.shape[4]):
+                            w = window(&axes[2], k)
+                            sum_ = 0
+                            for a in range(d.count):
+                                for b in range(h.count):
+                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
+                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
+                                    for e in range(w.count):
+                                        value = fabs(<double>(<const floating*>(row + e * step))[0])
+                                        if p != INFINITY:
+                                            sum_ = sum_ + pow(value, p)
+                                        elif value > sum_ or value != value:
+                                            sum_ = value
+                            y[n, c, i, j, k] = <floating>(sum_ if p == INFINITY else pow(sum_, 1 / p))
+
+
+def scatter(
+    const number[:, :, :, :, :] x, const int64_t[:, :, :, :, :] indices, number[:, :, :, :, :] y, bint add,
+):
+    """Write or add each element of x to the flat plane position of y that `indices` names; -1 is skipped."""
+    cdef Py_ssize_t n, c, i, j, k, d, h, w
+    cdef int64_t place
+    with nogil:
+        for n in range(x.shape[0]):
+            for c in range(x.shape[1]):
+                for i in range(x.shape[2]):
+                    for j in range(x.shape[3]):
+                        for k in range(x.shape[4]):
+                            place = indices[n, c, i, j, k]
+                            if place < 0:
+                                continue
+                            w = place % y.shape[4]
+                            h = place // y.shape[4] % y.shape[3]
+                            d = place // y.shape[4] // y.shape[3]
+                            if add:
+                                y[n, c, d, h, w] = y[n, c, d, h, w] + x[n, c, i, j, k]
+                            else:
+                                y[n, c, d, h, w] = x[n, c, i, j, k]

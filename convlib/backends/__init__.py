@@ -1,0 +1,1 @@
+"""The ways through each operator; imported by the registry when first used."""

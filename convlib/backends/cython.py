@@ -1,0 +1,108 @@
+"""Typed Cython loops: every operator, every spec with up to three spatial axes, every dtype.
+
+No packing and no scratch memory; strided arrays are read where they lie.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dtypes
+from .._ext import _loops
+from ..spec import ConvSpec, PoolSpec, WindowSpec
+from .base import OPERATIONS, Backend
+from .slabs import ColumnSlabs
+from .taps import lift, tap_table
+
+Array = NDArray[Any]
+
+FORWARD, INPUT, WEIGHT = range(3)
+
+
+class CythonBackend(ColumnSlabs, Backend):
+    """Compiled loops over the formula."""
+
+    name = "cython"
+    operations = OPERATIONS
+    strided = True
+
+    def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
+        """See `Backend.supports`."""
+        if spec.nd > 3 and op not in ("im2col", "col2im"):
+            return f"has loops for 1 to 3 spatial axes, not {spec.nd}"
+        return super().supports(op, spec, dtype)
+
+    def _conv(
+        self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
+    ) -> None:
+        if bias is None:
+            y.fill(0)
+        else:
+            y[...] = bias.reshape(-1, *(1,) * spec.nd)
+        self._triple(FORWARD, spec, x, w, y)
+
+    def _conv_grad_input(
+        self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
+    ) -> None:
+        grad_x.fill(0)
+        self._triple(INPUT, spec, grad_x, w, grad_y)
+
+    def _conv_grad_weight(
+        self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
+    ) -> None:
+        grad_w.fill(0)
+        self._triple(WEIGHT, spec, x, grad_w, grad_y)
+
+    def _triple(self, direction: int, spec: ConvSpec, x: Array, w: Array, y: Array) -> None:
+        if x.size and w.size and y.size:
+            nd = spec.nd
+            strides = (1, 1, 1, *spec.stride)[-3:]
+            _loops.conv(
+                direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides
+            )
+
+    def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
+        if not y.size:
+            return
+        geometry, x, y = _geometry(spec), lift(x, spec.nd), lift(y, spec.nd)
+        if spec.kind in ("max", "min"):
+            empty = dtypes.lowest(y.dtype, spec.kind)
+            places = _NO_INDICES if indices is None else lift(indices, spec.nd)
+            if y.dtype == np.bool_:
+                x, y, empty = x.view(np.uint8), y.view(np.uint8), int(empty)
+            _loops.extreme(x, y, places, indices is not None, spec.kind == "min", geometry, empty)
+        elif spec.kind == "lp":
+            _loops.norm(x, y, geometry, spec.norm)
+        else:
+            divisor = float(spec.divisor or 0)
+            _loops.total(x, y, geometry, spec.kind == "avg", spec.count_include_pad, divisor)
+
+    def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
+        if not x.size or not y.size:
+            return
+        if x.dtype.kind in "biu" and x.dtype != dtypes.INT64:
+            wide = y.astype(np.int64)
+            _loops.scatter(lift(x.astype(np.int64), spec.nd), lift(indices, spec.nd), lift(wide, spec.nd), add)
+            y[...] = wide.astype(y.dtype)
+        else:
+            _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
+
+
+_NO_INDICES = np.zeros((1, 1, 1, 1, 1), np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _geometry(spec: PoolSpec) -> Array:
+    """Tabulate size, kernel, stride, dilation, padding, output size and adaptivity of three axes."""
+    rows = [[1, 1, 1, 1, 0, 0, 1, 0]] * (3 - spec.nd)
+    adaptive = (int(spec.adaptive),) * spec.nd
+    columns = (
+        spec.in_size, spec.kernel, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi, spec.out_size, adaptive
+    )  # fmt: skip
+    table = np.array(rows + [list(row) for row in zip(*columns, strict=True)], np.int64)
+    table.flags.writeable = False
+    return table

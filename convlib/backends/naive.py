@@ -1,0 +1,147 @@
+"""Plain Python loops, straight from the formulas: the text a learner reads and the oracle of all tests.
+
+No cleverness and no speed.  Sums are Python numbers: exact for integers, double precision for floats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dtypes
+from ..spec import ConvSpec, PoolSpec, WindowSpec
+from .base import OPERATIONS, Backend
+
+Array = NDArray[Any]
+Index = tuple[int, ...]
+
+
+def _outputs(spec: WindowSpec) -> Iterator[Index]:
+    return product(*map(range, spec.out_size))
+
+
+def _window(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
+    """Yield (tap, position) over the elements of one window that lie inside the input, first axis slowest."""
+    for pairs in product(*(spec.window(axis, o) for axis, o in enumerate(out))):
+        yield tuple(tap for tap, _ in pairs), tuple(position for _, position in pairs)
+
+
+class NaiveBackend(Backend):
+    """Every operator and every spec in plain Python."""
+
+    name = "naive"
+    operations = OPERATIONS
+    strided = True
+
+    def _conv(
+        self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
+    ) -> None:
+        x, w = x.astype(object), w.astype(object)  # Python numbers
+        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+            first = o // spec.ocg * spec.icg  # the first input channel of the group of `o`
+            total = 0 if bias is None else bias[o].item()
+            for c in range(spec.icg):
+                for tap, position in _window(spec, out):
+                    total += x[(n, first + c, *position)] * w[(o, c, *tap)]
+            y[(n, o, *out)] = total
+
+    def _conv_grad_input(
+        self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
+    ) -> None:
+        total = np.zeros(grad_x.shape, object)
+        grad_y, w = grad_y.astype(object), w.astype(object)
+        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+            first = o // spec.ocg * spec.icg
+            for c in range(spec.icg):
+                for tap, position in _window(spec, out):
+                    total[(n, first + c, *position)] += grad_y[(n, o, *out)] * w[(o, c, *tap)]
+        grad_x[...] = total
+
+    def _conv_grad_weight(
+        self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
+    ) -> None:
+        total = np.zeros(grad_w.shape, object)
+        x, grad_y = x.astype(object), grad_y.astype(object)
+        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+            first = o // spec.ocg * spec.icg
+            for c in range(spec.icg):
+                for tap, position in _window(spec, out):
+                    total[(o, c, *tap)] += grad_y[(n, o, *out)] * x[(n, first + c, *position)]
+        grad_w[...] = total
+
+    def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
+        x = x.astype(object)
+        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+            positions = list(product(*(spec.taps(axis, o) for axis, o in enumerate(out))))
+            values = [x[(n, c, *position)] for position in positions]
+            if spec.kind in ("max", "min"):
+                best = _extreme(spec.kind, values)
+                y[(n, c, *out)] = dtypes.lowest(y.dtype, spec.kind) if best < 0 else values[best]
+                if indices is not None:
+                    indices[(n, c, *out)] = -1 if best < 0 else _flat(positions[best], spec.in_size)
+            else:
+                y[(n, c, *out)] = _reduce(spec, out, values)
+
+    def _pool_grad_input(self, spec: PoolSpec, grad_y: Array, x: Array, y: Array, grad_x: Array) -> None:
+        raise NotImplementedError
+
+    def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
+        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+            place = int(indices[(n, c, *out)])
+            if place >= 0:
+                target = (n, c, *(int(p) for p in np.unravel_index(place, spec.in_size)))
+                y[target] = y[target] + x[(n, c, *out)] if add else x[(n, c, *out)]
+
+    def _im2col(self, spec: WindowSpec, x: Array, cols: Array) -> None:
+        cols[...] = 0
+        for n, row, column, position in _columns(spec):
+            cols[n, row, column] = x[position]
+
+    def _col2im(self, spec: WindowSpec, cols: Array, x: Array) -> None:
+        for n, row, column, position in _columns(spec):
+            x[position] += cols[n, row, column]
+
+
+def _extreme(kind: str, values: list[Any]) -> int:
+    """Return the place of the extreme: the first of equals, but the last NaN; -1 if there are no values."""
+    better: Callable[[Any, Any], bool] = (lambda a, b: a > b) if kind == "max" else (lambda a, b: a < b)
+    best = -1
+    for place, value in enumerate(values):
+        if best < 0 or better(value, values[best]) or value != value:
+            best = place
+    return best
+
+
+def _reduce(spec: PoolSpec, out: Index, values: list[Any]) -> Any:
+    if spec.kind == "lp":
+        if spec.norm == math.inf:
+            sizes = [abs(value) for value in values]
+            return sizes[_extreme("max", sizes)] if sizes else 0.0
+        return math.fsum(abs(v) ** spec.norm for v in values) ** (1 / spec.norm)
+    if spec.kind == "sum" or not values:
+        return sum(values)
+    if spec.divisor is not None:
+        return sum(values) / spec.divisor
+    if spec.count_include_pad:
+        return sum(values) / math.prod(spec.counted(axis, o) for axis, o in enumerate(out))
+    return sum(values) / len(values)
+
+
+def _flat(position: Index, size: Index) -> int:
+    place = 0
+    for p, i in zip(position, size, strict=True):
+        place = place * i + p
+    return place
+
+
+def _columns(spec: WindowSpec) -> Iterator[tuple[int, int, int, Index]]:
+    """Yield (image, row, column, position of x) over all column elements that lie inside the input."""
+    for n, c in product(range(spec.n), range(spec.c)):
+        for column, out in enumerate(_outputs(spec)):
+            for tap, position in _window(spec, out):
+                yield n, c * spec.taps_count + _flat(tap, spec.kernel), column, (n, c, *position)

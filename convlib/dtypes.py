@@ -1,0 +1,73 @@
+"""Which element type a result has, and in which one it is computed.
+
+The rules, for every backend: floats compute in their own type, but float16 in float32; integers and
+booleans are exact: they compute and return int64, keep their type in max and min pooling, and average to float64.
+Mixed types follow `numpy.result_type`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+DType = np.dtype[Any]
+
+BOOL, INT64, FLOAT16, FLOAT32, FLOAT64 = (np.dtype(t) for t in ("bool", "int64", "float16", "float32", "float64"))
+_KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "floats", "c": "complex numbers"}
+_LONG = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
+
+
+def check(name: str, dtype: DType) -> None:
+    """Raise TypeError if elements of `dtype` are not numbers that convlib computes with."""
+    if dtype.kind not in _KINDS or (dtype in _LONG and dtype.itemsize > (8 if dtype.kind == "f" else 16)):
+        raise TypeError(
+            f"{name} has dtype {dtype}; valid: float16, float32, float64, complex64, complex128, integers and bool"
+        )
+
+
+@lru_cache(maxsize=256)
+def for_sums(**arrays: DType) -> tuple[DType, DType]:
+    """Return (result type, compute type) of a convolution or a sum over arrays, given as ``name=dtype``."""
+    for name, dtype in arrays.items():
+        check(name, dtype)
+    # Not by result_type alone: int64 and uint64 have no common integer type and would promote to float64.
+    if all(dtype.kind in "biu" for dtype in arrays.values()):
+        return INT64, INT64
+    result = np.result_type(*arrays.values())
+    result = result.newbyteorder("=")
+    return result, FLOAT32 if result == FLOAT16 else result
+
+
+@lru_cache(maxsize=256)
+def for_pool(kind: str, dtype: DType) -> tuple[DType, DType]:
+    """Return (result type, compute type) of a pooling of `kind` over elements of `dtype`."""
+    check("x", dtype)
+    native = dtype.newbyteorder("=")
+    if kind in ("max", "min"):
+        if dtype.kind == "c":
+            raise TypeError(f"x has dtype {dtype}, and complex numbers have no order; pool the absolute value instead")
+        return native, FLOAT32 if dtype == FLOAT16 else native
+    if kind == "sum":
+        return for_sums(x=native)
+    if dtype.kind in "biu":
+        return FLOAT64, FLOAT64
+    if kind == "lp" and dtype.kind == "c":
+        raise TypeError(f"x has dtype {dtype}; lp pooling needs real numbers: pool the absolute value instead")
+    return for_sums(x=native)
+
+
+def lowest(dtype: DType, kind: str) -> float | int:
+    """Return the value of an empty window: minus infinity or the type's minimum for "max", the opposite for "min"."""
+    if dtype.kind == "f":
+        return -np.inf if kind == "max" else np.inf
+    if dtype == BOOL:
+        return kind == "min"
+    info = np.iinfo(dtype)
+    return int(info.min if kind == "max" else info.max)
+
+
+def magnitude(a: Any) -> int:
+    """Return the largest absolute value of an integer array, exactly; 0 if it is empty."""
+    return max(abs(int(a.min())), abs(int(a.max()))) if a.size else 0

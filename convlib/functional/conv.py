@@ -1,0 +1,250 @@
+"""Convolution, its gradients and transposed convolution, for one, two and three spatial axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes, registry
+from ..spec import frozen, make_conv, make_transpose, shape
+from ._common import Array, ArrayLike, per_rank, take
+
+
+def _convnd(
+    nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Cross-correlate the input with a set of kernels over <nd> spatial axes.
+
+    The operation that deep learning calls convolution: the kernel is not flipped (see `flip`).
+
+    Parameters
+    ----------
+    <x>
+    <w>
+    <bias>
+    <stride>
+    <padding>
+    <dilation>
+    <groups>
+    <padding_mode>
+    <flip>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, OC, <out_axes>)
+        ``(i + lo + hi - ke) // stride + 1`` elements per axis, with the effective kernel
+        ``ke = (k - 1) * dilation + 1``.  Floats keep their common type; integers and bool are exact and give int64.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    conv<nd>d_grad_input, conv<nd>d_grad_weight : The gradients.
+    conv_transpose<nd>d : The adjoint.
+    explain : Which backend serves a call, and why.
+
+    Notes
+    -----
+    ``y[n, o, j] = bias[o] + sum(w[o, c, t] * x[n, c, j * stride - lo + t * dilation])`` over the channels ``c`` of the
+    group of ``o`` and the kernel positions ``t``.  It costs ``N * OC * prod(out) * C / groups * prod(k)`` multiply-adds.
+    The shape rule is that of PyTorch's ``conv<nd>d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import conv<nd>d
+    >>> y = conv<nd>d(np.ones((1, 1, <four>)), np.ones((1, 1, <two>)))
+    >>> y.shape, y.max().item()
+    ((1, 1, <three>), <taps>.0)
+    """
+    kind, (x, w, bias) = take(x=x, w=w, bias=bias)
+    spec = make_conv(
+        nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip,
+        layout,
+    )  # fmt: skip
+    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    choice = registry.select("conv", spec, dtype, backend, kind)
+    return choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+
+
+def _conv_transposend(
+    nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Apply the adjoint of a convolution over <nd> spatial axes: transposed convolution.
+
+    Each input element adds its multiple of the kernel to the result; `stride` spreads them apart.
+
+    Parameters
+    ----------
+    <x>
+    w : array_like, shape (C, OC / groups, <kernel>)
+        Weights: those of the convolution whose adjoint this is, in its own order.
+    <bias>
+    <stride>
+    padding : int, sequence or str, default 0
+        Elements that the convolution would add around its input, and that are cut off here.  With "same_upper" or
+        "same_lower" the result has ``i * stride`` elements per axis, or `output_size`.
+    output_padding : int or sequence of <nd> int, default 0
+        Elements by which the result is longer at its end; smaller than the stride or the dilation.
+    output_size : int or sequence of <nd> int, optional
+        The spatial size of the result, which takes the place of `output_padding`.
+    <dilation>
+    <groups>
+    <flip>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, OC, <out_axes>)
+        ``(i - 1) * stride - lo - hi + ke + output_padding`` elements per axis.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    conv<nd>d : The convolution.
+
+    Notes
+    -----
+    ``sum(conv(a) * b) == sum(a * conv_transpose(b))`` for the same weights and options.  Shape rules: PyTorch's
+    ``conv_transpose<nd>d``; "same_upper" and "same_lower" are those of ONNX ConvTranspose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import conv_transpose<nd>d
+    >>> conv_transpose<nd>d(np.ones((1, 1, <two>)), np.ones((1, 1, <two>)), stride=2).shape
+    (1, 1, <four>)
+    """
+    kind, (x, w, bias) = take(x=x, w=w, bias=bias)
+    spec = make_transpose(
+        nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
+        frozen(dilation), groups, flip, layout,
+    )  # fmt: skip
+    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
+    return choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+
+
+def _convnd_grad_input(
+    nd: int, grad_y: ArrayLike, w: ArrayLike, x_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1, padding_mode: str = "constant", flip: bool = False, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Return the gradient of `conv<nd>d` with respect to its input.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (N, OC, <out_axes>)
+        Gradient with respect to the result.
+    <w>
+    x_shape : sequence of int
+        Shape of the input, which the result has.
+    <stride>
+    <padding>
+    <dilation>
+    <groups>
+    padding_mode : str, default "constant"
+        As in `conv<nd>d`.
+    <flip>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    grad_x : ndarray, shape `x_shape`
+        The adjoint of the convolution applied to `grad_y`.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import conv<nd>d_grad_input
+    >>> grad_x = conv<nd>d_grad_input(np.ones((1, 1, <three>)), np.ones((1, 1, <two>)), (1, 1, <four>))
+    >>> grad_x.shape, grad_x.max().item()
+    ((1, 1, <four>), <taps>.0)
+    """
+    kind, (grad_y, w) = take(grad_y=grad_y, w=w)
+    spec = make_conv(
+        nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
+        0, flip, layout,
+    )  # fmt: skip
+    spec.check_grad(grad_y.shape)
+    dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
+    choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
+    return choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+
+
+def _convnd_grad_weight(
+    nd: int, grad_y: ArrayLike, x: ArrayLike, w_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Return the gradient of `conv<nd>d` with respect to its weights.
+
+    The gradient with respect to the bias is the sum of `grad_y` over all axes but the channels.
+
+    Parameters
+    ----------
+    grad_y : array_like, shape (N, OC, <out_axes>)
+        Gradient with respect to the result.
+    <x>
+    w_shape : sequence of int
+        Shape of the weights, which the result has.
+    <stride>
+    <padding>
+    <dilation>
+    <groups>
+    <padding_mode>
+    <flip>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    grad_w : ndarray, shape `w_shape`
+        Each weight's gradient: the sum of `grad_y` times the input elements that the weight met.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import conv<nd>d_grad_weight
+    >>> conv<nd>d_grad_weight(np.ones((1, 1, <three>)), np.ones((1, 1, <four>)), (1, 1, <two>)).max().item() == 3**<nd>
+    True
+    """
+    kind, (grad_y, x) = take(grad_y=grad_y, x=x)
+    spec = make_conv(
+        nd, x.shape, shape("w_shape", w_shape), frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
+        pad_value, flip, layout,
+    )  # fmt: skip
+    spec.check_grad(grad_y.shape)
+    dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
+    choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
+    return choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+
+
+conv1d, conv2d, conv3d = per_rank(_convnd)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = per_rank(_conv_transposend)
+conv1d_grad_input, conv2d_grad_input, conv3d_grad_input = per_rank(_convnd_grad_input)
+conv1d_grad_weight, conv2d_grad_weight, conv3d_grad_weight = per_rank(_convnd_grad_weight)

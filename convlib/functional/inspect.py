@@ -1,0 +1,150 @@
+"""Questions about a call that need no arrays: its shape, and who would serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, registry
+from ..errors import SpecError
+from ..registry import Explanation
+from ..spec import (
+    ConvSpec, PoolSpec, WindowSpec, frozen, make_adaptive, make_conv, make_pool, make_transpose, make_unpool, shape,
+)  # fmt: skip
+
+
+def conv_output_shape(x_shape: Sequence[int], w_shape: Sequence[int], **options: Any) -> tuple[int, ...]:
+    """Return the shape of a convolution's result.
+
+    Parameters
+    ----------
+    x_shape, w_shape : sequence of int
+        Shapes of the input and the weights.
+    **options
+        ``stride, padding, dilation, groups, layout`` and the others of `conv2d`.
+
+    Returns
+    -------
+    shape : tuple of int
+        As `conv1d`, `conv2d` or `conv3d` would return it.
+
+    Raises
+    ------
+    SpecError
+        If a rule is broken.
+
+    Examples
+    --------
+    >>> from convlib import conv_output_shape
+    >>> conv_output_shape((1, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3)
+    (1, 64, 112, 112)
+    """
+    return ConvSpec.make(x_shape, w_shape, **options).y_shape
+
+
+def pool_output_shape(x_shape: Sequence[int], kernel_size: Any, **options: Any) -> tuple[int, ...]:
+    """Return the shape of a pooling's result.
+
+    Parameters
+    ----------
+    x_shape : sequence of int
+        Shape of the input.
+    kernel_size : int or sequence of int
+        Size of the window; with one integer the first two axes of the input are N and C.
+    **options
+        ``stride, padding, dilation, ceil_mode, layout`` as in `max_pool2d`.
+
+    Returns
+    -------
+    shape : tuple of int
+        As the pooling would return it.
+
+    Raises
+    ------
+    SpecError
+        If a rule is broken.
+
+    Examples
+    --------
+    >>> from convlib import pool_output_shape
+    >>> pool_output_shape((1, 64, 112, 112), 3, stride=2, padding=1)
+    (1, 64, 56, 56)
+    """
+    sizes = shape("x_shape", x_shape)
+    nd = len(kernel_size) if isinstance(kernel_size, Sequence) else len(sizes) - 2
+    return PoolSpec.make("max", sizes, kernel_size, nd=nd, **options).y_shape
+
+
+def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = None, **options: Any) -> Explanation:
+    """Say which backend would serve a call, by which algorithm, and why not the others.
+
+    Parameters
+    ----------
+    op : str
+        Name of a public function, such as "conv2d" or "max_pool2d".
+    *args
+        What the function takes by position, with shapes in place of arrays.
+    dtype : dtype, default "float32"
+        Element type of the arrays.
+    backend : str, optional
+        As in the function.
+    **options
+        As in the function.
+
+    Returns
+    -------
+    explanation : Explanation
+        The decision as data; ``print`` it for readable text.
+
+    Raises
+    ------
+    SpecError
+        If the call would break a rule.
+    BackendError
+        If the call would find no backend; the message holds all reasons.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> convlib.explain("conv2d", (1, 8, 16, 16), (8, 8, 3, 3), backend="naive").reason
+    'named by: argument; its only algorithm'
+    """
+    operation, spec, kind = describe(op, *args, **options)
+    element = np.dtype(dtype)
+    compute = dtypes.for_pool(kind, element)[1] if kind else dtypes.for_sums(x=element)[1]
+    return registry.explain_choice(operation, spec, compute, backend)
+
+
+def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:
+    """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
+    family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
+    suffix = ""
+    for ending in ("_grad_input", "_grad_weight"):
+        if op.startswith("conv") and op.endswith(ending):
+            family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
+    kinds = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
+    if not rank or family not in {
+        "conv", "conv_transpose", "max_unpool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool",
+        "global_max_pool", *kinds,
+    }:  # fmt: skip
+        raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
+    nd = int(rank)
+    given = [frozen(arg) for arg in args]
+    named = {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+    if family == "conv":
+        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given
+        return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
+    if family == "conv_transpose":
+        return "conv_grad_input", make_transpose(nd, *given, **named), ""
+    if family == "max_unpool":
+        return "unpool", make_unpool(nd, *given, **named), "max"
+    if family in kinds:
+        kind = kinds[family]
+        if kind == "lp":
+            named["norm"] = given.pop(1)
+        return "pool", make_pool(nd, kind, *given, **named), kind
+    kind = "avg" if "avg" in family else "max"
+    size = given[1:] if family.startswith("adaptive") else [1]
+    return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind

@@ -1,0 +1,474 @@
+"""Pooling over one, two and three spatial axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes, registry
+from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
+from ._common import Array, ArrayLike, per_rank, take
+
+
+def _pool(
+    kind: str, spec: PoolSpec, x: Any, indices: bool, out: Array | None, backend: str | None
+) -> Any:
+    dtype = dtypes.for_pool(spec.kind, x.dtype)[1]
+    choice = registry.select("pool", spec, dtype, backend, kind)
+    return choice.backend.pool(spec, x, indices, out, choice.algorithm)
+
+
+def _max_poolnd(
+    nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False, layout: str = "NCHW", out: Array | None = None,
+    backend: str | None = None,
+) -> Any:  # fmt: skip
+    """Take the maximum of each window over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    <dilation>
+    <ceil_mode>
+    return_indices : bool, default False
+        Also return where each maximum was found.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
+        Padding never wins.  NaN wins always.  A window without any element of the input, which dilation can
+        produce, gives minus infinity or the type's minimum.
+    indices : ndarray of int64, shape of `y`
+        Only with `return_indices`: the flat position in the unpadded plane (<axes>); the first of equal maxima, the last
+        of several NaNs, -1 for an empty window.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    max_unpool<nd>d : Put maxima back where they were found.
+
+    Notes
+    -----
+    Shape rule, ties and NaN follow PyTorch's ``max_pool<nd>d``; padding may be as large as the effective window minus 1
+    (PyTorch stops at half of it, ONNX does not).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import max_pool<nd>d
+    >>> max_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
+    (1, 1, <two>)
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_pool(
+        nd, "max", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
+        layout=layout,
+    )  # fmt: skip
+    return _pool(array_type, spec, x, return_indices, out, backend)
+
+
+def _min_poolnd(
+    nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False, layout: str = "NCHW", out: Array | None = None,
+    backend: str | None = None,
+) -> Any:  # fmt: skip
+    """Take the minimum of each window over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    <dilation>
+    <ceil_mode>
+    return_indices : bool, default False
+        Also return where each minimum was found.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
+        Padding never wins.  NaN wins always.  An empty window gives infinity or the type's maximum.
+    indices : ndarray of int64, shape of `y`
+        Only with `return_indices`; as in `max_pool<nd>d`.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    max_pool<nd>d : The maximum, by the same rules.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import min_pool<nd>d
+    >>> min_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
+    (1, 1, <two>)
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_pool(
+        nd, "min", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
+        layout=layout,
+    )  # fmt: skip
+    return _pool(array_type, spec, x, return_indices, out, backend)
+
+
+def _avg_poolnd(
+    nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Take the average of each window over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    <dilation>
+    <ceil_mode>
+    count_include_pad : bool, default True
+        Divide by the number of window elements inside the padded input; if False, by those inside the input.
+    divisor_override : int, optional
+        Divide by this number instead.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>)
+        Floats keep their type; integers and bool give float64.  An empty window gives 0.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    sum_pool<nd>d : The sum, exact for integers.
+
+    Notes
+    -----
+    Shape rule and divisor follow PyTorch's ``avg_pool<nd>d``: what a window of `ceil_mode` reaches behind the padding
+    never counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import avg_pool<nd>d
+    >>> avg_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
+    (1, 1, <two>)
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_pool(
+        nd, "avg", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
+        count_include_pad, divisor_override, layout=layout,
+    )  # fmt: skip
+    return _pool(array_type, spec, x, False, out, backend)
+
+
+def _sum_poolnd(
+    nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Sum each window over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    <dilation>
+    <ceil_mode>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>)
+        Floats keep their type; integers and bool are exact and give int64.
+
+    Raises
+    ------
+    <errors>
+
+    See Also
+    --------
+    avg_pool<nd>d : The average.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import sum_pool<nd>d
+    >>> sum_pool<nd>d(np.ones((1, 1, <four>)), 2).max().item()
+    <taps>.0
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_pool(
+        nd, "sum", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
+        layout=layout,
+    )  # fmt: skip
+    return _pool(array_type, spec, x, False, out, backend)
+
+
+def _lp_poolnd(
+    nd: int, x: ArrayLike, p: float, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Take the p-norm of each window over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    p : float
+        The exponent, above 0; `math.inf` gives the largest absolute value.
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    <dilation>
+    <ceil_mode>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>)
+        ``sum(abs(x) ** p) ** (1 / p)``; floats keep their type, integers and bool give float64.
+
+    Raises
+    ------
+    <errors>
+
+    Notes
+    -----
+    Absolute values are taken, as in ONNX LpPool; PyTorch's ``lp_pool<nd>d`` takes none and gives NaN for odd `p`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import lp_pool<nd>d
+    >>> lp_pool<nd>d(-np.ones((1, 1, <four>)), 1, 2).max().item()
+    <taps>.0
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_pool(
+        nd, "lp", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode, norm=p,
+        layout=layout,
+    )  # fmt: skip
+    return _pool(array_type, spec, x, False, out, backend)
+
+
+def _adaptive_avg_poolnd(
+    nd: int, x: ArrayLike, output_size: Any, *, layout: str = "NCHW", out: Array | None = None,
+    backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Average windows chosen so that the result has a given size, over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    output_size : int or sequence of <nd> int
+        Spatial size of the result; None on an axis keeps its size.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>)
+        Window ``j`` runs from ``floor(j * i / o)`` to ``ceil((j + 1) * i / o)`` (PyTorch's rule).
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import adaptive_avg_pool<nd>d
+    >>> adaptive_avg_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
+    (1, 1, <three>)
+    """
+    array_type, (x,) = take(x=x)
+    return _pool(array_type, make_adaptive(nd, "avg", x.shape, frozen(output_size), layout), x, False, out, backend)
+
+
+def _adaptive_max_poolnd(
+    nd: int, x: ArrayLike, output_size: Any, *, return_indices: bool = False, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
+) -> Any:  # fmt: skip
+    """Take maxima of windows chosen so that the result has a given size, over <nd> spatial axes.
+
+    Parameters
+    ----------
+    <x>
+    output_size : int or sequence of <nd> int
+        Spatial size of the result; None on an axis keeps its size.
+    return_indices : bool, default False
+        Also return where each maximum was found.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
+        Window ``j`` runs from ``floor(j * i / o)`` to ``ceil((j + 1) * i / o)`` (PyTorch's rule).
+    indices : ndarray of int64, shape of `y`
+        Only with `return_indices`; as in `max_pool<nd>d`.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import adaptive_max_pool<nd>d
+    >>> adaptive_max_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
+    (1, 1, <three>)
+    """
+    array_type, (x,) = take(x=x)
+    spec = make_adaptive(nd, "max", x.shape, frozen(output_size), layout)
+    return _pool(array_type, spec, x, return_indices, out, backend)
+
+
+def _global_avg_poolnd(
+    nd: int, x: ArrayLike, *, layout: str = "NCHW", out: Array | None = None, backend: str | None = None
+) -> Array:
+    """Average each channel over all <nd> spatial axes, which keep the size 1.
+
+    Parameters
+    ----------
+    <x>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C) and <nd> axes of size 1
+        Floats keep their type; integers and bool give float64.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import global_avg_pool<nd>d
+    >>> global_avg_pool<nd>d(np.ones((1, 1, <four>))).item()
+    1.0
+    """
+    array_type, (x,) = take(x=x)
+    return _pool(array_type, make_adaptive(nd, "avg", x.shape, 1, layout), x, False, out, backend)
+
+
+def _global_max_poolnd(
+    nd: int, x: ArrayLike, *, layout: str = "NCHW", out: Array | None = None, backend: str | None = None
+) -> Array:
+    """Take the maximum of each channel over all <nd> spatial axes, which keep the size 1.
+
+    Parameters
+    ----------
+    <x>
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C) and <nd> axes of size 1, dtype of `x`
+        NaN wins always.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import global_max_pool<nd>d
+    >>> global_max_pool<nd>d(np.ones((1, 1, <four>))).item()
+    1.0
+    """
+    array_type, (x,) = take(x=x)
+    return _pool(array_type, make_adaptive(nd, "max", x.shape, 1, layout), x, False, out, backend)
+
+
+def _max_unpoolnd(
+    nd: int, x: ArrayLike, indices: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0,
+    output_size: Any = None, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+) -> Array:  # fmt: skip
+    """Put maxima back where `max_pool<nd>d` found them, with zeros elsewhere.
+
+    Parameters
+    ----------
+    <x>
+    indices : array_like of int, shape of `x`
+        What `max_pool<nd>d` returned; -1 is skipped.
+    <kernel_size>
+    <pool_stride>
+    <padding>
+    output_size : int or sequence of <nd> int, optional
+        Spatial size of the result, less than one stride from the default.
+    <layout>
+    <out>
+    <backend>
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
+        ``(i - 1) * stride - lo - hi + k`` elements per axis by default.  Where an index occurs more than once, the
+        last one stays.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import max_pool<nd>d, max_unpool<nd>d
+    >>> y, indices = max_pool<nd>d(np.ones((1, 1, <four>)), 2, return_indices=True)
+    >>> max_unpool<nd>d(y, indices, 2).sum().item() == 2**<nd>
+    True
+    """
+    array_type, (x, indices) = take(x=x, indices=indices)
+    spec = make_unpool(
+        nd, x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(output_size), layout
+    )
+    dtype = dtypes.for_pool("max", x.dtype)[1]
+    choice = registry.select("unpool", spec, dtype, backend, array_type)
+    return choice.backend.unpool(spec, x, indices, out, False)
+
+
+max_pool1d, max_pool2d, max_pool3d = per_rank(_max_poolnd)
+min_pool1d, min_pool2d, min_pool3d = per_rank(_min_poolnd)
+avg_pool1d, avg_pool2d, avg_pool3d = per_rank(_avg_poolnd)
+sum_pool1d, sum_pool2d, sum_pool3d = per_rank(_sum_poolnd)
+lp_pool1d, lp_pool2d, lp_pool3d = per_rank(_lp_poolnd)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = per_rank(_adaptive_avg_poolnd)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = per_rank(_adaptive_max_poolnd)
+global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = per_rank(_global_avg_poolnd)
+global_max_pool1d, global_max_pool2d, global_max_pool3d = per_rank(_global_max_poolnd)
+max_unpool1d, max_unpool2d, max_unpool3d = per_rank(_max_unpoolnd)

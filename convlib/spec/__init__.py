@@ -1,0 +1,25 @@
+"""Shapes: the only place where a size, a padding amount or an output shape is computed.
+
+A *spec* is made once per distinct call, cached, and handed down unchanged.  Everything is a Python
+``int``: no arrays and no NumPy here.  All normalising and all refusals happen in this module, so
+that backends receive finished integers.
+
+Notation, per spatial axis: input size ``i``, kernel size ``k``, stride ``s``, dilation ``d`` (1 means
+none), padding ``lo`` before and ``hi`` after, and the effective kernel ``ke = (k - 1) * d + 1``.  The
+output size is ``(i + lo + hi - ke) // s + 1``.  With ``ceil_mode`` the division rounds up, and the last
+window is dropped if it would start behind the input and its low padding (the rule of PyTorch and of ONNX
+since operator set 22).
+"""
+
+
+from .arguments import frozen, shape
+from .conv import ConvSpec, make_conv, make_transpose
+from .padding import PADDING_MODES, PADDING_NAMES, effective_kernel, resolve_padding
+from .pool import PoolSpec, make_adaptive, make_pool, make_unpool
+from .windows import WindowSpec, make_col2im, make_columns
+
+__all__ = [
+    "PADDING_MODES", "PADDING_NAMES", "ConvSpec", "PoolSpec", "WindowSpec", "effective_kernel", "frozen",
+    "make_adaptive", "make_col2im", "make_columns", "make_conv", "make_pool", "make_transpose", "make_unpool", "resolve_padding",
+    "shape",
+]  # fmt: skip

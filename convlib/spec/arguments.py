@@ -1,0 +1,108 @@
+"""Turn what callers write into plain integers, or refuse it with a reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import index
+from typing import Any, TypeAlias
+
+from ..errors import SpecError
+
+Ints: TypeAlias = tuple[int, ...]
+IntOrAxes: TypeAlias = int | Sequence[int]
+
+AXES = {1: "W", 2: "HW", 3: "DHW"}
+_MAX_BYTES = 2**63 - 1
+_ITEM = 16  # bytes of the widest element, complex128
+
+
+def integer(name: str, value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, not the bool {value}")
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
+    if abs(number) > 2**62:
+        raise SpecError(f"{name}={number} is out of range: it must stay below 2**62")
+    return number
+
+
+def frozen(value: Any) -> Any:
+    """Turn lists, ranges and integer arrays into tuples, so that `value` can be a cache key.
+
+    Entries become plain integers here: ``(1.0,)`` and ``(True,)`` equal ``(1,)`` and would share its place in a cache.
+    """
+    if isinstance(value, (int, str, float, type(None))):
+        return value
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars
+        value = value.tolist()
+    if isinstance(value, (list, tuple, range)):
+        return tuple(
+            item if isinstance(item, (str, type(None))) else frozen(item) if hasattr(item, "__len__")
+            else integer("an entry of " + repr(value), item)
+            for item in value
+        )  # fmt: skip
+    return value
+
+
+def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be an integer or {nd} integers, not the string {value!r}")
+    if isinstance(value, tuple):
+        if len(value) != nd:
+            raise SpecError(f"{name}={value} has {len(value)} entries; give one integer or {nd}, one per spatial axis")
+        axes = tuple(integer(name, item) for item in value)
+    else:
+        axes = (integer(name, value),) * nd
+    if min(axes) < minimum:
+        raise SpecError(f"{name}={value} is too small: every entry must be at least {minimum}")
+    return axes
+
+
+def shape(name: str, value: Any) -> Ints:
+    shape = frozen(value)
+    if not isinstance(shape, tuple):
+        raise TypeError(f"{name} must be a shape (a tuple of integers), not {type(value).__name__} ({value!r})")
+    sizes = tuple(integer(name, item) for item in shape)
+    if any(size < 0 for size in sizes):
+        raise SpecError(f"{name}={sizes} has a negative size; sizes are at least 0")
+    return sizes
+
+
+def flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, valid: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in valid:
+        raise SpecError(f"{name}={value!r} is unknown; valid: {', '.join(map(repr, valid))}")
+    return value
+
+
+def channels_last(layout: Any, nd: int) -> bool:
+    axes = AXES.get(nd, "HW")
+    first, last = ("NCHW", f"NC{axes}"), ("NHWC", f"N{axes}C")
+    return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last))) in last
+
+
+def check_bytes(what: str, shape: Ints) -> None:
+    # Zero sizes count as one: array libraries refuse such shapes as well.
+    if math.prod(max(1, size) for size in shape) * _ITEM > _MAX_BYTES:
+        raise SpecError(f"{what} would have the shape {shape}, more than 2**63 bytes; use smaller sizes or padding")
+
+
+def split(what: str, shape: Ints, nd: int, channels_last: bool) -> tuple[bool, int, int, Ints]:
+    """Return (batched, n, channels, spatial sizes) of an array shape."""
+    if len(shape) not in (nd + 1, nd + 2):
+        order = AXES.get(nd, "spatial")
+        full = f"(N, {order}, C)" if channels_last else f"(N, C, {order})"
+        raise SpecError(
+            f"{what} has {len(shape)} axes {shape}; expected {nd + 2} axes {full}, or {nd + 1} without the batch axis"
+        )
+    batched = len(shape) == nd + 2
+    n, rest = (shape[0], shape[1:]) if batched else (1, shape)
+    return (batched, n, rest[-1], rest[:-1]) if channels_last else (batched, n, rest[0], rest[1:])

@@ -1,0 +1,107 @@
+"""Padding amounts and output sizes, per axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from ..errors import SpecError
+from .arguments import Ints, choice, per_axis
+
+Padding: TypeAlias = int | str | Sequence[int] | Sequence[tuple[int, int]]
+
+PADDING_NAMES = ("valid", "same", "same_upper", "same_lower", "full", "causal")
+PADDING_MODES = {
+    "constant": "constant", "zeros": "constant", "reflect": "reflect", "symmetric": "symmetric",
+    "edge": "edge", "replicate": "edge", "wrap": "wrap", "circular": "wrap",
+}  # fmt: skip
+
+
+def effective_kernel(kernel: Ints, dilation: Ints) -> Ints:
+    """Return how many input elements a dilated kernel spans, per axis."""
+    return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+
+
+def _same_total(size: int, ke: int, stride: int) -> int:
+    return max((-(-size // stride) - 1) * stride + ke - size, 0)
+
+
+def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tuple[Ints, Ints]:
+    """Turn any form of `padding` into low and high amounts per axis.
+
+    Parameters
+    ----------
+    padding : int, str, sequence of int or sequence of pairs
+        One amount for all sides, one per axis, ``(lo, hi)`` pairs, or one of `PADDING_NAMES`.
+    in_size, ke, stride : tuple of int
+        Input size, effective kernel and stride per axis, in elements.
+
+    Returns
+    -------
+    lo, hi : tuple of int
+        Elements added before and after each axis.
+
+    Raises
+    ------
+    SpecError
+        If the form is unknown, an amount is negative, or "same" meets a stride other than 1.
+
+    Notes
+    -----
+    "same_upper" and "same_lower" follow ONNX's ``auto_pad``: the output has ``ceil(i / s)`` elements and an
+    odd element of padding goes to the end or the start.  "same" is PyTorch's: stride 1, odd element at the end.
+    """
+    nd = len(in_size)
+    if isinstance(padding, str):
+        name = choice("padding", padding, PADDING_NAMES)
+        if name == "same" and any(s != 1 for s in stride):
+            raise SpecError(
+                f"padding='same' keeps the size only for stride 1, not stride={stride}; "
+                "use 'same_upper' or 'same_lower', which give ceil(size / stride)"
+            )
+        if name == "valid":
+            return (0,) * nd, (0,) * nd
+        if name == "full":
+            return tuple(e - 1 for e in ke), tuple(e - 1 for e in ke)
+        if name == "causal":
+            return tuple(e - 1 for e in ke), (0,) * nd
+        totals = [_same_total(*axis) for axis in zip(in_size, ke, stride, strict=True)]
+        small, large = tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+        return (large, small) if name == "same_lower" else (small, large)
+    if isinstance(padding, tuple) and any(isinstance(item, tuple) for item in padding):
+        if len(padding) != nd or not all(isinstance(item, tuple) and len(item) == 2 for item in padding):
+            raise SpecError(f"padding={padding} must hold {nd} (lo, hi) pairs, one per spatial axis")
+        lo = per_axis("padding", tuple(pair[0] for pair in padding), nd, 0)
+        return lo, per_axis("padding", tuple(pair[1] for pair in padding), nd, 0)
+    if isinstance(padding, tuple) and nd == 1 and len(padding) == 2:
+        raise SpecError(f"padding={padding} is ambiguous for one axis; write the (lo, hi) pair as ({padding},)")
+    both = per_axis("padding", padding, nd, 0)
+    return both, both
+
+
+def out_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
+        if i + before + after < e:
+            raise SpecError(
+                f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
+                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add {e - i - before - after} "
+                "to the padding"
+            )
+    return tuple(
+        (i + before + after - e) // s + 1 for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True)
+    )
+
+
+def ceil_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    out = []
+    for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
+        size = -(-(i + before + after - e) // s) + 1
+        if (size - 1) * s >= i + before:  # the last window must start inside the input or its low padding
+            size -= 1
+        out.append(size)
+    if min(out) < 1:
+        raise SpecError(
+            f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
+            f"kernel {ke}, ceil_mode=True; use a smaller kernel or more padding"
+        )
+    return tuple(out)

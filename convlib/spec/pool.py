@@ -1,0 +1,188 @@
+"""The spec of a pooling."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from ..errors import SpecError
+from .arguments import Ints, IntOrAxes, channels_last as is_channels_last, check_bytes, choice, flag, frozen, integer
+from .arguments import per_axis, shape, split
+from .padding import ceil_size, effective_kernel, out_size, resolve_padding
+from .windows import WindowSpec
+
+PoolKind: TypeAlias = Literal["max", "min", "avg", "sum", "lp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec(WindowSpec):
+    """One pooling: everything about it but the numbers.
+
+    Make one with `PoolSpec.make` or `make_adaptive`; the constructor trusts its arguments.
+    """
+
+    kind: PoolKind
+    count_include_pad: bool = True
+    divisor: int | None = None
+    norm: float = 0.0
+    adaptive: bool = False
+
+    __hash__ = WindowSpec.__hash__
+
+    @classmethod
+    def make(cls, kind: str, x_shape: Sequence[int], kernel_size: IntOrAxes, **options: Any) -> PoolSpec:
+        """Check the shapes and options of a pooling and derive all sizes.
+
+        Parameters
+        ----------
+        kind : {"max", "min", "avg", "sum", "lp"}
+            How a window becomes one number.
+        x_shape : sequence of int
+            ``(N, C, *spatial)`` or ``(C, *spatial)``; channels last with ``layout="NHWC"``.
+        kernel_size : int or sequence of int
+            Window size per axis.
+        **options
+            ``nd`` (the number of spatial axes, needed if `kernel_size` is one integer), ``stride, padding, dilation,
+            ceil_mode, count_include_pad, divisor_override, norm, layout`` as in `avg_pool2d`.
+
+        Returns
+        -------
+        spec : PoolSpec
+            Immutable and hashable.
+
+        Raises
+        ------
+        SpecError
+            If a rule is broken; the message names the argument, the rule and a valid value.
+        TypeError
+            If an argument has a wrong type.
+
+        Examples
+        --------
+        >>> PoolSpec.make("avg", (1, 1, 9, 9), 4, nd=2, stride=4, padding=2, ceil_mode=True).out_size
+        (3, 3)
+        """
+        kernel = frozen(kernel_size)
+        nd = options.pop("nd", None)
+        if nd is None:
+            if not isinstance(kernel, tuple):
+                raise SpecError("kernel_size is one integer: name the number of spatial axes with nd=1, 2 or 3")
+            nd = len(kernel)
+        frozen_options = {k: frozen(v) for k, v in options.items()}
+        return make_pool(nd, kind, shape("x_shape", x_shape), kernel, **frozen_options)
+
+    @property
+    def y_shape(self) -> Ints:
+        """Shape of the result as the caller gets it."""
+        return self._order(self.c, self.out_size)
+
+    def taps(self, axis: int, o: int) -> range:
+        """Return the positions on `axis` that window `o` holds, those inside the input only."""
+        if not self.adaptive:
+            return WindowSpec.taps(self, axis, o)
+        size, out = self.in_size[axis], self.out_size[axis]
+        return range(o * size // out, -(-(o + 1) * size // out))
+
+    def counted(self, axis: int, o: int) -> int:
+        """Return how many taps of window `o` count in an average with ``count_include_pad``.
+
+        Those inside the input and its padding; a window that reaches further, which ``ceil_mode``
+        allows, does not count the taps behind the padding (PyTorch's and ONNX's rule).
+        """
+        if self.adaptive:
+            return len(self.taps(axis, o))
+        first = o * self.stride[axis] - self.pad_lo[axis]
+        return min(self.kernel[axis], -((first - self.in_size[axis] - self.pad_hi[axis]) // self.dilation[axis]))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def make_pool(
+    nd: int, kind: Any, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: Any = False, count_include_pad: Any = True, divisor_override: Any = None, norm: Any = 0.0,
+    layout: Any = "NCHW",
+) -> PoolSpec:  # fmt: skip
+    """Make the spec of a pooling from hashable arguments; see `PoolSpec.make`."""
+    kind = choice("kind", kind, ("max", "min", "avg", "sum", "lp"))
+    channels_last = is_channels_last(layout, nd)
+    batched, n, c, in_size = split("x", x_shape, nd, channels_last)
+    kernel = per_axis("kernel_size", kernel_size, nd, 1)
+    stride = kernel if stride is None else per_axis("stride", stride, nd, 1)
+    dilation = per_axis("dilation", dilation, nd, 1)
+    ke = effective_kernel(kernel, dilation)
+    lo, hi = resolve_padding(padding, in_size, ke, stride)
+    for e, before, after in zip(ke, lo, hi, strict=True):
+        if max(before, after) >= e:
+            raise SpecError(
+                f"padding lo {lo} hi {hi} must be smaller than the effective kernel {ke}, or a window would see "
+                f"nothing but padding; use at most {e - 1} on that axis"
+            )
+    sizes = ceil_size if flag("ceil_mode", ceil_mode) else out_size
+    divisor = None if divisor_override is None else integer("divisor_override", divisor_override)
+    if divisor == 0:
+        raise SpecError("divisor_override=0: an average cannot be divided by zero; use None or another integer")
+    if kind == "lp" and not (isinstance(norm, (int, float)) and norm > 0):
+        raise SpecError(f"p={norm!r} must be a positive number, such as 2; math.inf gives the maximum of |x|")
+    spec = PoolSpec(
+        kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
+        out_size=sizes(in_size, ke, stride, lo, hi), count_include_pad=flag("count_include_pad", count_include_pad),
+        divisor=divisor, norm=float(norm), channels_last=channels_last, batched=batched,
+    )  # fmt: skip
+    check_bytes("x", spec.x_shape)
+    check_bytes("the result", spec.y_shape)
+    return spec
+
+
+@lru_cache(maxsize=4096, typed=True)
+def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: Any = "NCHW") -> PoolSpec:
+    """Make the spec of a pooling to a given output size; global pooling is the output size 1."""
+    kind = choice("kind", kind, ("max", "avg"))
+    channels_last = is_channels_last(layout, nd)
+    batched, n, c, in_size = split("x", x_shape, nd, channels_last)
+    if isinstance(output_size, tuple) and len(output_size) == nd:
+        output_size = tuple(i if o is None else o for i, o in zip(in_size, output_size, strict=True))
+    out = in_size if output_size is None else per_axis("output_size", output_size, nd, 1)
+    if min(in_size) < 1:
+        raise SpecError(f"x {x_shape} has an empty spatial axis: adaptive and global pooling need at least 1 element")
+    # Windows of equal size and step are ordinary pooling, which every backend knows best.
+    even = all(i % o == 0 for i, o in zip(in_size, out, strict=True))
+    kernel = tuple(-(-i // o) for i, o in zip(in_size, out, strict=True))
+    zero, one = (0,) * nd, (1,) * nd
+    spec = PoolSpec(
+        kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=kernel if even else one, dilation=one,
+        pad_lo=zero, pad_hi=zero, out_size=out, adaptive=not even, channels_last=channels_last, batched=batched,
+    )  # fmt: skip
+    check_bytes("x", spec.x_shape)
+    check_bytes("the result", spec.y_shape)
+    return spec
+
+
+@lru_cache(maxsize=4096, typed=True)
+def make_unpool(
+    nd: int, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None,
+    layout: Any = "NCHW",
+) -> PoolSpec:  # fmt: skip
+    """Make the spec of the max pooling that `max_unpool` partially inverts.
+
+    In the spec returned, ``y_shape`` is the shape of the caller's `x` and ``x_shape`` that of the caller's result.
+    """
+    channels_last = is_channels_last(layout, nd)
+    batched, n, c, size = split("x", x_shape, nd, channels_last)
+    kernel = per_axis("kernel_size", kernel_size, nd, 1)
+    stride = kernel if stride is None else per_axis("stride", stride, nd, 1)
+    lo, hi = resolve_padding(padding, size, kernel, stride)
+    plain = tuple(
+        (i - 1) * s - p - q + k for i, s, p, q, k in zip(size, stride, lo, hi, kernel, strict=True)
+    )
+    out = plain if output_size is None else per_axis("output_size", output_size, nd, 1)
+    if any(abs(o - p) >= s for o, p, s in zip(out, plain, stride, strict=True)) or min(out) < 1:
+        raise SpecError(
+            f"output_size={out} does not fit x {x_shape}: it must be at least 1 and lie less than one stride {stride} "
+            f"from {plain}"
+        )
+    spec = PoolSpec(
+        kind="max", n=n, c=c, in_size=out, kernel=kernel, stride=stride, dilation=(1,) * nd, pad_lo=lo, pad_hi=hi,
+        out_size=size, channels_last=channels_last, batched=batched,
+    )  # fmt: skip
+    check_bytes("the result", spec.x_shape)
+    return spec

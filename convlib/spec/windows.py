@@ -1,0 +1,130 @@
+"""Windows that slide over an input: what im2col, pooling and convolution share."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Self
+
+from ..errors import SpecError
+from .arguments import Ints, check_bytes, per_axis, split
+from .padding import effective_kernel, out_size, resolve_padding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowSpec:
+    """Windows sliding over ``(n, c, *in_size)``: what im2col, pooling and convolution share.
+
+    All tuples have one entry per spatial axis; sizes and amounts are in elements.
+    """
+
+    n: int
+    c: int
+    in_size: Ints
+    kernel: Ints
+    stride: Ints
+    dilation: Ints
+    pad_lo: Ints
+    pad_hi: Ints
+    out_size: Ints
+    channels_last: bool = False
+    batched: bool = True
+
+    def __hash__(self) -> int:
+        # Specs are dictionary keys on every call: a few telling fields hash faster than all.
+        return hash((self.n, self.c, self.in_size, self.kernel, self.stride))
+
+    @property
+    def nd(self) -> int:
+        """Number of spatial axes."""
+        return len(self.in_size)
+
+    @property
+    def x_shape(self) -> Ints:
+        """Shape of the input as the caller has it."""
+        return self._order(self.c, self.in_size)
+
+    @property
+    def padded(self) -> bool:
+        """Whether any padding is added."""
+        return any(self.pad_lo) or any(self.pad_hi)
+
+    @property
+    def taps_count(self) -> int:
+        """Elements in one window."""
+        return math.prod(self.kernel)
+
+    @property
+    def out_count(self) -> int:
+        """Windows per image and channel."""
+        return math.prod(self.out_size)
+
+    def _order(self, channels: int, spatial: Ints) -> Ints:
+        shape = (*spatial, channels) if self.channels_last else (channels, *spatial)
+        return (self.n, *shape) if self.batched else shape
+
+    def taps(self, axis: int, o: int) -> range:
+        """Return the positions on `axis` that window `o` holds, those inside the input only."""
+        d = self.dilation[axis]
+        first = o * self.stride[axis] - self.pad_lo[axis]
+        start = first % d if first < 0 else first  # the first tap behind the low padding
+        return range(start, min(first + self.kernel[axis] * d, self.in_size[axis]), d)
+
+    def window(self, axis: int, o: int) -> list[tuple[int, int]]:
+        """Return (tap number, position) of the elements of window `o` that lie inside the input."""
+        first, d = o * self.stride[axis] - self.pad_lo[axis], self.dilation[axis]
+        return [((position - first) // d, position) for position in self.taps(axis, o)]
+
+    def reach(self, axis: int, tap: int) -> tuple[int, int]:
+        """Return the half-open range of windows whose tap number `tap` lies inside the input."""
+        s, offset = self.stride[axis], tap * self.dilation[axis] - self.pad_lo[axis]
+        start = max(0, -(offset // s))  # the first o with o * s + offset >= 0
+        stop = min(self.out_size[axis], -((offset - self.in_size[axis]) // s))
+        return start, max(start, stop)
+
+    def unpadded(self) -> Self:
+        """Return the same windows over an input that already holds its padding."""
+        size = tuple(lo + i + hi for lo, i, hi in zip(self.pad_lo, self.in_size, self.pad_hi, strict=True))
+        zero = (0,) * self.nd
+        return replace(self, in_size=size, pad_lo=zero, pad_hi=zero)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def make_columns(
+    x_shape: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> WindowSpec:
+    """Make the spec of im2col; its adjoint col2im shares it."""
+    nd = len(kernel_size) if isinstance(kernel_size, tuple) else max(1, len(x_shape) - 2)
+    batched, n, c, in_size = split("x", x_shape, nd, False)
+    kernel = per_axis("kernel_size", kernel_size, nd, 1)
+    stride, dilation = per_axis("stride", stride, nd, 1), per_axis("dilation", dilation, nd, 1)
+    ke = effective_kernel(kernel, dilation)
+    lo, hi = resolve_padding(padding, in_size, ke, stride)
+    spec = WindowSpec(
+        n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
+        out_size=out_size(in_size, ke, stride, lo, hi), batched=batched,
+    )  # fmt: skip
+    check_bytes("x", spec.x_shape)
+    check_bytes("the columns", (n, c * spec.taps_count, spec.out_count))
+    return spec
+
+
+@lru_cache(maxsize=4096, typed=True)
+def make_col2im(
+    cols_shape: Ints, output_size: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> WindowSpec:
+    """Make the spec of the im2col whose adjoint col2im applies."""
+    if len(cols_shape) not in (2, 3):
+        raise SpecError(f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L) or 2 axes")
+    nd = len(output_size)
+    kernel = per_axis("kernel_size", kernel_size, nd, 1)
+    rows, taps = cols_shape[-2], math.prod(kernel)
+    if rows % taps:
+        raise SpecError(f"cols {cols_shape} has {rows} rows; with kernel_size {kernel} they must be a multiple of {taps}")
+    spec = make_columns((*cols_shape[:-2], rows // taps, *output_size), kernel, stride, padding, dilation)
+    if cols_shape[-1] != spec.out_count:
+        raise SpecError(
+            f"cols {cols_shape} has {cols_shape[-1]} columns; output_size {output_size} with these options has "
+            f"{spec.out_count} windows {spec.out_size}"
+        )
+    return spec

@@ -1,0 +1,123 @@
+"""How many threads a call may use.
+
+Order of precedence: `num_threads` (a ``with`` block), `set_num_threads`, ``CONVLIB_NUM_THREADS``, ``OMP_NUM_THREADS``,
+and last what the machine gives this process: its CPU affinity, cut to the CPU quota of its control group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+from .errors import SpecError
+
+MAX_THREADS = 64
+
+_context: ContextVar[int | None] = ContextVar("convlib_num_threads", default=None)
+_process: int | None = None
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call made here may use, at least 1.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> with convlib.num_threads(1):
+    ...     convlib.get_num_threads()
+    1
+    """
+    chosen = _context.get() or _process
+    if chosen is not None:
+        return chosen
+    for name in ("CONVLIB_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name)
+        if text:
+            return _from_environment(name, text)
+    return machine_threads()
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set how many threads calls of this process may use.
+
+    Parameters
+    ----------
+    count : int or None
+        1 to 64; None returns to the environment and the machine.
+
+    Raises
+    ------
+    SpecError
+        If `count` is out of range.
+    TypeError
+        If `count` is no integer.
+    """
+    global _process  # one setting per process, as in every threading library
+    _process = None if count is None else _checked("count", count)
+
+
+@contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    """Use at most `count` threads per call in this block (this thread or task only).
+
+    Parameters
+    ----------
+    count : int
+        1 to 64.
+    """
+    token = _context.set(_checked("count", count))
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+@lru_cache(maxsize=1)
+def machine_threads() -> int:
+    """Return how many CPUs this process may use: affinity, cut to the control group's quota."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cpus = os.cpu_count() or 1
+    quota = _cgroup_quota("/sys/fs/cgroup")
+    return max(1, min(cpus, quota or cpus, MAX_THREADS))
+
+
+def _cgroup_quota(root: str) -> int | None:
+    """Return the CPU quota of the control group in whole CPUs, rounded up; None if there is none."""
+    try:
+        quota, period = _words(f"{root}/cpu.max")
+    except (OSError, ValueError):
+        try:  # version 1 of control groups
+            (quota,) = _words(f"{root}/cpu/cpu.cfs_quota_us")
+            (period,) = _words(f"{root}/cpu/cpu.cfs_period_us")
+        except (OSError, ValueError):
+            return None
+    if not quota.isdigit() or not period.isdigit() or int(period) == 0:
+        return None  # "max" or -1: no limit
+    return -(-int(quota) // int(period))
+
+
+def _words(path: str) -> list[str]:
+    with open(path) as file:
+        return file.read().split()
+
+
+def _from_environment(name: str, text: str) -> int:
+    try:
+        # OMP_NUM_THREADS may hold one number per nesting level; the first counts.
+        return min(max(1, int(text.split(",")[0])), MAX_THREADS)
+    except ValueError:
+        raise SpecError(f"{name}={text!r} must be a number of threads, such as 2") from None
+
+
+def _checked(name: str, count: Any) -> int:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{name} must be an integer, not {type(count).__name__} ({count!r})")
+    if not 1 <= count <= MAX_THREADS:
+        raise SpecError(f"{name}={count} must lie between 1 and {MAX_THREADS}")
+    return count

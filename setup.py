@@ -1,0 +1,24 @@
+"""Compiled parts only; everything else about the package is in pyproject.toml."""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]
+SOURCES = {
+    "_loops": [],
+    "_pool": ["threads.c"],
+    "_im2col": [],
+}
+
+extensions = [
+    Extension(
+        f"convlib._ext.{name}",
+        [f"convlib/_ext/{name}.pyx", *(f"convlib/_ext/c/{source}" for source in sources)],
+        extra_compile_args=FLAGS,
+        extra_link_args=["-pthread"],
+        depends=["convlib/_ext/c/threads.h"],
+    )
+    for name, sources in SOURCES.items()
+]
+
+setup(ext_modules=cythonize(extensions, language_level=3))
