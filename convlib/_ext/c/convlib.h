@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CV_OK = 0, CV_NOMEM = -1, CV_INTERRUPTED = -2, CV_BAD_ISA = -3 };
+#include "threads.h"
+
+enum { CV_BAD_ISA = 3 }; /* beside CV_OK, CV_NOMEM and CV_INTERRUPTED */
 enum { CV_MAX, CV_MIN, CV_SUM, CV_AVG };
 /* Dense algorithms: implicit GEMM, and Winograd F(2x2,3x3) and F(4x4,3x3). */
 enum { CV_GEMM, CV_WINO2, CV_WINO4 };

@@ -25,11 +25,15 @@ static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
     return a;
 }
 
-/* How many pieces to cut `work` (in multiply-adds) into: none for small work, else enough to even out the threads. */
-static inline ptrdiff_t cv_pieces_of(double work, ptrdiff_t items, int *threads) {
-    *threads = (int)CV_MIN2((double)*threads, 1 + work / CV_DIRECT_WORK);
-    *threads = (int)CV_MAX2(1, CV_MIN2((ptrdiff_t)*threads, items));
-    return *threads == 1 ? CV_MIN2(items, 64) : CV_MIN2(items, 12 * (ptrdiff_t)*threads);
+/* Cut work of so many multiply-adds into pieces: whole planes where there are enough, else lines of planes as well.
+ * One piece for small work; else about 12 per thread, which evens out threads of unequal speed, and never more than a
+ * few milliseconds each, as Ctrl-C is noticed between pieces. */
+static inline void cv_cut(double work, int *threads, ptrdiff_t planes, ptrdiff_t lines, ptrdiff_t *plane_pieces,
+                          ptrdiff_t *line_pieces) {
+    *threads = (int)CV_MAX2(1, CV_MIN2((double)*threads, work / CV_DIRECT_WORK));
+    const ptrdiff_t want = CV_MAX2(*threads == 1 ? 1 : 12 * (ptrdiff_t)*threads, (ptrdiff_t)(work / 5e7));
+    *plane_pieces = CV_MIN2(planes, want);
+    *line_pieces = CV_MIN2(lines, (want + *plane_pieces - 1) / *plane_pieces);
 }
 #endif
 
@@ -40,9 +44,9 @@ static inline ptrdiff_t cv_pieces_of(double work, ptrdiff_t items, int *threads)
 #define CV_DNV 2
 #endif
 
-/* One input row: output m of the tile, m0 <= m < m1, multiplies it by the kernel row at w + m * wstep. */
+/* One input row, x and w as offsets: output m of the tile, m0 <= m < m1, multiplies it by the kernel row w + m * wstep. */
 typedef struct {
-    const T *x, *w;
+    ptrdiff_t x, w;
     int m0, m1;
 } CV_(step);
 
@@ -74,8 +78,8 @@ typedef struct {
 
 typedef struct {
     const CV_(step) *steps;
-    ptrdiff_t count, kw, dx, xstep, xoff; /* dx: elements between taps, xstep: between outputs, xoff: of the tile */
-    ptrdiff_t wstep;
+    ptrdiff_t count, kw, dx, xstep, wstep; /* dx: elements between taps, xstep: between outputs */
+    const T *x, *w;                        /* of the tile; the steps' offsets are added */
     const CV_(column) *column;
     T *y;
     ptrdiff_t ystep, ylane; /* elements between the M outputs, and between lanes */
@@ -114,7 +118,7 @@ CV_INLINE void CV_(multiply)(const int nv, const int full, const CV_(step) *s, p
 
 CV_INLINE void CV_(run_step)(const int nv, const int sw, const int masked, const int pair, const int full,
                              const ptrdiff_t kw, const CV_(tile_job) *t, const CV_(step) *s, vec (*acc)[CV_DNV]) {
-    const T *p = s->x + t->xoff, *w = s->w;
+    const T *p = t->x + s->x, *w = t->w + s->w;
     const CV_(lanes) *q = t->column->masks;
     const ptrdiff_t wstep = t->wstep;
     vec v[CV_DNV], u[CV_DNV];
@@ -198,6 +202,65 @@ static const CV_(direct_tile) CV_(direct_tiles)[5][2][CV_DNV] = {CV_ROW(s1), CV_
 #undef CV_TILES
 #undef CV_ROW
 
+/* Depthwise 3x3, the one kernel size worth its own code: nothing but loads and multiply-adds.  `row`: the input rows of
+ * the strip (zeros where they fall into the padding), at the image's first column. */
+CV_INLINE void CV_(three)(const int rows, const int s, const cv_conv *p, const T *const *row, const T *w, T bias,
+                          const CV_(column) *columns, ptrdiff_t count, T *y, ptrdiff_t ystep) {
+    vec k[9];
+    CV_UNROLL(9)
+    for (int i = 0; i < 9; i++) k[i] = CV_(set1)(w[i]);
+    for (const CV_(column) *c = columns, *end = c + count; c < end; c++) {
+        const ptrdiff_t ix = c->ox * s - p->lo[2];
+        const CV_(lanes) *q = c->masks;
+        vec acc[CV_DM];
+        CV_UNROLL(4)
+        for (int m = 0; m < rows; m++) acc[m] = (vec){0};
+        CV_UNROLL(9)
+        for (int r = 0; r < (rows - 1) * s + 3; r++) {
+            const T *x = row[r] + ix;
+            vec v[3];
+            if (s == 1) {
+                CV_UNROLL(3)
+                for (int kx = 0; kx < 3; kx++) v[kx] = q ? CV_LOAD_A(x + kx, q + kx) : CV_(load)(x + kx);
+            } else {
+                const vec a = q ? CV_LOAD_A(x, q) : CV_(load)(x), b = q ? CV_LOAD_B(x + VL, q) : CV_(load)(x + VL);
+                const vec d = q ? CV_LOAD_A(x + 2, q + 2) : CV_(load)(x + 2);
+                const vec e = q ? CV_LOAD_B(x + 2 + VL, q + 2) : CV_(load)(x + 2 + VL);
+                v[0] = CV_(even)(a, b), v[1] = CV_(odd)(a, b), v[2] = CV_(even)(d, e);
+            }
+            CV_UNROLL(4)
+            for (int m = 0; m < rows; m++) {
+                const int ky = r - m * s;
+                if (ky < 0 || ky > 2) continue;
+                CV_UNROLL(3)
+                for (int kx = 0; kx < 3; kx++) acc[m] += k[3 * ky + kx] * v[kx];
+            }
+        }
+        CV_UNROLL(4)
+        for (int m = 0; m < rows; m++) {
+            T *to = y + m * ystep + c->ox;
+            acc[m] += CV_(set1)(bias);
+            if (c->last == VL) CV_(store)(to, acc[m]);
+            else CV_(store_n)(to, acc[m], c->last);
+        }
+    }
+}
+
+typedef void (*CV_(three_fn))(const cv_conv *, const T *const *row, const T *w, T bias, const CV_(column) *, ptrdiff_t count,
+                              T *y, ptrdiff_t ystep);
+#define CV_THREE(rows, s)                                                                                           \
+    static __attribute__((noinline)) void CV_(three_##rows##_##s)(                                                  \
+        const cv_conv *p, const T *const *row, const T *w, T bias, const CV_(column) *c, ptrdiff_t n, T *y,          \
+        ptrdiff_t ystep) {                                                                                          \
+        CV_(three)(rows, s, p, row, w, bias, c, n, y, ystep);                                                        \
+    }
+CV_THREE(1, 1) CV_THREE(2, 1) CV_THREE(3, 1) CV_THREE(4, 1) CV_THREE(1, 2) CV_THREE(2, 2) CV_THREE(3, 2) CV_THREE(4, 2)
+static const CV_(three_fn) CV_(threes)[2][CV_DM] = {
+    {CV_(three_1_1), CV_(three_2_1), CV_(three_3_1), CV_(three_4_1)},
+    {CV_(three_1_2), CV_(three_2_2), CV_(three_3_2), CV_(three_4_2)},
+};
+#undef CV_THREE
+
 typedef struct {
     cv_conv p;
     const T *x, *w, *bias;
@@ -205,11 +268,14 @@ typedef struct {
     int channels;                          /* the M outputs are channels, not rows */
     ptrdiff_t oc_blocks, taps;             /* tiles of channels in a group; taps of a kernel */
     ptrdiff_t spacing, phases, strips;     /* see above; strips of rows in a plane */
-    ptrdiff_t columns, max_steps, items, pieces;
+    ptrdiff_t columns, max_steps;
+    ptrdiff_t planes, plane_pieces;        /* images x groups, and into how many pieces they are cut */
+    ptrdiff_t lines, line_pieces;          /* tiles of channels x depths x strips */
     CV_(column) *column;
     CV_(step) *steps;                      /* max_steps per worker */
     const CV_(direct_tile) (*tiles)[CV_DNV];
-    T *wide;                               /* channels-last: weights as [tap][channel] */
+    const CV_(three_fn) *three;            /* the 3x3 kernel by rows, where it serves */
+    T *zeros;                              /* a row of padding for it */
 } CV_(direct_job);
 
 /* Rows of strip s of a plane: first, first + spacing, … ; returns how many. */
@@ -226,9 +292,8 @@ static int CV_(strip_rows)(const CV_(direct_job) *j, ptrdiff_t s, ptrdiff_t *fir
     }
 }
 
-/* The steps of the strip whose first output row is (oz, oy); returns how many. */
-static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, const T *x, const T *w, ptrdiff_t oz, ptrdiff_t oy, int rows,
-                                 CV_(step) *list) {
+/* The steps of the strip whose first output row is (oz, oy), with `rows` rows or channels; returns how many. */
+static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff_t oy, int rows, CV_(step) *list) {
     const cv_conv *p = &j->p;
     const ptrdiff_t phases = CV_MIN2(j->phases, p->k[1]), gap = j->phases * p->dil[1];
     const int m = j->channels ? 1 : rows;
@@ -237,7 +302,7 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, const T *x, const T *
         for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
             const ptrdiff_t iz = oz * p->stride[0] + kz * p->dil[0] - p->lo[0];
             if (iz < 0 || iz >= p->in[0]) continue;
-            const T *xz = x + ic * p->xs[1] + iz * p->xs[2], *wz = w + (ic * p->k[0] + kz) * p->k[1] * p->k[2];
+            const ptrdiff_t xz = ic * p->xs[1] + iz * p->xs[2], wz = (ic * p->k[0] + kz) * p->k[1] * p->k[2];
             for (ptrdiff_t ph = 0; ph < phases; ph++) {
                 const ptrdiff_t kp = (p->k[1] - ph + j->phases - 1) / j->phases; /* kernel rows of this phase */
                 ptrdiff_t iy = oy * p->stride[1] + ph * p->dil[1] - p->lo[1];
@@ -252,39 +317,62 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, const T *x, const T *
     return s - list;
 }
 
-static void CV_(direct_strip)(const CV_(direct_job) *j, ptrdiff_t item, CV_(step) *steps) {
+/* A line of the 3x3 kernel. */
+static void CV_(three_line)(const CV_(direct_job) *j, ptrdiff_t oy, int rows, ptrdiff_t p0, ptrdiff_t p1) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t strip = item % j->strips, oz = item / j->strips % p->out[0], plane = item / j->strips / p->out[0];
-    const ptrdiff_t ob = plane % j->oc_blocks, g = plane / j->oc_blocks % p->groups, n = plane / j->oc_blocks / p->groups;
-    ptrdiff_t oy, oc = g * p->ocg;
-    int rows = CV_(strip_rows)(j, strip, &oy);
-    CV_(tile_job) t = {.steps = steps, .kw = p->k[2], .dx = p->dil[2] * p->xs[4], .xstep = p->stride[2] * p->xs[4],
-                       .ylane = p->ys[4]};
-    if (j->channels) {
-        const ptrdiff_t c0 = ob * p->ocg / j->oc_blocks, c1 = (ob + 1) * p->ocg / j->oc_blocks;
-        oc += c0, rows = (int)(c1 - c0);
-        t.wstep = p->icg * j->taps, t.ystep = p->ys[1];
-    } else {
-        oc += ob;
-        t.wstep = -j->phases * p->k[2], t.ystep = j->spacing * p->ys[3];
+    const T *row[(CV_DM - 1) * 2 + 3];
+    const ptrdiff_t iy = oy * p->stride[1] - p->lo[1], count = (rows - 1) * p->stride[1] + 3;
+    ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
+    for (ptrdiff_t plane = p0; plane < p1; plane++) {
+        const T *x = j->x + n * p->xs[0] + g * p->xs[1];
+        for (ptrdiff_t r = 0; r < count; r++)
+            row[r] = iy + r < 0 || iy + r >= p->in[1] ? j->zeros : x + (iy + r) * p->xs[3];
+        j->three[rows - 1](p, row, j->w + g * 9, j->bias ? j->bias[g] : 0, j->column, j->columns,
+                           j->y + n * p->ys[0] + g * p->ys[1] + oy * p->ys[3], p->ys[3]);
+        if (++g == p->groups) g = 0, n++;
     }
-    t.rows = rows;
-    for (int m = 0; m < rows; m++) t.bias[m] = j->bias ? j->bias[j->channels ? oc + m : oc] : 0;
-    const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
-    t.count = CV_(list_steps)(j, x, j->w + oc * p->icg * j->taps, oz, oy, rows, steps);
-    T *y = j->y + n * p->ys[0] + oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-    for (const CV_(column) *c = j->column, *end = c + j->columns; c < end; c++) {
-        t.column = c;
-        t.xoff = (c->ox * p->stride[2] - p->lo[2]) * p->xs[4];
-        t.y = y + c->ox * p->ys[4];
-        (j->tiles ? j->tiles[c->masks != NULL][c->nv - 1] : CV_(any_1_1))(&t);
+}
+
+/* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane is one group of one
+ * image.  The list of steps is the same for all of them. */
+static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0, ptrdiff_t p1, CV_(step) *steps) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t strip = line % j->strips, oz = line / j->strips % p->out[0], ob = line / j->strips / p->out[0];
+    const ptrdiff_t oc0 = ob * p->ocg / j->oc_blocks, oc1 = (ob + 1) * p->ocg / j->oc_blocks, k = p->icg * j->taps;
+    ptrdiff_t oy;
+    const int strip_rows = CV_(strip_rows)(j, strip, &oy), rows = j->channels ? (int)(oc1 - oc0) : strip_rows;
+    if (j->three) {
+        CV_(three_line)(j, oy, rows, p0, p1);
+        return;
+    }
+    CV_(tile_job) t = {.steps = steps, .kw = p->k[2], .dx = p->dil[2] * p->xs[4], .xstep = p->stride[2] * p->xs[4],
+                       .ylane = p->ys[4], .rows = rows};
+    t.wstep = j->channels ? k : -j->phases * p->k[2];
+    t.ystep = j->channels ? p->ys[1] : j->spacing * p->ys[3];
+    t.count = CV_(list_steps)(j, oz, oy, rows, steps);
+    ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
+    for (ptrdiff_t plane = p0; plane < p1; plane++) {
+        const ptrdiff_t oc = g * p->ocg + oc0;
+        const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
+        T *y = j->y + n * p->ys[0] + oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
+        t.w = j->w + oc * k;
+        for (int m = 0; m < rows; m++) t.bias[m] = j->bias ? j->bias[j->channels ? oc + m : oc] : 0;
+        for (const CV_(column) *c = j->column, *end = c + j->columns; c < end; c++) {
+            t.column = c;
+            t.x = x + (c->ox * p->stride[2] - p->lo[2]) * p->xs[4];
+            t.y = y + c->ox * p->ys[4];
+            (j->tiles ? j->tiles[c->masks != NULL][c->nv - 1] : CV_(any_1_1))(&t);
+        }
+        if (++g == p->groups) g = 0, n++;
     }
 }
 
 static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(direct_job) *j = context;
-    for (ptrdiff_t i = unit * j->items / j->pieces; i < (unit + 1) * j->items / j->pieces; i++)
-        CV_(direct_strip)(j, i, j->steps + worker * j->max_steps);
+    const ptrdiff_t lc = unit % j->line_pieces, pc = unit / j->line_pieces;
+    for (ptrdiff_t l = lc * j->lines / j->line_pieces; l < (lc + 1) * j->lines / j->line_pieces; l++)
+        CV_(direct_line)(j, l, pc * j->planes / j->plane_pieces, (pc + 1) * j->planes / j->plane_pieces,
+                         j->steps + worker * j->max_steps);
 }
 
 static CV_(lanes) CV_(lanes_of)(const cv_conv *p, ptrdiff_t ox, ptrdiff_t kx) {
@@ -335,7 +423,8 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
         const ptrdiff_t rows = (p->out[1] - a + j->spacing - 1) / j->spacing, m = j->channels ? 1 : CV_DM;
         j->strips += (rows + m - 1) / m;
     }
-    j->items = p->n * p->groups * j->oc_blocks * p->out[0] * j->strips;
+    j->planes = p->n * p->groups;
+    j->lines = j->oc_blocks * p->out[0] * j->strips;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
     const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3;
     const int pair = p->dil[2] == 1;
@@ -343,25 +432,134 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
                : p->stride[2] == 1 ? CV_(direct_tiles)[three]
                : p->stride[2] == 2 ? CV_(direct_tiles)[!pair ? 2 : three ? 4 : 3]
                                    : NULL;
+    if (j->tiles && three && pair && p->icg == 1 && p->ocg == 1 && p->k[1] == 3 && p->k[0] == 1 && p->in[0] == 1 && !p->lo[0] &&
+        p->out[0] == 1 && dh == 1 && sh == p->stride[2])
+        j->three = CV_(threes)[sh - 1];
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
-    j->columns = j->tiles ? (vecs + CV_DNV - 1) / CV_DNV : vecs;
+    j->columns = j->tiles && !j->three ? (vecs + CV_DNV - 1) / CV_DNV : vecs;
 }
+
+/* Small planes: rows shorter than two vectors would leave lanes idle, so the plane is taken as one long row.
+ *
+ * That needs input and output planes of one shape, without gaps, and stride 1; then tap (ky, kx) is a constant offset,
+ * and a mask per (tap, vector) drops what crossed an edge.  Only AVX-512 loads under such masks cheaply; narrower
+ * vectors fit short rows anyway. */
+#if CV_VB == 64
+#define CV_FLAT 8 /* vectors at once */
+
+typedef struct {
+    cv_conv p;
+    const T *x, *w, *bias;
+    T *y;
+    ptrdiff_t taps, size, vecs, groups, planes, pieces; /* groups of up to CV_FLAT vectors */
+    ptrdiff_t *offset;                                  /* [taps] */
+    CV_GLUE(CV_MASK, CV_BITS) *masks;                   /* [vecs][taps] in groups: [group][tap][vector] */
+} CV_(flat_job);
+
+CV_INLINE void CV_(flat)(const int nv, const CV_(flat_job) *j, const CV_GLUE(CV_MASK, CV_BITS) *q, const T *x, const T *w,
+                         T bias, T *y, ptrdiff_t last) {
+    vec acc[CV_FLAT];
+    CV_UNROLL(8)
+    for (int i = 0; i < nv; i++) acc[i] = (vec){0};
+    for (ptrdiff_t t = 0; t < j->taps; t++, q += nv) {
+        const T *p = x + j->offset[t];
+        const vec a = CV_(set1)(w[t]);
+        CV_UNROLL(8)
+        for (int i = 0; i < nv; i++)
+            acc[i] += a * (vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)(q[i], p + i * VL);
+    }
+    CV_UNROLL(8)
+    for (int i = 0; i < nv - 1; i++) CV_(store)(y + i * VL, acc[i] + CV_(set1)(bias));
+    CV_(store_n)(y + (nv - 1) * VL, acc[nv - 1] + CV_(set1)(bias), last);
+}
+
+static void CV_(flat_task)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(flat_job) *j = context;
+    (void)worker;
+    for (ptrdiff_t plane = unit * j->planes / j->pieces; plane < (unit + 1) * j->planes / j->pieces; plane++) {
+        const ptrdiff_t g = plane % j->p.groups, n = plane / j->p.groups;
+        const T *x = j->x + n * j->p.xs[0] + g * j->p.xs[1], *w = j->w + g * j->taps;
+        T *y = j->y + n * j->p.ys[0] + g * j->p.ys[1];
+        const T bias = j->bias ? j->bias[g] : 0;
+        for (ptrdiff_t i = 0; i < j->groups; i++) {
+            const ptrdiff_t v0 = i * j->vecs / j->groups, v1 = (i + 1) * j->vecs / j->groups;
+            const ptrdiff_t last = CV_MIN2(VL, j->size - (v1 - 1) * VL);
+            const CV_GLUE(CV_MASK, CV_BITS) *q = j->masks + v0 * j->taps;
+            switch (v1 - v0) {
+#define CV_CASE(nv) case nv: CV_(flat)(nv, j, q, x + v0 * VL, w, bias, y + v0 * VL, last); break;
+                CV_CASE(1) CV_CASE(2) CV_CASE(3) CV_CASE(4) CV_CASE(5) CV_CASE(6) CV_CASE(7) CV_CASE(8)
+#undef CV_CASE
+            }
+        }
+    }
+}
+
+static void CV_(flat_masks)(CV_(flat_job) *j) {
+    const cv_conv *p = &j->p;
+    for (ptrdiff_t i = 0; i < j->groups; i++) {
+        const ptrdiff_t v0 = i * j->vecs / j->groups, v1 = (i + 1) * j->vecs / j->groups;
+        CV_GLUE(CV_MASK, CV_BITS) *q = j->masks + v0 * j->taps;
+        for (ptrdiff_t t = 0; t < j->taps; t++) {
+            const ptrdiff_t dx = t % p->k[2] * p->dil[2] - p->lo[2], dy = t / p->k[2] * p->dil[1] - p->lo[1];
+            j->offset[t] = dy * p->in[2] + dx;
+            for (ptrdiff_t v = v0; v < v1; v++, q++) {
+                *q = 0;
+                for (ptrdiff_t l = v * VL; l < CV_MIN2((v + 1) * VL, j->size); l++) {
+                    const ptrdiff_t ix = l % p->in[2] + dx, iy = l / p->in[2] + dy;
+                    if (ix >= 0 && ix < p->in[2] && iy >= 0 && iy < p->in[1])
+                        *q |= (CV_GLUE(CV_MASK, CV_BITS))((uint64_t)1 << (l - v * VL));
+                }
+            }
+        }
+    }
+}
+
+/* Whether the flat way fits and pays: the rows would fill less than 7 of 8 lanes, the kernel most of its taps. */
+static int CV_(flat_fits)(const cv_conv *p) {
+    const ptrdiff_t lanes = (p->in[2] + VL - 1) / VL * VL;
+    if (p->ocg != 1 || p->icg != 1 || p->in[0] != 1 || p->k[0] != 1 || p->lo[0] || p->out[0] != 1) return 0;
+    for (int i = 1; i < 3; i++)
+        if (p->stride[i] != 1 || p->in[i] != p->out[i]) return 0;
+    return p->xs[4] == 1 && p->ys[4] == 1 && p->xs[3] == p->in[2] && p->ys[3] == p->in[2] && p->in[2] * 8 < lanes * 7 &&
+           p->in[2] < 4 * VL && p->in[1] < 4 * VL && p->k[1] <= p->in[1] && p->k[2] <= p->in[2];
+}
+
+static int CV_(flat_conv)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
+    CV_(flat_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
+    ptrdiff_t one;
+    j.taps = p->k[1] * p->k[2], j.size = p->in[1] * p->in[2], j.planes = p->n * p->groups;
+    j.vecs = (j.size + VL - 1) / VL, j.groups = (j.vecs + CV_FLAT - 1) / CV_FLAT;
+    cv_cut((double)j.planes * j.size * j.taps, &threads, j.planes, 1, &j.pieces, &one);
+    j.offset = cv_alloc((size_t)j.taps * (sizeof *j.offset + (size_t)j.vecs * sizeof *j.masks));
+    if (!j.offset) return CV_NOMEM;
+    j.masks = (void *)(j.offset + j.taps);
+    CV_(flat_masks)(&j);
+    const int status = cv_parallel(CV_(flat_task), &j, j.pieces, threads);
+    cv_free(j.offset);
+    return status;
+}
+#endif
 
 static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
     CV_(direct_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
+#if CV_VB == 64
+    if (CV_(flat_fits)(p)) return CV_(flat_conv)(p, x, w, bias, y, threads);
+#endif
     CV_(plan_direct)(&j);
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
-    const double work = (double)j.items * (j.channels ? 1 : CV_DM) * p->out[2] * p->icg * j.taps * (j.channels ? CV_DM : 1);
-    j.pieces = cv_pieces_of(work, j.items, &threads);
+    const double work = (double)j.planes * p->ocg * p->out[0] * p->out[1] * p->out[2] * p->icg * j.taps;
+    cv_cut(work, &threads, j.planes, j.lines, &j.plane_pieces, &j.line_pieces);
     const size_t columns = (size_t)j.columns * sizeof(CV_(column)), masks = (size_t)(vecs * p->k[2]) * sizeof(CV_(lanes));
-    const size_t head = (columns + masks + 63) / 64 * 64;
-    char *scratch = cv_alloc(head + (size_t)(threads * j.max_steps) * sizeof(CV_(step)));
+    const size_t head = (columns + masks + 63) / 64 * 64, steps = (size_t)(threads * j.max_steps) * sizeof(CV_(step));
+    const size_t zeros = j.three ? (size_t)p->in[2] * sizeof(T) : 0;
+    char *scratch = cv_alloc(head + steps + zeros);
     if (!scratch) return CV_NOMEM;
     j.column = (CV_(column) *)scratch;
     j.steps = (CV_(step) *)(scratch + head);
     CV_(cut_columns)(&j, (CV_(lanes) *)(scratch + columns));
-    const int status = cv_parallel(CV_(direct_task), &j, j.pieces, threads);
+    j.zeros = memset(scratch + head + steps, 0, zeros);
+    const int status = cv_parallel(CV_(direct_task), &j, j.plane_pieces * j.line_pieces, threads);
     cv_free(scratch);
     return status;
 }
