@@ -8,6 +8,7 @@ SOURCES = {
     "_loops": [],
     "_pool": ["threads.c"],
     "_im2col": [],
+    "_probe": ["probe.c"],
 }
 
 extensions = [
@@ -16,7 +17,7 @@ extensions = [
         [f"convlib/_ext/{name}.pyx", *(f"convlib/_ext/c/{source}" for source in sources)],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],
-        depends=["convlib/_ext/c/threads.h"],
+        depends=["convlib/_ext/c/threads.h", "convlib/_ext/c/probe.h"],
     )
     for name, sources in SOURCES.items()
 ]

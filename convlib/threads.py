@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
+from .config import environment
 from .errors import SpecError
 
 MAX_THREADS = 64
@@ -22,7 +23,12 @@ _process: int | None = None
 
 
 def get_num_threads() -> int:
-    """Return how many threads a call made here may use, at least 1.
+    """Return how many threads a call made here may use.
+
+    Returns
+    -------
+    count : int
+        At least 1.
 
     Examples
     --------
@@ -35,7 +41,7 @@ def get_num_threads() -> int:
     if chosen is not None:
         return chosen
     for name in ("CONVLIB_NUM_THREADS", "OMP_NUM_THREADS"):
-        text = os.environ.get(name)
+        text = environment(name)
         if text:
             return _from_environment(name, text)
     return machine_threads()

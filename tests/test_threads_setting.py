@@ -6,22 +6,29 @@ from pathlib import Path
 import pytest
 
 import convlib
-from convlib import threads
+from convlib import config, threads
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch):
+def environ(monkeypatch):
+    def set_variable(name, value):
+        monkeypatch.setenv(name, value)
+        config.read_environment()
+
     monkeypatch.delenv("CONVLIB_NUM_THREADS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    yield
+    config.read_environment()
+    yield set_variable
     convlib.set_num_threads(None)
+    monkeypatch.undo()
+    config.read_environment()
 
 
-def test_precedence(monkeypatch):
+def test_precedence(environ):
     assert convlib.get_num_threads() == threads.machine_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    environ("OMP_NUM_THREADS", "3,2")
     assert convlib.get_num_threads() == 3
-    monkeypatch.setenv("CONVLIB_NUM_THREADS", "5")
+    environ("CONVLIB_NUM_THREADS", "5")
     assert convlib.get_num_threads() == 5
     convlib.set_num_threads(6)
     assert convlib.get_num_threads() == 6
@@ -54,8 +61,8 @@ def test_no_integer(count):
         pass
 
 
-def test_bad_environment(monkeypatch):
-    monkeypatch.setenv("CONVLIB_NUM_THREADS", "many")
+def test_bad_environment(environ):
+    environ("CONVLIB_NUM_THREADS", "many")
     with pytest.raises(convlib.SpecError, match="CONVLIB_NUM_THREADS='many'"):
         convlib.get_num_threads()
 

@@ -2,7 +2,7 @@
 # cython: freethreading_compatible=True
 """Packing windows into columns, adding columns back, and the matrix product between: BLAS as SciPy brings it.
 
-Every call of BLAS is in this file.  Arrays are seen with three spatial axes, (N, C, D, H, W), the last three contiguous.
+Every call of BLAS is in this file.  Arrays have three spatial axes, (N, C, D, H, W), the last three contiguous.
 """
 
 from libc.limits cimport INT_MAX
@@ -10,8 +10,6 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from scipy.linalg cimport cython_blas as blas
-
-from convlib._ext._pool cimport parallel, raise_pending
 
 ctypedef fused number:
     float
@@ -30,7 +28,8 @@ ctypedef fused element:
 # ----------------------------------------------------------------------------------------------- BLAS
 
 cdef void gemm_any(
-    char* ta, char* tb, int* m, int* n, int* k, number* a, int* lda, number* b, int* ldb, number beta, number* c, int* ldc
+    char* ta, char* tb, int* m, int* n, int* k, number* a, int* lda, number* b, int* ldb, number beta, number* c,
+    int* ldc,
 ) noexcept nogil:
     cdef number one = 1
     if number is float:
@@ -82,7 +81,6 @@ cdef struct Block:
     Py_ssize_t xc        # ... channel to channel
     Py_ssize_t xd        # ... plane to plane
     Py_ssize_t xh        # ... row to row
-    Py_ssize_t item      # bytes of an element
     Py_ssize_t images
     Py_ssize_t k[3]
     Py_ssize_t s[3]
@@ -90,19 +88,21 @@ cdef struct Block:
     Py_ssize_t ow
     Py_ssize_t start     # first output of each image, flat over (D, H, W)
     Py_ssize_t count     # outputs of each image
-    Py_ssize_t rows      # rows per unit of work
-    Py_ssize_t all_rows
     const int64_t* taps  # (first output, end of outputs, offset) per axis and tap
     char* cols           # (rows, images * count)
 
 
-cdef inline void copy_strided(char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit) noexcept nogil:
+cdef inline void copy_strided(
+    char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
+) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(count):
         (<element*>to)[i] = (<const element*>source)[i * step]
 
 
-cdef inline void add_strided(char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit) noexcept nogil:
+cdef inline void add_strided(
+    char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
+) noexcept nogil:
     cdef Py_ssize_t i
     if step == 1:
         for i in range(count):
@@ -151,85 +151,24 @@ cdef void one_row(const Block* b, Py_ssize_t row, bint add, element* unit) noexc
             done = done + segment
 
 
-cdef void pack_rows(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef const Block* b = <const Block*>context
-    cdef Py_ssize_t row
-    cdef float f = 0
-    cdef double d = 0
-    cdef double complex z = 0
-    for row in range(unit * b.rows, min((unit + 1) * b.rows, b.all_rows)):
-        # Copying moves bits: element types of one size share the code.
-        if b.item == 4:
-            one_row(b, row, False, &f)
-        elif b.item == 8:
-            one_row(b, row, False, &d)
-        else:
-            one_row(b, row, False, &z)
-
-
-cdef void add_rows_any(const Block* b, Py_ssize_t unit, element* kind) noexcept nogil:
-    cdef Py_ssize_t row
-    for row in range(unit * b.rows, min((unit + 1) * b.rows, b.all_rows)):
-        one_row(b, row, True, kind)
-
-
-cdef void add_float(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef float kind = 0
-    add_rows_any(<const Block*>context, unit, &kind)
-
-
-cdef void add_double(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef double kind = 0
-    add_rows_any(<const Block*>context, unit, &kind)
-
-
-cdef void add_int64(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef int64_t kind = 0
-    add_rows_any(<const Block*>context, unit, &kind)
-
-
-cdef void add_floatcomplex(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef float complex kind = 0
-    add_rows_any(<const Block*>context, unit, &kind)
-
-
-cdef void add_doublecomplex(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef double complex kind = 0
-    add_rows_any(<const Block*>context, unit, &kind)
-
-
 def columns(
     const element[:, :, :, :, :] x, element[:, ::1] cols, const int64_t[::1] taps, tuple kernel, tuple stride,
-    Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t start, Py_ssize_t count, bint add, int threads,
+    Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t start, Py_ssize_t count, bint add,
 ):
     """Copy windows of the images `x` (N, C, D, H, W) into `cols` (C * taps, N * count), or add `cols` to them.
 
-    The columns are the outputs `start` to ``start + count`` of each image, flat over the output's axes.
+    The columns are the outputs `start` to ``start + count`` of each image, flat over the output's axes.  One thread:
+    between two products the threads of BLAS still look for work, and a second packing thread only takes their core.
     """
     cdef Block b
     cdef Py_ssize_t i
+    cdef element unit = 0
     b.x = <char*>&x[0, 0, 0, 0, 0]
     b.xn, b.xc, b.xd, b.xh = x.strides[0], x.strides[1], x.strides[2], x.strides[3]
-    b.item, b.images, b.oh, b.ow, b.start, b.count = sizeof(element), x.shape[0], oh, ow, start, count
+    b.images, b.oh, b.ow, b.start, b.count = x.shape[0], oh, ow, start, count
     for i in range(3):
         b.k[i], b.s[i] = kernel[i], stride[i]
-    b.taps, b.cols, b.all_rows = &taps[0], <char*>&cols[0, 0], cols.shape[0]
-    # Adding: all taps of a channel write to the same plane, so a channel is one unit of work.
-    b.rows = b.k[0] * b.k[1] * b.k[2] if add else max(1, 16384 // max(1, b.images * count))
-    cdef Py_ssize_t units = (b.all_rows + b.rows - 1) // b.rows
-    cdef int status
+    b.taps, b.cols = &taps[0], <char*>&cols[0, 0]
     with nogil:
-        if not add:
-            status = parallel(pack_rows, &b, units, threads)
-        elif element is float:
-            status = parallel(add_float, &b, units, threads)
-        elif element is double:
-            status = parallel(add_double, &b, units, threads)
-        elif element is int64_t:
-            status = parallel(add_int64, &b, units, threads)
-        elif element is floatcomplex:
-            status = parallel(add_floatcomplex, &b, units, threads)
-        else:
-            status = parallel(add_doublecomplex, &b, units, threads)
-    if status:
-        raise_pending()
+        for i in range(cols.shape[0]):
+            one_row(&b, i, add, &unit)

@@ -17,9 +17,11 @@ ctypedef fused number:
     float complex
     double complex
 
-ctypedef fused real:
+ctypedef fused element:
     float
     double
+    float complex
+    double complex
     int8_t
     int16_t
     int32_t
@@ -28,11 +30,6 @@ ctypedef fused real:
     uint16_t
     uint32_t
     uint64_t
-
-ctypedef fused floating:
-    float
-    double
-
 
 cdef inline void axpy(
     number a, const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step, Py_ssize_t count
@@ -75,8 +72,8 @@ cdef void sweep(
 ) noexcept nogil:
     """Run over all (row of outputs, tap) pairs of one (image, output channel, input channel); strides in bytes.
 
-    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.  `unit`
-    only carries the element type.
+    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.
+    `unit` only carries the element type.
     """
     cdef const int64_t* th = taps + 3 * k[0]
     cdef const int64_t* tw = th + 3 * k[1]
@@ -180,20 +177,69 @@ cdef void fill_axes(Axis* axes, const int64_t[:, ::1] geometry) noexcept nogil:
         )
 
 
-def extreme(
-    const real[:, :, :, :, :] x, real[:, :, :, :, :] y, int64_t[:, :, :, :, :] indices, bint with_indices, bint minimum,
-    const int64_t[:, ::1] geometry, real empty,
+cdef enum Kind:
+    MAXIMUM
+    MINIMUM
+    SUM
+    AVERAGE
+    NORM
+
+
+cdef struct Fold:
+    Kind kind
+    double p
+    bint include_pad
+    double divisor
+    double norm        # of the window so far
+    Py_ssize_t place   # where the extreme was found, -1 before the first element
+
+
+cdef inline void fold_row(
+    Fold* f, element* value, const char* row, Py_ssize_t step, Py_ssize_t count, Py_ssize_t flat, Py_ssize_t flat_step
+) noexcept nogil:
+    """Take one row of a window into `value`; `flat` is its place in the plane."""
+    cdef Py_ssize_t e
+    cdef element v
+    cdef double size
+    for e in range(count):
+        v = (<const element*>(row + e * step))[0]
+        if f.kind == SUM or f.kind == AVERAGE:
+            value[0] = value[0] + v
+        elif element is not floatcomplex and element is not doublecomplex:
+            if f.kind == NORM:
+                size = fabs(<double>v)
+                if f.p != INFINITY:
+                    f.norm = f.norm + pow(size, f.p)
+                elif size > f.norm or size != size:
+                    f.norm = size
+            elif f.place < 0 or (v > value[0] if f.kind == MAXIMUM else v < value[0]) or v != v:
+                value[0], f.place = v, flat + e * flat_step
+
+
+cdef inline element finish(const Fold* f, element value, Py_ssize_t taps, Py_ssize_t counted) noexcept nogil:
+    if f.kind == AVERAGE and taps > 0:
+        if f.divisor != 0:
+            return <element>(value / f.divisor)
+        return value / <element>(counted if f.include_pad else taps)
+    if element is not floatcomplex and element is not doublecomplex:
+        if f.kind == NORM:
+            return <element>(f.norm if f.p == INFINITY else pow(f.norm, 1 / f.p))
+    return value
+
+
+def pool(
+    int kind, const element[:, :, :, :, :] x, element[:, :, :, :, :] y, int64_t[:, :, :, :, :] indices,
+    bint with_indices, const int64_t[:, ::1] geometry, element empty, double p, bint include_pad, double divisor,
 ):
-    """Take the maximum or minimum of each window: the first of equals, but the last NaN; `empty` for no elements."""
+    """Pool each window: the first of equal extremes, but the last NaN; `empty` is where every window starts."""
     cdef Axis axes[3]
     cdef Window d, h, w
-    cdef Py_ssize_t n, c, i, j, k, a, b, e, place
-    cdef real best, value
+    cdef Py_ssize_t n, c, i, j, k, a, b, z, r
+    cdef element value
+    cdef Fold f
     cdef const char* plane
-    cdef const char* row
-    cdef Py_ssize_t step
     fill_axes(axes, geometry)
-    step = axes[2].dilation * x.strides[4]
+    f.kind, f.p, f.include_pad, f.divisor = <Kind>kind, p, include_pad, divisor
     with nogil:
         for n in range(y.shape[0]):
             for c in range(y.shape[1]):
@@ -204,99 +250,22 @@ def extreme(
                         h = window(&axes[1], j)
                         for k in range(y.shape[4]):
                             w = window(&axes[2], k)
-                            best, place = empty, -1
+                            value, f.norm, f.place = empty, 0, -1
                             for a in range(d.count):
+                                z = d.start + a * axes[0].dilation
                                 for b in range(h.count):
-                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
-                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
-                                    for e in range(w.count):
-                                        value = (<const real*>(row + e * step))[0]
-                                        if place < 0 or (value < best if minimum else value > best) or value != value:
-                                            best = value
-                                            place = (
-                                                (d.start + a * axes[0].dilation) * axes[1].size
-                                                + h.start + b * axes[1].dilation
-                                            ) * axes[2].size + w.start + e * axes[2].dilation
-                            y[n, c, i, j, k] = best
+                                    r = h.start + b * axes[1].dilation
+                                    fold_row(
+                                        &f, &value,
+                                        plane + z * x.strides[2] + r * x.strides[3] + w.start * x.strides[4],
+                                        axes[2].dilation * x.strides[4], w.count,
+                                        (z * axes[1].size + r) * axes[2].size + w.start, axes[2].dilation,
+                                    )
+                            y[n, c, i, j, k] = finish(
+                                &f, value, d.count * h.count * w.count, d.counted * h.counted * w.counted
+                            )
                             if with_indices:
-                                indices[n, c, i, j, k] = place
-
-
-def total(
-    const number[:, :, :, :, :] x, number[:, :, :, :, :] y, const int64_t[:, ::1] geometry, bint average,
-    bint include_pad, double divisor,
-):
-    """Sum or average each window; a window without elements gives 0."""
-    cdef Axis axes[3]
-    cdef Window d, h, w
-    cdef Py_ssize_t n, c, i, j, k, a, b, e, taps
-    cdef number sum_
-    cdef const char* plane
-    cdef const char* row
-    cdef Py_ssize_t step
-    fill_axes(axes, geometry)
-    step = axes[2].dilation * x.strides[4]
-    with nogil:
-        for n in range(y.shape[0]):
-            for c in range(y.shape[1]):
-                plane = <const char*>&x[n, c, 0, 0, 0]
-                for i in range(y.shape[2]):
-                    d = window(&axes[0], i)
-                    for j in range(y.shape[3]):
-                        h = window(&axes[1], j)
-                        for k in range(y.shape[4]):
-                            w = window(&axes[2], k)
-                            sum_ = 0
-                            for a in range(d.count):
-                                for b in range(h.count):
-                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
-                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
-                                    for e in range(w.count):
-                                        sum_ = sum_ + (<const number*>(row + e * step))[0]
-                            taps = d.count * h.count * w.count
-                            if average and taps > 0:
-                                if divisor != 0:
-                                    sum_ = <number>(sum_ / divisor)
-                                elif include_pad:
-                                    sum_ = sum_ / <number>(d.counted * h.counted * w.counted)
-                                else:
-                                    sum_ = sum_ / <number>taps
-                            y[n, c, i, j, k] = sum_
-
-
-def norm(const floating[:, :, :, :, :] x, floating[:, :, :, :, :] y, const int64_t[:, ::1] geometry, double p):
-    """Take the p-norm of each window, summed in double precision."""
-    cdef Axis axes[3]
-    cdef Window d, h, w
-    cdef Py_ssize_t n, c, i, j, k, a, b, e
-    cdef double sum_, value
-    cdef const char* plane
-    cdef const char* row
-    cdef Py_ssize_t step
-    fill_axes(axes, geometry)
-    step = axes[2].dilation * x.strides[4]
-    with nogil:
-        for n in range(y.shape[0]):
-            for c in range(y.shape[1]):
-                plane = <const char*>&x[n, c, 0, 0, 0]
-                for i in range(y.shape[2]):
-                    d = window(&axes[0], i)
-                    for j in range(y.shape[3]):
-                        h = window(&axes[1], j)
-                        for k in range(y.shape[4]):
-                            w = window(&axes[2], k)
-                            sum_ = 0
-                            for a in range(d.count):
-                                for b in range(h.count):
-                                    row = plane + (d.start + a * axes[0].dilation) * x.strides[2]
-                                    row = row + (h.start + b * axes[1].dilation) * x.strides[3] + w.start * x.strides[4]
-                                    for e in range(w.count):
-                                        value = fabs(<double>(<const floating*>(row + e * step))[0])
-                                        if p != INFINITY:
-                                            sum_ = sum_ + pow(value, p)
-                                        elif value > sum_ or value != value:
-                                            sum_ = value
-                            y[n, c, i, j, k] = <floating>(sum_ if p == INFINITY else pow(sum_, 1 / p))
+                                indices[n, c, i, j, k] = f.place
 
 
 def scatter(

@@ -1,13 +1,14 @@
 """What every backend shares: checking `out`, making inputs usable, allocating results.
 
-A backend subclasses `Backend` and fills in the hooks (`_conv`, `_pool`, ...).  A hook receives a spec and
-arrays that are ready to use: ``x`` and ``y`` as ``(N, C, *spatial)``, the compute type, aligned, in native byte order, and
-zero padding only (other padding modes and flipped kernels are resolved here).  It fills its last array and returns
-nothing.  No hook computes a size.
+A backend subclasses `Backend` and fills in the hooks (`_conv`, `_pool`, ...).  A hook receives a spec and arrays that
+are ready to use: ``x`` and ``y`` as ``(N, C, *spatial)``, the compute type, aligned, in native byte order, and zero
+padding only (other padding modes and flipped kernels are resolved here).  It fills its last array and returns nothing.
+No hook computes a size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
@@ -95,6 +96,12 @@ class Backend:
         """Return the scratch memory of a call in bytes, beside inputs and result."""
         return 0
 
+    def prepare_conv(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array]:
+        """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
+        return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
+
     # ------------------------------------------------------------------ public operations
 
     @final
@@ -110,9 +117,9 @@ class Backend:
         self._check_out(out, spec.y_shape, result, x, w, bias)
         x, w = self._input(x, dtype, spec), self._weights(w, dtype, spec)
         bias = None if bias is None else self._usable(bias, dtype, False)
-        if dtype == dtypes.INT64:
-            self._check_range(spec.reduction, x, w, bias)
         spec, x = self._explicit_padding(spec, x)
+        if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
+            self._check_range(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
         self._conv(spec, x, w, bias, y, algorithm)
         return finish()
@@ -123,13 +130,11 @@ class Backend:
     ) -> Array:
         """Apply the adjoint of the convolution `spec` to `x`, add `bias`, return ``spec.x_shape``."""
         bias = self._check_bias(bias, spec.c)
-        y = self.conv_grad_input(spec, x, w, None if bias is not None else out, algorithm)
         if bias is None:
-            return y
-        shape = (-1,) if spec.channels_last else (-1,) + (1,) * spec.nd
-        result = dtypes.for_sums(y=y.dtype, bias=bias.dtype)[0]
-        self._check_out(out, spec.x_shape, result, x, w, bias)
-        return self.xp.add(y, bias.reshape(shape), out=out, dtype=result)
+            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)
+        else:
+            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)
+        return self._adjoint(spec, x, w, bias, out, result, dtype, algorithm)
 
     @final
     def conv_grad_input(
@@ -137,19 +142,27 @@ class Backend:
     ) -> Array:
         """Return the gradient with respect to the input: the adjoint of `conv` in `x`, ``spec.x_shape``."""
         result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)
-        self._check_out(out, spec.x_shape, result, grad_y, w)
+        return self._adjoint(spec, grad_y, w, None, out, result, dtype, algorithm)
+
+    def _adjoint(
+        self, spec: ConvSpec, grad_y: Array, w: Array, bias: Array | None, out: Array | None,
+        result: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
+    ) -> Array:  # fmt: skip
+        self._check_out(out, spec.x_shape, result, grad_y, w, bias)
         grad_y, w = self._input(grad_y, dtype, spec), self._weights(w, dtype, spec)
+        bias = None if bias is None else self._usable(bias, dtype, False)
         if dtype == dtypes.INT64:
-            self._check_range(spec.ocg * spec.taps_count, grad_y, w, None)
-        if not _needs_padding(spec):
-            grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-            self._conv_grad_input(spec, grad_y, w, grad_x, algorithm)
-            return finish()
-        inner = _zero_padded(spec)
-        wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
-        self._conv_grad_input(inner, grad_y, w, wide, algorithm)
+            self._check_range(spec.ocg * spec.taps_count, grad_y, w, bias)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        grad_x[...] = self._fold_padding(spec, wide)
+        if _needs_padding(spec):
+            inner = _zero_padded(spec)
+            wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
+            self._conv_grad_input(inner, grad_y, w, wide, algorithm)
+            grad_x[...] = self._fold_padding(spec, wide)
+        else:
+            self._conv_grad_input(spec, grad_y, w, grad_x, algorithm)
+        if bias is not None:
+            grad_x += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
 
     @final
@@ -160,9 +173,9 @@ class Backend:
         result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)
         self._check_out(out, spec.w_shape, result, grad_y, x)
         grad_y, x = self._input(grad_y, dtype, spec), self._input(x, dtype, spec)
+        spec, x = self._explicit_padding(spec, x)
         if dtype == dtypes.INT64:
             self._check_range(spec.n * spec.out_count, grad_y, x, None)
-        spec, x = self._explicit_padding(spec, x)
         grad_w = self.xp.empty(spec.w_shape, dtype)
         self._conv_grad_weight(spec, x, grad_y, grad_w, algorithm)
         if spec.flip:
@@ -194,9 +207,28 @@ class Backend:
         self._check_out(out, spec.x_shape, result, x, indices)
         self._check_indices(spec, indices)
         x, places = self._input(x, dtype, spec), self._input(indices, dtypes.INT64, spec)
+        if add and dtype == dtypes.INT64:
+            self._check_range(spec.out_count, x, None, None)
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         y[...] = 0
         self._unpool(spec, x, places, y, add)
+        return finish()
+
+    @final
+    def pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
+    ) -> Array:
+        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
+        dtypes.check("grad_y", grad_y.dtype)
+        common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
+        result, dtype = dtypes.for_pool(spec.kind, common)
+        self._check_out(out, spec.x_shape, result, grad_y, x, y)
+        grad_y = self._input(grad_y, dtype, spec)
+        x, y = (None if a is None else self._input(a, dtype, spec) for a in (x, y))
+        if dtype == dtypes.INT64:
+            self._check_range(spec.taps_count, grad_y, None, None)
+        grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
+        self._pool_grad_input(spec, grad_y, x, y, grad_x)
         return finish()
 
     @final
@@ -214,6 +246,8 @@ class Backend:
         """Sum columns back into an input: the adjoint of `im2col`, ``spec.x_shape``."""
         result, dtype = dtypes.for_sums(cols=cols.dtype)
         cols = self._usable(cols if spec.batched else cols[None], dtype, False)
+        if dtype == dtypes.INT64:
+            self._check_range(spec.taps_count, cols, None, None)
         x = self.xp.zeros((spec.n, spec.c, *spec.in_size), dtype)
         self._col2im(spec, cols, x)
         return (x if spec.batched else x[0]).astype(result, copy=False)
@@ -242,8 +276,14 @@ class Backend:
         """Fill `y` (N, C, *out), and `indices` if there are any, with one number per window."""
         raise NotImplementedError
 
+    def _pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
+    ) -> None:
+        """Fill `grad_x` (N, C, *in) with the adjoint of an average or a sum, or the gradient of a norm at `x`."""
+        raise NotImplementedError
+
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        """Write or `add` ``x[n, c, o]`` to position ``indices[n, c, o]`` of the zeroed plane ``y[n, c]``; -1 is skipped."""
+        """Write or `add` ``x[n, c, o]`` to place ``indices[n, c, o]`` of the zeroed plane ``y[n, c]``, -1 skipped."""
         raise NotImplementedError
 
     def _im2col(self, spec: WindowSpec, x: Array, cols: Array) -> None:
@@ -288,7 +328,7 @@ class Backend:
             return _zero_padded(spec), self.xp.pad(x, pairs, mode=spec.padding_mode)
         value: float | int = spec.pad_value
         if x.dtype == dtypes.INT64:
-            if value != int(value):
+            if not float(value).is_integer():
                 raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
             value = int(value)
         return _zero_padded(spec), self.xp.pad(x, pairs, constant_values=value)
@@ -370,7 +410,8 @@ class Backend:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w)) + (0 if bias is None else dtypes.magnitude(bias))
+        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
+        bound += 0 if bias is None else dtypes.magnitude(bias)
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "
@@ -409,6 +450,6 @@ def _overlap(a: Array, b: Array) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=10_000)
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # stubs: only -1 and 0
     except np.exceptions.TooHardError:
         return True

@@ -15,15 +15,16 @@ from .. import dtypes
 from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from .base import OPERATIONS, Backend
-from .slabs import ColumnSlabs
+from .slabs import ColumnSlabs, PoolGradSlabs
 from .taps import lift, tap_table
 
 Array = NDArray[Any]
 
 FORWARD, INPUT, WEIGHT = range(3)
+KINDS = ("max", "min", "sum", "avg", "lp")
 
 
-class CythonBackend(ColumnSlabs, Backend):
+class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Compiled loops over the formula."""
 
     name = "cython"
@@ -69,17 +70,14 @@ class CythonBackend(ColumnSlabs, Backend):
         if not y.size:
             return
         geometry, x, y = _geometry(spec), lift(x, spec.nd), lift(y, spec.nd)
-        if spec.kind in ("max", "min"):
-            empty = dtypes.lowest(y.dtype, spec.kind)
-            places = _NO_INDICES if indices is None else lift(indices, spec.nd)
-            if y.dtype == np.bool_:
-                x, y, empty = x.view(np.uint8), y.view(np.uint8), int(empty)
-            _loops.extreme(x, y, places, indices is not None, spec.kind == "min", geometry, empty)
-        elif spec.kind == "lp":
-            _loops.norm(x, y, geometry, spec.norm)
-        else:
-            divisor = float(spec.divisor or 0)
-            _loops.total(x, y, geometry, spec.kind == "avg", spec.count_include_pad, divisor)
+        places = _NO_INDICES if indices is None else lift(indices, spec.nd)
+        start = dtypes.lowest(y.dtype, spec.kind) if spec.kind in ("max", "min") else 0
+        if y.dtype == dtypes.BOOL:
+            x, y, start = x.view(np.uint8), y.view(np.uint8), int(start)
+        _loops.pool(
+            KINDS.index(spec.kind), x, y, places, indices is not None, geometry, start, spec.norm,
+            spec.count_include_pad, spec.divisor or 0,
+        )  # fmt: skip
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not x.size or not y.size:

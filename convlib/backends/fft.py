@@ -1,7 +1,7 @@
 """Convolution with large kernels by the fast Fourier transform: overlap-save tiles over `scipy.fft`.
 
-A tile of ``f`` input elements per axis yields ``f - ke + 1`` outputs per axis, so that the cost per output hardly depends on
-the kernel size.  Real input uses real transforms in its own precision.
+A tile of ``f`` input elements per axis yields ``f - ke + 1`` outputs per axis, so that the cost per output hardly
+depends on the kernel size.  Real input uses real transforms in its own precision.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from scipy import fft as scipy_fft
 
 from .. import config
@@ -22,7 +21,7 @@ from ..spec import ConvSpec, WindowSpec, effective_kernel
 from ..threads import get_num_threads
 from .base import Backend
 
-Array = NDArray[Any]
+Array: TypeAlias = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 Ints = tuple[int, ...]
 
 #: Tiles transformed in one call hold about this many bytes: they should stay in the second-level caches.
@@ -75,6 +74,10 @@ class FftBackend(Backend):
         step = max(1, CHUNK_BYTES // _tile_bytes(spec, x.dtype))
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
+            if not np.isfinite(w[outs]).all():  # a transform would make NaN of every infinity
+                for block in blocks:
+                    _direct(spec, x, w, y, group, block)
+                continue
             # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
             spectrum = np.conj(forward(np.conj(_dilated(spec, w[outs])), tile, axes, workers=workers))
             for start in range(0, len(blocks), step):
@@ -101,8 +104,8 @@ Block = tuple[int, Ints, Ints]
 def tile_size(spec: ConvSpec) -> Ints:
     """Return the transform length per axis: the one with the least work per output.
 
-    The model: a transform of length ``f`` costs ``f * (log2(f) + 2)`` (the 2 stands for the multiplication and the copies)
-    and yields ``f - ke + 1`` outputs.
+    The model: a transform of length ``f`` costs ``f * (log2(f) + 2)`` (the 2 stands for the multiplication and the
+    copies) and yields ``f - ke + 1`` outputs.
     """
     sizes, limit = [], TILE_ELEMENTS ** (1 / spec.nd)
     for ke, out, stride in zip(effective_kernel(spec.kernel, spec.dilation), spec.out_size, spec.stride, strict=True):
@@ -138,7 +141,7 @@ def _blocks(spec: ConvSpec, tile: Ints) -> Iterator[Block]:
 def _dilated(spec: ConvSpec, w: Array) -> Array:
     if all(d == 1 for d in spec.dilation):
         return w
-    wide = np.zeros((*w.shape[:2], *effective_kernel(spec.kernel, spec.dilation)), w.dtype)
+    wide: Array = np.zeros((*w.shape[:2], *effective_kernel(spec.kernel, spec.dilation)), w.dtype)
     wide[(..., *(slice(None, None, d) for d in spec.dilation))] = w
     return wide
 
@@ -188,15 +191,16 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, group: int, block: Blo
     length = tuple((c - 1) * s + e for c, s, e in zip(counts, spec.stride, ke, strict=True))
     (tile,) = _gather(spec, x, group, [block], length)
     axes = tuple(range(1, spec.nd + 1))
-    windows = sliding_window_view(tile, ke, axis=axes)
+    windows: Array = sliding_window_view(tile, ke, axis=axes)
     windows = windows[(slice(None), *(slice(None, None, s) for s in spec.stride))]
     windows = windows[(..., *(slice(None, None, d) for d in spec.dilation))]
     outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
     taps = tuple(range(1, spec.nd + 1))
     target = tuple(slice(o, o + c) for o, c in zip(first, counts, strict=True))
     for o in range(outs.start, outs.stop):
-        total = sum(
-            np.tensordot(windows[c], w[o, c], (tuple(t + spec.nd - 1 for t in taps), tuple(t - 1 for t in taps)))
-            for c in range(spec.icg)
-        )
+        with np.errstate(invalid="ignore"):  # infinities of opposite sign
+            total = sum(
+                np.tensordot(windows[c], w[o, c], (tuple(t + spec.nd - 1 for t in taps), tuple(t - 1 for t in taps)))
+                for c in range(spec.icg)
+            )
         y[(n, o, *target)] = total

@@ -1,7 +1,7 @@
 """Windows packed into columns, block by block, and multiplied by BLAS.
 
-The matrix of all columns never exists: a block holds as many columns as fit a cache-sized scratch array.  BLAS is called
-from one thread and uses its own; the packing in between uses the library's pool.
+The matrix of all columns never exists: a block holds as many columns as fit a scratch array of a few MiB.  BLAS is
+called from one thread and uses its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from .. import config, dtypes
 from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
-from ..threads import get_num_threads
 from .base import OPERATIONS, Backend
-from .slabs import ColumnSlabs, slabs
+from .slabs import ColumnSlabs, PoolGradSlabs, divisors, slabs
 from .taps import lift, tap_table
 
 Array = NDArray[Any]
 
-#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the second-level
-#: cache because BLAS copies its operands into blocks of its own.
+#: Bytes of packed columns per block.  Large blocks make few, efficient matrix products; they need not fit the
+#: second-level cache because BLAS copies its operands into blocks of its own.
 BLOCK_BYTES = 8 << 20
 
 #: Fewer columns than this make BLAS slow; images with fewer outputs share a block.
@@ -39,15 +38,17 @@ class Block(NamedTuple):
     first: int  # first image
     images: int
     start: int  # first output of each, flat over the output's axes
-    count: int  # outputs of each
+    outputs: int  # outputs of each
 
 
-class Im2colBackend(ColumnSlabs, Backend):
+class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Blocked im2col and matrix products; pooling tap by tap with NumPy."""
 
     name = "im2col"
     operations = OPERATIONS
-    algorithms = {op: ("packed", "pointwise") for op in ("conv", "conv_grad_input", "conv_grad_weight")}
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
+        ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
+    )
 
     # ------------------------------------------------------------------ what it says of itself
 
@@ -59,7 +60,7 @@ class Im2colBackend(ColumnSlabs, Backend):
             need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
             if need > bound:
                 return f"one column per image needs {need} bytes of scratch, more than max_workspace={bound}"
-        if op in ("pool", "pool_grad_input") and isinstance(spec, PoolSpec) and spec.adaptive:
+        if op == "pool" and isinstance(spec, PoolSpec) and spec.adaptive:
             return "adaptive windows differ in size, and it works tap by tap over windows of one size"
         return super().supports(op, spec, dtype)
 
@@ -89,7 +90,7 @@ class Im2colBackend(ColumnSlabs, Backend):
         if self.supports_algorithm("pointwise", op, spec, dtype) is None:
             return 0
         blocks = _plan(spec, dtype, config.get_max_workspace())
-        widest = max((b.images * b.count for b in blocks), default=0)
+        widest = max((b.images * b.outputs for b in blocks), default=0)
         rows = spec.reduction + spec.ocg
         if dtype == dtypes.INT64:  # packed as they are, once more as floats, and the float weights
             return 2 * widest * rows * dtype.itemsize + spec.ocg * spec.reduction * dtype.itemsize
@@ -111,7 +112,7 @@ class Im2colBackend(ColumnSlabs, Backend):
             for block in job.blocks:
                 cols = job.columns(group, block)
                 if block.images == 1 and x.dtype != dtypes.INT64:
-                    target = job.y[block.first, outs, block.start : block.start + block.count]
+                    target = job.y[block.first, outs, block.start : block.start + block.outputs]
                     product(weights, False, cols, False, target, False)
                     if bias is not None:
                         target += bias[outs, None]
@@ -120,7 +121,7 @@ class Im2colBackend(ColumnSlabs, Backend):
                     product(weights, False, cols, False, target, False)
                     if bias is not None:
                         target += bias[outs, None]
-                    job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.count)
+                    job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
@@ -137,7 +138,7 @@ class Im2colBackend(ColumnSlabs, Backend):
                 grads = job.gathered(outs, block)
                 if job.pointwise:
                     target = job.x[block.first, group * spec.icg : (group + 1) * spec.icg]
-                    product(weights, True, grads, False, target[:, block.start : block.start + block.count], False)
+                    product(weights, True, grads, False, target[:, block.start : block.start + block.outputs], False)
                 else:
                     cols = job.empty_columns(block)
                     product(weights, True, grads, False, cols, False)
@@ -181,10 +182,11 @@ class Im2colBackend(ColumnSlabs, Backend):
         if spec.kind == "lp":
             y[...] = total ** (1 / spec.norm)
         elif spec.kind == "avg":
-            y /= _divisors(spec).astype(y.real.dtype)
+            y /= divisors(spec).astype(y.real.dtype)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        planes, places = y.reshape(spec.n * spec.c, -1), indices.reshape(spec.n * spec.c, -1)
+        planes = y.reshape(spec.n * spec.c, math.prod(spec.in_size))
+        places = indices.reshape(spec.n * spec.c, spec.out_count)
         values = x.reshape(places.shape)
         row, column = np.nonzero(places >= 0)
         chosen = row, places[row, column]
@@ -209,20 +211,6 @@ def _extreme(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
         if indices is not None:
             np.copyto(indices[(slice(None), slice(None), *outputs)], places[inputs], where=better)
         seen[outputs] = True
-
-
-@lru_cache(maxsize=256)
-def _divisors(spec: PoolSpec) -> Array:
-    """Return what each window's sum is divided by; 1 for empty windows, whose average is 0."""
-    axes = range(spec.nd)
-    real = [np.array([len(spec.taps(a, o)) for o in range(spec.out_size[a])]) for a in axes]
-    wide = [np.array([spec.counted(a, o) for o in range(spec.out_size[a])]) for a in axes]
-    inside, counted = (np.array(math.prod(np.ix_(*sizes)) if sizes else 1) for sizes in (real, wide))
-    if spec.divisor is not None:
-        counted = np.full(inside.shape, spec.divisor)
-    elif not spec.count_include_pad:
-        counted = inside
-    return np.where(inside > 0, counted, 1)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -251,12 +239,12 @@ class _Job:
     """The arrays of one call, seen block by block; scratch is allocated once."""
 
     def __init__(self, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
-        self.spec, self.threads = spec, get_num_threads()
+        self.spec = spec
         self.pointwise = algorithm == "pointwise"
         self.x5 = lift(x, spec.nd)
         self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
         self.blocks = list(_whole(spec)) if self.pointwise else _plan(spec, x.dtype, config.get_max_workspace())
-        widest = max((b.images * b.count for b in self.blocks), default=0)
+        widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
         self.packed = np.empty(0 if self.pointwise else spec.reduction * widest, x.dtype)
@@ -265,13 +253,13 @@ class _Job:
         self.oh, self.ow = (1, 1, *spec.out_size)[-2:]
 
     def empty_columns(self, block: Block) -> Array:
-        return self.packed[: self.spec.reduction * block.images * block.count].reshape(self.spec.reduction, -1)
+        return self.packed[: self.spec.reduction * block.images * block.outputs].reshape(self.spec.reduction, -1)
 
     def columns(self, group: int, block: Block) -> Array:
         """Return the packed columns of a block."""
         if self.pointwise:
             channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
-            return self.x[block.first, channels, block.start : block.start + block.count]
+            return self.x[block.first, channels, block.start : block.start + block.outputs]
         cols = self.empty_columns(block)
         self.move(group, block, cols, add=False)
         return cols
@@ -283,20 +271,20 @@ class _Job:
         channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
         images = self.x5[block.first : block.first + block.images, channels]
         _im2col.columns(
-            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.count, add, self.threads
+            images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.outputs, add
         )
 
     def of_images(self, a: Array, channels: slice, block: Block) -> Array:
         """See channels of a block as (channels, images, outputs)."""
-        part = a[block.first : block.first + block.images, channels, block.start : block.start + block.count]
+        part = a[block.first : block.first + block.images, channels, block.start : block.start + block.outputs]
         return part.transpose(1, 0, 2)
 
     def gathered(self, outs: slice, block: Block) -> Array:
         """Return a block of `y` as a matrix (channels, columns)."""
         if block.images == 1:
-            return self.y[block.first, outs, block.start : block.start + block.count]
-        target = self.scratch[: self.spec.ocg * block.images * block.count]
-        target.reshape(self.spec.ocg, block.images, block.count)[...] = self.of_images(self.y, outs, block)
+            return self.y[block.first, outs, block.start : block.start + block.outputs]
+        target = self.scratch[: self.spec.ocg * block.images * block.outputs]
+        target.reshape(self.spec.ocg, block.images, block.outputs)[...] = self.of_images(self.y, outs, block)
         return target.reshape(self.spec.ocg, -1)
 
 
@@ -308,8 +296,8 @@ def _whole(spec: ConvSpec) -> Iterator[Block]:
 def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:
     """Return a matrix product that is exact for the values of integer arrays.
 
-    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any order.
-    Beyond, NumPy multiplies in int64.
+    Floats hold integers exactly below 2**24 or 2**53; a product whose every partial sum stays below is exact in any
+    order.  Beyond, NumPy multiplies in int64.
     """
     if not a.size or not b.size:
         bound = 0

@@ -87,8 +87,22 @@ class NaiveBackend(Backend):
             else:
                 y[(n, c, *out)] = _reduce(spec, out, values)
 
-    def _pool_grad_input(self, spec: PoolSpec, grad_y: Array, x: Array, y: Array, grad_x: Array) -> None:
-        raise NotImplementedError
+    def _pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
+    ) -> None:
+        total = np.zeros(grad_x.shape, object)
+        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+            places = [(n, c, *p) for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
+            if not places:
+                continue
+            grad = grad_y[(n, c, *out)].item()
+            if x is not None and y is not None:
+                slopes = _norm_slopes(spec.norm, [x[place].item() for place in places], y[(n, c, *out)].item())
+            else:
+                slopes = [1 / _divisor(spec, out, len(places)) if spec.kind == "avg" else 1] * len(places)
+            for place, slope in zip(places, slopes, strict=True):
+                total[place] += grad * slope
+        grad_x[...] = total
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
@@ -125,11 +139,22 @@ def _reduce(spec: PoolSpec, out: Index, values: list[Any]) -> Any:
         return math.fsum(abs(v) ** spec.norm for v in values) ** (1 / spec.norm)
     if spec.kind == "sum" or not values:
         return sum(values)
+    return sum(values) / _divisor(spec, out, len(values))
+
+
+def _divisor(spec: PoolSpec, out: Index, inside: int) -> int:
+    """Return what the sum over a window is divided by, of which `inside` elements lie inside the input."""
     if spec.divisor is not None:
-        return sum(values) / spec.divisor
-    if spec.count_include_pad:
-        return sum(values) / math.prod(spec.counted(axis, o) for axis, o in enumerate(out))
-    return sum(values) / len(values)
+        return spec.divisor
+    return math.prod(spec.counted(axis, o) for axis, o in enumerate(out)) if spec.count_include_pad else inside
+
+
+def _norm_slopes(p: float, values: list[float], norm: float) -> list[float]:
+    """Return the derivative of a window's p-norm by each value; at 0, where there may be none, it counts as 0."""
+    if p == math.inf:
+        best = _extreme("max", [abs(value) for value in values])
+        return [float(np.sign(value)) if place == best else 0.0 for place, value in enumerate(values)]
+    return [0.0 if v == 0 else (abs(v) / norm) ** (p - 1) * float(np.sign(v)) for v in values]
 
 
 def _flat(position: Index, size: Index) -> int:

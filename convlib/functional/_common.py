@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry
+from ..errors import SpecError
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -18,25 +19,32 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _TEXTS = {
-    "x": "x : array_like, shape (N, C, {axes}) or (C, {axes})\n    Input; with ``layout=\"{last}\"`` the channels come last.",
+    "x": "x : array_like, shape (N, C, {axes}) or (C, {axes})\n"
+    "    Input; with ``layout=\"{last}\"`` the channels come last.",
     "w": "w : array_like, shape (OC, C / groups, {kernel})\n    Weights, in this order for every layout.",
     "bias": "bias : array_like, shape (OC,), optional\n    Added to each output channel.",
     "stride": "stride : int or sequence of {nd} int, default 1\n    Step between windows, in input elements.",
     "padding": "padding : int, sequence or str, default 0\n"
     "    Elements added around the input: one amount, one per axis, {nd} ``(lo, hi)`` pairs, or \"valid\", \"same\"\n"
     "    (stride 1), \"same_upper\", \"same_lower\", \"full\", \"causal\".",
-    "dilation": "dilation : int or sequence of {nd} int, default 1\n    Distance between the elements of a window; 1 means adjacent.",
-    "groups": "groups : int, default 1\n    Channels are split into this many groups that do not mix; ``groups=C`` is depthwise.",
+    "dilation": "dilation : int or sequence of {nd} int, default 1\n"
+    "    Distance between the elements of a window; 1 means adjacent.",
+    "groups": "groups : int, default 1\n"
+    "    Channels are split into this many groups that do not mix; ``groups=C`` is depthwise.",
     "padding_mode": "padding_mode : str, default \"constant\"\n"
     "    What padding holds, by `numpy.pad`'s names: \"constant\", \"reflect\", \"symmetric\", \"edge\", \"wrap\";\n"
     "    \"zeros\", \"replicate\" and \"circular\" are other names for the first and the last two.\n"
     "pad_value : float, default 0\n    Value of constant padding.",
-    "flip": "flip : bool, default False\n    Flip the kernel along its spatial axes: true convolution instead of cross-correlation.",
-    "layout": "layout : str, default \"NCHW\"\n    Axis order of input and result: \"{first}\" or \"NCHW\", \"{last}\" or \"NHWC\".",
+    "flip": "flip : bool, default False\n"
+    "    Flip the kernel along its spatial axes: true convolution instead of cross-correlation.",
+    "layout": "layout : str, default \"NCHW\"\n"
+    "    Axis order of input and result: \"{first}\" or \"NCHW\", \"{last}\" or \"NHWC\".",
     "out": "out : ndarray, optional\n    Where the result goes: its shape and dtype, writable, apart from the inputs.",
-    "backend": "backend : str, optional\n    Name from `backends`, or \"name:algorithm\"; by default the automatic choice.",
+    "backend": "backend : str, optional\n"
+    "    Name from `backends`, or \"name:algorithm\"; by default the automatic choice.",
     "kernel_size": "kernel_size : int or sequence of {nd} int\n    Size of the window.",
-    "pool_stride": "stride : int or sequence of {nd} int, optional\n    Step between windows; by default the window size.",
+    "pool_stride": "stride : int or sequence of {nd} int, optional\n"
+    "    Step between windows; by default the window size.",
     "ceil_mode": "ceil_mode : bool, default False\n"
     "    Round the output size up; a window that would start behind the input and its low padding is dropped.",
     "errors": "SpecError\n    If sizes or options break a rule; the message names the argument and a valid value.\n"
@@ -44,10 +52,19 @@ _TEXTS = {
     "BackendError\n    If the backend asked for is unknown or cannot serve the call.",
 }  # fmt: skip
 
-_RANKS: dict[int, dict[str, Any]] = {
-    1: {"axes": "W", "kernel": "KW", "out_axes": "OW", "first": "NCW", "last": "NWC", "four": "4", "three": "3", "two": "2"},
-    2: {"axes": "H, W", "kernel": "KH, KW", "out_axes": "OH, OW", "first": "NCHW", "last": "NHWC", "four": "4, 4", "three": "3, 3", "two": "2, 2"},
-    3: {"axes": "D, H, W", "kernel": "KD, KH, KW", "out_axes": "OD, OH, OW", "first": "NCDHW", "last": "NDHWC", "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2"},
+_RANKS: dict[int, dict[str, str]] = {
+    1: {
+        "axes": "W", "kernel": "KW", "out_axes": "OW", "first": "NCW", "last": "NWC",
+        "four": "4", "three": "3", "two": "2",
+    },
+    2: {
+        "axes": "H, W", "kernel": "KH, KW", "out_axes": "OH, OW", "first": "NCHW", "last": "NHWC",
+        "four": "4, 4", "three": "3, 3", "two": "2, 2",
+    },
+    3: {
+        "axes": "D, H, W", "kernel": "KD, KH, KW", "out_axes": "OD, OH, OW", "first": "NCDHW", "last": "NDHWC",
+        "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2",
+    },
 }  # fmt: skip
 
 
@@ -102,9 +119,11 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     kinds: dict[str, str] = {}
     arrays: list[Any] = []
     for name, value in given.items():
-        if value is None or type(value) is np.ndarray:
-            if value is not None:
-                kinds[name] = "numpy"
+        if type(value) is np.ndarray:
+            kinds[name] = "numpy"
+            arrays.append(value)
+            continue
+        if value is None and name == "bias":
             arrays.append(value)
             continue
         kind, array = _take_one(name, value)
@@ -117,9 +136,14 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
 
 
 def _take_one(name: str, value: Any) -> tuple[str, Any]:
+    if value is None:
+        raise TypeError(f"{name} must be an array, not None")
     root = type(value).__module__.partition(".")[0]
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
     if root not in ("numpy", "builtins") and hasattr(value, "shape") and registry.takes(root):
         return root, value
-    return "numpy", np.asarray(value)
+    try:
+        return "numpy", np.asarray(value)
+    except ValueError as error:
+        raise SpecError(f"{name} is no array: {error}") from None

@@ -21,10 +21,12 @@ def im2col(
         two axes are N and C.
     kernel_size : int or sequence of int
         Size of the window.
-    stride, dilation : int or sequence of int, default 1
-        Step between windows, and distance between the elements of one.
+    stride : int or sequence of int, default 1
+        Step between windows.
     padding : int, sequence or str, default 0
         Zeros around the input, in any of the forms of `conv2d`.
+    dilation : int or sequence of int, default 1
+        Distance between the elements of a window; 1 means adjacent.
     backend : str, optional
         Name from `backends`; by default the automatic choice.
 
@@ -61,7 +63,8 @@ def im2col(
     spec = make_columns(x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation))
     dtypes.check("x", x.dtype)
     choice = registry.select("im2col", spec, x.dtype.newbyteorder("="), backend, array_type)
-    return choice.backend.im2col(spec, x)
+    columns: Array = choice.backend.im2col(spec, x)
+    return columns
 
 
 def col2im(
@@ -78,10 +81,12 @@ def col2im(
         Spatial size of the result; its length is the number of spatial axes.
     kernel_size : int or sequence of int
         Size of the window.
-    stride, dilation : int or sequence of int, default 1
-        Step between windows, and distance between the elements of one.
+    stride : int or sequence of int, default 1
+        Step between windows.
     padding : int, sequence or str, default 0
         As in `im2col`; what falls into the padding is dropped.
+    dilation : int or sequence of int, default 1
+        Distance between the elements of a window; 1 means adjacent.
     backend : str, optional
         Name from `backends`; by default the automatic choice.
 
@@ -117,4 +122,5 @@ def col2im(
     spec = make_col2im(cols.shape, size, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation))
     dtype = dtypes.for_sums(cols=cols.dtype)[1]
     choice = registry.select("col2im", spec, dtype, backend, array_type)
-    return choice.backend.col2im(spec, cols)
+    image: Array = choice.backend.col2im(spec, cols)
+    return image

@@ -51,9 +51,9 @@ def _convnd(
 
     Notes
     -----
-    ``y[n, o, j] = bias[o] + sum(w[o, c, t] * x[n, c, j * stride - lo + t * dilation])`` over the channels ``c`` of the
-    group of ``o`` and the kernel positions ``t``.  It costs ``N * OC * prod(out) * C / groups * prod(k)`` multiply-adds.
-    The shape rule is that of PyTorch's ``conv<nd>d``.
+    ``y[n, o, j] = bias[o] + sum(w[o, c, t] * x[n, c, j * stride - lo + t * dilation])`` over the channels ``c`` of
+    the group of ``o`` and the kernel positions ``t``.  It costs ``N * OC * prod(out) * C / groups * prod(k)``
+    multiply-adds.  The shape rule is that of PyTorch's ``conv<nd>d``.
 
     Examples
     --------
@@ -68,9 +68,13 @@ def _convnd(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip,
         layout,
     )  # fmt: skip
-    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    if bias is None:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    else:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    return choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+    y: Array = choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+    return y
 
 
 def _conv_transposend(
@@ -133,9 +137,13 @@ def _conv_transposend(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
         frozen(dilation), groups, flip, layout,
     )  # fmt: skip
-    dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    if bias is None:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
+    else:
+        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    return choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+    y: Array = choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+    return y
 
 
 def _convnd_grad_input(
@@ -188,7 +196,8 @@ def _convnd_grad_input(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    return choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+    grad_x: Array = choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+    return grad_x
 
 
 def _convnd_grad_weight(
@@ -241,7 +250,8 @@ def _convnd_grad_weight(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    return choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+    grad_w: Array = choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+    return grad_w
 
 
 conv1d, conv2d, conv3d = per_rank(_convnd)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import SpecError
+from ..spec.arguments import choice
 from ._common import Array, ArrayLike, take
 from .conv import conv2d
-
-_MODES = {"same": "same", "valid": "valid", "full": "full"}
 
 
 def filter2d(
@@ -57,17 +56,16 @@ def filter2d(
         raise SpecError(f"image has {image.ndim} axes {image.shape}; expected (H, W) or (H, W, C)")
     if kernel.ndim != 2:
         raise SpecError(f"kernel has {kernel.ndim} axes {kernel.shape}; expected (KH, KW)")
-    if mode not in _MODES:
-        raise SpecError(f"mode={mode!r} is unknown; valid: {', '.join(map(repr, _MODES))}")
+    padding = choice("mode", mode, ("same", "valid", "full"))
     x = image if image.ndim == 3 else image[:, :, None]
     channels = x.shape[2]
     w = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
     if out is not None and image.ndim == 2:
-        if not isinstance(out, np.ndarray) or out.ndim != 2:
+        if getattr(out, "ndim", 0) != 2:
             raise SpecError(f"out must be an array of shape (OH, OW) like the image, not {np.shape(out)}")
         out = out[:, :, None]
     y = conv2d(
-        x, w, padding=_MODES[mode], groups=max(1, channels), padding_mode=boundary, flip=flip, layout="NHWC", out=out,
+        x, w, padding=padding, groups=max(1, channels), padding_mode=boundary, flip=flip, layout="NHWC", out=out,
         backend=backend,
     )  # fmt: skip
     return y if image.ndim == 3 else y[:, :, 0]

@@ -11,7 +11,19 @@ from .. import dtypes, registry
 from ..errors import SpecError
 from ..registry import Explanation
 from ..spec import (
-    ConvSpec, PoolSpec, WindowSpec, frozen, make_adaptive, make_conv, make_pool, make_transpose, make_unpool, shape,
+    ConvSpec,
+    PoolSpec,
+    WindowSpec,
+    frozen,
+    make_adaptive,
+    make_col2im,
+    make_columns,
+    make_conv,
+    make_pool,
+    make_scatter,
+    make_transpose,
+    make_unpool,
+    shape,
 )  # fmt: skip
 
 
@@ -119,11 +131,19 @@ def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = N
 
 def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:
     """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
+    if not isinstance(op, str):
+        raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({op!r})")
     family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
     suffix = ""
     for ending in ("_grad_input", "_grad_weight"):
-        if op.startswith("conv") and op.endswith(ending):
+        if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
             family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
+    if op == "im2col" and len(args) > 1:
+        return op, make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options)), ""
+    if op == "col2im" and len(args) > 2:
+        size = [args[1]] if isinstance(args[1], int) else args[1]
+        more = _frozen(options)
+        return op, make_col2im(shape("cols", args[0]), shape("output_size", size), frozen(args[2]), **more), ""
     kinds = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
     if not rank or family not in {
         "conv", "conv_transpose", "max_unpool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool",
@@ -131,15 +151,27 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     }:  # fmt: skip
         raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
     nd = int(rank)
+    needed = _positional(family, suffix)
+    if len(args) < needed:
+        raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
     given = [frozen(arg) for arg in args]
-    named = {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+    given[0] = shape("x", given[0])
+    named = _frozen(options)
     if family == "conv":
-        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given
+        places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
+        first, second = (given[place] for place in places)
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
+    if family == "conv_transpose" and suffix:
+        # The gradient of the adjoint by its input is the convolution itself.
+        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2])
+        spec = make_transpose(nd, shape("x", first), shape("w", second), **named)
+        return "conv" if suffix == "_grad_input" else "conv_grad_weight", spec, ""
     if family == "conv_transpose":
-        return "conv_grad_input", make_transpose(nd, *given, **named), ""
+        return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
+    if suffix:
+        return _describe_pool_grad(nd, family, kinds.get(family, ""), given, named)
     if family == "max_unpool":
-        return "unpool", make_unpool(nd, *given, **named), "max"
+        return "unpool", make_unpool(nd, given[0], *given[2:], **named), "max"  # indices have the shape of x
     if family in kinds:
         kind = kinds[family]
         if kind == "lp":
@@ -148,3 +180,31 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
     return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind
+
+
+def _frozen(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+
+
+def _positional(family: str, suffix: str) -> int:
+    """Return how many positional arguments a public function needs."""
+    if suffix and family != "conv":
+        return 5 if family == "lp_pool" else 2 if family in ("adaptive_avg_pool", "global_avg_pool") else 3
+    return 1 if family.startswith("global") else 3 if suffix or family in ("lp_pool", "max_unpool") else 2
+
+
+def _describe_pool_grad(
+    nd: int, family: str, kind: str, given: list[Any], named: dict[str, Any]
+) -> tuple[str, WindowSpec, str]:
+    if family == "max_unpool":
+        raise SpecError("max_unpool has no gradient function; its gradient takes grad_y at the indices")
+    layout = named.get("layout", "NCHW")
+    if "max" in family or kind == "min":  # (grad_y, indices, x_shape)
+        return "unpool", make_scatter(nd, given[0], shape("x_shape", given[2]), layout), "sum"
+    if kind == "lp":  # (grad_y, x, y, p, kernel_size)
+        _, x, _, named["norm"], *rest = given
+        return "pool_grad_input", make_pool(nd, kind, x, *rest, **named), kind
+    if kind:
+        return "pool_grad_input", make_pool(nd, kind, *given[1:], **named), kind
+    size = make_scatter(nd, given[0], shape("x_shape", given[1]), layout).out_size
+    return "pool_grad_input", make_adaptive(nd, "avg", given[1], size, layout), "avg"

@@ -44,8 +44,8 @@ def _max_poolnd(
         Padding never wins.  NaN wins always.  A window without any element of the input, which dilation can
         produce, gives minus infinity or the type's minimum.
     indices : ndarray of int64, shape of `y`
-        Only with `return_indices`: the flat position in the unpadded plane (<axes>); the first of equal maxima, the last
-        of several NaNs, -1 for an empty window.
+        Only with `return_indices`: the flat position in the unpadded plane (<axes>); the first of equal maxima, the
+        last of several NaNs, -1 for an empty window.
 
     Raises
     ------
@@ -179,7 +179,8 @@ def _avg_poolnd(
         nd, "avg", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
         count_include_pad, divisor_override, layout=layout,
     )  # fmt: skip
-    return _pool(array_type, spec, x, False, out, backend)
+    y: Array = _pool(array_type, spec, x, False, out, backend)
+    return y
 
 
 def _sum_poolnd(
@@ -225,7 +226,8 @@ def _sum_poolnd(
         nd, "sum", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
         layout=layout,
     )  # fmt: skip
-    return _pool(array_type, spec, x, False, out, backend)
+    y: Array = _pool(array_type, spec, x, False, out, backend)
+    return y
 
 
 def _lp_poolnd(
@@ -273,7 +275,8 @@ def _lp_poolnd(
         nd, "lp", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode, norm=p,
         layout=layout,
     )  # fmt: skip
-    return _pool(array_type, spec, x, False, out, backend)
+    y: Array = _pool(array_type, spec, x, False, out, backend)
+    return y
 
 
 def _adaptive_avg_poolnd(
@@ -308,7 +311,8 @@ def _adaptive_avg_poolnd(
     (1, 1, <three>)
     """
     array_type, (x,) = take(x=x)
-    return _pool(array_type, make_adaptive(nd, "avg", x.shape, frozen(output_size), layout), x, False, out, backend)
+    y: Array = _pool(array_type, make_adaptive(nd, "avg", x.shape, frozen(output_size), layout), x, False, out, backend)
+    return y
 
 
 def _adaptive_max_poolnd(
@@ -380,7 +384,8 @@ def _global_avg_poolnd(
     1.0
     """
     array_type, (x,) = take(x=x)
-    return _pool(array_type, make_adaptive(nd, "avg", x.shape, 1, layout), x, False, out, backend)
+    y: Array = _pool(array_type, make_adaptive(nd, "avg", x.shape, 1, layout), x, False, out, backend)
+    return y
 
 
 def _global_max_poolnd(
@@ -412,7 +417,8 @@ def _global_max_poolnd(
     1.0
     """
     array_type, (x,) = take(x=x)
-    return _pool(array_type, make_adaptive(nd, "max", x.shape, 1, layout), x, False, out, backend)
+    y: Array = _pool(array_type, make_adaptive(nd, "max", x.shape, 1, layout), x, False, out, backend)
+    return y
 
 
 def _max_unpoolnd(
@@ -459,7 +465,8 @@ def _max_unpoolnd(
     )
     dtype = dtypes.for_pool("max", x.dtype)[1]
     choice = registry.select("unpool", spec, dtype, backend, array_type)
-    return choice.backend.unpool(spec, x, indices, out, False)
+    y: Array = choice.backend.unpool(spec, x, indices, out, False)
+    return y
 
 
 max_pool1d, max_pool2d, max_pool3d = per_rank(_max_poolnd)

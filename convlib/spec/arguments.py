@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from numbers import Real
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import SpecError
 
@@ -16,8 +19,32 @@ AXES = {1: "W", 2: "HW", 3: "DHW"}
 _MAX_BYTES = 2**63 - 1
 _ITEM = 16  # bytes of the widest element, complex128
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cached(make: Callable[P, R]) -> Callable[P, R]:
+    """Cache a maker of specs; an option that cannot be a cache key is refused by name."""
+    remembered = lru_cache(maxsize=4096, typed=True)(make)
+
+    @wraps(make)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return remembered(*args, **kwargs)  # type: ignore[arg-type]
+        except TypeError:
+            for name, value in inspect.signature(make).bind(*args, **kwargs).arguments.items():
+                try:
+                    hash(value)
+                except TypeError:
+                    kind = type(value).__name__
+                    raise TypeError(f"{name} must be a number, a string or a tuple, not {kind} ({value!r})") from None
+            raise
+
+    return call
+
 
 def integer(name: str, value: Any) -> int:
+    """Return `value` as a plain integer; floats and bools are refused."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, not the bool {value}")
     try:
@@ -26,6 +53,20 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
     if abs(number) > 2**62:
         raise SpecError(f"{name}={number} is out of range: it must stay below 2**62")
+    return number
+
+
+def real(name: str, value: Any) -> float:
+    """Return `value` as a float that is equal to it; NaN and the infinities are allowed."""
+    whole = isinstance(value, int)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({value!r})")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise SpecError(f"{name} is out of range: it must stay below 1.8e308") from None
+    if whole and number != value:
+        raise SpecError(f"{name}={value} is not exact in double precision; use at most 2**53")
     return number
 
 
@@ -48,6 +89,7 @@ def frozen(value: Any) -> Any:
 
 
 def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
+    """Return one integer per spatial axis, each at least `minimum`; one integer stands for all axes."""
     if isinstance(value, str):
         raise TypeError(f"{name} must be an integer or {nd} integers, not the string {value!r}")
     if isinstance(value, tuple):
@@ -62,6 +104,7 @@ def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
 
 
 def shape(name: str, value: Any) -> Ints:
+    """Return `value` as a shape: a tuple of integers of which none is negative."""
     shape = frozen(value)
     if not isinstance(shape, tuple):
         raise TypeError(f"{name} must be a shape (a tuple of integers), not {type(value).__name__} ({value!r})")
@@ -72,24 +115,28 @@ def shape(name: str, value: Any) -> Ints:
 
 
 def flag(name: str, value: Any) -> bool:
+    """Return `value`, which must be a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
     return bool(value)
 
 
 def choice(name: str, value: Any, valid: Sequence[str]) -> str:
+    """Return `value`, which must be one of the `valid` names."""
     if not isinstance(value, str) or value not in valid:
         raise SpecError(f"{name}={value!r} is unknown; valid: {', '.join(map(repr, valid))}")
     return value
 
 
 def channels_last(layout: Any, nd: int) -> bool:
+    """Return whether `layout` names an axis order with the channels last, such as "NHWC"."""
     axes = AXES.get(nd, "HW")
     first, last = ("NCHW", f"NC{axes}"), ("NHWC", f"N{axes}C")
     return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last))) in last
 
 
 def check_bytes(what: str, shape: Ints) -> None:
+    """Raise SpecError if an array of `shape` could not be addressed with 64 bits."""
     # Zero sizes count as one: array libraries refuse such shapes as well.
     if math.prod(max(1, size) for size in shape) * _ITEM > _MAX_BYTES:
         raise SpecError(f"{what} would have the shape {shape}, more than 2**63 bytes; use smaller sizes or padding")
@@ -98,7 +145,7 @@ def check_bytes(what: str, shape: Ints) -> None:
 def split(what: str, shape: Ints, nd: int, channels_last: bool) -> tuple[bool, int, int, Ints]:
     """Return (batched, n, channels, spatial sizes) of an array shape."""
     if len(shape) not in (nd + 1, nd + 2):
-        order = AXES.get(nd, "spatial")
+        order = ", ".join(AXES.get(nd, ("*spatial",)))
         full = f"(N, {order}, C)" if channels_last else f"(N, C, {order})"
         raise SpecError(
             f"{what} has {len(shape)} axes {shape}; expected {nd + 2} axes {full}, or {nd + 1} without the batch axis"

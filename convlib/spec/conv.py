@@ -4,12 +4,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
-from .arguments import Ints, channels_last as is_channels_last, check_bytes, choice, flag, frozen, integer, per_axis
-from .arguments import shape, split
+from .arguments import (
+    Ints,
+    cached,
+    channels_last as is_channels_last,
+    check_bytes,
+    choice,
+    flag,
+    frozen,
+    integer,
+    per_axis,
+    real,
+    shape,
+    split,
+)
 from .padding import PADDING_MODES, effective_kernel, out_size, resolve_padding
 from .windows import WindowSpec
 
@@ -101,7 +112,7 @@ class ConvSpec(WindowSpec):
             )
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_conv(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1,
     padding_mode: Any = "constant", pad_value: Any = 0.0, flip: Any = False, layout: Any = "NCHW",
@@ -126,8 +137,6 @@ def make_conv(
             f"{c // groups} on its second axis, not {w_shape[1]}"
         )
     mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
-    if not isinstance(pad_value, (int, float)):
-        raise TypeError(f"pad_value must be a real number, not {type(pad_value).__name__} ({pad_value!r})")
     ke = effective_kernel(kernel, dilation)
     lo, hi = resolve_padding(padding, in_size, ke, stride)
     if mode != "constant" and any(size == 0 and p + q for size, p, q in zip(in_size, lo, hi, strict=True)):
@@ -135,7 +144,7 @@ def make_conv(
     spec = ConvSpec(
         n=n, c=c, oc=oc, groups=groups, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation,
         pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, ke, stride, lo, hi), padding_mode=mode,
-        pad_value=float(pad_value), flip=flag("flip", flip), channels_last=channels_last, batched=batched,
+        pad_value=real("pad_value", pad_value), flip=flag("flip", flip), channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("x with its padding", (n, c, *spec.unpadded().in_size))
     check_bytes("w", w_shape)
@@ -143,7 +152,7 @@ def make_conv(
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_transpose(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     output_size: Any = None, dilation: Any = 1, groups: Any = 1, flip: Any = False, layout: Any = "NCHW",
@@ -162,8 +171,8 @@ def make_transpose(
     groups = integer("groups", groups)
     if c != w_shape[0] or groups < 1 or c % groups:
         raise SpecError(
-            f"x {x_shape} has {c} channels: w {w_shape} must have as many on its first axis, (C, OC / groups, *kernel), "
-            f"and groups={groups} must be at least 1 and divide {c}"
+            f"x {x_shape} has {c} channels: w {w_shape} must have as many on its first axis, (C, OC / groups, *kernel),"
+            f" and groups={groups} must be at least 1 and divide {c}"
         )
     if min(size) < 1:
         raise SpecError(f"x {x_shape} has an empty spatial axis: transposed convolution needs at least 1 element")

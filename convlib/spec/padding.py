@@ -79,20 +79,33 @@ def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tupl
     return both, both
 
 
+def _check_reach(in_size: Ints, ke: Ints, lo: Ints, hi: Ints) -> None:
+    # Compiled loops add positions and tap offsets in 64 bits.
+    for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
+        if max(e, i + before + after) > 2**60:
+            raise SpecError(
+                f"input {in_size} with padding lo {lo} hi {hi} and the effective kernel {ke} must stay below 2**60; "
+                "use a smaller padding or dilation"
+            )
+
+
 def out_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the output size per axis: how many windows fit; raise SpecError if none does."""
     for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
         if i + before + after < e:
             raise SpecError(
                 f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
-                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add {e - i - before - after} "
-                "to the padding"
+                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add "
+                f"{e - i - before - after} to the padding"
             )
+    _check_reach(in_size, ke, lo, hi)
     return tuple(
         (i + before + after - e) // s + 1 for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True)
     )
 
 
 def ceil_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the output size per axis with ``ceil_mode``; raise SpecError if it would be empty."""
     out = []
     for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
         size = -(-(i + before + after - e) // s) + 1
@@ -104,4 +117,5 @@ def ceil_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints
             f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
             f"kernel {ke}, ceil_mode=True; use a smaller kernel or more padding"
         )
+    _check_reach(in_size, ke, lo, hi)
     return tuple(out)

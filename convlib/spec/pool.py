@@ -3,12 +3,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from ..errors import SpecError
-from .arguments import Ints, IntOrAxes, channels_last as is_channels_last, check_bytes, choice, flag, frozen, integer
-from .arguments import per_axis, shape, split
+from .arguments import (
+    IntOrAxes,
+    Ints,
+    cached,
+    channels_last as is_channels_last,
+    check_bytes,
+    choice,
+    flag,
+    frozen,
+    integer,
+    per_axis,
+    real,
+    shape,
+    split,
+)
 from .padding import ceil_size, effective_kernel, out_size, resolve_padding
 from .windows import WindowSpec
 
@@ -77,6 +89,13 @@ class PoolSpec(WindowSpec):
         """Shape of the result as the caller gets it."""
         return self._order(self.c, self.out_size)
 
+    def check_grad(self, name: str, grad_shape: Ints) -> None:
+        """Raise SpecError unless `grad_shape`, that of the argument `name`, is the shape of the result."""
+        if grad_shape != self.y_shape:
+            raise SpecError(
+                f"{name} has the shape {grad_shape}; this pooling of x {self.x_shape} gives {self.y_shape}"
+            )
+
     def taps(self, axis: int, o: int) -> range:
         """Return the positions on `axis` that window `o` holds, those inside the input only."""
         if not self.adaptive:
@@ -96,7 +115,7 @@ class PoolSpec(WindowSpec):
         return min(self.kernel[axis], -((first - self.in_size[axis] - self.pad_hi[axis]) // self.dilation[axis]))
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_pool(
     nd: int, kind: Any, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: Any = False, count_include_pad: Any = True, divisor_override: Any = None, norm: Any = 0.0,
@@ -121,19 +140,20 @@ def make_pool(
     divisor = None if divisor_override is None else integer("divisor_override", divisor_override)
     if divisor == 0:
         raise SpecError("divisor_override=0: an average cannot be divided by zero; use None or another integer")
-    if kind == "lp" and not (isinstance(norm, (int, float)) and norm > 0):
+    norm = real("p", norm)
+    if kind == "lp" and not norm > 0:
         raise SpecError(f"p={norm!r} must be a positive number, such as 2; math.inf gives the maximum of |x|")
     spec = PoolSpec(
         kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
         out_size=sizes(in_size, ke, stride, lo, hi), count_include_pad=flag("count_include_pad", count_include_pad),
-        divisor=divisor, norm=float(norm), channels_last=channels_last, batched=batched,
+        divisor=divisor, norm=norm, channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("x", spec.x_shape)
     check_bytes("the result", spec.y_shape)
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: Any = "NCHW") -> PoolSpec:
     """Make the spec of a pooling to a given output size; global pooling is the output size 1."""
     kind = choice("kind", kind, ("max", "avg"))
@@ -157,7 +177,7 @@ def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: A
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_unpool(
     nd: int, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None,
     layout: Any = "NCHW",
@@ -185,4 +205,24 @@ def make_unpool(
         out_size=size, channels_last=channels_last, batched=batched,
     )  # fmt: skip
     check_bytes("the result", spec.x_shape)
+    return spec
+
+
+@cached
+def make_scatter(nd: int, grad_shape: Ints, x_shape: Ints, layout: Any = "NCHW") -> PoolSpec:
+    """Make the spec for the gradient of a pooling whose indices were kept: they stand in for its windows."""
+    channels_last = is_channels_last(layout, nd)
+    batched, n, c, size = split("grad_y", grad_shape, nd, channels_last)
+    if len(x_shape) != len(grad_shape) or split("x", x_shape, nd, channels_last)[:3] != (batched, n, c):
+        raise SpecError(
+            f"grad_y {grad_shape} cannot come from x {x_shape}: pooling keeps the number of axes, the batch and the "
+            f"channels"
+        )
+    one, zero = (1,) * nd, (0,) * nd
+    spec = PoolSpec(
+        kind="max", n=n, c=c, in_size=split("x", x_shape, nd, channels_last)[3], kernel=one, stride=one, dilation=one,
+        pad_lo=zero, pad_hi=zero, out_size=size, channels_last=channels_last, batched=batched,
+    )  # fmt: skip
+    check_bytes("x", spec.x_shape)
+    check_bytes("grad_y", spec.y_shape)
     return spec

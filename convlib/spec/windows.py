@@ -3,11 +3,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Self
 
 from ..errors import SpecError
-from .arguments import Ints, check_bytes, per_axis, split
+from .arguments import Ints, cached, check_bytes, per_axis, split
 from .padding import effective_kernel, out_size, resolve_padding
 
 
@@ -89,7 +88,7 @@ class WindowSpec:
         return replace(self, in_size=size, pad_lo=zero, pad_hi=zero)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_columns(
     x_shape: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> WindowSpec:
@@ -109,18 +108,22 @@ def make_columns(
     return spec
 
 
-@lru_cache(maxsize=4096, typed=True)
+@cached
 def make_col2im(
     cols_shape: Ints, output_size: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> WindowSpec:
     """Make the spec of the im2col whose adjoint col2im applies."""
     if len(cols_shape) not in (2, 3):
-        raise SpecError(f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L) or 2 axes")
+        raise SpecError(
+            f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L), or 2 without N"
+        )
     nd = len(output_size)
     kernel = per_axis("kernel_size", kernel_size, nd, 1)
     rows, taps = cols_shape[-2], math.prod(kernel)
     if rows % taps:
-        raise SpecError(f"cols {cols_shape} has {rows} rows; with kernel_size {kernel} they must be a multiple of {taps}")
+        raise SpecError(
+            f"cols {cols_shape} has {rows} rows; with kernel_size {kernel} they must be a multiple of {taps}"
+        )
     spec = make_columns((*cols_shape[:-2], rows // taps, *output_size), kernel, stride, padding, dilation)
     if cols_shape[-1] != spec.out_count:
         raise SpecError(

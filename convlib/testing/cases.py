@@ -1,7 +1,7 @@
 """The conformance cases: one list, data only.
 
-A case names a public function and what it is called with; `why` says which edge it stands on.  Arrays are given by shape and
-filled with small integers, so that every backend must return the same bits.
+A case names a public function and what it is called with; `why` says which edge it stands on.  Arrays are given by
+shape and filled with small integers, so that every backend must return the same bits.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -33,7 +34,8 @@ class Case:
     dtypes : tuple of str
         Element type of each array; the last one holds for the rest.
     fill : str
-        "small" integers, or "nan", "inf", "ties", "extremes" mixed into them.
+        "small" integers, or "nan", "inf", "ties", "extremes" mixed into them; "large" adds 2**54 to the first array,
+        where doubles are no longer exact; "indices" makes plane positions, and -1, of an integer array.
     why : str
         What could go wrong here.
     """
@@ -114,7 +116,8 @@ CONVS: tuple[Case, ...] = (
     _conv("unbatched", (3, 11), (2, 3, 11)),
     _conv("depthwise", (1, 6, 20), (6, 1, 5), groups=6, padding=2),
     _conv("plain", (1, 2, 4, 5, 6), (3, 2, 2, 3, 2), bias=True, padding=1),
-    _conv("stride_dilation", (2, 2, 6, 7, 5), (2, 2, 2, 2, 3), stride=(2, 1, 2), dilation=(1, 3, 2), padding=((0, 1), (2, 0), (1, 1))),
+    _conv("stride_dilation", (2, 2, 6, 7, 5), (2, 2, 2, 2, 3), stride=(2, 1, 2), dilation=(1, 3, 2),
+        padding=((0, 1), (2, 0), (1, 1))),
     _conv("ndhwc_groups", (1, 4, 3, 5, 4), (4, 2, 2, 2, 2), layout="NDHWC", groups=2),
     _conv("same_3x3x3", (1, 3, 5, 5, 5), (4, 3, 3, 3, 3), padding="same"),
     _conv("depthwise", (1, 3, 4, 5, 4), (3, 1, 3, 3, 3), groups=3, padding=1),
@@ -129,6 +132,52 @@ DTYPES = tuple(
     )
 )  # fmt: skip
 
+LARGE = (
+    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
+    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
+    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
+    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
+    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
+    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
+    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
+)  # fmt: skip
+
+UNPOOLS = tuple(
+    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
+    for name, nd, x, args, options, dtypes, why in (
+        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
+        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
+        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
+        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
+        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
+        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
+        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
+    )
+)
+
+LARGE = (
+    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
+    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
+    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
+    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
+    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
+    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
+    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
+)  # fmt: skip
+
+UNPOOLS = tuple(
+    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
+    for name, nd, x, args, options, dtypes, why in (
+        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
+        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
+        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
+        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
+        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
+        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
+        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
+    )
+)
+
 GRADIENTS = (
     *(
         Case(f"conv2d_grad_input-{name}", "conv2d_grad_input", (grad_y, w), (x,), options)
@@ -138,7 +187,8 @@ GRADIENTS = (
             ("dilation_groups", (1, 4, 7, 7), (4, 2, 3, 3), (1, 4, 5, 5), {"dilation": 2, "groups": 2, "padding": 1}),
             ("nhwc", (1, 5, 5, 2), (3, 2, 3, 3), (1, 5, 5, 3), {"layout": "NHWC", "padding": 1}),
             ("reflect", (1, 2, 5, 5), (3, 2, 3, 3), (1, 3, 5, 5), {"padding": 1, "padding_mode": "reflect"}),
-            ("flip_wrap", (1, 2, 5, 4), (3, 2, 3, 2), (1, 3, 7, 5), {"padding": ((2, 2), (1, 1)), "padding_mode": "wrap", "flip": True}),
+            ("flip_wrap", (1, 2, 5, 4), (3, 2, 3, 2), (1, 3, 7, 5),
+                {"padding": ((2, 2), (1, 1)), "padding_mode": "wrap", "flip": True}),
             ("depthwise", (2, 5, 6, 6), (5, 1, 3, 3), (2, 5, 3, 3), {"groups": 5, "stride": 2, "padding": 1}),
             ("rows_unseen", (1, 1, 6, 6), (1, 1, 2, 2), (1, 1, 2, 2), {"stride": 3}),
             ("1x1", (2, 6, 4, 4), (5, 6, 1, 1), (2, 5, 4, 4), {}),
@@ -152,7 +202,8 @@ GRADIENTS = (
             ("stride_pad", (1, 2, 7, 8), (3, 2, 3, 2), (1, 3, 4, 4), {"stride": 2, "padding": ((1, 1), (0, 1))}),
             ("dilation_groups", (1, 4, 7, 7), (4, 2, 3, 3), (1, 4, 5, 5), {"dilation": 2, "groups": 2, "padding": 1}),
             ("nhwc", (1, 5, 5, 2), (3, 2, 3, 3), (1, 5, 5, 3), {"layout": "NHWC", "padding": 1}),
-            ("reflect_flip", (1, 2, 5, 5), (3, 2, 3, 3), (1, 3, 5, 5), {"padding": 1, "padding_mode": "reflect", "flip": True}),
+            ("reflect_flip", (1, 2, 5, 5), (3, 2, 3, 3), (1, 3, 5, 5),
+                {"padding": 1, "padding_mode": "reflect", "flip": True}),
             ("depthwise", (2, 5, 6, 6), (5, 1, 3, 3), (2, 5, 3, 3), {"groups": 5, "stride": 2, "padding": 1}),
             ("1x1", (2, 6, 4, 4), (5, 6, 1, 1), (2, 5, 4, 4), {}),
             ("n_zero", (0, 2, 4, 4), (3, 2, 3, 3), (0, 3, 2, 2), {}),
@@ -160,17 +211,21 @@ GRADIENTS = (
     ),
     Case("conv1d_grad_input-plain", "conv1d_grad_input", ((2, 4, 9), (4, 3, 3)), ((2, 3, 11),), {}),
     Case("conv1d_grad_weight-plain", "conv1d_grad_weight", ((2, 4, 9), (2, 3, 11)), ((4, 3, 3),), {}),
-    Case("conv3d_grad_input-plain", "conv3d_grad_input", ((1, 2, 2, 2, 3), (2, 3, 2, 2, 2)), ((1, 3, 4, 4, 5),), {"stride": 2, "padding": ((0, 1), (0, 0), (0, 1))}),
-    Case("conv3d_grad_weight-plain", "conv3d_grad_weight", ((1, 2, 2, 2, 3), (1, 3, 4, 4, 5)), ((2, 3, 2, 2, 2),), {"stride": 2, "padding": ((0, 1), (0, 0), (0, 1))}),
+    Case("conv3d_grad_input-plain", "conv3d_grad_input", ((1, 2, 2, 2, 3), (2, 3, 2, 2, 2)), ((1, 3, 4, 4, 5),),
+        {"stride": 2, "padding": ((0, 1), (0, 0), (0, 1))}),
+    Case("conv3d_grad_weight-plain", "conv3d_grad_weight", ((1, 2, 2, 2, 3), (1, 3, 4, 4, 5)), ((2, 3, 2, 2, 2),),
+        {"stride": 2, "padding": ((0, 1), (0, 0), (0, 1))}),
     Case("conv2d_grad_input-int", "conv2d_grad_input", ((2, 4, 4, 3), (4, 3, 3, 3)), ((2, 3, 6, 5),), {}, ("int32",)),
-    Case("conv2d_grad_weight-float16", "conv2d_grad_weight", ((2, 4, 4, 3), (2, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("float16",)),
+    Case("conv2d_grad_weight-float16", "conv2d_grad_weight", ((2, 4, 4, 3), (2, 3, 6, 5)), ((4, 3, 3, 3),), {},
+        ("float16",)),
 )  # fmt: skip
 
 TRANSPOSED = tuple(
     Case(f"conv_transpose{len(x) - 2}d-{name}", f"conv_transpose{len(x) - 2}d", (x, w, b) if b else (x, w), (), options)
     for name, x, w, b, options in (
         ("plain", (2, 3, 4, 5), (3, 4, 3, 3), (4,), {}),
-        ("stride_output_padding", (1, 2, 3, 4), (2, 3, 3, 2), None, {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}),
+        ("stride_output_padding", (1, 2, 3, 4), (2, 3, 3, 2), None,
+            {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}),
         ("output_padding_dilation", (1, 2, 3, 3), (2, 1, 2, 2), None, {"dilation": 3, "output_padding": 2}),
         ("output_size", (1, 2, 3, 3), (2, 1, 3, 3), (1,), {"stride": 2, "output_size": (8, 7)}),
         ("groups", (1, 4, 3, 3), (4, 3, 3, 3), (6,), {"groups": 2, "padding": 1, "stride": 2}),
@@ -193,10 +248,12 @@ def _pools() -> Iterator[Case]:
         yield _pool("stride_1", op, x, (4, 5), stride=1, padding=(2, 1), **extra)
         yield _pool("stride_gt_kernel", op, x, 2, stride=(3, 4), **extra)
         yield _pool("ceil", op, x, 3, stride=2, ceil_mode=True, **extra)
-        yield _pool("ceil_pad", op, (1, 1, 9, 9), 4, stride=4, padding=2, ceil_mode=True, why="the last window is dropped", **extra)
+        yield _pool("ceil_pad", op, (1, 1, 9, 9), 4, stride=4, padding=2, ceil_mode=True,
+            why="the last window is dropped", **extra)
         yield _pool("ceil_larger_than_input", op, (1, 1, 2, 2), 3, stride=2, ceil_mode=True, **extra)
         yield _pool("dilation", op, x, 3, stride=2, dilation=(2, 3), padding=1, **extra)
-        yield _pool("empty_window", op, (1, 1, 2, 2), 2, dilation=3, padding=1, stride=1, why="taps on both sides of the input", **extra)
+        yield _pool("empty_window", op, (1, 1, 2, 2), 2, dilation=3, padding=1, stride=1,
+            why="taps on both sides of the input", **extra)
         yield _pool("pad_asym", op, x, (3, 2), stride=2, padding=((2, 0), (0, 1)), **extra)
         yield _pool("same_upper", op, x, 3, stride=2, padding="same_upper", **extra)
         yield _pool("same_lower", op, x, 2, stride=3, padding="same_lower", **extra)
@@ -209,8 +266,10 @@ def _pools() -> Iterator[Case]:
         yield _pool("size_zero_padded", op, (1, 2, 0, 4), 2, padding=1, stride=1, why="empty windows only", **extra)
         yield _pool("wide", op, (1, 1, 4, 70), 3, stride=2, padding=1, **extra)
         yield _pool("1d", f"{kind}_pool1d", (2, 3, 11), 3, stride=2, padding=1, **extra)
-        yield _pool("3d", f"{kind}_pool3d", (1, 2, 5, 4, 6), (2, 3, 2), stride=(1, 2, 2), padding=(1, 1, 0), ceil_mode=True, **extra)
-    for dtype in ("float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"):
+        yield _pool("3d", f"{kind}_pool3d", (1, 2, 5, 4, 6), (2, 3, 2), stride=(1, 2, 2), padding=(1, 1, 0),
+            ceil_mode=True, **extra)
+    for dtype in ("float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+        "bool"):
         for op in ("max_pool2d", "min_pool2d"):
             yield _pool(f"dtype-{dtype}", op, x, 3, stride=2, padding=1, return_indices=True, dtypes=(dtype,))
             yield _pool(f"empty-{dtype}", op, (1, 1, 2, 2), 2, dilation=3, padding=1, stride=1, dtypes=(dtype,))
@@ -221,18 +280,23 @@ def _pools() -> Iterator[Case]:
     for fill in ("nan", "inf", "ties", "extremes"):
         for op in ("max_pool2d", "min_pool2d"):
             for dtype in ("float32", "float64"):
-                yield _pool(f"{fill}-{dtype}", op, (2, 3, 9, 9), 3, stride=2, padding=1, return_indices=True, fill=fill, dtypes=(dtype,))
+                yield _pool(f"{fill}-{dtype}", op, (2, 3, 9, 9), 3, stride=2, padding=1, return_indices=True, fill=fill,
+                    dtypes=(dtype,))
             yield _pool(f"{fill}-no-indices", op, (2, 3, 9, 20), 3, stride=1, padding=1, fill=fill)
             yield _pool(f"{fill}-2x2", op, (1, 2, 8, 34), 2, fill=fill)
         yield _pool(f"{fill}-3", "max_pool1d", (1, 2, 40), 9, stride=1, padding=4, return_indices=True, fill=fill)
     for fill in ("nan", "inf"):
         yield _pool(fill, "avg_pool2d", (2, 3, 9, 9), 3, stride=2, padding=1, fill=fill)
-        yield _pool(f"{fill}-large", "sum_pool2d", (1, 2, 20, 20), 9, stride=1, padding=4, fill=fill, why="a running sum would smear it")
+        yield _pool(f"{fill}-large", "sum_pool2d", (1, 2, 20, 20), 9, stride=1, padding=4, fill=fill,
+            why="a running sum would smear it")
     for dtype in ("int8", "int64"):
-        yield _pool(f"extremes-{dtype}", "max_pool2d", (1, 2, 6, 6), 3, stride=2, padding=1, fill="extremes", dtypes=(dtype,))
+        yield _pool(f"extremes-{dtype}", "max_pool2d", (1, 2, 6, 6), 3, stride=2, padding=1, fill="extremes",
+            dtypes=(dtype,))
     yield _pool("no_pad_count", "avg_pool2d", x, 3, stride=2, padding=1, count_include_pad=False)
-    yield _pool("no_pad_count_ceil", "avg_pool2d", (1, 2, 4, 4), 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)
-    yield _pool("ceil_overhang", "avg_pool2d", (1, 1, 4, 4), 3, stride=2, padding=1, ceil_mode=True, why="what lies behind the padding never counts")
+    yield _pool("no_pad_count_ceil", "avg_pool2d", (1, 2, 4, 4), 3, stride=2, padding=1, ceil_mode=True,
+        count_include_pad=False)
+    yield _pool("ceil_overhang", "avg_pool2d", (1, 1, 4, 4), 3, stride=2, padding=1, ceil_mode=True,
+        why="what lies behind the padding never counts")
     yield _pool("divisor", "avg_pool2d", x, 3, stride=2, padding=1, divisor_override=4)
     yield _pool("divisor_negative", "avg_pool2d", x, 2, divisor_override=-2, dtypes=("float64",))
     yield _pool("dilation_count", "avg_pool2d", x, 3, dilation=2, padding=((3, 1), (0, 4)), stride=2, ceil_mode=True)
@@ -256,6 +320,50 @@ def _pools() -> Iterator[Case]:
         yield _pool("nhwc", f"global_{kind}_pool2d", (2, 4, 5, 3), layout="NHWC")
         yield _pool("nan", f"global_{kind}_pool2d", (2, 3, 8, 9), fill="nan")
 
+
+POOL_GRADIENTS = (
+    *(
+        Case(f"{op}_grad_input-{name}", f"{op}_grad_input", (grad_y, grad_y), (x,), options, (dtype, "uint8"), why=why)
+        for op in ("max_pool2d", "min_pool2d", "adaptive_max_pool2d")
+        for name, grad_y, x, dtype, options, why in (
+            ("plain", (2, 3, 3, 4), (2, 3, 6, 8), "float32", {}, "many gradients meet in the same few places"),
+            ("nhwc", (2, 3, 4, 3), (2, 6, 8, 3), "float64", {"layout": "NHWC"}, "places count per channel"),
+            ("int", (1, 2, 3, 4), (1, 2, 5, 7), "int16", {}, "sums of integers are int64"),
+            ("float16", (1, 2, 3, 4), (1, 2, 5, 7), "float16", {}, ""),
+            ("unbatched", (2, 3, 4), (2, 5, 7), "float32", {}, ""),
+            ("larger_than_input", (1, 2, 6, 6), (1, 2, 3, 3), "float32", {}, "padding makes more windows than elements"),
+            ("n_zero", (0, 2, 3, 4), (0, 2, 5, 7), "float32", {}, ""),
+        )
+    ),
+    Case("max_pool1d_grad_input-plain", "max_pool1d_grad_input", ((2, 3, 5), (2, 3, 5)), ((2, 3, 9),), {}, ("float32", "uint8")),
+    Case("max_pool3d_grad_input-plain", "max_pool3d_grad_input", ((1, 2, 2, 2, 3), (1, 2, 2, 2, 3)), ((1, 2, 4, 3, 5),), {}, ("float32", "uint8")),
+    *(
+        # Windows of 2**k elements: their quotients and sums are exact.
+        Case(f"{op}_grad_input-{name}", f"{op}_grad_input", (grad_y,), (x, kernel), options, (dtype,), why=why)
+        for op in ("avg_pool2d", "sum_pool2d")
+        for name, grad_y, x, kernel, dtype, options, why in (
+            ("plain", (2, 3, 3, 4), (2, 3, 7, 8), 2, "float32", {}, "a row that no window holds"),
+            ("overlap_pad", (1, 2, 8, 4), (1, 2, 8, 7), (4, 2), "float64", {"stride": (1, 2), "padding": ((2, 1), (0, 1))}, ""),
+            ("dilation", (1, 2, 6, 2), (1, 2, 6, 7), (2, 4), "float32", {"stride": (1, 2), "dilation": (2, 1), "padding": (1, 0)}, ""),
+            ("stride_gt_kernel", (1, 2, 2, 3), (1, 2, 5, 8), 2, "float32", {"stride": 3}, "elements between the windows get 0"),
+            ("nhwc", (2, 3, 4, 3), (2, 6, 8, 3), 2, "float32", {"layout": "NHWC"}, ""),
+            ("unbatched", (3, 3, 4), (3, 6, 8), 2, "float32", {}, ""),
+            ("kernel_eq_input", (1, 2, 1, 1), (1, 2, 4, 8), (4, 8), "float32", {}, ""),
+            ("int", (1, 2, 5, 3), (1, 2, 6, 6), 2, "int32", {"stride": (1, 2)}, ""),
+            ("float16", (1, 2, 3, 4), (1, 2, 6, 8), 2, "float16", {}, ""),
+            ("n_zero", (0, 2, 3, 4), (0, 2, 6, 8), 2, "float32", {}, ""),
+        )
+    ),
+    Case("avg_pool2d_grad_input-divisor", "avg_pool2d_grad_input", ((1, 2, 4, 4),), ((1, 2, 7, 8), 3), {"stride": 2, "padding": 1, "divisor_override": 4}),
+    Case("avg_pool2d_grad_input-no_pad_count", "avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 4, 4), 2), {"padding": 1, "count_include_pad": False}),
+    Case("avg_pool1d_grad_input-plain", "avg_pool1d_grad_input", ((2, 3, 5),), ((2, 3, 8), 4), {"stride": 2, "padding": 2}),
+    Case("sum_pool3d_grad_input-ceil", "sum_pool3d_grad_input", ((1, 2, 3, 2, 3),), ((1, 2, 5, 4, 6), (2, 3, 2)), {"ceil_mode": True}, why="windows reach behind the input"),
+    Case("sum_pool2d_grad_input-nan", "sum_pool2d_grad_input", ((1, 2, 9, 9),), ((1, 2, 9, 9), 3), {"stride": 1, "padding": 1}, fill="nan"),
+    Case("adaptive_avg_pool2d_grad_input-uneven", "adaptive_avg_pool2d_grad_input", ((2, 3, 4, 2),), ((2, 3, 7, 6),), {}, ("float64",), fill="ties"),
+    Case("adaptive_avg_pool2d_grad_input-larger", "adaptive_avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 2, 1),), {}),
+    Case("global_avg_pool2d_grad_input-plain", "global_avg_pool2d_grad_input", ((2, 3, 1, 1),), ((2, 3, 4, 8),), {}),
+    Case("global_avg_pool3d_grad_input-ndhwc", "global_avg_pool3d_grad_input", ((2, 1, 1, 1, 3),), ((2, 2, 4, 8, 3),), {"layout": "NDHWC"}),
+)  # fmt: skip
 
 COLUMNS = (
     *(
@@ -293,6 +401,13 @@ IMAGES = tuple(
 )
 
 
+@lru_cache(maxsize=1)
 def cases() -> tuple[Case, ...]:
-    """Return all conformance cases."""
-    return (*CONVS, *DTYPES, *GRADIENTS, *TRANSPOSED, *_pools(), *COLUMNS, *IMAGES)
+    """Return all conformance cases.
+
+    Returns
+    -------
+    cases : tuple of Case
+        In the order in which they run.
+    """
+    return (*CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *_pools(), *POOL_GRADIENTS, *COLUMNS, *IMAGES)

@@ -1,0 +1,23 @@
+# cython: freethreading_compatible=True
+"""What this machine can do at most."""
+
+
+cdef extern from "c/probe.h" nogil:
+    double cv_fma_peak(double seconds, int threads) noexcept
+    double cv_copy_rate(double seconds, size_t nbytes) noexcept
+
+
+def fma_peak(double seconds, int threads):
+    """Return float32 operations per second of multiply-adds that never leave the registers."""
+    cdef double rate
+    with nogil:
+        rate = cv_fma_peak(seconds, threads)
+    return rate
+
+
+def copy_rate(double seconds, size_t nbytes):
+    """Return bytes per second, read and written, of one copying thread."""
+    cdef double rate
+    with nogil:
+        rate = cv_copy_rate(seconds, nbytes)
+    return rate

@@ -1,0 +1,123 @@
+"""Plans: a convolution whose shapes, weights and backend are settled once and that is then called many times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, registry
+from ..errors import SpecError
+from ..registry import Choice, Explanation
+from ..spec import ConvSpec, frozen, make_conv, shape
+from ._common import Array, ArrayLike, per_rank, take
+
+
+class ConvPlan:
+    """One convolution, ready to run; made by `plan_conv1d`, `plan_conv2d` and `plan_conv3d`.
+
+    Thread-safe and picklable.  The weights are copied, so later changes to the caller's array do not reach the plan.
+
+    Parameters
+    ----------
+    spec : ConvSpec
+        Sizes and options.
+    w, bias : ndarray
+        Weights; `bias` may be None.
+    dtype : dtype
+        Element type of the inputs.
+    backend : str or None
+        As in `conv2d`.
+    """
+
+    def __init__(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
+    ) -> None:
+        self.spec, self.dtype = spec, dtype
+        self._w = np.array(w, order="C")
+        self._bias = None if bias is None else np.array(bias)
+        self._requested = backend
+        self._choice: Choice = registry.select("conv", spec, self._compute, backend, "numpy")
+        self._run = self._choice.backend.prepare_conv(spec, self._w, self._bias, dtype, self._choice.algorithm)
+
+    @property
+    def _compute(self) -> np.dtype[Any]:
+        return dtypes.for_sums(x=self.dtype, w=self._w.dtype)[1]
+
+    def __call__(self, x: ArrayLike, out: Array | None = None) -> Array:
+        """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out`."""
+        _, (x,) = take(x=x)
+        if x.shape != self.spec.x_shape:
+            raise SpecError(f"x has the shape {x.shape}; this plan was made for {self.spec.x_shape}")
+        if x.dtype != self.dtype:
+            raise TypeError(f"x has dtype {x.dtype}; this plan was made for {self.dtype}")
+        y: Array = self._run(x, out)
+        return y
+
+    @property
+    def workspace_nbytes(self) -> int:
+        """Scratch memory of a call, in bytes."""
+        return self._choice.backend.workspace("conv", self.spec, self._compute)
+
+    def explain(self) -> Explanation:
+        """Return what the plan chose, and why, as `convlib.explain` does."""
+        return registry.explained("conv", self.spec, self._compute, self._choice)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ConvPlan, (self.spec, self._w, self._bias, self.dtype, self._requested)
+
+    def __repr__(self) -> str:
+        name = self._choice.backend.name + (f":{self._choice.algorithm}" if self._choice.algorithm else "")
+        return f"<ConvPlan {self.spec.x_shape} * {self.spec.w_shape} -> {self.spec.y_shape} {self.dtype}, {name}>"
+
+
+def _plan_convnd(
+    nd: int, x_shape: Any, w: ArrayLike, bias: ArrayLike | None = None, *, dtype: Any = None, stride: Any = 1,
+    padding: Any = 0, dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0,
+    flip: bool = False, layout: str = "NCHW", backend: str | None = None,
+) -> ConvPlan:  # fmt: skip
+    """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
+
+    Parameters
+    ----------
+    x_shape : sequence of int
+        Shape of the inputs to come.
+    <w>
+    <bias>
+    dtype : dtype, optional
+        Element type of the inputs to come; by default that of `w`.
+    <stride>
+    <padding>
+    <dilation>
+    <groups>
+    <padding_mode>
+    <flip>
+    <layout>
+    <backend>
+
+    Returns
+    -------
+    plan : ConvPlan
+        ``plan(x, out=None)`` gives what `conv<nd>d` gives.
+
+    Raises
+    ------
+    <errors>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convlib import plan_conv<nd>d
+    >>> plan = plan_conv<nd>d((1, 1, <four>), np.ones((1, 1, <two>)))
+    >>> plan(np.ones((1, 1, <four>))).shape
+    (1, 1, <three>)
+    """
+    _, (w, bias) = take(w=w, bias=bias)
+    spec = make_conv(
+        nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
+        pad_value, flip, layout,
+    )  # fmt: skip
+    return ConvPlan(spec, w, bias, np.dtype(w.dtype if dtype is None else dtype), backend)
+
+
+plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)

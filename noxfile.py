@@ -1,0 +1,52 @@
+"""Tasks of a developer's day: ``nox -s lint types tests build docs``.  `.ci/run` is the whole gate."""
+
+import nox
+
+nox.needs_version = ">=2024.10.9"  # the first that reads dependency groups
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session, *groups):
+    """Install the package and the named dependency groups."""
+    session.install(*nox.project.dependency_groups(PROJECT, *groups), ".")
+
+
+@nox.session
+def lint(session):
+    """Check style: ruff, cython-lint, and numpydoc on every public docstring."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("cython-lint", "convlib/_ext")
+    session.run("python", "-P", ".ci/check_docstrings.py")
+
+
+@nox.session
+def types(session):
+    """Check types."""
+    install(session, "lint")
+    session.run("mypy", "--strict")
+
+
+@nox.session
+def tests(session):
+    """Run the tests; arguments behind ``--`` go to pytest."""
+    install(session, "test")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def docs(session):
+    """Run every example of the README, of docs/ and of the docstrings."""
+    install(session, "docs")
+    session.run("pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def build(session):
+    """Build the sdist and, from it, the wheel, and check what they hold."""
+    session.install(*nox.project.dependency_groups(PROJECT, "build"))
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder, ".")
+    session.run("python", ".ci/check_archives.py", folder)

@@ -1,0 +1,73 @@
+"""What the tests share: every backend that runs here, hypothesis profiles, a clean environment."""
+
+import os
+
+for _name in [name for name in os.environ if name.startswith("CONVLIB_")]:
+    del os.environ[_name]  # before the import below, which reads them
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+import convlib  # noqa: E402
+from convlib import registry  # noqa: E402
+
+hypothesis.settings.register_profile("default", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("default"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def available_backends():
+    """Return the names of the backends that take NumPy arrays and run on this machine."""
+    names = []
+    for name in convlib.backends():
+        try:
+            if registry.get_backend(name).array_type == "numpy":
+                names.append(name)
+        except convlib.BackendError:
+            continue
+    return names
+
+
+@pytest.fixture(params=available_backends())
+def backend(request):
+    """Name each backend in turn; where one says that it does not serve a call, the test is skipped with its reason."""
+    return request.param
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    try:
+        return (yield)
+    except convlib.UnsupportedError as error:
+        if "backend" in pyfuncitem.fixturenames:
+            pytest.skip(str(error))
+        raise
+
+
+@pytest.fixture
+def register():
+    """Return a function that registers a backend for the time of one test."""
+    added = []
+
+    def add(kind):
+        registry.register_backend(kind)
+        added.append(kind.name)
+        return kind.name
+
+    yield add
+    for name in added:
+        registry.unregister_backend(name)
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return a function that sets variables as if the process had started with them."""
+
+    def put(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        convlib.config.read_environment()
+
+    yield put
+    monkeypatch.undo()
+    convlib.config.read_environment()

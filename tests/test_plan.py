@@ -1,0 +1,76 @@
+"""Plans give what the functions give, for any number of calls, threads and trips through pickle."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import convlib
+from convlib.testing import integer_array
+
+OPTIONS = {"stride": 2, "padding": ((1, 0), (2, 1)), "groups": 2}
+
+
+@pytest.fixture
+def problem():
+    x = integer_array((2, 4, 9, 8), "float32", 1)
+    w = integer_array((6, 2, 3, 3), "float32", 2)
+    bias = integer_array((6,), "float32", 3)
+    return x, w, bias
+
+
+def test_plan_gives_what_the_function_gives(problem):
+    x, w, bias = problem
+    plan = convlib.plan_conv2d(x.shape, w, bias, **OPTIONS)
+    expected = convlib.conv2d(x, w, bias, **OPTIONS)
+    for _ in range(3):
+        assert (plan(x) == expected).all()
+    out = np.empty_like(expected)
+    assert plan(x, out) is out
+    assert (out == expected).all()
+    assert (pickle.loads(pickle.dumps(plan))(x) == expected).all()
+
+
+def test_the_plan_keeps_its_own_weights(problem):
+    x, w, bias = problem
+    plan = convlib.plan_conv2d(x.shape, w, bias, **OPTIONS)
+    expected = plan(x)
+    w[:], bias[:] = 0, 0
+    assert (plan(x) == expected).all()
+
+
+def test_many_threads_share_a_plan(problem):
+    x, w, bias = problem
+    plan = convlib.plan_conv2d(x.shape, w, bias, **OPTIONS)
+    expected = plan(x)
+    with ThreadPoolExecutor(8) as pool:
+        for y in pool.map(plan, [x] * 200):
+            assert (y == expected).all()
+
+
+def test_wrong_input_is_refused(problem):
+    x, w, bias = problem
+    plan = convlib.plan_conv2d(x.shape, w, bias, **OPTIONS)
+    with pytest.raises(convlib.SpecError, match=r"shape \(1, 4, 9, 8\); this plan was made for \(2, 4, 9, 8\)"):
+        plan(x[:1])
+    with pytest.raises(TypeError, match="dtype float64; this plan was made for float32"):
+        plan(x.astype(float))
+    with pytest.raises(convlib.SpecError, match="channel"):
+        convlib.plan_conv2d((2, 5, 9, 8), w)
+
+
+@pytest.mark.parametrize("nd", [1, 2, 3])
+def test_ranks_and_mixed_types(nd):
+    x = integer_array((1, 3, *(5, 6, 7)[:nd]), "int8", 4)
+    w = integer_array((2, 3, *(2,) * nd), "float64", 5)
+    plan = getattr(convlib, f"plan_conv{nd}d")(x.shape, w, dtype="int8")
+    assert (plan(x) == getattr(convlib, f"conv{nd}d")(x, w)).all()
+
+
+def test_it_says_what_it_chose(problem):
+    x, w, bias = problem
+    plan = convlib.plan_conv2d(x.shape, w, bias, backend="im2col:packed", **OPTIONS)
+    assert (plan.explain().backend, plan.explain().algorithm) == ("im2col", "packed")
+    assert plan.workspace_nbytes > 0
+    assert "im2col:packed" in repr(plan)

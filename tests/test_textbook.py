@@ -1,0 +1,156 @@
+"""The lectures' functions with the lectures' numbers, and held against the library."""
+
+import math
+
+import numpy as np
+import pytest
+
+import convlib
+from convlib import textbook
+from convlib.textbook import Conv2D, comp_conv2d, corr2d, pool2d
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def edges():
+    """The 6×8 image of ones with a block of zeros, and its vertical edges."""
+    X = np.ones((6, 8))
+    X[:, 2:6] = 0
+    return X, corr2d(X, np.array([[1.0, -1.0]]))
+
+
+def integers(rng, *shape):
+    return rng.integers(-4, 5, shape).astype(float)
+
+
+def test_corr2d_by_hand():
+    X = np.array([[0.0, 1, 2], [3, 4, 5], [6, 7, 8]])
+    K = np.array([[0.0, 1], [2, 3]])
+    assert corr2d(X, K).tolist() == [[0 * 0 + 1 * 1 + 3 * 2 + 4 * 3, 25], [37, 4 * 0 + 5 * 1 + 7 * 2 + 8 * 3]]
+
+
+def test_edge_image(edges):
+    X, Y = edges
+    assert Y.shape == (6, 7)
+    assert Y.tolist() == [[0, 1, 0, 0, 0, -1, 0]] * 6
+    assert not corr2d(X.T, np.array([[1.0, -1.0]])).any()  # the kernel sees vertical edges only
+
+
+def test_multi_in_by_hand():
+    X = np.stack([np.arange(9.0).reshape(3, 3), np.arange(1.0, 10.0).reshape(3, 3)])
+    K = np.stack([np.arange(4.0).reshape(2, 2), np.arange(1.0, 5.0).reshape(2, 2)])
+    assert textbook.corr2d_multi_in(X, K).tolist() == [[56, 72], [104, 120]]
+    Y = textbook.corr2d_multi_in_out(X, np.stack([K, K + 1, K + 2]))
+    assert Y.shape == (3, 2, 2)
+    assert Y.tolist() == [[[56, 72], [104, 120]], [[76, 100], [148, 172]], [[96, 128], [192, 224]]]
+
+
+def test_1x1_is_a_matrix_product_over_channels(rng):
+    X, K = integers(rng, 3, 3, 3), integers(rng, 2, 3, 1, 1)
+    Y = textbook.corr2d_multi_in_out_1x1(X, K)
+    np.testing.assert_array_equal(Y, textbook.corr2d_multi_in_out(X, K))
+    assert Y.shape == (2, 3, 3)
+
+
+def test_pool2d_numbers():
+    X = np.array([[0.0, 1, 2], [3, 4, 5], [6, 7, 8]])
+    assert pool2d(X, (2, 2)).tolist() == [[4, 5], [7, 8]]
+    assert pool2d(X, (2, 2), "avg").tolist() == [[2, 3], [5, 6]]
+    with pytest.raises(ValueError, match="mode='median'"):
+        pool2d(X, (2, 2), "median")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agreement_with_the_library(seed):
+    rng = np.random.default_rng(seed)
+    X, K = integers(rng, 3, *rng.integers(4, 9, 2)), integers(rng, 4, 3, *rng.integers(1, 5, 2))
+    np.testing.assert_array_equal(textbook.corr2d_multi_in_out(X, K), convlib.conv2d(X, K))
+    np.testing.assert_array_equal(textbook.corr2d_multi_in(X, K[0]), convlib.conv2d(X, K[:1])[0])
+    np.testing.assert_array_equal(corr2d(X[0], K[0, 0]), convlib.conv2d(X[:1], K[:1, :1])[0])
+    size = K.shape[2:]
+    np.testing.assert_array_equal(pool2d(X[0], size), convlib.max_pool2d(X[:1], size, stride=1)[0])
+    np.testing.assert_allclose(pool2d(X[0], size, "avg"), convlib.avg_pool2d(X[:1], size, stride=1)[0], atol=1e-14)
+
+
+def test_max_pool_of_two_channels():
+    X = np.arange(16.0).reshape(1, 1, 4, 4)
+    X = np.concatenate([X, X + 1], axis=1)
+    Y = convlib.max_pool2d(X, 3, padding=1, stride=2)
+    assert Y.tolist() == [[[[5, 7], [13, 15]], [[6, 8], [14, 16]]]]
+    assert convlib.max_pool2d(X, 3).tolist() == [[[[10]], [[11]]]]  # the stride is the window by default
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options", "expected"),
+    [
+        ((3, 3), {"padding": 1}, (8, 8)),
+        ((5, 3), {"padding": (2, 1)}, (8, 8)),
+        ((3, 3), {"padding": 1, "stride": 2}, (4, 4)),
+        ((3, 5), {"padding": (0, 1), "stride": (3, 4)}, (2, 2)),
+    ],
+)
+def test_shapes_of_padding_and_stride(rng, kernel, options, expected):
+    w = rng.random((1, 1, *kernel))
+    assert comp_conv2d(lambda x: convlib.conv2d(x, w, **options), rng.random((8, 8))).shape == expected
+
+
+@pytest.mark.parametrize("n", [5, 8, 11])
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize("p", [0, 1, 2, 4])
+@pytest.mark.parametrize("s", [1, 2, 3])
+def test_shape_formulas(n, k, p, s):
+    """The lectures' formulas, where p is the total padding of an axis."""
+    (size,) = convlib.conv_output_shape((1, 1, n), (1, 1, k), padding=((p // 2, p - p // 2),), stride=s)[2:]
+    assert size == math.floor((n - k + p + s) / s)
+    if s == 1:
+        assert size == n - k + p + 1
+    if p == k - 1:
+        assert size == math.floor((n + s - 1) / s)
+        if n % s == 0:
+            assert size == n / s
+
+
+def test_forward_adds_the_bias(rng):
+    layer = Conv2D((2, 3), rng=rng)
+    assert layer.weight.shape == (2, 3)
+    assert layer.bias.tolist() == [0]
+    assert ((layer.weight >= 0) & (layer.weight < 1)).all()
+    X = rng.random((4, 5))
+    layer.bias[0] = 0.5
+    np.testing.assert_array_equal(layer(X), corr2d(X, layer.weight) + 0.5)
+
+
+def test_gradients_against_differences(rng):
+    layer, X, grad_Y = Conv2D((2, 3), rng=rng), rng.random((5, 6)), rng.random((4, 4))
+    grad_weight, grad_bias = layer.backward(X, grad_Y)
+    for parameter, grad in ((layer.weight, grad_weight), (layer.bias, grad_bias)):
+        for place in np.ndindex(parameter.shape):
+            start = parameter[place]
+            parameter[place] = start + 1e-6
+            above = (layer(X) * grad_Y).sum()
+            parameter[place] = start - 1e-6
+            below = (layer(X) * grad_Y).sum()
+            parameter[place] = start
+            assert (above - below) / 2e-6 == pytest.approx(grad[place], rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_learning_the_edge_kernel(edges, seed):
+    X, Y = edges
+    layer = Conv2D((1, 2), bias=False, rng=np.random.default_rng(seed))
+    losses = [layer.learn(X, Y, lr=3e-2) for _ in range(10)]
+    losses.append(float(((layer(X) - Y) ** 2).sum()))
+    assert losses[0] >= 20 * losses[-1]
+    np.testing.assert_allclose(layer.weight, [[1, -1]], atol=0.2)
+
+
+def test_learning_with_a_bias(edges):
+    X, Y = edges
+    layer = Conv2D((1, 2), rng=np.random.default_rng(0))
+    losses = [layer.learn(X, Y + 3, lr=5e-3) for _ in range(500)]
+    assert losses[-1] < 1e-3 * losses[0]
+    assert layer.bias[0] == pytest.approx(3, abs=0.1)
