@@ -75,6 +75,9 @@ int cv_set_isa(const char *name);
 /* The i-th instruction set of this build, best first (NULL past the end); *supported: can this processor run it? */
 const char *cv_isa(int i, int *supported);
 
+/* The pool that cv_parallel runs on: one per process, whichever module owns its code.  Until told, units run serially. */
+void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int));
+
 /* Scratch: 64-byte aligned, NULL when it cannot be had. */
 void *cv_alloc(size_t bytes);
 void cv_free(void *);

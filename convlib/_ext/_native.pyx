@@ -1,0 +1,475 @@
+# cython: freethreading_compatible=True
+"""The native engine: problems in finished integers, arrays by buffer, kernels by table.
+
+Nothing is checked here beyond what keeps memory safe from a mistake in the backend: types, ranks and sizes of the
+arrays.  The spec has refused everything else.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
+)
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
+
+from convlib._ext._pool cimport parallel, raise_pending, task
+
+cdef extern from "c/convlib.h" nogil:
+    enum:
+        CV_OK, CV_NOMEM, CV_INTERRUPTED
+        CV_GEMM, CV_WINO2, CV_WINO4
+    ctypedef struct cv_conv:
+        Py_ssize_t n, groups, icg, ocg
+        Py_ssize_t k[3]
+        Py_ssize_t out[3]
+        Py_ssize_t stride[3]
+        Py_ssize_t dil[3]
+        Py_ssize_t lo[3]
+        Py_ssize_t xs[5]
+        Py_ssize_t ys[5]
+        Py_ssize_t size "in"[3]
+    ctypedef struct cv_pool:
+        Py_ssize_t n, c
+        Py_ssize_t k[3]
+        Py_ssize_t out[3]
+        Py_ssize_t stride[3]
+        Py_ssize_t dil[3]
+        Py_ssize_t lo[3]
+        Py_ssize_t hi[3]
+        Py_ssize_t xs[5]
+        Py_ssize_t ys[5]
+        Py_ssize_t size "in"[3]
+        int kind, count_include_pad
+        double divisor
+    ctypedef struct cv_exec:
+        int threads, algorithm
+        Py_ssize_t max_workspace
+    ctypedef struct cv_kernels:
+        const char* name
+        Py_ssize_t (*packed_size_f32)(const cv_conv*, int) noexcept nogil
+        Py_ssize_t (*packed_size_f64)(const cv_conv*, int) noexcept nogil
+        int (*pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
+        int (*pack_f64)(const cv_conv*, const cv_exec*, const double*, double*) noexcept nogil
+        int (*conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
+                        float*) noexcept nogil
+        int (*conv_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*, const double*,
+                        double*) noexcept nogil
+        Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
+        Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
+        int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
+        int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
+        double (*fma_f32)(Py_ssize_t) noexcept nogil
+        double (*fma_f64)(Py_ssize_t) noexcept nogil
+        int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil
+        int (*pool_f64)(const cv_pool*, const double*, double*, int64_t*, int) noexcept nogil
+        int (*pool_i64)(const cv_pool*, const int64_t*, int64_t*, int64_t*, int) noexcept nogil
+        int (*pool_i32)(const cv_pool*, const int32_t*, int32_t*, int64_t*, int) noexcept nogil
+        int (*pool_i16)(const cv_pool*, const int16_t*, int16_t*, int64_t*, int) noexcept nogil
+        int (*pool_i8)(const cv_pool*, const int8_t*, int8_t*, int64_t*, int) noexcept nogil
+        int (*pool_u8)(const cv_pool*, const uint8_t*, uint8_t*, int64_t*, int) noexcept nogil
+    const cv_kernels* cv_active()
+    int cv_set_isa(const char*)
+    const char* cv_isa(int, int*)
+    void* cv_alloc(size_t)
+    void cv_free(void*)
+    void cv_use_pool(int (*run)(task, void*, Py_ssize_t, int) noexcept nogil)
+
+cv_use_pool(parallel)
+
+cdef enum:
+    DIRECT = -1
+
+ALGORITHMS = ("gemm", "winograd2", "winograd4", "direct")
+KINDS = ("max", "min", "sum", "avg")
+
+
+# ------------------------------------------------------------------ instruction sets
+
+def built_isas():
+    """Return the instruction sets this build has kernels for, best first."""
+    cdef int i = 0, supported
+    names = []
+    while cv_isa(i, &supported) != NULL:
+        names.append(cv_isa(i, &supported).decode())
+        i += 1
+    return tuple(names)
+
+
+def detected_isas():
+    """Return those of `built_isas` that this processor can run."""
+    cdef int i, supported = 0
+    names = []
+    for i, name in enumerate(built_isas()):
+        cv_isa(i, &supported)
+        if supported:
+            names.append(name)
+    return tuple(names)
+
+
+cdef const cv_kernels* kernels() except NULL:
+    cdef const cv_kernels* k = cv_active()
+    if k == NULL:
+        raise ValueError(f"CONVLIB_ISA names no instruction set of this machine; it has {', '.join(detected_isas())}")
+    return k
+
+
+def active_isa():
+    """Return the instruction set in use; ValueError if CONVLIB_ISA names one that cannot run here."""
+    return kernels().name.decode()
+
+
+def set_isa(str name):
+    """Use the kernels of one instruction set from now on; "" is the best. ValueError if it cannot run here."""
+    if cv_set_isa(name.encode()) != CV_OK:
+        raise ValueError(f"isa {name!r} cannot run here; choose from {', '.join(detected_isas())}")
+
+
+# ------------------------------------------------------------------ arrays
+
+cdef class Array:
+    """A buffer held for the length of a call, and its strides in elements."""
+
+    cdef Py_buffer view
+    cdef char code
+    cdef bint held
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+    cdef int take(self, object array, int flags) except -1:
+        PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
+        self.held = True
+        self.code = self.view.format[0]
+        if self.view.format[1] != 0:
+            raise TypeError(f"format {self.view.format.decode()!r} is not a plain number in native byte order")
+        return 0
+
+    cdef inline Py_ssize_t step(self, int axis) noexcept:
+        return self.view.strides[axis] // self.view.itemsize
+
+
+cdef Array readable(object array):
+    cdef Array a = Array.__new__(Array)
+    a.take(array, PyBUF_STRIDED_RO)
+    return a
+
+
+cdef Array writable(object array):
+    cdef Array a = Array.__new__(Array)
+    a.take(array, PyBUF_STRIDED)
+    return a
+
+
+cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1:
+    cdef Py_ssize_t i, gap = 3 - len(values)
+    if gap < 0:
+        raise ValueError("at most three spatial axes")
+    for i in range(3):
+        target[i] = missing if i < gap else values[i - gap]
+    return 0
+
+
+cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1:
+    """Check that the array is (n, c, *size) and give its strides over (n, c, d, h, w)."""
+    cdef int i, nd = a.view.ndim - 2
+    cdef bint same = 1 <= nd <= 3 and a.view.shape[0] == n and a.view.shape[1] == c
+    for i in range(3):
+        steps[2 + i] = 0
+        if same and i >= 3 - nd:
+            same = a.view.shape[a.view.ndim - 3 + i] == size[i]
+            steps[2 + i] = a.step(a.view.ndim - 3 + i)
+        elif size[i] != 1:
+            same = False
+    if not same:
+        raise ValueError("array does not have the shape of the problem")
+    steps[0], steps[1] = a.step(0), a.step(1)
+    # an axis of length 1 never steps: give it the stride that makes rows join
+    if size[2] == 1:
+        steps[4] = steps[3] if nd > 1 and size[1] > 1 else 1
+    for i in range(1, -1, -1):
+        if size[i] == 1:
+            steps[2 + i] = steps[3 + i] * size[i + 1]
+    return 0
+
+
+cdef int finish(int status) except -1:
+    if status == CV_NOMEM:
+        raise MemoryError("no memory for the scratch of a kernel")
+    if status == CV_INTERRUPTED:
+        raise_pending()
+        raise KeyboardInterrupt
+    return 0
+
+
+# ------------------------------------------------------------------ convolution
+
+cdef class ConvProblem:
+    """The finished integers of a convolution, without strides.
+
+    Parameters
+    ----------
+    n, groups, icg, ocg : int
+        Batch, groups, input and output channels of one group.
+    in_size, kernel, out_size, stride, dilation, lo : sequence of int
+        One entry per spatial axis (1 to 3); lo is the low zero padding.
+    """
+
+    cdef cv_conv conv
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t groups, Py_ssize_t icg, Py_ssize_t ocg, in_size, kernel, out_size,
+                 stride, dilation, lo):
+        self.conv.n, self.conv.groups, self.conv.icg, self.conv.ocg = n, groups, icg, ocg
+        fill(self.conv.size, in_size, 1)
+        fill(self.conv.k, kernel, 1)
+        fill(self.conv.out, out_size, 1)
+        fill(self.conv.stride, stride, 1)
+        fill(self.conv.dil, dilation, 1)
+        fill(self.conv.lo, lo, 0)
+
+    cdef cv_conv placed(self, Array x, Array y) except *:
+        cdef cv_conv c = self.conv
+        place(x, c.n, c.groups * c.icg, c.size, c.xs)
+        place(y, c.n, c.groups * c.ocg, c.out, c.ys)
+        return c
+
+    cdef int check(self, Array w, Array bias, char code) except -1:
+        cdef const cv_conv* c = &self.conv
+        if w is not None and (w.view.len != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2] * w.view.itemsize
+                              or w.code != code):
+            raise ValueError("weights do not have the size or type of the problem")
+        if bias is not None and (bias.view.ndim != 1 or bias.view.shape[0] != c.groups * c.ocg or bias.code != code
+                                 or bias.step(0) != 1 and bias.view.shape[0] > 1):
+            raise ValueError("bias does not have the size or type of the problem")
+        if code != b"f" and code != b"d":
+            raise TypeError("the engine convolves float32 and float64")
+        return 0
+
+    def winograd(self):
+        """Return whether Winograd can serve: 3x3, stride 1, no dilation, one image plane at a time."""
+        cdef const cv_conv* c = &self.conv
+        return (c.k[0] == 1 and c.size[0] == 1 and c.out[0] == 1 and c.k[1] == 3 and c.k[2] == 3
+                and c.stride[1] == 1 and c.stride[2] == 1 and c.dil[1] == 1 and c.dil[2] == 1)
+
+
+cdef int algorithm_number(str algorithm) except -2:
+    if algorithm == "gemm":
+        return CV_GEMM
+    if algorithm == "winograd2":
+        return CV_WINO2
+    if algorithm == "winograd4":
+        return CV_WINO4
+    if algorithm == "direct":
+        return DIRECT
+    raise ValueError(f"algorithm {algorithm!r} is none of {', '.join(ALGORITHMS)}")
+
+
+cdef class Weights:
+    """Weights packed (gemm) or transformed (Winograd) for one problem, usable from any thread.
+
+    Keeps the instruction set it was packed for.  Pickles as the plain weights and packs again where it is loaded.
+    """
+
+    cdef ConvProblem problem
+    cdef cv_exec how
+    cdef char code
+    cdef object source
+    cdef Array plain
+    cdef const cv_kernels* k
+    cdef void* packed
+    cdef readonly Py_ssize_t nbytes
+    cdef readonly str algorithm
+
+    def __init__(self, ConvProblem problem, w, str algorithm, int threads):
+        cdef int status = 0
+        self.problem, self.source, self.plain, self.algorithm = problem, w, readable(w), algorithm
+        self.code, self.k = self.plain.code, kernels()
+        problem.check(self.plain, None, self.code)
+        self.how.threads, self.how.algorithm = threads, algorithm_number(algorithm)
+        if self.how.algorithm in (CV_WINO2, CV_WINO4) and not problem.winograd():
+            raise ValueError("Winograd needs a 3x3 kernel, stride 1 and no dilation")
+        if self.how.algorithm == DIRECT:
+            return
+        if self.code == b"f":
+            self.nbytes = self.k.packed_size_f32(&problem.conv, self.how.algorithm) * 4
+        else:
+            self.nbytes = self.k.packed_size_f64(&problem.conv, self.how.algorithm) * 8
+        self.packed = cv_alloc(self.nbytes)
+        if self.packed == NULL:
+            raise MemoryError("no memory for the packed weights")
+        with nogil:
+            if self.code == b"f":
+                status = self.k.pack_f32(&problem.conv, &self.how, <float*>self.plain.view.buf, <float*>self.packed)
+            else:
+                status = self.k.pack_f64(&problem.conv, &self.how, <double*>self.plain.view.buf, <double*>self.packed)
+        finish(status)
+
+    def __dealloc__(self):
+        cv_free(self.packed)
+
+
+def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssize_t max_workspace):
+    """Convolve `x` into `y`.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+    x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
+    w : buffer (OC, C / groups, *kernel), C-contiguous; or Weights
+    bias : buffer (OC,), contiguous, or None
+    algorithm : {"gemm", "winograd2", "winograd4", "direct"}
+        Ignored where `w` is Weights.
+    threads : int
+    max_workspace : int
+        Bytes of scratch.
+    """
+    cdef Array ax = readable(x), ay = writable(y), aw = None, ab = None
+    cdef Weights weights = None
+    cdef cv_exec e
+    cdef const cv_kernels* k
+    cdef void* packed = NULL
+    cdef void* b = NULL
+    cdef int status
+    if isinstance(w, Weights):
+        weights = <Weights>w
+        aw, k, packed, e.algorithm = weights.plain, weights.k, weights.packed, weights.how.algorithm
+    else:
+        aw, k, e.algorithm = readable(w), kernels(), algorithm_number(algorithm)
+        if e.algorithm in (CV_WINO2, CV_WINO4) and not problem.winograd():
+            raise ValueError("Winograd needs a 3x3 kernel, stride 1 and no dilation")
+    if bias is not None:
+        ab = readable(bias)
+        b = ab.view.buf
+    problem.check(aw, ab, ax.code)
+    if ay.code != ax.code:
+        raise TypeError("x and y differ in type")
+    cdef cv_conv c = problem.placed(ax, ay)
+    e.threads, e.max_workspace = threads, max_workspace
+    with nogil:
+        if e.algorithm == DIRECT:
+            if ax.code == b"f":
+                status = k.direct_f32(&c, <float*>ax.view.buf, <float*>aw.view.buf, <float*>b, <float*>ay.view.buf,
+                                      threads)
+            else:
+                status = k.direct_f64(&c, <double*>ax.view.buf, <double*>aw.view.buf, <double*>b,
+                                      <double*>ay.view.buf, threads)
+        elif ax.code == b"f":
+            status = k.conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
+                                <float*>ay.view.buf)
+        else:
+            status = k.conv_f64(&c, &e, <double*>ax.view.buf, <double*>aw.view.buf, <double*>packed, <double*>b,
+                                <double*>ay.view.buf)
+    finish(status)
+
+
+def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
+    """Return the most scratch in bytes that `conv` takes for C-contiguous arrays of type `code` (102 "f", 100 "d").
+
+    packed : whether the weights come as Weights, which are not counted.
+    """
+    cdef cv_exec e
+    cdef const cv_kernels* k = kernels()
+    cdef cv_conv c = problem.conv
+    cdef Py_ssize_t weights
+    e.threads, e.max_workspace, e.algorithm = threads, max_workspace, algorithm_number(algorithm)
+    if e.algorithm == DIRECT:
+        return 0
+    c.xs[:] = [c.groups * c.icg * c.size[0] * c.size[1] * c.size[2], c.size[0] * c.size[1] * c.size[2],
+               c.size[1] * c.size[2], c.size[2], 1]
+    c.ys[:] = [c.groups * c.ocg * c.out[0] * c.out[1] * c.out[2], c.out[0] * c.out[1] * c.out[2],
+               c.out[1] * c.out[2], c.out[2], 1]
+    weights = k.packed_size_f32(&c, e.algorithm) * 4 if code == b"f" else k.packed_size_f64(&c, e.algorithm) * 8
+    scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
+    return scratch + (0 if packed else min(weights, max_workspace // 2))
+
+
+# ------------------------------------------------------------------ pooling
+
+cdef class PoolProblem:
+    """The finished integers of a pooling, without strides.
+
+    Parameters
+    ----------
+    n, c : int
+    in_size, kernel, out_size, stride, dilation, lo, hi : sequence of int
+        One entry per spatial axis (1 to 3).
+    kind : {"max", "min", "sum", "avg"}
+    count_include_pad : bool
+    divisor : float
+        Divisor of the average; 0 counts the taps.
+    """
+
+    cdef cv_pool pool
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t c, in_size, kernel, out_size, stride, dilation, lo, hi, str kind,
+                 bint count_include_pad=True, double divisor=0):
+        self.pool.n, self.pool.c = n, c
+        fill(self.pool.size, in_size, 1)
+        fill(self.pool.k, kernel, 1)
+        fill(self.pool.out, out_size, 1)
+        fill(self.pool.stride, stride, 1)
+        fill(self.pool.dil, dilation, 1)
+        fill(self.pool.lo, lo, 0)
+        fill(self.pool.hi, hi, 0)
+        self.pool.kind, self.pool.count_include_pad, self.pool.divisor = KINDS.index(kind), count_include_pad, divisor
+
+
+def pool(PoolProblem problem, x, y, indices, int threads):
+    """Pool `x` into `y`.
+
+    Parameters
+    ----------
+    problem : PoolProblem
+    x, y : buffers (N, C, *in) and (N, C, *out) of one type, any strides
+        float32, float64; for maxima and minima also signed integers, uint8 and bool.
+    indices : buffer like `y` of int64, C-contiguous, or None
+        Receives the flat position of each extreme in its plane.
+    threads : int
+    """
+    cdef Array ax = readable(x), ay = writable(y), ai = None
+    cdef cv_pool p = problem.pool
+    cdef int64_t* at = NULL
+    cdef const cv_kernels* k = kernels()
+    cdef int status = 0
+    cdef char code = ax.code
+    place(ax, p.n, p.c, p.size, p.xs)
+    place(ay, p.n, p.c, p.out, p.ys)
+    if ay.code != code:
+        raise TypeError("x and y differ in type")
+    if indices is not None:
+        ai = writable(indices)
+        if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
+            raise ValueError("indices do not have the size of y")
+        at = <int64_t*>ai.view.buf
+    if code == b"?":
+        code = b"B"
+    elif code in (b"l", b"q"):
+        code = b"q" if ax.view.itemsize == 8 else b"i"
+    with nogil:
+        if code == b"f":
+            status = k.pool_f32(&p, <float*>ax.view.buf, <float*>ay.view.buf, at, threads)
+        elif code == b"d":
+            status = k.pool_f64(&p, <double*>ax.view.buf, <double*>ay.view.buf, at, threads)
+        elif code == b"q":
+            status = k.pool_i64(&p, <int64_t*>ax.view.buf, <int64_t*>ay.view.buf, at, threads)
+        elif code == b"i":
+            status = k.pool_i32(&p, <int32_t*>ax.view.buf, <int32_t*>ay.view.buf, at, threads)
+        elif code == b"h":
+            status = k.pool_i16(&p, <int16_t*>ax.view.buf, <int16_t*>ay.view.buf, at, threads)
+        elif code == b"b":
+            status = k.pool_i8(&p, <int8_t*>ax.view.buf, <int8_t*>ay.view.buf, at, threads)
+        elif code == b"B":
+            status = k.pool_u8(&p, <uint8_t*>ax.view.buf, <uint8_t*>ay.view.buf, at, threads)
+        else:
+            status = -1
+    if status == -1:
+        raise TypeError(f"the engine does not pool type {chr(code)!r}")
+    finish(status)
+
+
+def fma(str dtype, Py_ssize_t rounds):
+    """Run multiply-adds in registers on one thread with the active instruction set; return the operations done."""
+    cdef const cv_kernels* k = kernels()
+    cdef bint single = dtype == "float32"
+    cdef double done
+    with nogil:
+        done = k.fma_f32(rounds) if single else k.fma_f64(rounds)
+    return done

@@ -1,0 +1,18 @@
+/* Every kernel of one (instruction set, element type) pair: convolutions for floating-point types, pools for all. */
+#include "simd.h"
+
+#if CV_FLOAT
+#include "gemm.tmpl.h"
+#include "pack.tmpl.h"
+#include "conv.tmpl.h"
+#include "wino.tmpl.h"
+#include "entry.tmpl.h"
+
+#include "direct.tmpl.h"
+#endif
+#include "pool.tmpl.h"
+
+#undef T
+#undef CV_BITS
+#undef CV_S
+#undef CV_FLOAT
