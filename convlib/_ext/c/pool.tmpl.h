@@ -4,7 +4,7 @@
  *   channels (small windows, NHWC)       the same with channels in the lanes
  *   whole    (the window is the plane)   one pass over the plane
  *   doubling (everything else)           windows of 1, 2, 4, … elements by repeated shifts, O(log k) per axis
- * The first three serve types of 4 and 8 bytes, whose lanes can hold a position.
+ * The first three serve floating-point types only.
  * Doubling pads a plane into scratch; there the shift by a position, a row or a slice is a constant, so one loop over
  * the flat scratch serves every axis, stride, dilation and layout.
  *
@@ -17,6 +17,7 @@
 #define CV_POOL_WORK 60000.0 /* elements read that repay waking one more thread */
 #define CV_POOL_INNER 64     /* channels side by side in scratch, channels-last */
 #define CV_POOL_SCRATCH (192 * 1024) /* bytes of padded input that a worker aims at: stays in L2 with its companions */
+#define CV_POOL_BATCH (24 * 1024)    /* and of small planes taken together */
 
 /* Windows of one axis clipped to the input. */
 static inline ptrdiff_t cv_first(const cv_pool *p, int a, ptrdiff_t o) {
@@ -91,7 +92,8 @@ typedef struct {
     const CV_INT(CV_BITS) *first;    /* [out[2]]: first position inside the input of each window along W, -1: none */
     const cv_span *spans;            /* [vectors][k[2]] of a row */
     ptrdiff_t size[3], inner, blocks; /* doubling: padded scratch, channels side by side, blocks of channels */
-    ptrdiff_t step[2], cuts[2];      /* doubling: outputs along D and H per item, items along them */
+    ptrdiff_t step[3], cuts[3];      /* outputs per item, items along D, H and W */
+    ptrdiff_t batch;                 /* doubling: planes per item */
 } CV_(pool_job);
 
 #undef CV_LOWEST
@@ -138,10 +140,10 @@ CV_INLINE T CV_(finish)(const CV_(pool_job) *j, T v, ptrdiff_t rest, ptrdiff_t o
 
 /* ------------------------------------------------------------------------------------------------ doubling */
 
-/* a[i] = join(a[i], a[i + shift]) in ascending order: what is read has not been written yet. */
+/* a[i] = join(a[i], a[i + shift]) in ascending order: what is read has not been written yet.  Writes up to a vector more. */
 CV_INLINE void CV_(shift_join)(const int kind, T *a, ptrdiff_t n, ptrdiff_t shift) {
-#pragma GCC ivdep
-    for (ptrdiff_t i = 0; i < n; i++) a[i] = CV_(join)(kind, a[i], a[i + shift]);
+    CV_UNROLL(2)
+    for (ptrdiff_t i = 0; i < n; i += VL) CV_(store)(a + i, CV_(vjoin)(kind, CV_(load)(a + i), CV_(load)(a + i + shift)));
 }
 CV_INLINE void CV_(shift_place)(const int kind, T *a, int64_t *at, ptrdiff_t n, ptrdiff_t shift) {
 #pragma GCC ivdep
@@ -182,13 +184,13 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n
         for (ptrdiff_t i = 0; i < n - done * shift; i++) a[i] = (T)(sum[i] + a[i + done * shift]);
 }
 
-/* The input under a block of outputs, `inner` channels side by side, into padded scratch; `at`: its positions, -1 outside.
+/* The input under a block of outputs, `live` channels of j->inner side by side, into padded scratch; `at`: its positions, -1 outside.
  * from: position of the scratch's first element in the input (D, H, W). */
-static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t inner, const ptrdiff_t *from, T *a, int64_t *at) {
+static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live, const ptrdiff_t *from, T *a, int64_t *at) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t total = j->size[0] * j->size[1] * j->size[2] * inner;
+    const ptrdiff_t inner = j->inner, total = j->size[0] * j->size[1] * j->size[2] * inner;
     const T start = CV_START(p->kind);
-    for (ptrdiff_t i = 0; i < total; i++) a[i] = start;
+    for (ptrdiff_t i = 0; i < total + VL; i++) a[i] = start;
     if (at) memset(at, -1, (size_t)total * sizeof *at);
     const ptrdiff_t w0 = CV_MAX2(0, -from[2]), w1 = CV_MIN2(j->size[2], p->in[2] - from[2]);
     for (ptrdiff_t z = CV_MAX2(0, -from[0]); z < CV_MIN2(j->size[0], p->in[0] - from[0]); z++)
@@ -199,34 +201,33 @@ static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t inner, 
                 memcpy(a + dst + w0, src + w0, (size_t)(w1 - w0) * sizeof(T));
             else
                 for (ptrdiff_t c = w0; c < w1; c++)
-                    for (ptrdiff_t i = 0; i < inner; i++) a[dst + c * inner + i] = src[c * p->xs[4] + i * p->xs[1]];
+                    for (ptrdiff_t i = 0; i < live; i++) a[dst + c * inner + i] = src[c * p->xs[4] + i * p->xs[1]];
             if (!at) continue;
             const ptrdiff_t place = ((z + from[0]) * p->in[1] + r + from[1]) * p->in[2] + from[2];
             for (ptrdiff_t c = w0; c < w1; c++)
-                for (ptrdiff_t i = 0; i < inner; i++) at[dst + c * inner + i] = place + c;
+                for (ptrdiff_t i = 0; i < live; i++) at[dst + c * inner + i] = place + c;
         }
 }
 
-CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+/* The outputs of a block, from scratch that holds the whole windows. */
+static void CV_(collect)(const CV_(pool_job) *j, const T *a, const int64_t *at, ptrdiff_t live, const ptrdiff_t *o,
+                         ptrdiff_t to) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz0 = item / j->cuts[1] % j->cuts[0] * j->step[0];
-    const ptrdiff_t plane = item / j->cuts[1] / j->cuts[0], n = plane / j->blocks, c0 = plane % j->blocks * j->inner;
-    const ptrdiff_t inner = CV_MIN2(j->inner, p->c - c0), total = j->size[0] * j->size[1] * j->size[2];
-    const ptrdiff_t from[3] = {oz0 * p->stride[0] - p->lo[0], oy0 * p->stride[1] - p->lo[1], -p->lo[2]};
-    T *a = (T *)scratch, *sum = a + total * j->inner;
-    int64_t *at = j->indices ? (int64_t *)(scratch + (total * j->inner * (ptrdiff_t)sizeof(T) + 7) / 8 * 8) : NULL;
-    CV_(pad_block)(j, j->x + n * p->xs[0] + c0 * p->xs[1], inner, from, a, at);
-    ptrdiff_t shift = inner; /* along W first: of equals, the first row's first */
-    for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--)
-        CV_(widen)(kind, a, sum, at, total * inner, p->k[axis], shift * p->dil[axis]);
-    for (ptrdiff_t oz = oz0; oz < CV_MIN2(oz0 + j->step[0], p->out[0]); oz++)
-        for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
+    const ptrdiff_t inner = j->inner;
+    ptrdiff_t end[3];
+    for (int i = 0; i < 3; i++) end[i] = CV_MIN2(o[i] + j->step[i], p->out[i]);
+    for (ptrdiff_t oz = o[0]; oz < end[0]; oz++)
+        for (ptrdiff_t oy = o[1]; oy < end[1]; oy++) {
             const ptrdiff_t rest = cv_counted(p, 0, oz) * cv_counted(p, 1, oy);
-            const ptrdiff_t row = (oz - oz0) * p->stride[0] * j->size[1] + (oy - oy0) * p->stride[1];
-            const ptrdiff_t dst = n * p->ys[0] + c0 * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-            for (ptrdiff_t ox = 0; ox < p->out[2]; ox++)
-                for (ptrdiff_t i = 0; i < inner; i++) {
-                    const ptrdiff_t s = (row * j->size[2] + ox * p->stride[2]) * inner + i;
+            const ptrdiff_t row = ((oz - o[0]) * p->stride[0] * j->size[1] + (oy - o[1]) * p->stride[1]) * j->size[2];
+            const ptrdiff_t dst = to + oz * p->ys[2] + oy * p->ys[3];
+            if (inner == 1 && p->stride[2] == 1 && p->ys[4] == 1 && !at && !j->divide) {
+                memcpy(j->y + dst + o[2], a + row, (size_t)(end[2] - o[2]) * sizeof(T));
+                continue;
+            }
+            for (ptrdiff_t ox = o[2]; ox < end[2]; ox++)
+                for (ptrdiff_t i = 0; i < live; i++) {
+                    const ptrdiff_t s = (row + (ox - o[2]) * p->stride[2]) * inner + i;
                     const ptrdiff_t d = dst + ox * p->ys[4] + i * p->ys[1];
                     j->y[d] = CV_(finish)(j, a[s], rest, ox);
                     if (at) j->indices[d] = at[s];
@@ -234,210 +235,35 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
         }
 }
 
-#if CV_BITS >= 32
-/* ------------------------------------------------------------------------------------------------ windows */
-
-/* Lanes lo..hi-1 of p, `fill` elsewhere. */
-CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
-#if CV_VB == 64
-    return (vec)CV_GLUE(_mm512_mask_loadu_epi, CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
-#else
-    if (lo == 0 && hi == VL) return CV_(load)(p);
-    vec v = CV_(load_range)(p, lo, hi);
-    for (ptrdiff_t i = 0; i < VL; i++)
-        if (i < lo || i >= hi) v[i] = fill[i];
-    return v;
-#endif
-}
-
-/* The rows of one window row: of them, `count` lie inside the input. */
-typedef struct {
-    const T **rows;
-    ptrdiff_t *places; /* position of each row's first element in the plane */
-    ptrdiff_t count;
-} CV_(window_rows);
-
-/* Two neighbouring vectors' worth of outputs need 2 * VL inputs at stride 2: the pair is reduced over the rows first, and
- * split into even and odd lanes once. */
-CV_INLINE vec CV_(window_vector)(const int kind, const int s, const cv_pool *p, const CV_(window_rows) *w, ptrdiff_t ix,
-                                 const cv_span *q) {
-    const vec start = CV_(set1)(CV_START(kind));
-    vec acc = start;
-    for (ptrdiff_t kx = 0; kx < p->k[2]; kx++) {
-        const ptrdiff_t at = ix + kx * p->dil[2];
-        vec a = start, b = start;
-        for (ptrdiff_t r = 0; r < w->count; r++) {
-            const T *x = w->rows[r] + at;
-            a = CV_(vjoin)(kind, a, q ? CV_(load_or)(x, q[kx].a0, q[kx].a1, start) : CV_(load)(x));
-            if (s == 2) b = CV_(vjoin)(kind, b, q ? CV_(load_or)(x + VL, q[kx].b0, q[kx].b1, start) : CV_(load)(x + VL));
-        }
-        if (s == 1) {
-            acc = CV_(vjoin)(kind, acc, a);
-            continue;
-        }
-        acc = CV_(vjoin)(kind, acc, CV_(even)(a, b));
-        if (p->dil[2] == 1 && kx + 1 < p->k[2]) acc = CV_(vjoin)(kind, acc, CV_(odd)(a, b)), kx++;
-    }
-    return acc;
-}
-
-/* The same with places, tap by tap in order.  `at` starts at the window's first position, so that a window of nothing but
- * the lowest value has a place too. */
-CV_INLINE vec CV_(window_places)(const int kind, const int s, const cv_pool *p, const CV_(window_rows) *w, ptrdiff_t ox,
-                                 const cv_span *q, ivec *places) {
-    const vec start = CV_(set1)(CV_START(kind));
-    const ptrdiff_t ix = ox * s - p->lo[2];
-    vec best = start;
-    ivec at = *places, lane;
-    for (int i = 0; i < VL; i++) lane[i] = (CV_INT(CV_BITS))(ix + i * s);
-    for (ptrdiff_t r = 0; r < w->count; r++)
-        for (ptrdiff_t kx = 0; kx < p->k[2]; kx++) {
-            const T *x = w->rows[r] + ix + kx * p->dil[2];
-            vec v = q ? CV_(load_or)(x, q[kx].a0, q[kx].a1, start) : CV_(load)(x);
-            if (s == 2) v = CV_(even)(v, q ? CV_(load_or)(x + VL, q[kx].b0, q[kx].b1, start) : CV_(load)(x + VL));
-            const ivec take = (ivec)(kind == CV_MAX ? v > best : v < best) | CV_NAN_LANES(v);
-            const ivec here = lane + (CV_INT(CV_BITS))(w->places[r] + kx * p->dil[2]);
-            best = CV_(select)(take, v, best);
-            at = (take & here) | (~take & at);
-        }
-    *places = at;
-    return best;
-}
-
-CV_INLINE void CV_(window_row)(const int kind, const int s, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                               ptrdiff_t rest, T *y, int64_t *indices) {
+/* One block of outputs of `batch` planes (or blocks of channels): so many that a pass has left the processor's store queue
+ * before the next one reads what it wrote. */
+CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
     const cv_pool *p = &j->p;
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
-        const ptrdiff_t n = CV_MIN2(VL, p->out[2] - ox), ix = ox * s - p->lo[2];
-        const int inside = ix >= 0 && ix + (p->k[2] - 1) * p->dil[2] + VL * s <= p->in[2];
-        const cv_span *q = inside ? NULL : j->spans + ox / VL * p->k[2];
-        vec v;
-        if (indices) {
-            ivec at = {0};
-            for (ptrdiff_t i = 0; i < VL; i++)
-                at[i] = i >= n || j->first[ox + i] < 0 || !w->count ? -1 : (CV_INT(CV_BITS))(j->first[ox + i] + w->places[0]);
-            v = CV_(window_places)(kind, s, p, w, ox, q, &at);
-            for (ptrdiff_t i = 0; i < n; i++) indices[ox + i] = at[i];
-        } else
-            v = CV_(window_vector)(kind, s, p, w, ix, q);
-        if (j->divide) {
-            vec d;
-            if (p->divisor != 0) d = CV_(set1)((T)p->divisor);
-            else d = CV_(load_n)(j->divide + ox, n) * CV_(set1)((T)rest);
-            d = CV_(select)((ivec)(d == 0), CV_(set1)((T)1), d); /* an empty window's sum is 0 */
-            v = v / d;
-        }
-        CV_(store_n)(y + ox, v, n);
+    const ptrdiff_t cut = item % (j->cuts[0] * j->cuts[1] * j->cuts[2]), b0 = item / (j->cuts[0] * j->cuts[1] * j->cuts[2]) * j->batch;
+    const ptrdiff_t b1 = CV_MIN2(b0 + j->batch, p->n * j->blocks), size = j->size[0] * j->size[1] * j->size[2] * j->inner;
+    const ptrdiff_t o[3] = {cut / j->cuts[2] / j->cuts[1] * j->step[0], cut / j->cuts[2] % j->cuts[1] * j->step[1],
+                            cut % j->cuts[2] * j->step[2]};
+    ptrdiff_t from[3];
+    for (int i = 0; i < 3; i++) from[i] = o[i] * p->stride[i] - p->lo[i];
+    T *a = (T *)scratch, *sum = a + size * j->batch + VL;
+    int64_t *at = j->indices ? (int64_t *)(scratch + ((size * j->batch + VL) * (ptrdiff_t)sizeof(T) + 7) / 8 * 8) : NULL;
+    for (ptrdiff_t b = b0; b < b1; b++) {
+        const ptrdiff_t c = b % j->blocks * j->inner;
+        CV_(pad_block)(j, j->x + b / j->blocks * p->xs[0] + c * p->xs[1], CV_MIN2(j->inner, p->c - c), from,
+                       a + (b - b0) * size, at ? at + (b - b0) * size : NULL);
+    }
+    ptrdiff_t shift = j->inner; /* along W first: of equals, the first row's first */
+    for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--)
+        CV_(widen)(kind, a, sum, at, size * (b1 - b0), p->k[axis], shift * p->dil[axis]);
+    for (ptrdiff_t b = b0; b < b1; b++) {
+        const ptrdiff_t c = b % j->blocks * j->inner;
+        CV_(collect)(j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL, CV_MIN2(j->inner, p->c - c), o,
+                     b / j->blocks * p->ys[0] + c * p->ys[1]);
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ channels */
-
-/* One window in nv vectors of channels, the last with n lanes; ix0 .. ix1-1 by dil: its columns inside the input. */
-CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                                    ptrdiff_t ix0, ptrdiff_t ix1, ptrdiff_t c, ptrdiff_t n, T divide, T *y,
-                                    int64_t *indices) {
-    const cv_pool *p = &j->p;
-    const vec start = CV_(set1)(CV_START(kind));
-    vec best[4];
-    ivec at[4];
-    const ptrdiff_t none = w->count && ix0 < ix1 ? w->places[0] + ix0 : -1;
-    CV_UNROLL(4)
-    for (int i = 0; i < nv; i++) {
-        best[i] = start;
-        at[i] = (ivec){0} + (CV_INT(CV_BITS))none;
-    }
-    for (ptrdiff_t r = 0; r < w->count; r++)
-        for (ptrdiff_t ix = ix0; ix < ix1; ix += p->dil[2]) {
-            const T *x = w->rows[r] + ix * p->xs[4] + c;
-            CV_UNROLL(4)
-            for (int i = 0; i < nv; i++) {
-                const vec v = i == nv - 1 ? CV_(load_n)(x + i * VL, n) : CV_(load)(x + i * VL);
-                if (indices) {
-                    const ivec take = (ivec)(kind == CV_MAX ? v > best[i] : v < best[i]) | CV_NAN_LANES(v);
-                    at[i] = (take & ((ivec){0} + (CV_INT(CV_BITS))(w->places[r] + ix))) | (~take & at[i]);
-                }
-                best[i] = CV_(vjoin)(kind, best[i], v);
-            }
-        }
-    CV_UNROLL(4)
-    for (int i = 0; i < nv; i++) {
-        const ptrdiff_t lanes = i == nv - 1 ? n : VL;
-        if (j->divide) best[i] = divide == 0 ? (vec){0} : best[i] / CV_(set1)(divide);
-        CV_(store_n)(y + c + i * VL, best[i], lanes);
-        if (indices)
-            for (ptrdiff_t l = 0; l < lanes; l++) indices[c + i * VL + l] = at[i][l];
-    }
-}
-
-CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w, ptrdiff_t rest, T *y,
-                                int64_t *indices) {
-    const cv_pool *p = &j->p;
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += indices ? p->ys[4] : 0) {
-        const ptrdiff_t ix0 = cv_first(p, 2, ox), ix1 = cv_end(p, 2, ox);
-        const T divide = !j->divide ? 0 : p->divisor != 0 ? (T)p->divisor : (T)((T)rest * j->divide[ox]);
-        ptrdiff_t c = 0;
-        for (; c + 4 * VL <= p->c; c += 4 * VL)
-            CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y, indices);
-        for (; c < p->c; c += VL)
-            CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y, indices);
-    }
-}
-
-/* ------------------------------------------------------------------------------------------------ whole planes */
-
-CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t plane) {
-    const cv_pool *p = &j->p;
-    const T *x = j->x + plane / p->c * p->xs[0] + plane % p->c * p->xs[1];
-    const ptrdiff_t size = p->in[0] * p->in[1] * p->in[2];
-    const vec start = CV_(set1)(CV_START(kind));
-    vec acc[8];
-    ptrdiff_t i = 0;
-    CV_UNROLL(8)
-    for (int v = 0; v < 8; v++) acc[v] = start;
-    for (; i + 8 * VL <= size; i += 8 * VL) {
-        CV_UNROLL(8)
-        for (int v = 0; v < 8; v++) acc[v] = CV_(vjoin)(kind, acc[v], CV_(load)(x + i + v * VL));
-    }
-    for (; i + VL <= size; i += VL) acc[0] = CV_(vjoin)(kind, acc[0], CV_(load)(x + i));
-    if (i < size) acc[1] = CV_(vjoin)(kind, acc[1], CV_(load_or)(x + i, 0, size - i, start));
-    CV_UNROLL(3)
-    for (int half = 4; half; half /= 2) {
-        CV_UNROLL(4)
-        for (int v = 0; v < half; v++) acc[v] = CV_(vjoin)(kind, acc[v], acc[v + half]);
-    }
-    T lanes[VL], *y = j->y + plane / p->c * p->ys[0] + plane % p->c * p->ys[1];
-    CV_(store)(lanes, acc[0]);
-    for (int half = VL / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) lanes[l] = CV_(join)(kind, lanes[l], lanes[l + half]);
-    *y = CV_(finish)(j, lanes[0], cv_counted(p, 0, 0) * cv_counted(p, 1, 0), 0);
-}
-
-/* One item of the windows and channels ways: some rows of outputs, of one plane or of one image. */
-CV_INLINE void CV_(rows_item)(const int kind, const int channels, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
-    const cv_pool *p = &j->p;
-    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
-    const ptrdiff_t plane = item / j->cuts[1] / p->out[0], planes = channels ? 1 : p->c;
-    const ptrdiff_t n = plane / planes, c = plane % planes, taps = p->k[0] * p->k[1];
-    const T *x = j->x + n * p->xs[0] + c * p->xs[1];
-    CV_(window_rows) w = {.rows = (const T **)scratch, .places = (ptrdiff_t *)(scratch + taps * (ptrdiff_t)sizeof(T *))};
-    for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
-        w.count = 0;
-        for (ptrdiff_t z = cv_first(p, 0, oz); z < cv_end(p, 0, oz); z += p->dil[0])
-            for (ptrdiff_t r = cv_first(p, 1, oy); r < cv_end(p, 1, oy); r += p->dil[1]) {
-                w.places[w.count] = (z * p->in[1] + r) * p->in[2];
-                w.rows[w.count++] = x + z * p->xs[2] + r * p->xs[3];
-            }
-        const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        const ptrdiff_t rest = cv_counted(p, 0, oz) * cv_counted(p, 1, oy);
-        T *y = j->y + to;
-        int64_t *indices = j->indices ? j->indices + to : NULL;
-        if (channels) CV_(channel_row)(kind, j, &w, rest, y, indices);
-        else if (p->stride[2] == 1) CV_(window_row)(kind, 1, j, &w, rest, y, indices);
-        else CV_(window_row)(kind, 2, j, &w, rest, y, indices);
-    }
-}
-
+#if CV_FLOAT
+#include "pool_windows.tmpl.h"
 #endif
 
 /* ------------------------------------------------------------------------------------------------ putting it together */
@@ -456,7 +282,7 @@ static void CV_(double_task)(void *context, ptrdiff_t unit, int worker) {
     CV_KINDS(CV_CALL)
 #undef CV_CALL
 }
-#if CV_BITS >= 32
+#if CV_FLOAT
 static void CV_(window_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(pool_job) *j = context;
 #define CV_CALL(kind) CV_(rows_item)(kind, 0, j, i, j->scratch + worker * j->scratch_each)
@@ -484,7 +310,7 @@ static ptrdiff_t CV_(reach)(const cv_pool *p, int a, ptrdiff_t count) {
     return (count - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] + 1;
 }
 
-#if CV_BITS >= 32
+#if CV_FLOAT
 /* The ways without scratch, where one of them fits and pays; NULL: none. */
 static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
     const cv_pool *p = &j->p;
@@ -499,42 +325,48 @@ static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
         j->items = p->n * p->c;
         return CV_(whole_task);
     }
-    /* loads per output, by measurement: a pass over the scratch is worth two */
-    if (p->k[0] * p->k[1] * p->k[2] > (4 + 2 * passes) * p->stride[0] * p->stride[1] * p->stride[2]) return NULL;
-    if (j->indices && CV_BITS == 32 && p->in[0] * p->in[1] * p->in[2] > INT32_MAX) return NULL;
-    const int rows = p->xs[4] == 1 && p->ys[4] == 1 && p->stride[2] <= 2, channels = p->xs[1] == 1 && p->ys[1] == 1;
+    const int rows = p->xs[4] == 1 && p->ys[4] == 1 && (p->stride[2] <= 2 || !j->indices);
+    const int channels = p->xs[1] == 1 && p->ys[1] == 1 && !rows;
     if (!rows && !channels) return NULL;
+    /* loads per output against passes over all inputs, in loads */
+    const ptrdiff_t kyz = p->k[0] * p->k[1], steps = p->stride[0] * p->stride[1] * p->stride[2];
+    const ptrdiff_t loads = rows && !j->indices ? kyz * CV_MIN2(p->stride[2], p->k[2]) + p->k[2] : kyz * p->k[2];
+    if (loads > (4 + 3 * passes) * steps) return NULL;
+    if (j->indices && CV_BITS == 32 && p->in[0] * p->in[1] * p->in[2] > INT32_MAX) return NULL;
+    const ptrdiff_t line = rows && !j->indices ? (p->out[2] + 2 * VL) * p->stride[2] + p->k[2] * p->dil[2] + 2 * VL : 0;
+    if (line > 65536 && (p->dil[2] > 1 || p->k[2] > 3 || p->stride[2] > 2)) return NULL;
     const ptrdiff_t planes = rows ? p->n * p->c : p->n;
     j->step[0] = 1, j->cuts[0] = p->out[0];
     j->step[1] = planes >= 12 * threads ? p->out[1] : CV_MIN2(p->out[1], rows ? 8 : 1);
     j->cuts[1] = (p->out[1] + j->step[1] - 1) / j->step[1];
     j->items = planes * p->out[0] * j->cuts[1];
-    j->scratch_each = (p->k[0] * p->k[1] * (ptrdiff_t)(sizeof(T *) + sizeof(ptrdiff_t)) + 63) / 64 * 64;
+    const ptrdiff_t list = kyz * (ptrdiff_t)(sizeof(T *) + sizeof(ptrdiff_t));
+    j->scratch_each = (list + CV_MIN2(line, 65536) * (ptrdiff_t)sizeof(T) + 127) / 64 * 64;
     return rows ? CV_(window_task) : CV_(channel_task);
 }
 #endif
 
 /* Cut the outputs into items whose padded input stays small; returns the task. */
-static cv_task CV_(plan_double)(CV_(pool_job) *j) {
+static cv_task CV_(plan_double)(CV_(pool_job) *j, int threads) {
     const cv_pool *p = &j->p;
+    const ptrdiff_t size = (ptrdiff_t)sizeof(T), planes_want = 12 * threads;
     j->inner = p->xs[1] == 1 ? CV_MIN2(p->c, CV_POOL_INNER) : 1;
     j->blocks = (p->c + j->inner - 1) / j->inner;
-    j->size[2] = CV_(reach)(p, 2, p->out[2]);
-    ptrdiff_t *step = j->step;
-    step[0] = p->out[0], step[1] = p->out[1];
-    for (;;) { /* fewer slices, then fewer rows, until an item is small */
-        for (int a = 0; a < 2; a++) j->size[a] = CV_(reach)(p, a, step[a]);
-        const ptrdiff_t bytes = j->size[0] * j->size[1] * j->size[2] * j->inner * (ptrdiff_t)sizeof(T);
-        if (bytes <= CV_POOL_SCRATCH || step[0] * step[1] == 1) break;
-        const int a = step[0] > 1 ? 0 : 1;
-        if (step[a] <= p->k[a] * p->dil[a] / p->stride[a] && bytes <= 16 * CV_POOL_SCRATCH && a == 1) break;
-        step[a] = (step[a] + 1) / 2;
+    for (int a = 0; a < 3; a++) j->step[a] = p->out[a], j->size[a] = CV_(reach)(p, a, p->out[a]);
+    ptrdiff_t total;
+    for (int a = 0;;) { /* halve the slices, then the rows, then the columns, while that saves more than it repeats */
+        total = j->size[0] * j->size[1] * j->size[2] * j->inner;
+        if (total * size <= CV_POOL_SCRATCH || a == 3) break;
+        const ptrdiff_t half = (j->step[a] + 1) / 2, reach = CV_(reach)(p, a, half);
+        if (j->step[a] == 1 || (4 * reach > 3 * j->size[a] && total * size <= 16 * CV_POOL_SCRATCH)) a++;
+        else j->step[a] = half, j->size[a] = reach;
     }
-    for (int a = 0; a < 2; a++) j->cuts[a] = (p->out[a] + step[a] - 1) / step[a];
-    const ptrdiff_t total = j->size[0] * j->size[1] * j->size[2] * j->inner;
-    j->items = p->n * j->blocks * j->cuts[0] * j->cuts[1];
-    const ptrdiff_t each = j->indices ? (ptrdiff_t)sizeof(int64_t) : p->kind > CV_MIN ? (ptrdiff_t)sizeof(T) : 0;
-    j->scratch_each = (total * ((ptrdiff_t)sizeof(T) + each) + 127) / 64 * 64;
+    for (int a = 0; a < 3; a++) j->cuts[a] = (p->out[a] + j->step[a] - 1) / j->step[a];
+    const ptrdiff_t planes = p->n * j->blocks, cuts = j->cuts[0] * j->cuts[1] * j->cuts[2];
+    j->batch = CV_MAX2(1, CV_MIN2(CV_MIN2(planes, CV_POOL_BATCH / (total * size)), planes / planes_want));
+    j->items = (planes + j->batch - 1) / j->batch * cuts;
+    const ptrdiff_t each = j->indices ? (ptrdiff_t)sizeof(int64_t) : p->kind > CV_MIN ? size : 0;
+    j->scratch_each = ((total * j->batch + VL) * (size + each) + 127) / 64 * 64;
     return CV_(double_task);
 }
 
@@ -543,26 +375,29 @@ static int CV_(pool)(const cv_pool *p, const T *x, T *y, int64_t *indices, int t
     const ptrdiff_t outs = p->n * p->c * p->out[0] * p->out[1] * p->out[2], ow = p->out[2], kw = p->k[2];
     if (!outs) return CV_OK;
     cv_task task = NULL;
-#if CV_BITS >= 32
+#if CV_FLOAT
     task = CV_(plan_small)(&j, threads);
 #endif
-    if (!task) task = CV_(plan_double)(&j);
+    if (!task) task = CV_(plan_double)(&j, threads);
     double work = (double)outs * p->k[0] * p->k[1] * kw;
     work = CV_MIN2(work, (double)p->n * p->c * p->in[0] * p->in[1] * p->in[2] * 8 + outs);
     j.pieces = cv_pool_cut(work, j.items, &threads);
     const ptrdiff_t vecs = (ow + VL - 1) / VL;
-    const size_t rows = (size_t)(vecs * VL) * sizeof(T), spans = (size_t)(vecs * kw) * sizeof(cv_span);
+    const size_t rows = (size_t)(vecs * VL) * sizeof(T), spans = indices && CV_FLOAT ? (size_t)(vecs * kw) * sizeof(cv_span) : 0;
     const size_t tables = (2 * rows + spans + 63) / 64 * 64;
     char *memory = cv_alloc(tables + (size_t)threads * (size_t)j.scratch_each);
     if (!memory) return CV_NOMEM;
+    /* a whole plane has one divisor; elsewhere these are the taps along W */
+    const int one = j.items == p->n * p->c && task != CV_(double_task) && !j.step[1];
+    const double divisor = p->divisor != 0 ? p->divisor : (double)(cv_counted(p, 0, 0) * cv_counted(p, 1, 0) * cv_counted(p, 2, 0));
     T *divide = (T *)memory;
     CV_INT(CV_BITS) *first = (CV_INT(CV_BITS) *)(memory + rows);
     cv_span *span = (cv_span *)(memory + 2 * rows);
     for (ptrdiff_t o = 0; o < ow; o++) {
-        divide[o] = (T)cv_counted(p, 2, o);
+        divide[o] = one ? (T)divisor : (T)cv_counted(p, 2, o);
         first[o] = (CV_INT(CV_BITS))(cv_empty(p, 2, o) ? -1 : cv_first(p, 2, o));
     }
-    if (task != CV_(double_task))
+    if (p->stride[2] <= 2 && indices && task != CV_(double_task))
         for (ptrdiff_t v = 0; v < vecs; v++)
             for (ptrdiff_t k = 0; k < kw; k++) *span++ = cv_span_of(p, v * VL, k, VL);
     j.divide = p->kind == CV_AVG ? divide : NULL;
