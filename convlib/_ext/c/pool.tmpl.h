@@ -19,23 +19,20 @@
 #define CV_POOL_SCRATCH (192 * 1024) /* bytes of padded input that a worker aims at: stays in L2 with its companions */
 #define CV_POOL_BATCH (24 * 1024)    /* and of small planes taken together */
 
-/* Windows of one axis clipped to the input. */
-static inline ptrdiff_t cv_first(const cv_pool *p, int a, ptrdiff_t o) {
-    const ptrdiff_t i = o * p->stride[a] - p->lo[a];
-    return i >= 0 ? i : i + (-i + p->dil[a] - 1) / p->dil[a] * p->dil[a];
+/* One window along one axis: the positions first, first + dil, … below end lie inside the input; `counted` taps are
+ * divided by in an average. */
+typedef struct {
+    ptrdiff_t first, end, counted;
+} cv_window;
+
+static inline cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t o) {
+    const ptrdiff_t i = o * p->stride[a] - p->lo[a], d = p->dil[a], limit = p->in[a] + p->hi[a];
+    cv_window w = {i >= 0 ? i : i + (-i + d - 1) / d * d, CV_MIN2(i + (p->k[a] - 1) * d + 1, p->in[a]), 0};
+    if (w.end < w.first) w.end = w.first;
+    w.counted = p->count_include_pad ? (limit <= i ? 0 : CV_MIN2(p->k[a], (limit - i + d - 1) / d))
+                                     : (w.end - w.first + d - 1) / d;
+    return w;
 }
-static inline ptrdiff_t cv_end(const cv_pool *p, int a, ptrdiff_t o) {
-    const ptrdiff_t i = o * p->stride[a] - p->lo[a] + (p->k[a] - 1) * p->dil[a] + 1;
-    return CV_MIN2(i, p->in[a]);
-}
-/* Taps of window o that an average divides by. */
-static inline ptrdiff_t cv_counted(const cv_pool *p, int a, ptrdiff_t o) {
-    const ptrdiff_t i = o * p->stride[a] - p->lo[a], d = p->dil[a], end = p->in[a] + p->hi[a];
-    if (p->count_include_pad) return end <= i ? 0 : CV_MIN2(p->k[a], (end - i + d - 1) / d);
-    const ptrdiff_t first = cv_first(p, a, o), last = cv_end(p, a, o);
-    return last <= first ? 0 : (last - first + d - 1) / d;
-}
-static inline int cv_empty(const cv_pool *p, int a, ptrdiff_t o) { return cv_first(p, a, o) >= cv_end(p, a, o); }
 
 static inline ptrdiff_t cv_pool_cut(double work, ptrdiff_t items, int *threads) {
     *threads = (int)CV_MAX2(1, CV_MIN2((double)*threads, work / CV_POOL_WORK));
@@ -89,11 +86,12 @@ typedef struct {
     ptrdiff_t items, pieces, scratch_each; /* scratch_each in bytes */
     char *scratch;
     const T *divide;                 /* [out[2]]: taps counted along W; NULL where nothing is divided */
-    const CV_INT(CV_BITS) *first;    /* [out[2]]: first position inside the input of each window along W, -1: none */
+    const cv_window *windows[3];     /* of each axis */
     const cv_span *spans;            /* [vectors][k[2]] of a row */
     ptrdiff_t size[3], inner, blocks; /* doubling: padded scratch, channels side by side, blocks of channels */
     ptrdiff_t step[3], cuts[3];      /* outputs per item, items along D, H and W */
     ptrdiff_t batch;                 /* doubling: planes per item */
+    int whole;                       /* the window is the plane */
 } CV_(pool_job);
 
 #undef CV_LOWEST
@@ -134,8 +132,8 @@ CV_INLINE vec CV_(vjoin)(const int kind, vec a, vec b) {
 /* What a window becomes: an average divides by the taps along W times `rest`, those along D and H. */
 CV_INLINE T CV_(finish)(const CV_(pool_job) *j, T v, ptrdiff_t rest, ptrdiff_t ox) {
     if (!j->divide) return v;
-    const double d = j->p.divisor != 0 ? j->p.divisor : (double)rest * (double)j->divide[ox];
-    return d == 0 ? 0 : (T)(v / (T)d);
+    const T d = j->p.divisor != 0 ? (T)j->p.divisor : (T)rest * j->divide[ox];
+    return d == 0 ? 0 : (T)(v / d);
 }
 
 /* ------------------------------------------------------------------------------------------------ doubling */
@@ -218,7 +216,7 @@ static void CV_(collect)(const CV_(pool_job) *j, const T *a, const int64_t *at, 
     for (int i = 0; i < 3; i++) end[i] = CV_MIN2(o[i] + j->step[i], p->out[i]);
     for (ptrdiff_t oz = o[0]; oz < end[0]; oz++)
         for (ptrdiff_t oy = o[1]; oy < end[1]; oy++) {
-            const ptrdiff_t rest = cv_counted(p, 0, oz) * cv_counted(p, 1, oy);
+            const ptrdiff_t rest = j->windows[0][oz].counted * j->windows[1][oy].counted;
             const ptrdiff_t row = ((oz - o[0]) * p->stride[0] * j->size[1] + (oy - o[1]) * p->stride[1]) * j->size[2];
             const ptrdiff_t dst = to + oz * p->ys[2] + oy * p->ys[3];
             if (inner == 1 && p->stride[2] == 1 && p->ys[4] == 1 && !at && !j->divide) {
@@ -322,7 +320,7 @@ static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
         global &= p->k[a] == p->in[a] && p->out[a] == 1 && !p->lo[a] && p->dil[a] == 1;
     }
     if (global) {
-        j->items = p->n * p->c;
+        j->items = p->n * p->c, j->whole = 1;
         return CV_(whole_task);
     }
     const int rows = p->xs[4] == 1 && p->ys[4] == 1 && (p->stride[2] <= 2 || !j->indices);
@@ -330,8 +328,8 @@ static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
     if (!rows && !channels) return NULL;
     /* loads per output against passes over all inputs, in loads */
     const ptrdiff_t kyz = p->k[0] * p->k[1], steps = p->stride[0] * p->stride[1] * p->stride[2];
-    const ptrdiff_t loads = rows && !j->indices ? kyz * CV_MIN2(p->stride[2], p->k[2]) + p->k[2] : kyz * p->k[2];
-    if (loads > (4 + 3 * passes) * steps) return NULL;
+    const ptrdiff_t loads = rows && !j->indices ? (kyz + p->k[2]) * CV_MIN2(p->stride[2], p->k[2]) : kyz * p->k[2];
+    if (loads > (4 + passes) * steps) return NULL;
     if (j->indices && CV_BITS == 32 && p->in[0] * p->in[1] * p->in[2] > INT32_MAX) return NULL;
     const ptrdiff_t line = rows && !j->indices ? (p->out[2] + 2 * VL) * p->stride[2] + p->k[2] * p->dil[2] + 2 * VL : 0;
     if (line > 65536 && (p->dil[2] > 1 || p->k[2] > 3 || p->stride[2] > 2)) return NULL;
@@ -382,26 +380,28 @@ static int CV_(pool)(const cv_pool *p, const T *x, T *y, int64_t *indices, int t
     double work = (double)outs * p->k[0] * p->k[1] * kw;
     work = CV_MIN2(work, (double)p->n * p->c * p->in[0] * p->in[1] * p->in[2] * 8 + outs);
     j.pieces = cv_pool_cut(work, j.items, &threads);
-    const ptrdiff_t vecs = (ow + VL - 1) / VL;
-    const size_t rows = (size_t)(vecs * VL) * sizeof(T), spans = indices && CV_FLOAT ? (size_t)(vecs * kw) * sizeof(cv_span) : 0;
-    const size_t tables = (2 * rows + spans + 63) / 64 * 64;
+    const ptrdiff_t vecs = (ow + VL - 1) / VL, windows = p->out[0] + p->out[1] + ow;
+    const int spans = indices && task != CV_(double_task) && p->stride[2] <= 2;
+    const size_t divide_bytes = (size_t)(vecs * VL) * sizeof(T), window_bytes = (size_t)windows * sizeof(cv_window);
+    const size_t tables = (divide_bytes + window_bytes + (spans ? (size_t)(vecs * kw) * sizeof(cv_span) : 0) + 63) / 64 * 64;
     char *memory = cv_alloc(tables + (size_t)threads * (size_t)j.scratch_each);
     if (!memory) return CV_NOMEM;
-    /* a whole plane has one divisor; elsewhere these are the taps along W */
-    const int one = j.items == p->n * p->c && task != CV_(double_task) && !j.step[1];
-    const double divisor = p->divisor != 0 ? p->divisor : (double)(cv_counted(p, 0, 0) * cv_counted(p, 1, 0) * cv_counted(p, 2, 0));
     T *divide = (T *)memory;
-    CV_INT(CV_BITS) *first = (CV_INT(CV_BITS) *)(memory + rows);
-    cv_span *span = (cv_span *)(memory + 2 * rows);
-    for (ptrdiff_t o = 0; o < ow; o++) {
-        divide[o] = one ? (T)divisor : (T)cv_counted(p, 2, o);
-        first[o] = (CV_INT(CV_BITS))(cv_empty(p, 2, o) ? -1 : cv_first(p, 2, o));
+    cv_window *window = (cv_window *)(memory + divide_bytes);
+    cv_span *span = (cv_span *)(memory + divide_bytes + window_bytes);
+    for (int a = 0; a < 3; a++) {
+        j.windows[a] = window;
+        for (ptrdiff_t o = 0; o < p->out[a]; o++) *window++ = cv_window_of(p, a, o);
     }
-    if (p->stride[2] <= 2 && indices && task != CV_(double_task))
+    for (ptrdiff_t o = 0; o < vecs * VL; o++) divide[o] = o < ow ? (T)j.windows[2][o].counted : 1;
+    if (j.whole) /* has one divisor */
+        divide[0] = (T)(p->divisor != 0 ? p->divisor : (double)j.windows[0]->counted * (double)j.windows[1]->counted * (double)*divide);
+    j.spans = span;
+    if (spans)
         for (ptrdiff_t v = 0; v < vecs; v++)
             for (ptrdiff_t k = 0; k < kw; k++) *span++ = cv_span_of(p, v * VL, k, VL);
     j.divide = p->kind == CV_AVG ? divide : NULL;
-    j.first = first, j.spans = (cv_span *)(memory + 2 * rows), j.scratch = memory + tables;
+    j.scratch = memory + tables;
     const int status = cv_parallel(task, &j, j.pieces, threads);
     cv_free(memory);
     return status;

@@ -81,7 +81,7 @@ CV_INLINE void CV_(put)(const CV_(pool_job) *j, vec v, ptrdiff_t rest, T *y, ptr
     else CV_(store_n)(y + ox, v, n);
 }
 
-/* Windows of k = 2 or 3 neighbouring columns, stride s = 1 or 2, in registers. */
+/* Windows of k = 2, 3 or (stride 1) 5 neighbouring columns, stride s = 1 or 2, in registers. */
 CV_INLINE void CV_(slide_row)(const int kind, const int s, const int k, const int known, const CV_(pool_job) *j,
                               const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
@@ -105,7 +105,13 @@ CV_INLINE void CV_(slide_row)(const int kind, const int s, const int k, const in
         }
         if (s == 1) {
             v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
-            if (k == 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 2));
+            if (k >= 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 2));
+#if CV_VB * 8 / CV_BITS >= 4
+            if (k == 5) {
+                v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 3));
+                v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 4));
+            }
+#endif
         } else {
             v = CV_(vjoin)(kind, v, odd);
             if (k == 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
@@ -119,24 +125,25 @@ CV_INLINE void CV_(slide_row)(const int kind, const int s, const int k, const in
 CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t s = p->stride[2], d = p->dil[2], k = p->k[2];
-    const ptrdiff_t end = ((p->out[2] + VL - 1) / VL * VL - 1) * s + (k - 1) * d + 1;
+    const ptrdiff_t last = ((p->out[2] + VL - 1) / VL * VL - 1) * s, end = last + (k - 1) * d + 1;
     for (ptrdiff_t c = 0; c < end; c += VL) CV_(store)(w->line + c, CV_(joined)(kind, 0, w, c - p->lo[2], p->in[2]));
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
-        const T *from = w->line + ox * s;
-        vec v = CV_(set1)(CV_START(kind));
-        if (s == 1)
-            for (ptrdiff_t kx = 0; kx < k; kx++) v = CV_(vjoin)(kind, v, CV_(load)(from + kx * d));
-        else if (s == 2)
-            for (ptrdiff_t kx = 0; kx < k; kx++)
-                v = CV_(vjoin)(kind, v, CV_(even)(CV_(load)(from + kx * d), CV_(load)(from + kx * d + VL)));
-        else
-            for (ptrdiff_t l = 0; l < CV_MIN2(VL, p->out[2] - ox); l++) {
-                T one = from[l * s];
-                for (ptrdiff_t kx = 1; kx < k; kx++) one = CV_(join)(kind, one, from[l * s + kx * d]);
-                v[l] = one;
-            }
-        CV_(put)(j, v, rest, y, ox);
+    if (s <= 2) {
+        for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
+            const T *from = w->line + ox * s;
+            vec v = CV_(set1)(CV_START(kind));
+            for (ptrdiff_t kx = 0; kx < k; kx++, from += d)
+                v = CV_(vjoin)(kind, v, s == 1 ? CV_(load)(from) : CV_(even)(CV_(load)(from), CV_(load)(from + VL)));
+            CV_(put)(j, v, rest, y, ox);
+        }
+        return;
     }
+    /* wide strides: every window in place, for whole vectors, then those that are wanted */
+    for (ptrdiff_t c = 0; c <= last; c += VL) {
+        vec v = CV_(load)(w->line + c);
+        for (ptrdiff_t kx = 1; kx < k; kx++) v = CV_(vjoin)(kind, v, CV_(load)(w->line + c + kx * d));
+        CV_(store)(w->line + c, v);
+    }
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) y[ox] = CV_(finish)(j, w->line[ox * s], rest, ox);
 }
 
 /* The same with places, tap by tap in order.  `at` starts at the window's first position, so that a window of nothing but
@@ -169,8 +176,9 @@ CV_INLINE void CV_(places_row)(const int kind, const int s, const CV_(pool_job) 
         const ptrdiff_t n = CV_MIN2(VL, p->out[2] - ox), ix = ox * s - p->lo[2];
         const int inside = ix >= 0 && ix + (p->k[2] - 1) * p->dil[2] + VL * s <= p->in[2];
         CV_INT(CV_BITS) lanes[VL];
+        const cv_window *wx = j->windows[2] + ox;
         for (ptrdiff_t i = 0; i < VL; i++)
-            lanes[i] = i >= n || j->first[ox + i] < 0 || !w->count ? -1 : (CV_INT(CV_BITS))(j->first[ox + i] + w->places[0]);
+            lanes[i] = i >= n || wx[i].first >= wx[i].end || !w->count ? -1 : (CV_INT(CV_BITS))(wx[i].first + w->places[0]);
         ivec at;
         memcpy(&at, lanes, sizeof at);
         CV_(store_n)(y + ox, CV_(window_places)(kind, s, p, w, ox, inside ? NULL : j->spans + ox / VL * p->k[2], &at), n);
@@ -187,6 +195,9 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
     else if (s == 1 && k == 2) CV_(slide_row)(kind, 1, 2, 0, j, w, rest, y);
     else if (s == 1 && k == 3 && w->count == 3) CV_(slide_row)(kind, 1, 3, 3, j, w, rest, y);
     else if (s == 1 && k == 3) CV_(slide_row)(kind, 1, 3, 0, j, w, rest, y);
+#if CV_VB * 8 / CV_BITS >= 4
+    else if (s == 1 && k == 5) CV_(slide_row)(kind, 1, 5, 0, j, w, rest, y);
+#endif
     else if (s == 2 && k == 2 && w->count == 2) CV_(slide_row)(kind, 2, 2, 2, j, w, rest, y);
     else if (s == 2 && k == 2) CV_(slide_row)(kind, 2, 2, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && w->count == 3) CV_(slide_row)(kind, 2, 3, 3, j, w, rest, y);
@@ -235,7 +246,7 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
                                 int64_t *indices) {
     const cv_pool *p = &j->p;
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += indices ? p->ys[4] : 0) {
-        const ptrdiff_t ix0 = cv_first(p, 2, ox), ix1 = cv_end(p, 2, ox);
+        const ptrdiff_t ix0 = j->windows[2][ox].first, ix1 = j->windows[2][ox].end;
         const T divide = !j->divide ? 0 : p->divisor != 0 ? (T)p->divisor : (T)((T)rest * j->divide[ox]);
         ptrdiff_t c = 0;
         for (; c + 4 * VL <= p->c; c += 4 * VL)
@@ -283,14 +294,15 @@ CV_INLINE void CV_(rows_item)(const int kind, const int channels, const CV_(pool
     CV_(window_rows) w = {.rows = (const T **)scratch, .places = (ptrdiff_t *)(scratch + taps * (ptrdiff_t)sizeof(T *)),
                           .line = (T *)(scratch + taps * (ptrdiff_t)(sizeof(T *) + sizeof(ptrdiff_t)))};
     for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
+        const cv_window wz = j->windows[0][oz], wy = j->windows[1][oy];
         w.count = 0;
-        for (ptrdiff_t z = cv_first(p, 0, oz); z < cv_end(p, 0, oz); z += p->dil[0])
-            for (ptrdiff_t r = cv_first(p, 1, oy); r < cv_end(p, 1, oy); r += p->dil[1]) {
-                w.places[w.count] = (z * p->in[1] + r) * p->in[2];
+        for (ptrdiff_t z = wz.first; z < wz.end; z += p->dil[0])
+            for (ptrdiff_t r = wy.first; r < wy.end; r += p->dil[1]) {
+                if (j->indices) w.places[w.count] = (z * p->in[1] + r) * p->in[2];
                 w.rows[w.count++] = x + z * p->xs[2] + r * p->xs[3];
             }
         const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        const ptrdiff_t rest = cv_counted(p, 0, oz) * cv_counted(p, 1, oy);
+        const ptrdiff_t rest = wz.counted * wy.counted;
         int64_t *indices = j->indices ? j->indices + to : NULL;
         if (channels) CV_(channel_row)(kind, j, &w, rest, j->y + to, indices);
         else CV_(window_row)(kind, j, &w, rest, j->y + to, indices);
