@@ -7,6 +7,7 @@ from .config import accuracy, max_workspace
 from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
 from .functional import *  # noqa: F403
 from .functional import __all__ as _functions
+from .info import show_config
 from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
 from .spec import ConvSpec, PoolSpec
 from .threads import get_num_threads, num_threads, set_num_threads
@@ -16,5 +17,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
     "accuracy", "backends", "get_num_threads", "max_workspace", "num_threads", "register_backend", "set_num_threads",
+    "show_config",
     "unregister_backend", "use_backend", *_functions,
 ]  # fmt: skip
