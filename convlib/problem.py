@@ -204,7 +204,8 @@ def _brief(role: str, axes: str, values: Iterable[Any], default: Iterable[Any]) 
     values = list(values)
     if values == list(default):
         return []
-    return [f"{role}{a}{v}" for at, (a, v) in enumerate(zip(axes, values, strict=True)) if not at or v != values[at - 1]]
+    pairs = enumerate(zip(axes, values, strict=True))
+    return [f"{role}{a}{v}" for at, (a, v) in pairs if not at or v != values[at - 1]]
 
 
 def parse(text: str) -> Problem:
