@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .backends.base import Backend
 from .config import accuracy, max_workspace
+from .costs import cost
 from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
 from .functional import *  # noqa: F403
 from .functional import __all__ as _functions
+from .geometry import receptive_field, solve_shape
 from .info import show_config
 from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
 from .spec import ConvSpec, PoolSpec
@@ -16,7 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
-    "accuracy", "backends", "get_num_threads", "max_workspace", "num_threads", "register_backend", "set_num_threads",
-    "show_config",
-    "unregister_backend", "use_backend", *_functions,
+    "accuracy", "backends", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
+    "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
+    *_functions,
 ]  # fmt: skip

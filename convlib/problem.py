@@ -204,7 +204,8 @@ def _brief(role: str, axes: str, values: Iterable[Any], default: Iterable[Any]) 
     values = list(values)
     if values == list(default):
         return []
-    return [f"{role}{a}{v}" for at, (a, v) in enumerate(zip(axes, values, strict=True)) if not at or v != values[at - 1]]
+    pairs = enumerate(zip(axes, values, strict=True))
+    return [f"{role}{a}{v}" for at, (a, v) in pairs if not at or v != values[at - 1]]
 
 
 def parse(text: str) -> Problem:
@@ -223,8 +224,8 @@ def parse(text: str) -> Problem:
     Raises
     ------
     SpecError
-        If a token is unknown, missing or repeated, or the sizes break a rule; the message names the token and a
-        valid one.
+        If a token is unknown, missing or repeated, or the sizes break a rule; the message names the token and a valid
+        one.
 
     Examples
     --------
@@ -276,8 +277,9 @@ def _check_options(op: str, options: list[str], text: str) -> None:
     valid |= {"nopad"} if op == "avgpool" else set()
     for option in options:
         if option not in valid:
-            names = ", ".join(sorted(valid))
-            raise SpecError(f"{option!r} is no option of {op} in the problem {text!r}; valid: {names}")
+            raise SpecError(
+                f"{option!r} is no option of {op} in the problem {text!r}; valid: {', '.join(sorted(valid))}"
+            )
 
 
 def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...], text: str) -> Problem:
@@ -290,8 +292,9 @@ def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...]
     pads = _axis_values("p", values, nd, zero, text)
     for word in ("oc", "g"):
         if pool and word in values:
-            given = f"{word}{values[word][0]}"
-            raise SpecError(f"{given} makes no sense for {op} in the problem {text!r}: a pooling has only ic")
+            raise SpecError(
+                f"{word}{values[word][0]} makes no sense for {op} in the problem {text!r}: a pooling has only ic"
+            )
     ic = _one("ic", values, None, text)
     problem = Problem(
         op, _one("n", values, 1, text), ic, ic if pool else _one("oc", values, None, text), _one("g", values, 1, text),
@@ -304,8 +307,9 @@ def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...]
     out = problem.spec.out_size
     for axis, o in zip(_AXES[nd], out, strict=True):
         if f"o{axis}" in values and values[f"o{axis}"][0] != o:
-            given = f"o{axis}{values[f'o{axis}'][0]}"
-            raise SpecError(f"{given} contradicts the other sizes of {text!r}; they give o{axis}{o}")
+            raise SpecError(
+                f"o{axis}{values[f'o{axis}'][0]} contradicts the other sizes of {text!r}; they give o{axis}{o}"
+            )
     return problem
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import convlib
 
-from ..errors import BackendError
+from ..errors import UnsupportedError
 from ..problem import Problem
 
 Array = NDArray[Any]
@@ -71,8 +71,8 @@ def _backend(name: str, problem: Problem, arrays: list[Array]) -> tuple[Call, st
     positional = [*arrays[: 1 if problem.is_pool else 2], *shapes[1 if problem.is_pool else 2 :], *arrays[2:]]
     try:
         said = convlib.explain(problem.function, *shapes, dtype=arrays[0].dtype, backend=name, **words)
-    except BackendError as error:
-        raise CannotError(str(error)) from None
+    except UnsupportedError as error:
+        raise CannotError(error.reason) from None
     algorithm = said.algorithm or ""
     return lambda: function(*positional, backend=name, **words), algorithm, said.workspace_nbytes
 

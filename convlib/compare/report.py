@@ -53,7 +53,7 @@ def _time(seconds: float) -> str:
 
 def _figure(value: float) -> str:
     """Return three significant digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.01 else "<0.01"
 
 
 def _size(nbytes: int) -> str:

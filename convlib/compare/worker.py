@@ -21,8 +21,11 @@ from ..testing import error_bound
 from .contenders import CannotError, prepare
 from .truth import inputs, truth
 
-#: A call that would take longer than this is checked and timed on a part of the problem.
-LONGEST = 1.0
+#: A call that would take longer than this, in seconds, is checked and timed on a part of the problem.
+LONGEST = 0.3
+
+#: Calls before the clock runs, in seconds: the threads of the contender before may still look for work.
+WARM_UP = 0.015
 
 
 class Worker:
@@ -77,6 +80,9 @@ class Worker:
         """Time calls for about `seconds`, at least one and at most 1000."""
         assert self.call is not None
         times: list[float] = []
+        began = time.perf_counter()
+        while time.perf_counter() - began < WARM_UP:
+            self.call()
         began = time.perf_counter()
         while not times or (time.perf_counter() - began < seconds and len(times) < 1000):
             start = time.perf_counter()

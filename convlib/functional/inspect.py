@@ -161,6 +161,11 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
         first, second = (given[place] for place in places)
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
+    if family == "conv_transpose" and suffix:
+        # The gradient of the adjoint by its input is the convolution itself.
+        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2])
+        spec = make_transpose(nd, shape("x", first), shape("w", second), **named)
+        return "conv" if suffix == "_grad_input" else "conv_grad_weight", spec, ""
     if family == "conv_transpose":
         return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
     if suffix:
