@@ -88,6 +88,12 @@ def with_batch(problem: Problem, batch: int | None) -> Problem:
     return parse(" ".join(words))
 
 
+def _search_path() -> str:
+    """Return a search path on which a child finds this very package, not one that lies in the current folder."""
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+
+
 class Contender:
     """A contender's process, seen from the parent."""
 
@@ -95,11 +101,11 @@ class Contender:
         self.name = name
         environment = {
             **os.environ, "CONVLIB_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
-            "OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "PYTHONPATH": _search_path(),
         }  # fmt: skip
         environment.pop("CONVLIB_BACKEND", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "convlib.compare.worker", name, str(threads)], stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "convlib.compare.worker", name, str(threads)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
 
