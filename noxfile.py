@@ -2,6 +2,7 @@
 
 import nox
 
+nox.needs_version = ">=2024.10.9"  # the first that reads dependency groups
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 PROJECT = nox.project.load_toml("pyproject.toml")

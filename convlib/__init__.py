@@ -9,6 +9,7 @@ from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
 from .functional import *  # noqa: F403
 from .functional import __all__ as _functions
 from .geometry import receptive_field, solve_shape
+from .info import show_config
 from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
 from .spec import ConvSpec, PoolSpec
 from .threads import get_num_threads, num_threads, set_num_threads
@@ -18,5 +19,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
     "accuracy", "backends", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
-    "register_backend", "set_num_threads", "solve_shape", "unregister_backend", "use_backend", *_functions,
+    "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
+    *_functions,
 ]  # fmt: skip

@@ -16,4 +16,8 @@ class BackendError(ConvlibError, RuntimeError):
 
 
 class UnsupportedError(BackendError, NotImplementedError):
-    """The backend that was asked for by name cannot serve this call; the message says why."""
+    """The backend that was asked for by name cannot serve this call; `reason` says why, the message also who can."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        self.reason = reason or message
+        super().__init__(message)

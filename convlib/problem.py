@@ -1,7 +1,7 @@
 """Problem strings: one line of text that names a call, such as ``n1 ic64 ih56 iw56 oc64 kh3 kw3 ph1``.
 
-The same text names a case in tests, benchmarks and reports.  A problem is an operation (``conv`` unless another is named)
-and tokens of a word and a number:
+The same text names a case in tests, benchmarks and reports.  A problem is an operation (``conv`` unless another is
+named) and tokens of a word and a number:
 
 ========================  ===============================================================================
 ``n ic oc g``             batch, input and output channels, groups (default 1)
@@ -204,7 +204,8 @@ def _brief(role: str, axes: str, values: Iterable[Any], default: Iterable[Any]) 
     values = list(values)
     if values == list(default):
         return []
-    return [f"{role}{a}{v}" for at, (a, v) in enumerate(zip(axes, values, strict=True)) if not at or v != values[at - 1]]
+    pairs = enumerate(zip(axes, values, strict=True))
+    return [f"{role}{a}{v}" for at, (a, v) in pairs if not at or v != values[at - 1]]
 
 
 def parse(text: str) -> Problem:
@@ -223,7 +224,8 @@ def parse(text: str) -> Problem:
     Raises
     ------
     SpecError
-        If a token is unknown, missing or repeated, or the sizes break a rule; the message names the token and a valid one.
+        If a token is unknown, missing or repeated, or the sizes break a rule; the message names the token and a valid
+        one.
 
     Examples
     --------
@@ -257,8 +259,8 @@ def _token(token: str, text: str) -> tuple[str, tuple[int, int]]:
         near = difflib.get_close_matches(token, [*OPERATIONS, *OPTIONS], 1, 0.7)
         near = near or [f"{w}3" for w in difflib.get_close_matches(word, _WORDS, 1, 0.5)] or ["kh3"]
         raise SpecError(
-            f"unknown token {token!r} in the problem {text!r}; a valid one is {near[0]!r}.  Words: {' '.join(_WORDS)} with "
-            f"a number, {' '.join(OPTIONS)}; in front of them: {' '.join(OPERATIONS)}"
+            f"unknown token {token!r} in the problem {text!r}; a valid one is {near[0]!r}.  Words: {' '.join(_WORDS)} "
+            f"with a number, {' '.join(OPTIONS)}; in front of them: {' '.join(OPERATIONS)}"
         )
     low = _number(match[2], token)
     return word, (low, _number(match[3], token) if match[3] else low)
@@ -275,7 +277,9 @@ def _check_options(op: str, options: list[str], text: str) -> None:
     valid |= {"nopad"} if op == "avgpool" else set()
     for option in options:
         if option not in valid:
-            raise SpecError(f"{option!r} is no option of {op} in the problem {text!r}; valid: {', '.join(sorted(valid))}")
+            raise SpecError(
+                f"{option!r} is no option of {op} in the problem {text!r}; valid: {', '.join(sorted(valid))}"
+            )
 
 
 def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...], text: str) -> Problem:
@@ -288,7 +292,9 @@ def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...]
     pads = _axis_values("p", values, nd, zero, text)
     for word in ("oc", "g"):
         if pool and word in values:
-            raise SpecError(f"{word}{values[word][0]} makes no sense for {op} in the problem {text!r}: a pooling has only ic")
+            raise SpecError(
+                f"{word}{values[word][0]} makes no sense for {op} in the problem {text!r}: a pooling has only ic"
+            )
     ic = _one("ic", values, None, text)
     problem = Problem(
         op, _one("n", values, 1, text), ic, ic if pool else _one("oc", values, None, text), _one("g", values, 1, text),
@@ -301,7 +307,9 @@ def _build(op: str, values: dict[str, tuple[int, int]], options: tuple[str, ...]
     out = problem.spec.out_size
     for axis, o in zip(_AXES[nd], out, strict=True):
         if f"o{axis}" in values and values[f"o{axis}"][0] != o:
-            raise SpecError(f"o{axis}{values[f'o{axis}'][0]} contradicts the other sizes of {text!r}; they give o{axis}{o}")
+            raise SpecError(
+                f"o{axis}{values[f'o{axis}'][0]} contradicts the other sizes of {text!r}; they give o{axis}{o}"
+            )
     return problem
 
 

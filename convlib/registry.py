@@ -294,7 +294,8 @@ def _choose(
         if reason is not None:
             raise UnsupportedError(
                 f"backend {requested!r} (named by: {source}) cannot serve this {op}: {reason}. "
-                f"{_advice(op, spec, dtype, array_type)}"
+                f"{_advice(op, spec, dtype, array_type)}",
+                reason,
             )
         chosen, why = backend.choose(op, spec, dtype)
         if algorithm is not None:

@@ -256,7 +256,8 @@ def pool(
                                 for b in range(h.count):
                                     r = h.start + b * axes[1].dilation
                                     fold_row(
-                                        &f, &value, plane + z * x.strides[2] + r * x.strides[3] + w.start * x.strides[4],
+                                        &f, &value,
+                                        plane + z * x.strides[2] + r * x.strides[3] + w.start * x.strides[4],
                                         axes[2].dilation * x.strides[4], w.count,
                                         (z * axes[1].size + r) * axes[2].size + w.start, axes[2].dilation,
                                     )

@@ -16,6 +16,8 @@ from ..spec import (
     WindowSpec,
     frozen,
     make_adaptive,
+    make_col2im,
+    make_columns,
     make_conv,
     make_pool,
     make_scatter,
@@ -136,6 +138,12 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     for ending in ("_grad_input", "_grad_weight"):
         if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
             family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
+    if op == "im2col" and len(args) > 1:
+        return op, make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options)), ""
+    if op == "col2im" and len(args) > 2:
+        size = [args[1]] if isinstance(args[1], int) else args[1]
+        more = _frozen(options)
+        return op, make_col2im(shape("cols", args[0]), shape("output_size", size), frozen(args[2]), **more), ""
     kinds = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
     if not rank or family not in {
         "conv", "conv_transpose", "max_unpool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool",
@@ -148,9 +156,10 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
     given = [frozen(arg) for arg in args]
     given[0] = shape("x", given[0])
-    named = {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+    named = _frozen(options)
     if family == "conv":
-        first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2]) if suffix else given
+        places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
+        first, second = (given[place] for place in places)
         return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
     if family == "conv_transpose" and suffix:
         # The gradient of the adjoint by its input is the convolution itself.
@@ -171,6 +180,10 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
     return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind
+
+
+def _frozen(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: frozen(value) for name, value in options.items() if name != "return_indices"}
 
 
 def _positional(family: str, suffix: str) -> int:

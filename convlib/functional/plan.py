@@ -51,7 +51,8 @@ class ConvPlan:
             raise SpecError(f"x has the shape {x.shape}; this plan was made for {self.spec.x_shape}")
         if x.dtype != self.dtype:
             raise TypeError(f"x has dtype {x.dtype}; this plan was made for {self.dtype}")
-        return self._run(x, out)
+        y: Array = self._run(x, out)
+        return y
 
     @property
     def workspace_nbytes(self) -> int:

@@ -4,7 +4,8 @@ For authors of backends, ours included: ``check_backend("name")`` runs every cas
 and compares with the formula in plain Python (`naive`), bit for bit on small integers.
 """
 
+from .arrays import error_bound, integer_array
 from .cases import Case, cases
-from .check import ConformanceError, Report, check_backend, error_bound, integer_array
+from .check import ConformanceError, Report, check_backend
 
 __all__ = ["Case", "ConformanceError", "Report", "cases", "check_backend", "error_bound", "integer_array"]

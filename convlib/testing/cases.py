@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -33,7 +34,8 @@ class Case:
     dtypes : tuple of str
         Element type of each array; the last one holds for the rest.
     fill : str
-        "small" integers, or "nan", "inf", "ties", "extremes" mixed into them.
+        "small" integers, or "nan", "inf", "ties", "extremes" mixed into them; "large" adds 2**54 to the first array,
+        where doubles are no longer exact; "indices" makes plane positions, and -1, of an integer array.
     why : str
         What could go wrong here.
     """
@@ -129,6 +131,52 @@ DTYPES = tuple(
         ("uint64", "int64"), ("bool", "bool"), ("bool", "float32"), ("int16", "float16"),
     )
 )  # fmt: skip
+
+LARGE = (
+    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
+    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
+    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
+    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
+    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
+    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
+    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
+)  # fmt: skip
+
+UNPOOLS = tuple(
+    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
+    for name, nd, x, args, options, dtypes, why in (
+        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
+        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
+        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
+        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
+        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
+        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
+        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
+    )
+)
+
+LARGE = (
+    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
+    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
+    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
+    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
+    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
+    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
+    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
+)  # fmt: skip
+
+UNPOOLS = tuple(
+    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
+    for name, nd, x, args, options, dtypes, why in (
+        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
+        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
+        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
+        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
+        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
+        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
+        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
+    )
+)
 
 GRADIENTS = (
     *(
@@ -353,6 +401,7 @@ IMAGES = tuple(
 )
 
 
+@lru_cache(maxsize=1)
 def cases() -> tuple[Case, ...]:
     """Return all conformance cases.
 
@@ -361,4 +410,4 @@ def cases() -> tuple[Case, ...]:
     cases : tuple of Case
         In the order in which they run.
     """
-    return (*CONVS, *DTYPES, *GRADIENTS, *TRANSPOSED, *_pools(), *POOL_GRADIENTS, *COLUMNS, *IMAGES)
+    return (*CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *_pools(), *POOL_GRADIENTS, *COLUMNS, *IMAGES)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import convlib
 
 from ..errors import ConvlibError, UnsupportedError
+from .arrays import VARIANTS, Array, arrays_of, broadcast, error_bound, integer_array, random_arrays
 from .cases import CONVS, Case, cases
+from .refusals import REFUSALS
 
-Array = NDArray[Any]
 ORACLE = "naive"
+REFUSES = "refuses-"
 
 #: Operators whose results are sums of products: an inexact backend may round them.
 _SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", "global_avg", "col2im")
@@ -95,21 +95,22 @@ def check_backend(
     """
     checks = list(all_checks(_is_exact(name)))
     report = Report(name)
+    served = 0
     for done, (check, run) in enumerate(checks, start=1):
         try:
             reason = run(name)
+            if reason is None:
+                report.passed += 1
+                served += not check.startswith(REFUSES)
+            else:
+                report.failed.append((check, reason))
         except UnsupportedError as error:
             report.skipped.append((check, str(error)))
-            continue
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-        if reason is None:
-            report.passed += 1
-        else:
-            report.failed.append((check, reason))
+            report.failed.append((check, f"{type(error).__name__}: {error}"))
         if progress is not None:
             progress(done, len(checks))
-    if report.passed == 0:
+    if served == 0:
         report.failed.append(("supports", "the backend supports none of the cases"))
     if strict and report.failed:
         raise ConformanceError(report)
@@ -133,94 +134,15 @@ def all_checks(exact: bool = True) -> Iterator[tuple[str, Check]]:
         for kind, change in VARIANTS.items():
             yield f"{case.name}/{kind}", lambda backend, case=case, change=change: _agrees(case, backend, exact, change)  # type: ignore[misc]
         yield f"{case.name}/out", lambda backend, case=case: _fills_out(case, backend)  # type: ignore[misc]
+        if hasattr(convlib, f"plan_{case.call}"):
+            yield f"{case.name}/plan", lambda backend, case=case: _plans(case, backend)  # type: ignore[misc]
     for case in RANDOM:
         yield f"{case.name}/random", lambda backend, case=case: _accurate(case, backend)  # type: ignore[misc]
     for name, refusal in REFUSALS.items():
-        yield f"refuses-{name}", lambda backend, refusal=refusal: _refuses(refusal, backend)  # type: ignore[misc]
+        yield f"{REFUSES}{name}", lambda backend, refusal=refusal: _refuses(refusal, backend)  # type: ignore[misc]
     yield "translation-equivariance", _equivariant
     yield "locality", _local
     yield "non-finite-stays-local", _non_finite
-
-
-# --------------------------------------------------------------------------------------------------
-# Data
-# --------------------------------------------------------------------------------------------------
-
-
-def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
-    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the array.
-    dtype : dtype
-        Type of its elements.
-    seed : int
-        The same seed gives the same integers.
-
-    Returns
-    -------
-    a : ndarray
-        Integers from -3 to 3, or from 0 if the type has no sign.
-    """
-    rng = np.random.default_rng(seed)
-    kind = np.dtype(dtype).kind
-    if kind == "b":
-        return rng.integers(0, 2, shape).astype(dtype)
-    low = 0 if kind == "u" else -3
-    if kind == "c":
-        return (rng.integers(-3, 4, shape) + 1j * rng.integers(-3, 4, shape)).astype(dtype)
-    return rng.integers(low, 4, shape).astype(dtype)
-
-
-def error_bound(terms: int, dtype: Any) -> float:
-    """Return the relative error that a sum of `terms` products may have, as a share of the sum of absolute products.
-
-    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms,
-    section 4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
-    (Winograd, Fourier) the room that their analysis asks for.
-
-    Parameters
-    ----------
-    terms : int
-        Products per sum.
-    dtype : dtype
-        The floating type that is computed in.
-
-    Returns
-    -------
-    bound : float
-        Relative error.
-    """
-    return (terms + 16) * float(np.finfo(dtype).eps)
-
-
-def arrays_of(case: Case) -> list[Array]:
-    """Return the arrays of a case, always the same ones."""
-    seed = zlib.crc32(case.name.encode())
-    made = []
-    for position, shape in enumerate(case.arrays):
-        dtype = case.dtypes[min(position, len(case.dtypes) - 1)]
-        made.append(_filled(shape, dtype, seed + position, case.fill))
-    return made
-
-
-def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
-    a = integer_array(shape, dtype, seed)
-    rng = np.random.default_rng(seed + 99)
-    if fill == "nan":
-        a[rng.random(shape) < 0.1] = np.nan
-    elif fill == "inf":
-        a[rng.random(shape) < 0.1] = np.inf
-        a[rng.random(shape) < 0.1] = -np.inf
-    elif fill == "ties":
-        a[...] = rng.integers(0, 2, shape)
-    elif fill == "extremes":
-        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
-        a[rng.random(shape) < 0.4] = info.min
-        a[rng.random(shape) < 0.1] = info.max
-    return a
 
 
 # --------------------------------------------------------------------------------------------------
@@ -253,7 +175,7 @@ def _agrees(
     # Roots are irrational: lp pooling is exact for no one.
     rounded = (not exact and case.call.startswith(_SUMS)) or case.call.startswith("lp_pool")
     # A broadcast array repeats one element: its truth is its own.
-    expected = _truth(case.name) if change is not _broadcast else _call(case, before, ORACLE)
+    expected = _truth(case.name) if change is not broadcast else _call(case, before, ORACLE)
     return _compare(got, expected, rounded)
 
 
@@ -278,27 +200,44 @@ def _compare(got: tuple[Array, ...], expected: tuple[Array, ...], rounded: bool)
     return None
 
 
+def _plans(case: Case, backend: str) -> str | None:
+    """Compare a plan, called twice, with the function."""
+    x, *weights = arrays_of(case)
+    plan = getattr(convlib, f"plan_{case.call}")(x.shape, *weights, dtype=x.dtype, **case.options, backend=backend)
+    first, second = plan(x), plan(x)
+    for y in (first, second):
+        reason = _compare((y,), _truth(case.name), rounded=not _is_exact(backend))
+        if reason is not None:
+            return reason
+    return "two calls share one result" if np.shares_memory(first, second) else None
+
+
 def _fills_out(case: Case, backend: str) -> str | None:
-    if "return_indices" in case.options:
-        return None
-    (expected,) = _truth(case.name)
-    for out in (np.empty_like(expected), np.empty((*expected.shape, 2), expected.dtype)[..., 0]):
-        out.fill(77)
-        (got,) = _call(case, arrays_of(case), backend, out=out)
+    expected = _truth(case.name)[0]
+    buffer = np.full((2, *expected.shape, 2), 77).astype(expected.dtype)
+    before = buffer.copy()
+    for out in (buffer[0, ..., 0], np.full(expected.shape, 77).astype(expected.dtype)):
+        got = _call(case, arrays_of(case), backend, out=out)[0]
         if got is not out:
             return "the result is not the array given as out"
         reason = _compare((out,), (expected,), rounded=not _is_exact(backend))
         if reason is not None:
             return f"out: {reason}"
-    return None
+    before[0, ..., 0] = expected
+    return _compare((buffer,), (before,), rounded=not _is_exact(backend)) and "memory beside out was written"
+
+
+@lru_cache(maxsize=64)
+def _random_truth(name: str) -> tuple[Array, Array]:
+    """Return the result in double precision, and the sums of absolute products."""
+    case = next(case for case in RANDOM if case.name == name)
+    wide = [a.astype(np.float64) for a in random_arrays(case)]
+    return _call(case, wide, ORACLE)[0], _call(case, [np.abs(a) for a in wide], ORACLE)[0]
 
 
 def _accurate(case: Case, backend: str) -> str | None:
-    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
-    arrays = [rng.standard_normal(shape).astype(case.dtypes[0]) for shape in case.arrays]
-    wide = [a.astype(np.float64) for a in arrays]
-    (truth,) = _call(case, wide, ORACLE)
-    (size,) = _call(case, [np.abs(a) for a in wide], ORACLE)
+    arrays = random_arrays(case)
+    truth, size = _random_truth(case.name)
     (got,) = _call(case, arrays, backend)
     terms = int(np.prod(case.arrays[1][1:])) if len(case.arrays) > 1 else 64
     bound = error_bound(terms, case.dtypes[0]) * float(size.max())
@@ -357,46 +296,6 @@ def _non_finite(backend: str) -> str | None:
     return "a non-finite value was lost" if np.isfinite(y[touched]).any() else None
 
 
-# --------------------------------------------------------------------------------------------------
-# Variants, random cases, refusals
-# --------------------------------------------------------------------------------------------------
-
-
-def _read_only(a: Array) -> Array:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-def _gaps(a: Array) -> Array:
-    wide = np.full(tuple(2 * size for size in a.shape), 99).astype(a.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
-    view[...] = a
-    return view
-
-
-def _misaligned(a: Array) -> Array:
-    buffer = np.empty(a.nbytes + 1, np.uint8)[1:]
-    view = buffer.view(a.dtype).reshape(a.shape)
-    view[...] = a
-    return view
-
-
-def _broadcast(a: Array) -> Array:
-    return np.broadcast_to(a[:1, :1, ...], a.shape) if a.ndim > 1 else a
-
-
-VARIANTS: dict[str, Callable[[Array], Array]] = {
-    "read-only": _read_only,
-    "fortran": np.asfortranarray,
-    "gaps": _gaps,
-    "negative-strides": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
-    "misaligned": _misaligned,
-    "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
-    "stride-0": _broadcast,
-}
-
-
 def _varied() -> list[Case]:
     wanted = {
         "conv2d-plain", "conv2d-nhwc", "conv2d-kernel_1x1", "conv2d-groups_eq_channels", "conv3d-plain",
@@ -412,30 +311,3 @@ RANDOM: tuple[Case, ...] = tuple(
     if case.name in ("conv2d-many_channels", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio", "conv3d-same_3x3x3")
     for dtype in ("float32", "float64")
 )  # fmt: skip
-
-_X, _W = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
-
-
-def _read_only_out() -> Array:
-    return _read_only(np.zeros((1, 3, 3, 3), np.float32))
-
-
-REFUSALS: dict[str, tuple[type[Exception], Callable[[str], Any]]] = {
-    "rank": (convlib.SpecError, lambda b: convlib.conv2d(_X[0, 0], _W, backend=b)),
-    "channels": (convlib.SpecError, lambda b: convlib.conv2d(_X[:, :1], _W, backend=b)),
-    "groups": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, groups=2, backend=b)),
-    "large-window": (convlib.SpecError, lambda b: convlib.conv2d(_X, np.ones((1, 2, 6, 6)), backend=b)),
-    "zero-stride": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, stride=0, backend=b)),
-    "negative-padding": (convlib.SpecError, lambda b: convlib.max_pool2d(_X, 2, padding=-1, backend=b)),
-    "float-stride": (TypeError, lambda b: convlib.conv2d(_X, _W, stride=1.5, backend=b)),
-    "bias-shape": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, np.ones(2), backend=b)),
-    "object-dtype": (TypeError, lambda b: convlib.conv2d(_X.astype(object), _W, backend=b)),
-    "string-dtype": (TypeError, lambda b: convlib.max_pool2d(_X.astype(str), 2, backend=b)),
-    "complex-maximum": (TypeError, lambda b: convlib.max_pool2d(_X.astype(complex), 2, backend=b)),
-    "out-shape": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 2, 3), np.float32), backend=b)),
-    "out-dtype": (TypeError, lambda b: convlib.conv2d(_X, _W, out=np.ones((1, 3, 3, 3)), backend=b)),
-    "out-read-only": (convlib.SpecError, lambda b: convlib.conv2d(_X, _W, out=_read_only_out(), backend=b)),
-    "out-overlap": (convlib.SpecError, lambda b: convlib.max_pool2d(_X, 1, out=_X, backend=b)),
-    "index-range": (convlib.SpecError, lambda b: convlib.max_unpool2d(_X, np.full(_X.shape, 100), 1, backend=b)),
-    "integer-overflow": (convlib.SpecError, lambda b: convlib.conv2d(np.full((1, 1, 3, 3), 2**40), np.full((1, 1, 3, 3), 2**40), backend=b)),
-}  # fmt: skip

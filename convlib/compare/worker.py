@@ -1,0 +1,115 @@
+"""One contender in a process of its own: reads requests as JSON lines, answers as JSON lines.
+
+Requests: ``{"check": problem, "dtype": ...}`` prepares and checks a problem; ``{"time": seconds}`` times the one
+prepared last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConvlibError
+from ..problem import Problem, parse
+from ..testing import error_bound
+from .contenders import CannotError, prepare
+from .truth import inputs, truth
+
+#: A call that would take longer than this, in seconds, is checked and timed on a part of the problem.
+LONGEST = 0.3
+
+#: Calls before the clock runs, in seconds: the threads of the contender before may still look for work.
+WARM_UP = 0.015
+
+
+class Worker:
+    """The state between two requests: what was prepared."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name, self.threads = name, threads
+        self.call: Callable[[], Any] | None = None
+
+    def check(self, text: str, dtype: str) -> dict[str, Any]:
+        """Prepare a problem, run it once and compare with the truth."""
+        self.call = None
+        problem = self._fitting(parse(text), dtype)
+        arrays = inputs(problem, dtype)
+        call, algorithm, scratch = prepare(self.name, problem, arrays, self.threads)
+        got = np.asarray(call()).reshape(-1)
+        expected, size = truth(problem, arrays)
+        if got.size != expected.size:
+            return {"wrong": f"{got.size} elements instead of {expected.size}"}
+        error = float(np.abs(got - expected.reshape(-1)).max(initial=0.0)) / size
+        terms = int(np.prod(problem.w_shape[1:])) if not problem.is_pool else int(np.prod(problem.k))
+        terms = max(terms, problem.work // max(1, int(np.prod(problem.w_shape))) if problem.op == "gradw" else 0)
+        bound = error_bound(terms, dtype)
+        answer: dict[str, Any] = {
+            "error": error, "bound": bound, "algorithm": algorithm, "scratch": scratch, "flops": problem.flops,
+            "part": None if str(problem) == str(parse(text)) else str(problem),
+        }  # fmt: skip
+        if not error <= bound:
+            answer["wrong"] = f"error {error:.2g} exceeds the bound {bound:.2g}"
+        else:
+            self.call = call
+        return answer
+
+    def _fitting(self, problem: Problem, dtype: str) -> Problem:
+        """Return the problem, or as much of it as a slow contender computes in about a second."""
+        part = problem.crop(20_000)
+        for budget in (400_000, 20_000_000):
+            arrays = inputs(part, dtype)
+            call, _, _ = prepare(self.name, part, arrays, self.threads)
+            call()
+            start = time.perf_counter()
+            call()
+            rate = part.work / (time.perf_counter() - start)
+            if problem.work < rate * LONGEST:
+                return problem
+            if rate * LONGEST / 4 < budget:
+                return problem.crop(int(rate * LONGEST / 4))
+            part = problem.crop(budget)
+        return problem if problem.work < rate * LONGEST else problem.crop(int(rate * LONGEST / 4))
+
+    def time(self, seconds: float) -> dict[str, Any]:
+        """Time calls for about `seconds`, at least one and at most 1000."""
+        assert self.call is not None
+        times: list[float] = []
+        began = time.perf_counter()
+        while time.perf_counter() - began < WARM_UP:
+            self.call()
+        began = time.perf_counter()
+        while not times or (time.perf_counter() - began < seconds and len(times) < 1000):
+            start = time.perf_counter()
+            self.call()
+            times.append(time.perf_counter() - start)
+        return {"times": times}
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the answers
+    worker = Worker(sys.argv[1], int(sys.argv[2]))
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "check" in request:
+                answer = worker.check(request["check"], request["dtype"])
+            else:
+                answer = worker.time(request["time"])
+        except (CannotError, ConvlibError) as error:
+            answer = {"cannot": str(error)}
+        except Exception as error:  # the parent shows it and goes on with the others
+            answer = {"wrong": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

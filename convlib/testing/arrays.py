@@ -1,0 +1,138 @@
+"""The arrays of the conformance cases: what they hold, and how they lie in memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cases import Case
+
+Array = NDArray[Any]
+
+
+def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
+    """Return small integers as `dtype`: sums of their products are exact in every floating type from float16 up.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype
+        Type of its elements.
+    seed : int
+        The same seed gives the same integers.
+
+    Returns
+    -------
+    a : ndarray
+        Integers from -3 to 3, or from 0 if the type has no sign.
+    """
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return rng.integers(0, 2, shape).astype(dtype)
+    low = 0 if kind == "u" else -3
+    if kind == "c":
+        return (rng.integers(-3, 4, shape) + 1j * rng.integers(-3, 4, shape)).astype(dtype)
+    return rng.integers(low, 4, shape).astype(dtype)
+
+
+def error_bound(terms: int, dtype: Any) -> float:
+    """Return the relative error that a sum of `terms` products may have, as a share of the sum of absolute products.
+
+    ``(terms + 16) * eps`` bounds summation in any order (Higham, Accuracy and Stability of Numerical Algorithms,
+    section 4.2); the suite measures it against the largest sum of absolute products of the call, which gives transforms
+    (Winograd, Fourier) the room that their analysis asks for.
+
+    Parameters
+    ----------
+    terms : int
+        Products per sum.
+    dtype : dtype
+        The floating type that is computed in.
+
+    Returns
+    -------
+    bound : float
+        Relative error.
+    """
+    return (terms + 16) * float(np.finfo(dtype).eps)
+
+
+def arrays_of(case: Case) -> list[Array]:
+    """Return the arrays of a case, always the same ones."""
+    seed = zlib.crc32(case.name.encode())
+    made = []
+    for position, shape in enumerate(case.arrays):
+        dtype = case.dtypes[min(position, len(case.dtypes) - 1)]
+        fill = "small" if case.fill == "large" and position else case.fill
+        made.append(_filled(shape, dtype, seed + position, fill))
+    return made
+
+
+def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
+    a = integer_array(shape, dtype, seed)
+    rng = np.random.default_rng(seed + 99)
+    if fill == "nan":
+        a[rng.random(shape) < 0.1] = np.nan
+    elif fill == "inf":
+        a[rng.random(shape) < 0.1] = np.inf
+        a[rng.random(shape) < 0.1] = -np.inf
+    elif fill == "large":
+        a += np.asarray(2**54, a.dtype)
+    elif fill == "indices" and a.dtype.kind in "iu" and a.dtype.itemsize != 2:
+        a[...] = rng.integers(-1 if a.dtype.kind == "i" else 0, 5, shape)
+    elif fill == "ties":
+        a[...] = rng.integers(0, 2, shape)
+    elif fill == "extremes":
+        info = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
+        a[rng.random(shape) < 0.4] = info.min
+        a[rng.random(shape) < 0.1] = info.max
+    return a
+
+
+def random_arrays(case: Case) -> list[Array]:
+    """Return normally distributed arrays for a case, always the same ones."""
+    rng = np.random.default_rng(zlib.crc32(case.name.encode()))
+    return [rng.standard_normal(shape).astype(case.dtypes[0]) for shape in case.arrays]
+
+
+def read_only(a: Array) -> Array:
+    """Return a copy that cannot be written."""
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def _gaps(a: Array) -> Array:
+    wide = np.full(tuple(2 * size for size in a.shape), 99).astype(a.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    view[...] = a
+    return view
+
+
+def _misaligned(a: Array) -> Array:
+    buffer = np.empty(a.nbytes + 1, np.uint8)[1:]
+    view = buffer.view(a.dtype).reshape(a.shape)
+    view[...] = a
+    return view
+
+
+def broadcast(a: Array) -> Array:
+    """Return an array of the same shape that repeats its first elements with stride 0."""
+    return np.broadcast_to(a[:1, :1, ...], a.shape) if a.ndim > 1 else a
+
+
+VARIANTS: dict[str, Callable[[Array], Array]] = {
+    "read-only": read_only,
+    "fortran": np.asfortranarray,
+    "gaps": _gaps,
+    "negative-strides": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
+    "misaligned": _misaligned,
+    "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "stride-0": broadcast,
+}
