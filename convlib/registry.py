@@ -29,6 +29,7 @@ ENTRY_POINTS = "convlib.backends"
 
 #: Every built-in backend, in the order in which they are listed and tried: name, where it lives, what it is.
 BUILTINS: tuple[tuple[str, str, str], ...] = (
+    ("native", "convlib.backends.native:NativeBackend", "SIMD kernels in C with a thread pool of their own"),
     ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
     ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),

@@ -15,7 +15,6 @@ from convlib._ext._pool cimport parallel, raise_pending, task
 cdef extern from "c/convlib.h" nogil:
     enum:
         CV_OK, CV_NOMEM, CV_INTERRUPTED
-        CV_GEMM, CV_WINO2, CV_WINO4
     ctypedef struct cv_conv:
         Py_ssize_t n, groups, icg, ocg
         Py_ssize_t k[3]
@@ -40,12 +39,12 @@ cdef extern from "c/convlib.h" nogil:
         int kind, count_include_pad
         double divisor
     ctypedef struct cv_exec:
-        int threads, algorithm
+        int threads
         Py_ssize_t max_workspace
     ctypedef struct cv_kernels:
         const char* name
-        Py_ssize_t (*packed_size_f32)(const cv_conv*, int) noexcept nogil
-        Py_ssize_t (*packed_size_f64)(const cv_conv*, int) noexcept nogil
+        Py_ssize_t (*packed_size_f32)(const cv_conv*) noexcept nogil
+        Py_ssize_t (*packed_size_f64)(const cv_conv*) noexcept nogil
         int (*pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
         int (*pack_f64)(const cv_conv*, const cv_exec*, const double*, double*) noexcept nogil
         int (*conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
@@ -75,9 +74,9 @@ cdef extern from "c/convlib.h" nogil:
 cv_use_pool(parallel)
 
 cdef enum:
-    DIRECT = -1
+    GEMM, DIRECT
 
-ALGORITHMS = ("gemm", "winograd2", "winograd4", "direct")
+ALGORITHMS = ("gemm", "direct")
 KINDS = ("max", "min", "sum", "avg")
 
 
@@ -243,33 +242,22 @@ cdef class ConvProblem:
             raise TypeError("the engine convolves float32 and float64")
         return 0
 
-    def winograd(self):
-        """Return whether Winograd can serve: 3x3, stride 1, no dilation, one image plane at a time."""
-        cdef const cv_conv* c = &self.conv
-        return (c.k[0] == 1 and c.size[0] == 1 and c.out[0] == 1 and c.k[1] == 3 and c.k[2] == 3
-                and c.stride[1] == 1 and c.stride[2] == 1 and c.dil[1] == 1 and c.dil[2] == 1)
 
-
-cdef int algorithm_number(str algorithm) except -2:
+cdef int algorithm_number(str algorithm) except -1:
     if algorithm == "gemm":
-        return CV_GEMM
-    if algorithm == "winograd2":
-        return CV_WINO2
-    if algorithm == "winograd4":
-        return CV_WINO4
+        return GEMM
     if algorithm == "direct":
         return DIRECT
     raise ValueError(f"algorithm {algorithm!r} is none of {', '.join(ALGORITHMS)}")
 
 
 cdef class Weights:
-    """Weights packed (gemm) or transformed (Winograd) for one problem, usable from any thread.
-
-    Keeps the instruction set it was packed for.  Pickles as the plain weights and packs again where it is loaded.
+    """Weights packed for one problem, usable from any thread; keeps the instruction set it was packed for.
     """
 
     cdef ConvProblem problem
     cdef cv_exec how
+    cdef int way
     cdef char code
     cdef object source
     cdef Array plain
@@ -283,15 +271,13 @@ cdef class Weights:
         self.problem, self.source, self.plain, self.algorithm = problem, w, readable(w), algorithm
         self.code, self.k = self.plain.code, kernels()
         problem.check(self.plain, None, self.code)
-        self.how.threads, self.how.algorithm = threads, algorithm_number(algorithm)
-        if self.how.algorithm in (CV_WINO2, CV_WINO4) and not problem.winograd():
-            raise ValueError("Winograd needs a 3x3 kernel, stride 1 and no dilation")
-        if self.how.algorithm == DIRECT:
+        self.how.threads, self.way = threads, algorithm_number(algorithm)
+        if self.way == DIRECT:
             return
         if self.code == b"f":
-            self.nbytes = self.k.packed_size_f32(&problem.conv, self.how.algorithm) * 4
+            self.nbytes = self.k.packed_size_f32(&problem.conv) * 4
         else:
-            self.nbytes = self.k.packed_size_f64(&problem.conv, self.how.algorithm) * 8
+            self.nbytes = self.k.packed_size_f64(&problem.conv) * 8
         self.packed = cv_alloc(self.nbytes)
         if self.packed == NULL:
             raise MemoryError("no memory for the packed weights")
@@ -315,7 +301,7 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
     w : buffer (OC, C / groups, *kernel), C-contiguous; or Weights
     bias : buffer (OC,), contiguous, or None
-    algorithm : {"gemm", "winograd2", "winograd4", "direct"}
+    algorithm : {"gemm", "direct"}
         Ignored where `w` is Weights.
     threads : int
     max_workspace : int
@@ -327,14 +313,12 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     cdef const cv_kernels* k
     cdef void* packed = NULL
     cdef void* b = NULL
-    cdef int status
+    cdef int status, way
     if isinstance(w, Weights):
         weights = <Weights>w
-        aw, k, packed, e.algorithm = weights.plain, weights.k, weights.packed, weights.how.algorithm
+        aw, k, packed, way = weights.plain, weights.k, weights.packed, weights.way
     else:
-        aw, k, e.algorithm = readable(w), kernels(), algorithm_number(algorithm)
-        if e.algorithm in (CV_WINO2, CV_WINO4) and not problem.winograd():
-            raise ValueError("Winograd needs a 3x3 kernel, stride 1 and no dilation")
+        aw, k, way = readable(w), kernels(), algorithm_number(algorithm)
     if bias is not None:
         ab = readable(bias)
         b = ab.view.buf
@@ -344,7 +328,7 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     cdef cv_conv c = problem.placed(ax, ay)
     e.threads, e.max_workspace = threads, max_workspace
     with nogil:
-        if e.algorithm == DIRECT:
+        if way == DIRECT:
             if ax.code == b"f":
                 status = k.direct_f32(&c, <float*>ax.view.buf, <float*>aw.view.buf, <float*>b, <float*>ay.view.buf,
                                       threads)
@@ -369,14 +353,14 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     cdef const cv_kernels* k = kernels()
     cdef cv_conv c = problem.conv
     cdef Py_ssize_t weights
-    e.threads, e.max_workspace, e.algorithm = threads, max_workspace, algorithm_number(algorithm)
-    if e.algorithm == DIRECT:
+    e.threads, e.max_workspace = threads, max_workspace
+    if algorithm_number(algorithm) == DIRECT:
         return 0
     c.xs[:] = [c.groups * c.icg * c.size[0] * c.size[1] * c.size[2], c.size[0] * c.size[1] * c.size[2],
                c.size[1] * c.size[2], c.size[2], 1]
     c.ys[:] = [c.groups * c.ocg * c.out[0] * c.out[1] * c.out[2], c.out[0] * c.out[1] * c.out[2],
                c.out[1] * c.out[2], c.out[2], 1]
-    weights = k.packed_size_f32(&c, e.algorithm) * 4 if code == b"f" else k.packed_size_f64(&c, e.algorithm) * 8
+    weights = k.packed_size_f32(&c) * 4 if code == b"f" else k.packed_size_f64(&c) * 8
     scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
     return scratch + (0 if packed else min(weights, max_workspace // 2))
 

@@ -13,8 +13,6 @@
 
 enum { CV_BAD_ISA = 3 }; /* beside CV_OK, CV_NOMEM and CV_INTERRUPTED */
 enum { CV_MAX, CV_MIN, CV_SUM, CV_AVG };
-/* Dense algorithms: implicit GEMM, and Winograd F(2x2,3x3) and F(4x4,3x3). */
-enum { CV_GEMM, CV_WINO2, CV_WINO4 };
 
 /* A convolution.  Axes are D, H, W; an axis the call lacks has in = k = out = stride = dil = 1, lo = 0.
  * x and y are reached through element strides over (n, c, d, h, w), so NCHW and NHWC are the same code;
@@ -34,16 +32,16 @@ typedef struct {
     double divisor;        /* average: 0 = count the taps */
 } cv_pool;
 
-/* How to run a dense convolution: threads, scratch limit in bytes, algorithm. */
+/* How to run a dense convolution: threads, and the scratch limit in bytes. */
 typedef struct {
-    int threads, algorithm;
+    int threads;
     ptrdiff_t max_workspace;
 } cv_exec;
 
 /* The one list of kernels.  T: element type, S: its suffix. */
 #define CV_DENSE_KERNELS(T, S)                                                                                        \
     /* elements that pack_##S writes for these weights */                                                            \
-    ptrdiff_t (*packed_size_##S)(const cv_conv *, int algorithm);                                                     \
+    ptrdiff_t (*packed_size_##S)(const cv_conv *);                                                                    \
     int (*pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                         \
     int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
     /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \

@@ -1,8 +1,7 @@
 /* The kernels of the table: packing once, running often, and the call that does both within the scratch limit. */
 
-static ptrdiff_t CV_(packed_size)(const cv_conv *p, int algorithm) {
+static ptrdiff_t CV_(packed_size)(const cv_conv *p) {
     const ptrdiff_t panels = p->groups * ((p->ocg + CV_MR - 1) / CV_MR) * CV_MR;
-    if (algorithm != CV_GEMM) return panels * p->icg * CV_(wino_points)(algorithm);
     return panels * p->icg * p->k[0] * p->k[1] * p->k[2];
 }
 
@@ -12,7 +11,6 @@ typedef struct {
     const T *w;
     T *packed;
     ptrdiff_t oc_panels, units;
-    int algorithm;
 } CV_(pack_job);
 
 static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
@@ -22,29 +20,21 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
     for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
         const ptrdiff_t g = i / j->oc_panels, oc0 = i % j->oc_panels * CV_MR;
         const T *w = j->w + g * j->p->ocg * j->view.k;
-        if (j->algorithm == CV_GEMM)
-            CV_(pack_rows)(j->p, &j->view, w, oc0, j->packed + i * j->view.k * CV_MR);
-        else
-            CV_(wino_weights)(j->p, j->algorithm, w, oc0, j->packed);
+        CV_(pack_rows)(j->p, &j->view, w, oc0, j->packed + i * j->view.k * CV_MR);
     }
 }
 
 static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
-    CV_(pack_job) j = {p, cv_view_of(p), w, packed, (p->ocg + CV_MR - 1) / CV_MR, 0, e->algorithm};
-    const ptrdiff_t size = CV_(packed_size)(p, e->algorithm);
+    CV_(pack_job) j = {p, cv_view_of(p), w, packed, (p->ocg + CV_MR - 1) / CV_MR, 0};
+    const ptrdiff_t size = CV_(packed_size)(p);
     const int threads = (int)CV_MIN2(e->threads, 1 + size / 65536);
     j.units = CV_MIN2(p->groups * j.oc_panels, threads == 1 ? 1 : 4 * threads);
     return cv_parallel(CV_(pack_unit), &j, j.units, threads);
 }
 
-static int CV_(conv_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *packed, const T *bias, T *y) {
-    return e->algorithm == CV_GEMM ? CV_(gemm_conv)(p, e, x, packed, bias, y)
-                                   : CV_(wino_conv)(p, e, x, packed, bias, y);
-}
-
 /* Output channels whose packed weights take at most half of the scratch: all of them, or as many panels as fit. */
 static ptrdiff_t CV_(oc_chunk)(const cv_conv *p, const cv_exec *e) {
-    const ptrdiff_t bytes = CV_(packed_size)(p, e->algorithm) * (ptrdiff_t)sizeof(T), half = e->max_workspace / 2;
+    const ptrdiff_t bytes = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T), half = e->max_workspace / 2;
     if (bytes <= half) return p->ocg;
     const ptrdiff_t panels = p->groups * ((p->ocg + CV_MR - 1) / CV_MR);
     return CV_MIN2(p->ocg, CV_MAX2(1, half / (bytes / panels)) * CV_MR);
@@ -53,12 +43,12 @@ static ptrdiff_t CV_(oc_chunk)(const cv_conv *p, const cv_exec *e) {
 /* packed == NULL: pack w first, a range of output channels at a time when the weights are large. */
 static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
-    if (packed) return CV_(conv_packed)(p, e, x, packed, bias, y);
+    if (packed) return CV_(gemm_conv)(p, e, x, packed, bias, y);
     const ptrdiff_t chunk = CV_(oc_chunk)(p, e), k = p->icg * p->k[0] * p->k[1] * p->k[2];
-    const int whole = CV_(packed_size)(p, e->algorithm) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
+    const int whole = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
     cv_conv part = *p;
     if (!whole) part.groups = 1, part.ocg = chunk;
-    T *buffer = cv_alloc((size_t)CV_(packed_size)(&part, e->algorithm) * sizeof(T));
+    T *buffer = cv_alloc((size_t)CV_(packed_size)(&part) * sizeof(T));
     if (!buffer) return CV_NOMEM;
     int status = CV_OK;
     for (ptrdiff_t oc = 0; oc < p->groups * p->ocg && !status; oc += whole ? p->groups * p->ocg : part.ocg) {
@@ -66,15 +56,14 @@ static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w,
         if (!whole) part.ocg = CV_MIN2(chunk, (g + 1) * p->ocg - oc);
         status = CV_(pack)(&part, e, w + oc * k, buffer);
         if (!status)
-            status = CV_(conv_packed)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
-                                      y + oc * p->ys[1]);
+            status = CV_(gemm_conv)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
+                                     y + oc * p->ys[1]);
     }
     cv_free(buffer);
     return status;
 }
 
 static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
-    if (e->algorithm != CV_GEMM) return CV_(wino_workspace)(p, e);
     CV_(job) j;
     CV_(plan_job)(&j, p, e);
     return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);

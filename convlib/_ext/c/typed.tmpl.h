@@ -5,7 +5,6 @@
 #include "gemm.tmpl.h"
 #include "pack.tmpl.h"
 #include "conv.tmpl.h"
-#include "wino.tmpl.h"
 #include "entry.tmpl.h"
 
 #include "direct.tmpl.h"

@@ -1,0 +1,163 @@
+"""The native engine: SIMD kernels in C for the processor at hand, with the library's own threads.
+
+Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
+matrix exists; ``direct`` serves depthwise and few-channel filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import config, dtypes
+from .._ext import _loops, _native
+from ..spec import ConvSpec, PoolSpec, WindowSpec
+from ..threads import get_num_threads
+from .base import Backend
+from .taps import lift, tap_table
+
+Array = NDArray[Any]
+
+#: Fewer products per output than this do not repay packing panels for a GEMM.
+FEW_PRODUCTS = 16
+
+#: Fewer output channels per group than this leave a GEMM tile of 8 rows mostly empty.
+FEW_OUTPUTS = 4
+
+
+class NativeBackend(Backend):
+    """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
+
+    name = "native"
+    operations = ("conv", "pool")
+    channels_last = True
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct")}
+
+    def available(self) -> str | None:
+        """See `Backend.available`."""
+        try:
+            _native.active_isa()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
+        """See `Backend.supports`."""
+        if spec.nd > 3:
+            return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
+        if op == "conv" and dtype.kind == "c":
+            return "has no complex kernels"
+        if op == "pool":
+            assert isinstance(spec, PoolSpec)
+            if spec.adaptive:
+                return "adaptive windows differ in size, and its kernels take windows of one size"
+            if spec.kind == "lp":
+                return "has no kernel for p-norms"
+            if spec.kind in ("sum", "avg") and dtype.kind != "f":
+                return f"sums and averages floats, not {dtype}"
+            if dtype.kind == "c" or (dtype.kind == "u" and dtype.itemsize > 1):
+                return f"has no pooling kernel for {dtype}"
+        return super().supports(op, spec, dtype)
+
+    def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
+        """See `Backend.choose`."""
+        if op == "pool":
+            return None, f"pooling kernels for {_native.active_isa()}"
+        assert isinstance(spec, ConvSpec)
+        return _choose(spec)
+
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
+        """See `Backend.workspace`."""
+        if op != "conv" or dtype.kind != "f":
+            return 0
+        assert isinstance(spec, ConvSpec)
+        algorithm = _choose(spec)[0]
+        code = ord("f" if dtype == dtypes.FLOAT32 else "d")
+        return int(
+            _native.workspace(_problem(spec), algorithm, code, get_num_threads(), config.get_max_workspace(), False)
+        )
+
+    def prepare_conv(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array]:
+        """See `Backend.prepare_conv`."""
+        compute = dtypes.for_sums(x=dtype, w=w.dtype)[1]
+        plain_call = spec.padding_mode == "constant" and not spec.pad_value and spec.reduction and spec.oc and spec.n
+        if compute.kind != "f" or compute != dtype or not plain_call:
+            return super().prepare_conv(spec, w, bias, dtype, algorithm)
+        plain = self._weights(w, compute, spec)
+        form = algorithm or "gemm"
+        threads = get_num_threads()
+        ready: Any = plain if form == "direct" else _native.Weights(_problem(spec), plain, form, threads)
+        bias = None if bias is None else self._usable(bias, compute, False)
+
+        def run(x: Array, out: Array | None) -> Array:
+            self._check_out(out, spec.y_shape, compute, x)
+            y, finish = self._result(spec.y_shape, compute, compute, spec, out)
+            self._run(spec, self._input(x, compute, spec), ready, bias, y, form)
+            return finish()  # type: ignore[no-any-return]
+
+        return run
+
+    def _conv(
+        self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
+    ) -> None:
+        if not y.size:
+            return
+        if not spec.reduction:
+            y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+        elif x.dtype == dtypes.INT64:
+            self._integers(spec, x, w, bias, y)
+        else:
+            self._run(spec, x, w, bias, y, algorithm or "gemm")
+
+    def _run(self, spec: ConvSpec, x: Array, w: Any, bias: Array | None, y: Array, form: str) -> None:
+        _native.conv(_problem(spec), x, w, bias, y, form, get_num_threads(), config.get_max_workspace())
+
+    def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
+        """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
+        bound = spec.reduction * dtypes.magnitude(x) * dtypes.magnitude(w)
+        bound += 0 if bias is None else dtypes.magnitude(bias)
+        if bound < 2**53:
+            kind = np.float32 if bound < 2**24 else np.float64
+            total = np.empty(y.shape, kind)
+            values = np.ascontiguousarray(x, kind)
+            start = None if bias is None else bias.astype(kind)
+            self._run(spec, values, w.astype(kind), start, total, _choose(spec)[0])
+            y[...] = total
+            return
+        y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+        strides = (1, 1, 1, *spec.stride)[-3:]
+        nd = spec.nd
+        if x.size:
+            _loops.conv(0, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides)
+
+    def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
+        if y.size:
+            _native.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+
+
+def _choose(spec: ConvSpec) -> tuple[str, str]:
+    if spec.ocg < FEW_OUTPUTS or spec.reduction < FEW_PRODUCTS:
+        return "direct", "few channels per group: a packed panel would serve too few outputs"
+    return "gemm", "dense: panels of windows are packed while they are multiplied"
+
+
+@lru_cache(maxsize=4096)
+def _problem(spec: ConvSpec) -> Any:
+    return _native.ConvProblem(
+        spec.n, spec.groups, spec.icg, spec.ocg, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation,
+        spec.pad_lo,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _pool_problem(spec: PoolSpec) -> Any:
+    return _native.PoolProblem(
+        spec.n, spec.c, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
+        spec.kind, spec.count_include_pad, spec.divisor or 0,
+    )  # fmt: skip
