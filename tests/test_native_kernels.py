@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-native = pytest.importorskip("convlib._ext._native")
+from convlib._ext import _native as native
 
 ISAS = native.detected_isas()
 WORKSPACE = 64 << 20

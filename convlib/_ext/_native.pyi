@@ -15,8 +15,6 @@ class ConvProblem:
     ) -> None: ...  # fmt: skip
 
 class Weights:
-    nbytes: int
-    algorithm: str
     def __init__(self, problem: ConvProblem, w: Any, algorithm: str, threads: int) -> None: ...
 
 class PoolProblem:
@@ -33,4 +31,3 @@ def workspace(
     problem: ConvProblem, algorithm: str, code: int, threads: int, max_workspace: int, packed: bool
 ) -> int: ...
 def pool(problem: PoolProblem, x: Any, y: Any, indices: Any, threads: int) -> None: ...
-def fma(dtype: str, rounds: int) -> float: ...

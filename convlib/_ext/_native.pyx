@@ -55,8 +55,6 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
         int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
         int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
-        double (*fma_f32)(Py_ssize_t) noexcept nogil
-        double (*fma_f64)(Py_ssize_t) noexcept nogil
         int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil
         int (*pool_f64)(const cv_pool*, const double*, double*, int64_t*, int) noexcept nogil
         int (*pool_i64)(const cv_pool*, const int64_t*, int64_t*, int64_t*, int) noexcept nogil
@@ -252,40 +250,36 @@ cdef int algorithm_number(str algorithm) except -1:
 
 
 cdef class Weights:
-    """Weights packed for one problem, usable from any thread; keeps the instruction set it was packed for.
-    """
+    """Weights packed for one problem, usable from any thread; keeps the instruction set it was packed for."""
 
-    cdef ConvProblem problem
-    cdef cv_exec how
     cdef int way
-    cdef char code
-    cdef object source
     cdef Array plain
     cdef const cv_kernels* k
     cdef void* packed
-    cdef readonly Py_ssize_t nbytes
-    cdef readonly str algorithm
 
     def __init__(self, ConvProblem problem, w, str algorithm, int threads):
         cdef int status = 0
-        self.problem, self.source, self.plain, self.algorithm = problem, w, readable(w), algorithm
-        self.code, self.k = self.plain.code, kernels()
-        problem.check(self.plain, None, self.code)
-        self.how.threads, self.way = threads, algorithm_number(algorithm)
+        cdef bint single
+        cdef Py_ssize_t size
+        cdef cv_exec e
+        self.plain, self.k, self.way = readable(w), kernels(), algorithm_number(algorithm)
+        problem.check(self.plain, None, self.plain.code)
         if self.way == DIRECT:
             return
-        if self.code == b"f":
-            self.nbytes = self.k.packed_size_f32(&problem.conv) * 4
+        single = self.plain.code == b"f"
+        if single:
+            size = self.k.packed_size_f32(&problem.conv) * 4
         else:
-            self.nbytes = self.k.packed_size_f64(&problem.conv) * 8
-        self.packed = cv_alloc(self.nbytes)
+            size = self.k.packed_size_f64(&problem.conv) * 8
+        self.packed = cv_alloc(size)
         if self.packed == NULL:
             raise MemoryError("no memory for the packed weights")
+        e.threads = threads
         with nogil:
-            if self.code == b"f":
-                status = self.k.pack_f32(&problem.conv, &self.how, <float*>self.plain.view.buf, <float*>self.packed)
+            if single:
+                status = self.k.pack_f32(&problem.conv, &e, <float*>self.plain.view.buf, <float*>self.packed)
             else:
-                status = self.k.pack_f64(&problem.conv, &self.how, <double*>self.plain.view.buf, <double*>self.packed)
+                status = self.k.pack_f64(&problem.conv, &e, <double*>self.plain.view.buf, <double*>self.packed)
         finish(status)
 
     def __dealloc__(self):
@@ -447,13 +441,3 @@ def pool(PoolProblem problem, x, y, indices, int threads):
     if status == -1:
         raise TypeError(f"the engine does not pool type {chr(code)!r}")
     finish(status)
-
-
-def fma(str dtype, Py_ssize_t rounds):
-    """Run multiply-adds in registers on one thread with the active instruction set; return the operations done."""
-    cdef const cv_kernels* k = kernels()
-    cdef bint single = dtype == "float32"
-    cdef double done
-    with nogil:
-        done = k.fma_f32(rounds) if single else k.fma_f64(rounds)
-    return done

@@ -406,12 +406,16 @@ class Backend:
             if a is not None and _overlap(out, a):
                 raise SpecError("out overlaps an input in memory; give an array of its own, or none")
 
+    def _bound(self, terms: int, x: Array, w: Array | None, bias: Array | None) -> int:
+        """Return what no partial sum of `terms` integer products exceeds."""
+        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
+        return bound + (0 if bias is None else dtypes.magnitude(bias))
+
     def _check_range(self, terms: int, x: Array, w: Array | None, bias: Array | None) -> None:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
-        bound += 0 if bias is None else dtypes.magnitude(bias)
+        bound = self._bound(terms, x, w, bias)
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "

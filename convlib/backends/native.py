@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, dtypes
-from .._ext import _loops, _native
+from .._ext import _native
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend
-from .taps import lift, tap_table
+from .taps import FORWARD, convolve
 
 Array = NDArray[Any]
 
@@ -109,7 +109,7 @@ class NativeBackend(Backend):
         if not y.size:
             return
         if not spec.reduction:
-            y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+            self._loops(spec, x, w, bias, y)
         elif x.dtype == dtypes.INT64:
             self._integers(spec, x, w, bias, y)
         else:
@@ -120,21 +120,20 @@ class NativeBackend(Backend):
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
-        bound = spec.reduction * dtypes.magnitude(x) * dtypes.magnitude(w)
-        bound += 0 if bias is None else dtypes.magnitude(bias)
-        if bound < 2**53:
-            kind = np.float32 if bound < 2**24 else np.float64
-            total = np.empty(y.shape, kind)
-            values = np.ascontiguousarray(x, kind)
-            start = None if bias is None else bias.astype(kind)
-            self._run(spec, values, w.astype(kind), start, total, _choose(spec)[0])
-            y[...] = total
+        bound = self._bound(spec.reduction, x, w, bias)
+        if bound >= 2**53:
+            self._loops(spec, x, w, bias, y)
             return
+        kind = np.float32 if bound < 2**24 else np.float64
+        total = np.empty(y.shape, kind)
+        values = np.ascontiguousarray(x, kind)
+        start = None if bias is None else bias.astype(kind)
+        self._run(spec, values, w.astype(kind), start, total, _choose(spec)[0])
+        y[...] = total
+
+    def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
-        strides = (1, 1, 1, *spec.stride)[-3:]
-        nd = spec.nd
-        if x.size:
-            _loops.conv(0, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides)
+        convolve(FORWARD, spec, x, w, y)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:

@@ -46,9 +46,7 @@ typedef struct {
     int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
     /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \
     ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *);                                                     \
-    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);                     \
-    /* runs `rounds` of independent multiply-adds in registers; returns the floating-point operations done */        \
-    double (*fma_##S)(ptrdiff_t rounds);
+    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);
 #define CV_POOL_KERNEL(T, S) int (*pool_##S)(const cv_pool *, const T *x, T *y, int64_t *indices, int threads);
 
 typedef struct {

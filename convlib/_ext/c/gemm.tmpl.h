@@ -75,22 +75,3 @@ static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};
 #endif
 #undef CV_TILE
-
-/* Independent chains of multiply-adds in registers: what this processor can do at most. */
-static double CV_(fma)(ptrdiff_t rounds) {
-    vec acc[8];
-    vec x = CV_(set1)((T)1.0000001), y = CV_(set1)((T)1e-7);
-    CV_UNROLL(8)
-    for (int m = 0; m < 8; m++) acc[m] = CV_(set1)((T)m);
-    for (ptrdiff_t i = 0; i < rounds; i++) {
-        CV_UNROLL(8)
-        for (int m = 0; m < 8; m++) acc[m] = acc[m] * x + y;
-        __asm__ volatile("" : : : "memory");
-    }
-    vec sum = {0};
-    CV_UNROLL(8)
-    for (int m = 0; m < 8; m++) sum += acc[m];
-    volatile T sink = sum[0];
-    (void)sink;
-    return 16.0 * VL * (double)rounds;
-}

@@ -50,7 +50,7 @@
 #define CV_STR(x) CV_STR2(x)
 #define CV_FLOAT_ENTRIES(s)                                                                                          \
     .packed_size_##s = packed_size_##s, .pack_##s = pack_##s, .conv_##s = conv_##s, .workspace_##s = workspace_##s, \
-    .direct_##s = direct_##s, .fma_##s = fma_##s, .pool_##s = pool_##s,
+    .direct_##s = direct_##s, .pool_##s = pool_##s,
 const cv_kernels CV_PASTE(cv_kernels, CV_ISA) = {
     .name = CV_STR(CV_ISA), CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
     .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8};
