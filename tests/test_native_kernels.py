@@ -109,7 +109,7 @@ def test_gemm(isa: str, dtype: str, case: str) -> None:
         run(CASES[case], "gemm", dtype, last=last, packed=packed, with_bias=packed)
 
 
-@pytest.mark.parametrize("algorithm", ["gemm"])
+@pytest.mark.parametrize("algorithm", ["gemm", "winograd"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: float) -> None:
     problem = sizes(1, 1, 8, 9, (20, 23), (3, 3), lo=1)
@@ -124,7 +124,61 @@ def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: 
     np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
 
 
-@pytest.mark.parametrize("algorithm", ["gemm", "direct"])
+#: (n, groups, icg, ocg, h, w, lo): fewer tiles than a vector, as many, more; rows that share a vector; many blocks.
+WINOGRAD = [
+    (1, 1, 1, 1, 1, 1, 1), (1, 1, 5, 9, 7, 7, 1), (1, 1, 33, 17, 3, 3, 1), (2, 1, 3, 8, 14, 14, 1),
+    (3, 2, 4, 5, 13, 29, 0), (2, 1, 8, 8, 60, 5, 2), (1, 1, 8, 8, 9, 200, 1), (1, 1, 16, 40, 28, 28, 1),
+    (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WINOGRAD, ids=str)
+def test_winograd(isa: str, case: tuple[int, ...]) -> None:
+    n, g, icg, ocg, h, w, lo = case
+    problem = sizes(n, g, icg, ocg, (h, w), (3, 3), lo=lo)
+    rng = np.random.default_rng(h * w)
+    x = rng.standard_normal((n, g * icg, h, w)).astype("f4")
+    weights = rng.standard_normal((g * ocg, icg, 3, 3)).astype("f4")
+    bias = rng.standard_normal(g * ocg).astype("f4")
+    expected = reference(problem, x, weights.astype("f8"), bias.astype("f8"))
+    p = native.ConvProblem(*problem)
+    results = []
+    for threads, packed, last in itertools.product((1, 2, 5), (False, True), (False, True)):
+        source, y = x, np.full(expected.shape, np.nan, "f4")
+        if last:
+            source = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+            y = np.moveaxis(np.full((n, *expected.shape[2:], g * ocg), np.nan, "f4"), -1, 1)
+        ready = native.Weights(p, weights, "winograd", threads) if packed else weights
+        native.conv(p, source, ready, bias, y, "winograd", threads, WORKSPACE)
+        results.append(y.tobytes())
+    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.sqrt(9 * icg))
+    assert len(set(results)) == 1
+
+
+def test_winograd_of_infinite_weights(isa: str) -> None:
+    problem = sizes(1, 1, 4, 3, (11, 11), (3, 3))
+    x, w = np.ones((1, 4, 11, 11), "f4"), np.ones((3, 4, 3, 3), "f4")
+    w[1, 2, 0, 0] = np.inf
+    y = np.empty((1, 3, 9, 9), "f4")
+    native.conv(native.ConvProblem(*problem), x, w, None, y, "winograd", 2, WORKSPACE)
+    np.testing.assert_allclose(y, reference(problem, x, w, None), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dilation": (1, 2)}, {"dtype": "f8"}], ids=str
+)
+def test_winograd_refuses_what_it_has_no_kernel_for(change: dict[str, Any]) -> None:
+    given = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "dtype": "f4", **change}
+    kernel = given["kernel"]
+    p = native.ConvProblem(1, 1, 2, 2, (9, 9), kernel, (3, 3), given["stride"], given["dilation"], (0, 0))
+    x, w, y = (np.ones(s, given["dtype"]) for s in ((1, 2, 9, 9), (2, 2, *kernel), (1, 2, 3, 3)))
+    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+        native.conv(p, x, w, None, y, "winograd", 1, WORKSPACE)
+    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+        native.Weights(p, w, "winograd", 1)
+
+
+@pytest.mark.parametrize("algorithm", ["gemm", "direct", "winograd"])
 def test_bits_do_not_depend_on_threads_or_workspace(isa: str, algorithm: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 40, 30, 31)).astype("f4")

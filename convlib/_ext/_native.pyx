@@ -55,6 +55,11 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
         int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
         int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
+        Py_ssize_t (*wino_size_f32)(const cv_conv*) noexcept nogil
+        int (*wino_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
+        int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
+                             float*) noexcept nogil
+        Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
         int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil
         int (*pool_f64)(const cv_pool*, const double*, double*, int64_t*, int) noexcept nogil
         int (*pool_i64)(const cv_pool*, const int64_t*, int64_t*, int64_t*, int) noexcept nogil
@@ -72,9 +77,9 @@ cdef extern from "c/convlib.h" nogil:
 cv_use_pool(parallel)
 
 cdef enum:
-    GEMM, DIRECT
+    GEMM, DIRECT, WINOGRAD
 
-ALGORITHMS = ("gemm", "direct")
+ALGORITHMS = ("gemm", "direct", "winograd")
 KINDS = ("max", "min", "sum", "avg")
 
 
@@ -240,12 +245,19 @@ cdef class ConvProblem:
             raise TypeError("the engine convolves float32 and float64")
         return 0
 
+    cdef int fits(self, int way, char code) except -1:
+        cdef const cv_conv* c = &self.conv
+        if way != WINOGRAD:
+            return 0
+        if code != b"f" or c.size[0] * c.k[0] * c.out[0] != 1 or c.lo[0] != 0 or c.k[1] != 3 or c.k[2] != 3 \
+                or c.stride[1] * c.stride[2] * c.dil[1] * c.dil[2] != 1:
+            raise ValueError("winograd serves float32 with 3x3 windows over two axes, stride and dilation 1")
+        return 0
+
 
 cdef int algorithm_number(str algorithm) except -1:
-    if algorithm == "gemm":
-        return GEMM
-    if algorithm == "direct":
-        return DIRECT
+    if algorithm in ALGORITHMS:
+        return ALGORITHMS.index(algorithm)
     raise ValueError(f"algorithm {algorithm!r} is none of {', '.join(ALGORITHMS)}")
 
 
@@ -266,8 +278,11 @@ cdef class Weights:
         problem.check(self.plain, None, self.plain.code)
         if self.way == DIRECT:
             return
+        problem.fits(self.way, self.plain.code)
         single = self.plain.code == b"f"
-        if single:
+        if self.way == WINOGRAD:
+            size = self.k.wino_size_f32(&problem.conv) * 4
+        elif single:
             size = self.k.packed_size_f32(&problem.conv) * 4
         else:
             size = self.k.packed_size_f64(&problem.conv) * 8
@@ -276,7 +291,9 @@ cdef class Weights:
             raise MemoryError("no memory for the packed weights")
         e.threads = threads
         with nogil:
-            if single:
+            if self.way == WINOGRAD:
+                status = self.k.wino_pack_f32(&problem.conv, &e, <float*>self.plain.view.buf, <float*>self.packed)
+            elif single:
                 status = self.k.pack_f32(&problem.conv, &e, <float*>self.plain.view.buf, <float*>self.packed)
             else:
                 status = self.k.pack_f64(&problem.conv, &e, <double*>self.plain.view.buf, <double*>self.packed)
@@ -295,7 +312,7 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
     w : buffer (OC, C / groups, *kernel), C-contiguous; or Weights
     bias : buffer (OC,), contiguous, or None
-    algorithm : {"gemm", "direct"}
+    algorithm : {"gemm", "direct", "winograd"}
         Ignored where `w` is Weights.
     threads : int
     max_workspace : int
@@ -319,6 +336,7 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     problem.check(aw, ab, ax.code)
     if ay.code != ax.code:
         raise TypeError("x and y differ in type")
+    problem.fits(way, ax.code)
     cdef cv_conv c = problem.placed(ax, ay)
     e.threads, e.max_workspace = threads, max_workspace
     with nogil:
@@ -329,6 +347,9 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
             else:
                 status = k.direct_f64(&c, <double*>ax.view.buf, <double*>aw.view.buf, <double*>b,
                                       <double*>ay.view.buf, threads)
+        elif way == WINOGRAD:
+            status = k.wino_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
+                                     <float*>ay.view.buf)
         elif ax.code == b"f":
             status = k.conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
                                 <float*>ay.view.buf)
@@ -348,12 +369,16 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     cdef cv_conv c = problem.conv
     cdef Py_ssize_t weights
     e.threads, e.max_workspace = threads, max_workspace
-    if algorithm_number(algorithm) == DIRECT:
+    cdef int way = algorithm_number(algorithm)
+    if way == DIRECT:
         return 0
+    problem.fits(way, code)
     c.xs[:] = [c.groups * c.icg * c.size[0] * c.size[1] * c.size[2], c.size[0] * c.size[1] * c.size[2],
                c.size[1] * c.size[2], c.size[2], 1]
     c.ys[:] = [c.groups * c.ocg * c.out[0] * c.out[1] * c.out[2], c.out[0] * c.out[1] * c.out[2],
                c.out[1] * c.out[2], c.out[2], 1]
+    if way == WINOGRAD:
+        return k.wino_workspace_f32(&c, &e) + (0 if packed else k.wino_size_f32(&c) * 4)
     weights = k.packed_size_f32(&c) * 4 if code == b"f" else k.packed_size_f64(&c) * 8
     scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
     return scratch + (0 if packed else min(weights, max_workspace // 2))

@@ -92,8 +92,12 @@ class Backend:
         """Return whether sums of small integers held in floats come out exactly by the named algorithm."""
         return self.exact
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
-        """Return the scratch memory of a call in bytes, beside inputs and result."""
+    def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
+        """Return what `choose` would for a convolution whose weights a plan prepares once for many calls."""
+        return self.choose("conv", spec, dtype)
+
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0
 
     def prepare_conv(

@@ -37,7 +37,9 @@ class ConvPlan:
         self._w = np.array(w, order="C")
         self._bias = None if bias is None else np.array(bias)
         self._requested = backend
-        self._choice: Choice = registry.select("conv", spec, self._compute, backend, "numpy")
+        self._choice: Choice = registry.select(
+            "conv", spec, self._compute, backend, "numpy", prepared=True
+        )
         self._run = self._choice.backend.prepare_conv(spec, self._w, self._bias, dtype, self._choice.algorithm)
 
     @property
@@ -57,7 +59,7 @@ class ConvPlan:
     @property
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
-        return self._choice.backend.workspace("conv", self.spec, self._compute)
+        return self._choice.backend.workspace("conv", self.spec, self._compute, self._choice.algorithm)
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""

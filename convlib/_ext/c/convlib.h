@@ -47,12 +47,20 @@ typedef struct {
     /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \
     ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *);                                                     \
     int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);
+/* Winograd: 3x3 windows of two axes, stride and dilation 1; the four as above, w needed beside packed. */
+#define CV_WINOGRAD_KERNELS(T, S)                                                                                     \
+    ptrdiff_t (*wino_size_##S)(const cv_conv *);                                                                      \
+    int (*wino_pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                    \
+    int (*wino_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,    \
+                         T *y);                                                                                       \
+    ptrdiff_t (*wino_workspace_##S)(const cv_conv *, const cv_exec *);
 #define CV_POOL_KERNEL(T, S) int (*pool_##S)(const cv_pool *, const T *x, T *y, int64_t *indices, int threads);
 
 typedef struct {
     const char *name;
     CV_DENSE_KERNELS(float, f32)
     CV_DENSE_KERNELS(double, f64)
+    CV_WINOGRAD_KERNELS(float, f32)
     CV_POOL_KERNEL(float, f32)
     CV_POOL_KERNEL(double, f64)
     CV_POOL_KERNEL(int64_t, i64)

@@ -126,3 +126,22 @@ CV_INLINE vec CV_(odd)(vec a, vec b) {
     return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 #endif
+
+/* Lanes of a and b in turn: the first half of both, or the second. */
+#if CV_VB * 8 / CV_BITS == 2
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3); }
+#elif CV_VB * 8 / CV_BITS == 4
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#elif CV_VB * 8 / CV_BITS == 8
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#elif CV_VB * 8 / CV_BITS == 16
+CV_INLINE vec CV_(zip_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+CV_INLINE vec CV_(zip_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#endif

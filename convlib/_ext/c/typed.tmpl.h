@@ -8,6 +8,9 @@
 #include "entry.tmpl.h"
 
 #include "direct.tmpl.h"
+#if CV_BITS == 32
+#include "winograd.tmpl.h"
+#endif
 #endif
 #include "pool.tmpl.h"
 
