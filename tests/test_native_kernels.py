@@ -99,6 +99,13 @@ CASES = {
     "3d pointwise": sizes(2, 1, 5, 9, (5, 6, 7), (1, 1, 1)),
     "kernel larger than a block": sizes(1, 1, 1, 3, (30, 25), (25, 20)),
     "one output": sizes(1, 1, 7, 3, (3, 3), (3, 3)),
+    "few pixels": sizes(1, 1, 40, 50, (7, 7), (3, 3), lo=1),
+    "few pixels, many channels": sizes(1, 1, 500, 70, (7, 7), (1, 1)),
+    "few pixels, batch, stride": sizes(5, 1, 33, 70, (9, 9), (3, 3), 2, lo=1),
+    "few pixels, groups": sizes(2, 2, 9, 49, (5, 6), (3, 3), lo=1),
+    "few pixels 3d": sizes(1, 1, 3, 97, (4, 3, 3), (3, 3, 3), lo=1),
+    "one pixel": sizes(1, 1, 40, 50, (3, 3), (3, 3)),
+    "one pixel, batch": sizes(9, 1, 12, 48, (1,), (1,)),
 }
 
 

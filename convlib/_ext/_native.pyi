@@ -17,6 +17,13 @@ class ConvProblem:
 class Weights:
     def __init__(self, problem: ConvProblem, w: Any, algorithm: str, threads: int) -> None: ...
 
+class Runner:
+    def __init__(
+        self, problem: ConvProblem, w: Any, bias: Any, algorithm: str, x_shape: tuple[int, ...],
+        y_shape: tuple[int, ...], dtype: Any,
+    ) -> None: ...  # fmt: skip
+    def __call__(self, x: Any, threads: int, max_workspace: int) -> Any: ...
+
 class PoolProblem:
     def __init__(
         self, n: int, c: int, in_size: tuple[int, ...], kernel: tuple[int, ...], out_size: tuple[int, ...],

@@ -12,6 +12,8 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
 
 from convlib._ext._pool cimport parallel, raise_pending, task
 
+from numpy import empty, ndarray
+
 cdef extern from "c/convlib.h" nogil:
     enum:
         CV_OK, CV_NOMEM, CV_INTERRUPTED
@@ -318,7 +320,12 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     max_workspace : int
         Bytes of scratch.
     """
-    cdef Array ax = readable(x), ay = writable(y), aw = None, ab = None
+    run_conv(problem, readable(x), w, bias, writable(y), algorithm, threads, max_workspace)
+
+
+cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorithm, int threads,
+                  Py_ssize_t max_workspace) except -1:
+    cdef Array aw = None, ab = None
     cdef Weights weights = None
     cdef cv_exec e
     cdef const cv_kernels* k
@@ -356,7 +363,50 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
         else:
             status = k.conv_f64(&c, &e, <double*>ax.view.buf, <double*>aw.view.buf, <double*>packed, <double*>b,
                                 <double*>ay.view.buf)
-    finish(status)
+    return finish(status)
+
+
+cdef class Runner:
+    """A convolution with its weights, for arrays of one shape and type: the short way of a plan.
+
+    Parameters
+    ----------
+    problem, w, bias, algorithm
+        As for `conv`.
+    x_shape, y_shape : tuple of int
+        (N, C, *in) and (N, OC, *out).
+    dtype : numpy.dtype
+        float32 or float64.
+    """
+
+    cdef ConvProblem problem
+    cdef object w, bias, dtype
+    cdef tuple x_shape, y_shape
+    cdef str algorithm
+    cdef char code
+
+    def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
+        self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
+        self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
+
+    def __call__(self, x, int threads, Py_ssize_t max_workspace):
+        """Return the result, or None if `x` is anything but an ndarray of the right shape and type."""
+        cdef Array ax
+        cdef int i, nd = len(self.x_shape)
+        if type(x) is not ndarray:
+            return None
+        try:
+            ax = readable(x)
+        except (BufferError, TypeError, ValueError):
+            return None
+        if ax.code != self.code or ax.view.ndim != nd or <size_t>ax.view.buf % <size_t>ax.view.itemsize:
+            return None
+        for i in range(nd):
+            if ax.view.shape[i] != <Py_ssize_t>self.x_shape[i] or ax.view.strides[i] % ax.view.itemsize:
+                return None
+        y = empty(self.y_shape, self.dtype)
+        run_conv(self.problem, ax, self.w, self.bias, writable(y), self.algorithm, threads, max_workspace)
+        return y
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):

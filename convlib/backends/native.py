@@ -33,11 +33,9 @@ FEW_OUTPUTS = 4
 #: Winograd's transforms cost about what this many channels save.
 MIN_CHANNELS = 32
 
-#: Fewer 4 x 4 tiles than this do not repay transforming the weights for a single call, ...
-MIN_TILES = 100
-
-#: ... and, where a plan transforms them once, fewer 2 x 2 tiles than this leave most lanes empty.
-MIN_TILES_PREPARED = 16
+#: Fewer tiles than this leave most lanes of Winograd's vectors empty.  A single call, which transforms the weights,
+#: needs so many of 4 x 4 outputs; a plan, which did it once, of 2 x 2.
+MIN_TILES = 16
 
 
 class NativeBackend(Backend):
@@ -79,16 +77,16 @@ class NativeBackend(Backend):
         if op == "pool":
             return None, f"pooling kernels for {_native.active_isa()}"
         assert isinstance(spec, ConvSpec)
-        return self._best(spec, dtype, MIN_TILES, 4)
+        return self._best(spec, dtype, 4)
 
     def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose_prepared`."""
-        return self._best(spec, dtype, MIN_TILES_PREPARED, 2)
+        return self._best(spec, dtype, 2)
 
-    def _best(self, spec: ConvSpec, dtype: np.dtype[Any], min_tiles: int, side: int) -> tuple[str, str]:
+    def _best(self, spec: ConvSpec, dtype: np.dtype[Any], side: int) -> tuple[str, str]:
         channels = min(spec.icg, spec.ocg)
         tiles = spec.n * math.prod(-(-size // side) for size in spec.out_size)
-        pays = channels >= MIN_CHANNELS and tiles >= min_tiles and not spec.channels_last
+        pays = channels >= MIN_CHANNELS and tiles >= MIN_TILES and not spec.channels_last
         allowed = pays and config.get_accuracy() != "strict"
         if allowed and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
             return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
@@ -132,17 +130,8 @@ class NativeBackend(Backend):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         plain = self._weights(w, compute, spec)
         form = algorithm or "gemm"
-        threads = get_num_threads()
-        ready: Any = plain if form == "direct" else _native.Weights(_problem(spec), plain, form, threads)
-        bias = None if bias is None else self._usable(bias, compute, False)
-
-        def run(x: Array, out: Array | None) -> Array:
-            self._check_out(out, spec.y_shape, compute, x)
-            y, finish = self._result(spec.y_shape, compute, compute, spec, out)
-            self._run(spec, self._input(x, compute, spec), ready, bias, y, form)
-            return finish()  # type: ignore[no-any-return]
-
-        return run
+        ready: Any = plain if form == "direct" else _native.Weights(_problem(spec), plain, form, get_num_threads())
+        return _Prepared(self, spec, ready, None if bias is None else self._usable(bias, compute, False), compute, form)
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
@@ -179,6 +168,31 @@ class NativeBackend(Backend):
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:
             _native.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+
+
+class _Prepared:
+    """A convolution whose weights are packed."""
+
+    def __init__(
+        self, backend: NativeBackend, spec: ConvSpec, w: Any, bias: Array | None, dtype: np.dtype[Any], form: str
+    ) -> None:
+        self._backend, self._spec, self._w, self._bias, self._dtype, self._form = backend, spec, w, bias, dtype, form
+        self._runner: Any = None
+        if spec.batched and not spec.channels_last:
+            self._runner = _native.Runner(_problem(spec), w, bias, form, spec.x_shape, spec.y_shape, dtype)
+
+    def __call__(self, x: Array, out: Array | None) -> Array:
+        backend, spec = self._backend, self._spec
+        backend._check_out(out, spec.y_shape, self._dtype, x)
+        y, finish = backend._result(spec.y_shape, self._dtype, self._dtype, spec, out)
+        backend._run(spec, backend._input(x, self._dtype, spec), self._w, self._bias, y, self._form)
+        return finish()  # type: ignore[no-any-return]
+
+    def quick(self, x: Any) -> Array | None:
+        """Return the result for an array of the plan's very shape and dtype, None for anything else."""
+        if self._runner is None:
+            return None
+        return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]
 
 
 def _plain(spec: ConvSpec) -> tuple[str, str]:

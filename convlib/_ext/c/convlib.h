@@ -82,7 +82,7 @@ const char *cv_isa(int i, int *supported);
 /* The pool that cv_parallel runs on: one per process, whichever module owns its code.  Until told, units run serially. */
 void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int));
 
-/* Scratch: 64-byte aligned, NULL when it cannot be had. */
+/* Scratch: 64-byte aligned, NULL when it cannot be had; large blocks are kept for the next call. */
 void *cv_alloc(size_t bytes);
 void cv_free(void *);
 

@@ -1,6 +1,7 @@
 /* Which instruction set runs: detected once, lowered by CONVLIB_ISA or cv_set_isa. */
 #include "convlib.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,9 +66,36 @@ int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
     return CV_OK;
 }
 
+/* Scratch comes back: a large block fresh from the system costs a page fault for every 4 KB, often more than the
+ * convolution it serves.  A few blocks wait here for the next call; whoever takes one empties its place. */
+enum { KEPT = 4, HEAD = 64, WORTH_KEEPING = 64 << 10, MOST_KEPT = 48 << 20 };
+static void *_Atomic kept[KEPT]; /* each begins with its size, HEAD bytes before what callers see */
+
 void *cv_alloc(size_t bytes) {
-    void *p = NULL;
-    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
+    for (int i = 0; i < KEPT && bytes >= WORTH_KEEPING; i++) {
+        void *block = atomic_exchange(&kept[i], NULL), *none = NULL;
+        if (!block) continue;
+        const size_t size = *(size_t *)block;
+        if (size >= bytes && size / 2 <= bytes) return (char *)block + HEAD;
+        if (!atomic_compare_exchange_strong(&kept[i], &none, block)) free(block);
+    }
+    void *block = NULL;
+    if (bytes > SIZE_MAX - HEAD || posix_memalign(&block, 64, bytes + HEAD)) return NULL;
+    *(size_t *)block = bytes;
+    return (char *)block + HEAD;
 }
 
-void cv_free(void *p) { free(p); }
+void cv_free(void *p) {
+    if (!p) return;
+    void *block = (char *)p - HEAD;
+    const size_t size = *(size_t *)block;
+    if (size >= WORTH_KEEPING && size <= MOST_KEPT) {
+        for (int i = 0; i < KEPT; i++) {
+            void *none = NULL;
+            if (atomic_compare_exchange_strong(&kept[i], &none, block)) return;
+        }
+        static atomic_uint turn; /* all places taken: the newest block is the likeliest to be wanted again */
+        block = atomic_exchange(&kept[atomic_fetch_add(&turn, 1) % KEPT], block);
+    }
+    free(block);
+}

@@ -1,8 +1,8 @@
 /* The kernels of the table: packing once, running often, and the call that does both within the scratch limit. */
 
 static ptrdiff_t CV_(packed_size)(const cv_conv *p) {
-    const ptrdiff_t panels = p->groups * ((p->ocg + CV_MR - 1) / CV_MR) * CV_MR;
-    return panels * p->icg * p->k[0] * p->k[1] * p->k[2];
+    const ptrdiff_t step = CV_(swaps)(p) ? VL : CV_MR;
+    return p->groups * ((p->ocg + step - 1) / step) * step * p->icg * p->k[0] * p->k[1] * p->k[2];
 }
 
 typedef struct {
@@ -10,7 +10,7 @@ typedef struct {
     cv_view view;
     const T *w;
     T *packed;
-    ptrdiff_t oc_panels, units;
+    ptrdiff_t vecs, oc_panels, units; /* vecs: of output channels, if roles are exchanged */
 } CV_(pack_job);
 
 static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
@@ -18,14 +18,19 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const CV_(pack_job) *j = ctx;
     const ptrdiff_t all = j->p->groups * j->oc_panels;
     for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
-        const ptrdiff_t g = i / j->oc_panels, oc0 = i % j->oc_panels * CV_MR;
+        const ptrdiff_t g = i / j->oc_panels, op = i % j->oc_panels;
         const T *w = j->w + g * j->p->ocg * j->view.k;
-        CV_(pack_rows)(j->p, &j->view, w, oc0, j->packed + i * j->view.k * CV_MR);
+        const ptrdiff_t l0 = CV_(swap_lane)(j->vecs, j->oc_panels, op), l1 = CV_(swap_lane)(j->vecs, j->oc_panels, op + 1);
+        if (j->vecs)
+            CV_(pack_weights)(j->p, &j->view, w, l0, l1 - l0, j->packed + (g * j->vecs * VL + l0) * j->view.k);
+        else
+            CV_(pack_weights)(j->p, &j->view, w, op * CV_MR, CV_MR, j->packed + i * j->view.k * CV_MR);
     }
 }
 
 static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
-    CV_(pack_job) j = {p, cv_view_of(p), w, packed, (p->ocg + CV_MR - 1) / CV_MR, 0};
+    CV_(pack_job) j = {p, cv_view_of(p), w, packed, 0, (p->ocg + CV_MR - 1) / CV_MR, 0};
+    if (CV_(swaps)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = (j.vecs + CV_NV - 1) / CV_NV;
     const ptrdiff_t size = CV_(packed_size)(p);
     const int threads = (int)CV_MIN2(e->threads, 1 + size / 65536);
     j.units = CV_MIN2(p->groups * j.oc_panels, threads == 1 ? 1 : 4 * threads);
@@ -40,10 +45,14 @@ static ptrdiff_t CV_(oc_chunk)(const cv_conv *p, const cv_exec *e) {
     return CV_MIN2(p->ocg, CV_MAX2(1, half / (bytes / panels)) * CV_MR);
 }
 
+static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *packed, const T *bias, T *y) {
+    return (CV_(swaps)(p) ? CV_(swap_conv) : CV_(gemm_conv))(p, e, x, packed, bias, y);
+}
+
 /* packed == NULL: pack w first, a range of output channels at a time when the weights are large. */
 static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
-    if (packed) return CV_(gemm_conv)(p, e, x, packed, bias, y);
+    if (packed) return CV_(run_packed)(p, e, x, packed, bias, y);
     const ptrdiff_t chunk = CV_(oc_chunk)(p, e), k = p->icg * p->k[0] * p->k[1] * p->k[2];
     const int whole = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
     cv_conv part = *p;
@@ -56,14 +65,15 @@ static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w,
         if (!whole) part.ocg = CV_MIN2(chunk, (g + 1) * p->ocg - oc);
         status = CV_(pack)(&part, e, w + oc * k, buffer);
         if (!status)
-            status = CV_(gemm_conv)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
-                                     y + oc * p->ys[1]);
+            status = CV_(run_packed)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
+                                      y + oc * p->ys[1]);
     }
     cv_free(buffer);
     return status;
 }
 
 static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
+    if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e);
     CV_(job) j;
     CV_(plan_job)(&j, p, e);
     return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);

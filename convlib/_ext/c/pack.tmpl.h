@@ -57,8 +57,9 @@ static inline __attribute__((unused)) int cv_pieces(const cv_conv *p, ptrdiff_t 
 /* Lanes l of [0, len) with 0 <= base + l·stride < size. */
 static inline __attribute__((unused)) void cv_lanes(ptrdiff_t base, ptrdiff_t stride, ptrdiff_t size, ptrdiff_t len,
                                                     ptrdiff_t *lo, ptrdiff_t *hi) {
-    const ptrdiff_t a = base >= 0 ? 0 : (-base + stride - 1) / stride;
-    const ptrdiff_t b = base >= size ? 0 : (size - base + stride - 1) / stride;
+    const ptrdiff_t first = -base + stride - 1, end = size - base + stride - 1; /* usual strides need no division */
+    const ptrdiff_t a = base >= 0 ? 0 : stride == 1 ? first : stride == 2 ? first >> 1 : first / stride;
+    const ptrdiff_t b = base >= size ? 0 : stride == 1 ? end : stride == 2 ? end >> 1 : end / stride;
     *lo = CV_MIN2(a, len);
     *hi = CV_MAX2(CV_MIN2(b, len), *lo);
 }
@@ -91,8 +92,8 @@ CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t 
 }
 
 /* Rows [r0, r1) (in runs) of the im2col view for outputs p0 .. p0+count-1 of the image and group at x.  Row width: width
- * elements.  A piece stores a whole vector; what it writes past its end belongs to the next piece or the next row, both
- * written later, so dst needs VL spare elements behind its last row. */
+ * elements.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
+ * no more than its row. */
 static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, ptrdiff_t p0, ptrdiff_t count,
                             ptrdiff_t width, ptrdiff_t r0, ptrdiff_t r1, T *dst) {
     cv_piece pieces[CV_NV * VL];
@@ -102,26 +103,52 @@ static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, p
     for (ptrdiff_t r = r0; r < r1; r++) {
         const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
         cv_items(p, r % view->taps, pieces, n, items);
-        for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += width) {
-            const T *src = x + ic * p->xs[1];
-            if (count < width) CV_(store)(dst + width - VL, (vec){0});
-            if (step == 1)
-                for (int i = 0; i < n; i++)
-                    CV_(store)(dst + items[i].dst, CV_(load_range)(src + items[i].src, items[i].lo, items[i].hi));
-            else
-                for (int i = 0; i < n; i++)
-                    CV_(store)(dst + items[i].dst, CV_(gather)(src + items[i].src, step, items[i].lo, items[i].hi));
+        if (ic1 - ic0 < 8) {
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += width) {
+                const T *src = x + ic * p->xs[1];
+                for (int i = 0; i < n; i++) {
+                    const cv_item it = items[i];
+                    const vec v = step == 1 ? CV_(load_range)(src + it.src, it.lo, it.hi)
+                                            : CV_(gather)(src + it.src, step, it.lo, it.hi);
+                    if (it.dst + VL <= width) CV_(store)(dst + it.dst, v);
+                    else CV_(store_n)(dst + it.dst, v, width - it.dst);
+                }
+            }
+            continue;
         }
+        /* channels innermost: the lanes of a piece are worked out once for all of them */
+        for (int i = 0; i < n; i++) {
+            const cv_item it = items[i];
+            const T *src = x + ic0 * p->xs[1] + it.src;
+            T *to = dst + it.dst;
+            const ptrdiff_t room = CV_MIN2(width - it.dst, VL);
+#define CV_COPY(value)                                                                                                \
+    for (ptrdiff_t ic = ic0; ic < ic1; ic++, src += p->xs[1], to += width) {                                          \
+        const vec v = value;                                                                                          \
+        if (room == VL) CV_(store)(to, v);                                                                            \
+        else CV_(store_n)(to, v, room);                                                                               \
+    }
+            if (step != 1) CV_COPY(CV_(gather)(src, step, it.lo, it.hi))
+            else if (it.lo == 0 && it.hi == VL) CV_COPY(CV_(load)(src))
+            else CV_COPY(CV_(load_range)(src, it.lo, it.hi))
+#undef CV_COPY
+        }
+        dst += (ic1 - ic0) * width;
     }
 }
 
-/* One A panel: rows oc0 .. oc0+MR-1 of a group's weights, zero past ocg, in run order. */
-static void CV_(pack_rows)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, T *dst) {
-    const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - oc0);
-    for (ptrdiff_t r = 0; r < view->runs; r++) {
-        const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
-        const T *src = w + oc0 * view->k + ic0 * view->taps + r % view->taps;
-        for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += CV_MR, src += view->taps)
-            for (ptrdiff_t m = 0; m < CV_MR; m++) dst[m] = m < rows ? src[m * view->k] : 0;
+/* Weights of the output channels oc0 .. oc0+width-1 of a group, in run order, [K][width], zero past ocg.  A channel's
+ * weights are read in one stream. */
+static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, ptrdiff_t width, T *dst) {
+    for (ptrdiff_t ic0 = 0; ic0 < p->icg; ic0 += CV_ICB) {
+        const ptrdiff_t block = CV_MIN2(CV_ICB, p->icg - ic0);
+        for (ptrdiff_t m = 0; m < width; m++) {
+            const int exists = oc0 + m < p->ocg;
+            const T *src = w + (oc0 + m) * view->k + ic0 * view->taps;
+            for (ptrdiff_t i = 0; i < block; i++)
+                for (ptrdiff_t t = 0; t < view->taps; t++)
+                    dst[(t * block + i) * width + m] = exists ? src[i * view->taps + t] : 0;
+        }
+        dst += block * view->taps * width;
     }
 }

@@ -5,6 +5,7 @@
 #include "gemm.tmpl.h"
 #include "pack.tmpl.h"
 #include "conv.tmpl.h"
+#include "swap.tmpl.h"
 #include "entry.tmpl.h"
 
 #include "direct.tmpl.h"

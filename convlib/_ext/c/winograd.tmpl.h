@@ -105,7 +105,6 @@ CV_INLINE void CV_(wino_at)(const int m, const vec *v, const int s, vec *r) {
 
 /* G: the weights are transformed in double, MR output channels to a vector, and rounded once. */
 typedef double CV_(rows_t) __attribute__((vector_size(CV_MR * 8)));
-typedef T CV_(row_t) __attribute__((vector_size(CV_MR * CV_BITS / 8), aligned(CV_BITS / 8), may_alias));
 
 CV_INLINE void CV_(wino_g)(const int m, const CV_(rows_t) *g, const int s, CV_(rows_t) *r) {
     if (m == 4) {
@@ -120,9 +119,13 @@ CV_INLINE void CV_(wino_g)(const int m, const CV_(rows_t) *g, const int s, CV_(r
 
 /* ---- weights: U[group][point][oc panel][c][MR] */
 
+static inline ptrdiff_t CV_(u_plane)(const cv_conv *p) {
+    return (p->ocg + CV_MR - 1) / CV_MR * CV_MR * p->icg + CV_WINO_SKEW;
+}
+
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) {
     const ptrdiff_t a = cv_wino_m(p) + 2;
-    return a * a * p->groups * ((p->ocg + CV_MR - 1) / CV_MR) * CV_MR * p->icg;
+    return a * a * p->groups * CV_(u_plane)(p);
 }
 
 typedef struct {
@@ -136,13 +139,12 @@ CV_INLINE void CV_(wino_pack_rows)(const int m, const CV_(wino_pack_job) *j, ptr
     const int a = m + 2;
     const ptrdiff_t rows = CV_MIN2(CV_MR, j->p->ocg - op * CV_MR), c_all = j->p->icg;
     const T *w = j->w + (g * j->p->ocg + op * CV_MR) * c_all * 9;
-    T *u = j->u + (g * a * a * j->oc_panels + op) * c_all * CV_MR;
+    T *u = j->u + g * a * a * CV_(u_plane)(j->p) + op * c_all * CV_MR;
     for (ptrdiff_t c = 0; c < c_all; c++, w += 9, u += CV_MR) {
-        CV_(rows_t) k[9], half[6 * 3], r[6];
-        for (int t = 0; t < 9; t++) {
-            k[t] = (CV_(rows_t)){0};
-            for (ptrdiff_t i = 0; i < rows; i++) k[t][i] = w[i * c_all * 9 + t];
-        }
+        CV_(rows_t) half[6 * 3], r[6], k[9] = {0};
+        double *to = (double *)k;
+        for (ptrdiff_t i = 0; i < rows; i++)
+            for (int t = 0; t < 9; t++) to[t * CV_MR + i] = w[i * c_all * 9 + t];
         CV_UNROLL(3)
         for (int x = 0; x < 3; x++) {
             CV_(wino_g)(m, k + x, 3, r);
@@ -153,7 +155,7 @@ CV_INLINE void CV_(wino_pack_rows)(const int m, const CV_(wino_pack_job) *j, ptr
             CV_(wino_g)(m, half + i * 3, 1, r);
             CV_UNROLL(6)
             for (int q = 0; q < a; q++)
-                *(CV_(row_t) *)(u + (i * a + q) * j->oc_panels * c_all * CV_MR) =
+                *(CV_(row_t) *)(u + (i * a + q) * CV_(u_plane)(j->p)) =
                     __builtin_convertvector(r[q], CV_(row_t));
         }
     }
@@ -255,7 +257,7 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t co
     static const T zeros[CV_MR];
     const ptrdiff_t c_all = j->p.icg, vecs = (count + VL - 1) / VL, parts = (vecs + CV_NV - 1) / CV_NV;
     for (int point = 0; point < j->points; point++) {
-        const T *u = j->u + (g * j->points + point) * j->oc_panels * c_all * CV_MR;
+        const T *u = j->u + (g * j->points + point) * CV_(u_plane)(&j->p);
         for (ptrdiff_t op = op0; op < op1; op++)
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t v0 = i * vecs / parts, v1 = (i + 1) * vecs / parts;
