@@ -54,6 +54,10 @@ def _wide(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc" and spec.ocg >= 4 and spec.macs >= 16_000
 
 
+def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    return max(spec.stride) > 1 and _wide(spec, dtype)
+
+
 def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     few_channels = spec.icg * spec.ocg <= 16
     per_transform = spec.taps_count * spec.icg * spec.ocg / max(1, spec.icg + spec.ocg)
@@ -65,6 +69,8 @@ def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
 POLICY: tuple[Rule, ...] = (
     Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
+    Rule("im2col", "conv_grad_input", _wide_strided, "one GEMM for all phases of the stride, then col2im"),
+    Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
     Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
     Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays"),
     Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed"),

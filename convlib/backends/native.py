@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar
+from itertools import product
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class NativeBackend(Backend):
     """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
 
     name = "native"
-    operations = ("conv", "pool")
+    operations = ("conv", "conv_grad_input", "pool")
     channels_last = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct", "winograd")}
 
@@ -58,8 +59,10 @@ class NativeBackend(Backend):
         """See `Backend.supports`."""
         if spec.nd > 3:
             return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
-        if op == "conv" and dtype.kind == "c":
+        if op.startswith("conv") and dtype.kind == "c":
             return "has no complex kernels"
+        if op == "conv_grad_input" and dtype.kind != "f":
+            return f"has input gradients of floats only, not of {dtype}"
         if op == "pool":
             assert isinstance(spec, PoolSpec)
             if spec.adaptive:
@@ -76,6 +79,8 @@ class NativeBackend(Backend):
         """See `Backend.choose`."""
         if op == "pool":
             return None, f"pooling kernels for {_native.active_isa()}"
+        if op != "conv":
+            return None, "forward convolutions over grad_y, one per phase of the stride"
         assert isinstance(spec, ConvSpec)
         return self._best(spec, dtype, 4)
 
@@ -148,6 +153,43 @@ class NativeBackend(Backend):
     def _run(self, spec: ConvSpec, x: Array, w: Any, bias: Array | None, y: Array, form: str) -> None:
         _native.conv(_problem(spec), x, w, bias, y, form, get_num_threads(), config.get_max_workspace())
 
+    def _conv_grad_input(
+        self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
+    ) -> None:
+        """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase."""
+        if not (grad_x.size and grad_y.size and spec.taps_count):
+            grad_x[...] = 0
+            return
+        by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
+        for phases in product(*(_phases(spec, axis) for axis in range(spec.nd))):
+            at: Any = (..., *(slice(phase.start, None, s) for phase, s in zip(phases, spec.stride, strict=True)))
+            target = grad_x[at]
+            if not all(phase.taps for phase in phases):
+                target[...] = 0
+                continue
+            taps = by_group
+            for axis, phase in enumerate(phases):
+                taps = taps.take(phase.taps[::-1], axis=3 + axis)
+            kernel = taps.shape[3:]
+            weights = np.ascontiguousarray(taps).reshape(spec.c, spec.ocg, *kernel)
+            problem = _native.ConvProblem(
+                spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
+                tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases),
+            )  # fmt: skip
+            form = self._adjoint_form(spec, kernel, phases, grad_y.dtype)
+            _native.conv(problem, grad_y, weights, None, target, form, get_num_threads(), config.get_max_workspace())
+
+    def _adjoint_form(self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any) -> str:
+        """Choose the algorithm of one phase as `choose` does for a forward convolution."""
+        tiles = spec.n * math.prod(-(-size // 4) for size in spec.in_size)
+        dense = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= MIN_TILES and not spec.channels_last
+        plain = max(spec.stride) == 1 and all(phase.dilation == 1 for phase in phases)
+        if dense and plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and config.get_accuracy() != "strict":
+            need = 36 * 4 * (spec.icg * spec.oc + 2 * 48 * (spec.icg + spec.ocg + 16) * get_num_threads())
+            if need <= config.get_max_workspace():
+                return "winograd"
+        return "direct" if spec.icg < FEW_OUTPUTS or spec.ocg * math.prod(kernel) < FEW_PRODUCTS else "gemm"
+
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
         bound = self._bound(spec.reduction, x, w, bias)
@@ -168,6 +210,29 @@ class NativeBackend(Backend):
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:
             _native.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+
+
+class _Phase(NamedTuple):
+    """The inputs ``start, start + stride, …`` of one axis: a convolution of stride 1 over the outputs gives them."""
+
+    start: int
+    taps: range  # of the kernel, that reach these inputs
+    dilation: int  # between them, in outputs
+    lo: int  # padding of the outputs
+
+
+@lru_cache(maxsize=4096)
+def _phases(spec: ConvSpec, axis: int) -> tuple[_Phase, ...]:
+    """Cut one axis of the input by the residue modulo the stride: tap k of output o lies on input ``o s + k d - p``."""
+    s, d, p = spec.stride[axis], spec.dilation[axis], spec.pad_lo[axis]
+    every = s // math.gcd(s, d)  # taps that reach the same residue
+    found = []
+    for start in range(min(s, spec.in_size[axis])):
+        first = next((k for k in range(every) if (start + p - k * d) % s == 0), spec.kernel[axis])
+        taps = range(first, spec.kernel[axis], every)
+        gap = every * d // s
+        found.append(_Phase(start, taps, gap, (len(taps) - 1) * gap - (start + p - first * d) // s))
+    return tuple(found)
 
 
 class _Prepared:

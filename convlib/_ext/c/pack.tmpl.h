@@ -137,18 +137,23 @@ static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, p
     }
 }
 
-/* Weights of the output channels oc0 .. oc0+width-1 of a group, in run order, [K][width], zero past ocg.  A channel's
- * weights are read in one stream. */
+/* Weights of the output channels oc0 .. oc0+width-1 of a group, in run order, [K][width], zero past ocg.  Eight channels
+ * at a time: more streams, a power of two apart, would push each other out of the first-level cache. */
 static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, ptrdiff_t width, T *dst) {
-    for (ptrdiff_t ic0 = 0; ic0 < p->icg; ic0 += CV_ICB) {
-        const ptrdiff_t block = CV_MIN2(CV_ICB, p->icg - ic0);
-        for (ptrdiff_t m = 0; m < width; m++) {
-            const int exists = oc0 + m < p->ocg;
-            const T *src = w + (oc0 + m) * view->k + ic0 * view->taps;
-            for (ptrdiff_t i = 0; i < block; i++)
-                for (ptrdiff_t t = 0; t < view->taps; t++)
-                    dst[(t * block + i) * width + m] = exists ? src[i * view->taps + t] : 0;
+    for (ptrdiff_t m0 = 0; m0 < width; m0 += 8) {
+        const ptrdiff_t lanes = CV_MIN2(8, width - m0), rows = CV_MIN2(lanes, p->ocg - oc0 - m0);
+        T *to = dst + m0;
+        for (ptrdiff_t r = 0; r < view->runs; r++) {
+            const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
+            const T *src = w + (oc0 + m0) * view->k + ic0 * view->taps + r % view->taps;
+            if (rows == 8)
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += view->taps) {
+                    CV_UNROLL(8)
+                    for (int m = 0; m < 8; m++) to[m] = src[m * view->k];
+                }
+            else
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += view->taps)
+                    for (ptrdiff_t m = 0; m < lanes; m++) to[m] = m < rows ? src[m * view->k] : 0;
         }
-        dst += block * view->taps * width;
     }
 }
