@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import convlib
 from convlib._ext import _native as native
 
 ISAS = native.detected_isas()
@@ -129,6 +130,19 @@ def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: 
     inside[8:11, 9:12] = True
     assert np.isfinite(y[..., ~inside]).all()
     np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
+
+
+@pytest.mark.parametrize("shape", [(1, 512, 14, 14), (3, 7, 2, 2), (1, 1, 6, 50), (2, 5, 28, 28), (5, 1, 10, 12)], ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_pooling_in_pairs_of_rows(isa: str, dtype: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).integers(-9, 10, shape).astype(dtype)
+    x[0, 0, 1, 0] = np.nan
+    windows = x.reshape(*shape[:2], shape[2] // 2, 2, shape[3] // 2, 2)
+    strided = np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1)
+    for source in (x, strided):
+        for name, expected in (("max", windows.max((3, 5))), ("min", windows.min((3, 5))), ("avg", windows.mean((3, 5)))):
+            result = getattr(convlib, f"{name}_pool2d")(source, 2, backend="native")
+            np.testing.assert_array_equal(result, expected)
 
 
 #: (n, groups, icg, ocg, h, w, lo): fewer tiles than a vector, as many, more; rows that share a vector; many blocks.

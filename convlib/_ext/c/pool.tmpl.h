@@ -293,6 +293,12 @@ static void CV_(channel_task)(void *context, ptrdiff_t unit, int worker) {
     CV_KINDS(CV_CALL)
 #undef CV_CALL
 }
+static void CV_(pairs_task)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(pool_job) *j = context;
+#define CV_CALL(kind) CV_(pairs_item)(kind, j, i, j->scratch + worker * j->scratch_each)
+    CV_KINDS(CV_CALL)
+#undef CV_CALL
+}
 static void CV_(whole_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(pool_job) *j = context;
     (void)worker;
@@ -322,6 +328,13 @@ static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
     if (global) {
         j->items = p->n * p->c, j->whole = 1;
         return CV_(whole_task);
+    }
+    if (CV_(pairs_fit)(j)) {
+        const ptrdiff_t plane = p->out[1] * p->in[2];
+        j->batch = CV_MAX2(1, 4096 / plane);
+        j->items = (p->n * p->c + j->batch - 1) / j->batch;
+        j->scratch_each = ((j->batch * plane + 2 * VL) * (ptrdiff_t)sizeof(T) + 127) / 64 * 64;
+        return CV_(pairs_task);
     }
     const int rows = p->xs[4] == 1 && p->ys[4] == 1 && (p->stride[2] <= 2 || !j->indices);
     const int channels = p->xs[1] == 1 && p->ys[1] == 1 && !rows;

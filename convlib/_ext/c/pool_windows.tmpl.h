@@ -256,6 +256,42 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
     }
 }
 
+/* Windows of 2 x 2 side by side on short rows, some planes at a time: the pairs of rows are joined into one line, and the
+ * line is one long row.  So many rows that what was stored has left the processor's store queue before it is read. */
+CV_INLINE void CV_(pairs_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t width = p->in[2], outs = p->out[1] * p->out[2];
+    const ptrdiff_t b0 = item * j->batch, b1 = CV_MIN2(b0 + j->batch, p->n * p->c), all = (b1 - b0) * outs;
+    const vec by = CV_(set1)((T)(!j->divide ? 1 : p->divisor != 0 ? p->divisor : 4));
+    T *to = (T *)scratch, *y = j->y + b0 * outs;
+    for (ptrdiff_t b = b0; b < b1; b++) {
+        const T *x = j->x + b / p->c * p->xs[0] + b % p->c * p->xs[1];
+        for (ptrdiff_t r = 0; r < p->out[1]; r++, x += 2 * p->xs[3], to += width)
+            for (ptrdiff_t i = 0; i < width; i += VL) {
+                const ptrdiff_t n = CV_MIN2(VL, width - i);
+                CV_(store)(to + i, CV_(vjoin)(kind, CV_(load_n)(x + i, n), CV_(load_n)(x + p->xs[3] + i, n)));
+            }
+    }
+    for (ptrdiff_t o = 0; o < all; o += VL) {
+        const vec a = CV_(load)((T *)scratch + 2 * o), b = CV_(load)((T *)scratch + 2 * o + VL);
+        vec v = CV_(vjoin)(kind, CV_(even)(a, b), CV_(odd)(a, b));
+        if (j->divide) v = v / by;
+        if (all - o >= VL) CV_(store)(y + o, v);
+        else CV_(store_n)(y + o, v, all - o);
+    }
+}
+
+/* Whether `pairs_item` serves: rows too short to fill vectors, nothing padded or left over, results in one piece. */
+static int CV_(pairs_fit)(const CV_(pool_job) *j) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t outs = p->out[1] * p->out[2];
+    for (int a = 1; a < 3; a++)
+        if (p->k[a] != 2 || p->stride[a] != 2 || p->lo[a] || p->dil[a] != 1 || p->in[a] != 2 * p->out[a]) return 0;
+    return !j->indices && p->in[0] == 1 && p->out[0] == 1 && p->k[0] == 1 && p->in[2] < 4 * VL && p->in[1] < 16 * VL &&
+           p->xs[4] == 1 && p->ys[4] == 1 && (p->out[1] == 1 || p->ys[3] == p->out[2]) && p->ys[1] == outs &&
+           (p->n == 1 || p->ys[0] == p->c * outs);
+}
+
 /* The window is the whole plane. */
 CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t plane) {
     const cv_pool *p = &j->p;
