@@ -132,7 +132,7 @@ def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: 
     np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
 
 
-@pytest.mark.parametrize("shape", [(1, 512, 14, 14), (3, 7, 2, 2), (1, 1, 6, 50), (2, 5, 28, 28), (5, 1, 10, 12)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 512, 14, 14), (3, 7, 2, 2), (1, 1, 6, 50), (2, 5, 28, 28)], ids=str)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_pooling_in_pairs_of_rows(isa: str, dtype: str, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(1).integers(-9, 10, shape).astype(dtype)
@@ -140,8 +140,9 @@ def test_pooling_in_pairs_of_rows(isa: str, dtype: str, shape: tuple[int, ...]) 
     windows = x.reshape(*shape[:2], shape[2] // 2, 2, shape[3] // 2, 2)
     strided = np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1)
     for source in (x, strided):
-        for name, expected in (("max", windows.max((3, 5))), ("min", windows.min((3, 5))), ("avg", windows.mean((3, 5)))):
-            result = getattr(convlib, f"{name}_pool2d")(source, 2, backend="native")
+        for name in ("max", "min", "mean"):
+            expected = getattr(windows, name)((3, 5))
+            result = getattr(convlib, f"{name.replace('mean', 'avg')}_pool2d")(source, 2, backend="native")
             np.testing.assert_array_equal(result, expected)
 
 
