@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import convlib
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
 def run(name, *arguments, cwd, **environment):
     """Run an example as a user does, with this package, and return what it prints."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    here = Path(convlib.__file__).parents[1]  # not the checkout, which may lack the compiled parts
+    path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, EXAMPLES / name, *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
