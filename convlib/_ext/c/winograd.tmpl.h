@@ -50,7 +50,7 @@ static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e)
     j->threads = (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK);
     const ptrdiff_t all = p->groups * j->blocks;
     j->chunks = all < 2 * j->threads && all % j->threads ? 3 * j->threads : 1;
-    j->chunks = CV_MIN2(j->chunks, CV_MIN2(j->oc_panels, p->icg));
+    j->chunks = CV_MAX2(1, CV_MIN2(j->chunks, CV_MIN2(j->oc_panels, p->icg))); /* there may be no channel at all */
     const ptrdiff_t panels = (j->oc_panels + j->chunks - 1) / j->chunks;
     j->v_plane = p->icg * CV_WINO_TILES + CV_WINO_SKEW;
     j->m_plane = panels * CV_MR * CV_WINO_TILES + CV_WINO_SKEW;
