@@ -89,13 +89,9 @@ class NativeBackend(Backend):
         return self._best(spec, dtype, 2)
 
     def _best(self, spec: ConvSpec, dtype: np.dtype[Any], side: int) -> tuple[str, str]:
-        channels = min(spec.icg, spec.ocg)
-        tiles = spec.n * math.prod(-(-size // side) for size in spec.out_size)
-        pays = channels >= MIN_CHANNELS and tiles >= MIN_TILES and not spec.channels_last
-        allowed = pays and config.get_accuracy() != "strict"
-        if allowed and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
+        if _pays(spec, spec.out_size, side) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
             return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
-        return _plain(spec)
+        return _plain(spec.ocg, spec.reduction)
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
@@ -176,19 +172,19 @@ class NativeBackend(Backend):
                 spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
                 tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases),
             )  # fmt: skip
-            form = self._adjoint_form(spec, kernel, phases, grad_y.dtype)
+            form = self._adjoint_form(spec, kernel, phases, grad_y.dtype, problem)
             _native.conv(problem, grad_y, weights, None, target, form, get_num_threads(), config.get_max_workspace())
 
-    def _adjoint_form(self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any) -> str:
+    def _adjoint_form(
+        self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any, problem: Any
+    ) -> str:
         """Choose the algorithm of one phase as `choose` does for a forward convolution."""
-        tiles = spec.n * math.prod(-(-size // 4) for size in spec.in_size)
-        dense = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= MIN_TILES and not spec.channels_last
         plain = max(spec.stride) == 1 and all(phase.dilation == 1 for phase in phases)
-        if dense and plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and config.get_accuracy() != "strict":
-            need = 36 * 4 * (spec.icg * spec.oc + 2 * 48 * (spec.icg + spec.ocg + 16) * get_num_threads())
-            if need <= config.get_max_workspace():
+        if plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and _pays(spec, spec.in_size, 4):
+            bound = config.get_max_workspace()
+            if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
-        return "direct" if spec.icg < FEW_OUTPUTS or spec.ocg * math.prod(kernel) < FEW_PRODUCTS else "gemm"
+        return _plain(spec.icg, spec.ocg * math.prod(kernel))[0]
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
@@ -200,7 +196,7 @@ class NativeBackend(Backend):
         total = np.empty(y.shape, kind)
         values = np.ascontiguousarray(x, kind)
         start = None if bias is None else bias.astype(kind)
-        self._run(spec, values, w.astype(kind), start, total, _plain(spec)[0])
+        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction)[0])
         y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
@@ -260,8 +256,16 @@ class _Prepared:
         return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]
 
 
-def _plain(spec: ConvSpec) -> tuple[str, str]:
-    if spec.ocg < FEW_OUTPUTS or spec.reduction < FEW_PRODUCTS:
+def _pays(spec: ConvSpec, results: tuple[int, ...], side: int) -> bool:
+    """Return whether Winograd's tiles of `side` repay their transforms, and may, in a map of `results`."""
+    tiles = spec.n * math.prod(-(-size // side) for size in results)
+    many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= MIN_TILES
+    return many and not spec.channels_last and config.get_accuracy() != "strict"
+
+
+def _plain(outputs: int, products: int) -> tuple[str, str]:
+    """Choose for so many output channels per group and products per output, Winograd apart."""
+    if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
         return "direct", "few channels per group: a packed panel would serve too few outputs"
     return "gemm", "dense: panels of windows are packed while they are multiplied"
 
