@@ -55,7 +55,7 @@ def _wide(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
 
 
 def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    return max(spec.stride) > 1 and _wide(spec, dtype)
+    return max(spec.stride) > 1 and spec.icg < 8 and _wide(spec, dtype)
 
 
 def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
@@ -69,9 +69,12 @@ def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
 POLICY: tuple[Rule, ...] = (
     Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
-    Rule("im2col", "conv_grad_input", _wide_strided, "one GEMM for all phases of the stride, then col2im"),
+    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im"),
     Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
+    Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
     Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
+    Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
+    Rule("native", "unpool", _always, "each plane is filled by one thread"),
     Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays"),
     Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed"),
     Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed"),

@@ -1,7 +1,6 @@
 from typing import Any
 
 ALGORITHMS: tuple[str, ...]
-KINDS: tuple[str, ...]
 
 def built_isas() -> tuple[str, ...]: ...
 def detected_isas() -> tuple[str, ...]: ...
@@ -24,17 +23,13 @@ class Runner:
     ) -> None: ...  # fmt: skip
     def __call__(self, x: Any, threads: int, max_workspace: int) -> Any: ...
 
-class PoolProblem:
-    def __init__(
-        self, n: int, c: int, in_size: tuple[int, ...], kernel: tuple[int, ...], out_size: tuple[int, ...],
-        stride: tuple[int, ...], dilation: tuple[int, ...], lo: tuple[int, ...], hi: tuple[int, ...], kind: str,
-        count_include_pad: bool = True, divisor: float = 0,
-    ) -> None: ...  # fmt: skip
-
 def conv(
     problem: ConvProblem, x: Any, w: Any, bias: Any, y: Any, algorithm: str, threads: int, max_workspace: int
 ) -> None: ...
+def grad_weight(
+    problem: ConvProblem, x: Any, grad_y: Any, grad_w: Any, threads: int, max_workspace: int
+) -> None: ...
+def grad_weight_workspace(problem: ConvProblem, code: int, threads: int, max_workspace: int) -> int: ...
 def workspace(
     problem: ConvProblem, algorithm: str, code: int, threads: int, max_workspace: int, packed: bool
 ) -> int: ...
-def pool(problem: PoolProblem, x: Any, y: Any, indices: Any, threads: int) -> None: ...

@@ -8,73 +8,9 @@ arrays.  The spec has refused everything else.
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
 )
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
-
-from convlib._ext._pool cimport parallel, raise_pending, task
+from convlib._ext._pool cimport parallel, raise_pending
 
 from numpy import empty, ndarray
-
-cdef extern from "c/convlib.h" nogil:
-    enum:
-        CV_OK, CV_NOMEM, CV_INTERRUPTED
-    ctypedef struct cv_conv:
-        Py_ssize_t n, groups, icg, ocg
-        Py_ssize_t k[3]
-        Py_ssize_t out[3]
-        Py_ssize_t stride[3]
-        Py_ssize_t dil[3]
-        Py_ssize_t lo[3]
-        Py_ssize_t xs[5]
-        Py_ssize_t ys[5]
-        Py_ssize_t size "in"[3]
-    ctypedef struct cv_pool:
-        Py_ssize_t n, c
-        Py_ssize_t k[3]
-        Py_ssize_t out[3]
-        Py_ssize_t stride[3]
-        Py_ssize_t dil[3]
-        Py_ssize_t lo[3]
-        Py_ssize_t hi[3]
-        Py_ssize_t xs[5]
-        Py_ssize_t ys[5]
-        Py_ssize_t size "in"[3]
-        int kind, count_include_pad
-        double divisor
-    ctypedef struct cv_exec:
-        int threads
-        Py_ssize_t max_workspace
-    ctypedef struct cv_kernels:
-        const char* name
-        Py_ssize_t (*packed_size_f32)(const cv_conv*) noexcept nogil
-        Py_ssize_t (*packed_size_f64)(const cv_conv*) noexcept nogil
-        int (*pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
-        int (*pack_f64)(const cv_conv*, const cv_exec*, const double*, double*) noexcept nogil
-        int (*conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
-                        float*) noexcept nogil
-        int (*conv_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*, const double*,
-                        double*) noexcept nogil
-        Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
-        int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
-        int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
-        Py_ssize_t (*wino_size_f32)(const cv_conv*) noexcept nogil
-        int (*wino_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
-        int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
-                             float*) noexcept nogil
-        Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil
-        int (*pool_f64)(const cv_pool*, const double*, double*, int64_t*, int) noexcept nogil
-        int (*pool_i64)(const cv_pool*, const int64_t*, int64_t*, int64_t*, int) noexcept nogil
-        int (*pool_i32)(const cv_pool*, const int32_t*, int32_t*, int64_t*, int) noexcept nogil
-        int (*pool_i16)(const cv_pool*, const int16_t*, int16_t*, int64_t*, int) noexcept nogil
-        int (*pool_i8)(const cv_pool*, const int8_t*, int8_t*, int64_t*, int) noexcept nogil
-        int (*pool_u8)(const cv_pool*, const uint8_t*, uint8_t*, int64_t*, int) noexcept nogil
-    const cv_kernels* cv_active()
-    int cv_set_isa(const char*)
-    const char* cv_isa(int, int*)
-    void* cv_alloc(size_t)
-    void cv_free(void*)
-    void cv_use_pool(int (*run)(task, void*, Py_ssize_t, int) noexcept nogil)
 
 cv_use_pool(parallel)
 
@@ -82,7 +18,6 @@ cdef enum:
     GEMM, DIRECT, WINOGRAD
 
 ALGORITHMS = ("gemm", "direct", "winograd")
-KINDS = ("max", "min", "sum", "avg")
 
 
 # ------------------------------------------------------------------ instruction sets
@@ -131,10 +66,6 @@ def set_isa(str name):
 cdef class Array:
     """A buffer held for the length of a call, and its strides in elements."""
 
-    cdef Py_buffer view
-    cdef char code
-    cdef bint held
-
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.view)
@@ -147,7 +78,7 @@ cdef class Array:
             raise TypeError(f"format {self.view.format.decode()!r} is not a plain number in native byte order")
         return 0
 
-    cdef inline Py_ssize_t step(self, int axis) noexcept:
+    cdef Py_ssize_t step(self, int axis) noexcept:
         return self.view.strides[axis] // self.view.itemsize
 
 
@@ -206,6 +137,16 @@ cdef int finish(int status) except -1:
 
 # ------------------------------------------------------------------ convolution
 
+cdef bint contiguous(Array a):
+    cdef int i
+    cdef Py_ssize_t step = a.view.itemsize
+    for i in range(a.view.ndim - 1, -1, -1):
+        if a.view.shape[i] > 1 and a.view.strides[i] != step:
+            return False
+        step *= a.view.shape[i]
+    return True
+
+
 cdef class ConvProblem:
     """The finished integers of a convolution, without strides.
 
@@ -229,8 +170,30 @@ cdef class ConvProblem:
         fill(self.conv.dil, dilation, 1)
         fill(self.conv.lo, lo, 0)
 
-    cdef cv_conv placed(self, Array x, Array y) except *:
+    cdef cv_conv weighed(self, Array w) except *:
+        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
         cdef cv_conv c = self.conv
+        cdef int i, nd = w.view.ndim - 3
+        c.ws[5] = 1
+        c.ws[4] = c.k[2]
+        c.ws[3] = c.k[1] * c.ws[4]
+        c.ws[2] = c.k[0] * c.ws[3]
+        c.ws[1] = c.icg * c.ws[2]
+        c.ws[0] = c.ocg * c.ws[1]
+        if contiguous(w):
+            return c
+        if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
+            raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
+        for i in range(3):
+            c.ws[i] = w.step(i)
+        for i in range(nd):
+            if w.view.shape[3 + i] != c.k[3 - nd + i]:
+                raise ValueError("weights do not have the kernel of the problem")
+            c.ws[6 - nd + i] = w.step(3 + i)
+        return c
+
+    cdef cv_conv placed(self, Array x, Array y, Array w) except *:
+        cdef cv_conv c = self.weighed(w)
         place(x, c.n, c.groups * c.icg, c.size, c.xs)
         place(y, c.n, c.groups * c.ocg, c.out, c.ys)
         return c
@@ -272,6 +235,7 @@ cdef class Weights:
     cdef void* packed
 
     def __init__(self, ConvProblem problem, w, str algorithm, int threads):
+        cdef cv_conv c
         cdef int status = 0
         cdef bint single
         cdef Py_ssize_t size
@@ -280,25 +244,26 @@ cdef class Weights:
         problem.check(self.plain, None, self.plain.code)
         if self.way == DIRECT:
             return
+        c = problem.weighed(self.plain)
         problem.fits(self.way, self.plain.code)
         single = self.plain.code == b"f"
         if self.way == WINOGRAD:
-            size = self.k.wino_size_f32(&problem.conv) * 4
+            size = self.k.wino_size_f32(&c) * 4
         elif single:
-            size = self.k.packed_size_f32(&problem.conv) * 4
+            size = self.k.packed_size_f32(&c) * 4
         else:
-            size = self.k.packed_size_f64(&problem.conv) * 8
+            size = self.k.packed_size_f64(&c) * 8
         self.packed = cv_alloc(size)
         if self.packed == NULL:
             raise MemoryError("no memory for the packed weights")
         e.threads = threads
         with nogil:
             if self.way == WINOGRAD:
-                status = self.k.wino_pack_f32(&problem.conv, &e, <float*>self.plain.view.buf, <float*>self.packed)
+                status = self.k.wino_pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
             elif single:
-                status = self.k.pack_f32(&problem.conv, &e, <float*>self.plain.view.buf, <float*>self.packed)
+                status = self.k.pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
             else:
-                status = self.k.pack_f64(&problem.conv, &e, <double*>self.plain.view.buf, <double*>self.packed)
+                status = self.k.pack_f64(&c, &e, <double*>self.plain.view.buf, <double*>self.packed)
         finish(status)
 
     def __dealloc__(self):
@@ -312,7 +277,7 @@ def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssiz
     ----------
     problem : ConvProblem
     x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
-    w : buffer (OC, C / groups, *kernel), C-contiguous; or Weights
+    w : buffer (OC, C / groups, *kernel), C-contiguous; or any (groups, OC / groups, C / groups, *kernel); or Weights
     bias : buffer (OC,), contiguous, or None
     algorithm : {"gemm", "direct", "winograd"}
         Ignored where `w` is Weights.
@@ -344,7 +309,9 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
     if ay.code != ax.code:
         raise TypeError("x and y differ in type")
     problem.fits(way, ax.code)
-    cdef cv_conv c = problem.placed(ax, ay)
+    cdef cv_conv c = problem.placed(ax, ay, aw)
+    if way == DIRECT and not contiguous(aw):
+        raise ValueError("direct kernels take contiguous weights")
     e.threads, e.max_workspace = threads, max_workspace
     with nogil:
         if way == DIRECT:
@@ -364,6 +331,39 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
             status = k.conv_f64(&c, &e, <double*>ax.view.buf, <double*>aw.view.buf, <double*>packed, <double*>b,
                                 <double*>ay.view.buf)
     return finish(status)
+
+
+def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t max_workspace):
+    """Fill `grad_w` with the adjoint in w of the convolution; no array may be empty.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+    x, grad_y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
+    grad_w : buffer (OC, C / groups, *kernel), C-contiguous
+    threads : int
+    max_workspace : int
+        Bytes of scratch.
+    """
+    cdef Array ax = readable(x), ay = readable(grad_y), aw = writable(grad_w)
+    cdef const cv_kernels* k = kernels()
+    cdef cv_exec e
+    cdef int status
+    problem.check(aw, None, ax.code)
+    if ay.code != ax.code:
+        raise TypeError("x and grad_y differ in type")
+    if ax.view.len * ay.view.len * aw.view.len == 0:
+        raise ValueError("an array is empty")
+    cdef cv_conv c = problem.placed(ax, ay, aw)
+    if not contiguous(aw):
+        raise ValueError("grad_w must be contiguous")
+    e.threads, e.max_workspace = threads, max_workspace
+    with nogil:
+        if ax.code == b"f":
+            status = k.grad_weight_f32(&c, &e, <float*>ax.view.buf, <float*>ay.view.buf, <float*>aw.view.buf)
+        else:
+            status = k.grad_weight_f64(&c, &e, <double*>ax.view.buf, <double*>ay.view.buf, <double*>aw.view.buf)
+    finish(status)
 
 
 cdef class Runner:
@@ -409,6 +409,16 @@ cdef class Runner:
         return y
 
 
+cdef void dense(cv_conv* c) noexcept:
+    """Give both arrays C-contiguous strides."""
+    cdef int i
+    c.xs[4] = c.ys[4] = 1
+    for i in range(3, 0, -1):
+        c.xs[i] = c.xs[i + 1] * c.size[i - 1]
+        c.ys[i] = c.ys[i + 1] * c.out[i - 1]
+    c.xs[0], c.ys[0] = c.xs[1] * c.groups * c.icg, c.ys[1] * c.groups * c.ocg
+
+
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
     """Return the most scratch in bytes that `conv` takes for C-contiguous arrays of type `code` (102 "f", 100 "d").
 
@@ -423,10 +433,7 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     if way == DIRECT:
         return 0
     problem.fits(way, code)
-    c.xs[:] = [c.groups * c.icg * c.size[0] * c.size[1] * c.size[2], c.size[0] * c.size[1] * c.size[2],
-               c.size[1] * c.size[2], c.size[2], 1]
-    c.ys[:] = [c.groups * c.ocg * c.out[0] * c.out[1] * c.out[2], c.out[0] * c.out[1] * c.out[2],
-               c.out[1] * c.out[2], c.out[2], 1]
+    dense(&c)
     if way == WINOGRAD:
         return k.wino_workspace_f32(&c, &e) + (0 if packed else k.wino_size_f32(&c) * 4)
     weights = k.packed_size_f32(&c) * 4 if code == b"f" else k.packed_size_f64(&c) * 8
@@ -434,85 +441,11 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     return scratch + (0 if packed else min(weights, max_workspace // 2))
 
 
-# ------------------------------------------------------------------ pooling
-
-cdef class PoolProblem:
-    """The finished integers of a pooling, without strides.
-
-    Parameters
-    ----------
-    n, c : int
-    in_size, kernel, out_size, stride, dilation, lo, hi : sequence of int
-        One entry per spatial axis (1 to 3).
-    kind : {"max", "min", "sum", "avg"}
-    count_include_pad : bool
-    divisor : float
-        Divisor of the average; 0 counts the taps.
-    """
-
-    cdef cv_pool pool
-
-    def __init__(self, Py_ssize_t n, Py_ssize_t c, in_size, kernel, out_size, stride, dilation, lo, hi, str kind,
-                 bint count_include_pad=True, double divisor=0):
-        self.pool.n, self.pool.c = n, c
-        fill(self.pool.size, in_size, 1)
-        fill(self.pool.k, kernel, 1)
-        fill(self.pool.out, out_size, 1)
-        fill(self.pool.stride, stride, 1)
-        fill(self.pool.dil, dilation, 1)
-        fill(self.pool.lo, lo, 0)
-        fill(self.pool.hi, hi, 0)
-        self.pool.kind, self.pool.count_include_pad, self.pool.divisor = KINDS.index(kind), count_include_pad, divisor
-
-
-def pool(PoolProblem problem, x, y, indices, int threads):
-    """Pool `x` into `y`.
-
-    Parameters
-    ----------
-    problem : PoolProblem
-    x, y : buffers (N, C, *in) and (N, C, *out) of one type, any strides
-        float32, float64; for maxima and minima also signed integers, uint8 and bool.
-    indices : buffer like `y` of int64, C-contiguous, or None
-        Receives the flat position of each extreme in its plane.
-    threads : int
-    """
-    cdef Array ax = readable(x), ay = writable(y), ai = None
-    cdef cv_pool p = problem.pool
-    cdef int64_t* at = NULL
+def grad_weight_workspace(ConvProblem problem, char code, int threads, Py_ssize_t max_workspace):
+    """Return the scratch in bytes that `grad_weight` takes for C-contiguous arrays of type `code`."""
+    cdef cv_exec e
     cdef const cv_kernels* k = kernels()
-    cdef int status = 0
-    cdef char code = ax.code
-    place(ax, p.n, p.c, p.size, p.xs)
-    place(ay, p.n, p.c, p.out, p.ys)
-    if ay.code != code:
-        raise TypeError("x and y differ in type")
-    if indices is not None:
-        ai = writable(indices)
-        if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
-            raise ValueError("indices do not have the size of y")
-        at = <int64_t*>ai.view.buf
-    if code == b"?":
-        code = b"B"
-    elif code in (b"l", b"q"):
-        code = b"q" if ax.view.itemsize == 8 else b"i"
-    with nogil:
-        if code == b"f":
-            status = k.pool_f32(&p, <float*>ax.view.buf, <float*>ay.view.buf, at, threads)
-        elif code == b"d":
-            status = k.pool_f64(&p, <double*>ax.view.buf, <double*>ay.view.buf, at, threads)
-        elif code == b"q":
-            status = k.pool_i64(&p, <int64_t*>ax.view.buf, <int64_t*>ay.view.buf, at, threads)
-        elif code == b"i":
-            status = k.pool_i32(&p, <int32_t*>ax.view.buf, <int32_t*>ay.view.buf, at, threads)
-        elif code == b"h":
-            status = k.pool_i16(&p, <int16_t*>ax.view.buf, <int16_t*>ay.view.buf, at, threads)
-        elif code == b"b":
-            status = k.pool_i8(&p, <int8_t*>ax.view.buf, <int8_t*>ay.view.buf, at, threads)
-        elif code == b"B":
-            status = k.pool_u8(&p, <uint8_t*>ax.view.buf, <uint8_t*>ay.view.buf, at, threads)
-        else:
-            status = -1
-    if status == -1:
-        raise TypeError(f"the engine does not pool type {chr(code)!r}")
-    finish(status)
+    cdef cv_conv c = problem.conv
+    e.threads, e.max_workspace = threads, max_workspace
+    dense(&c)
+    return k.grad_weight_workspace_f32(&c, &e) if code == b"f" else k.grad_weight_workspace_f64(&c, &e)

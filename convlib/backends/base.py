@@ -45,6 +45,8 @@ class Backend:
         Whether hooks take contiguous channels-last memory (seen as ``(N, C, *spatial)``) without a copy.
     exact : bool
         Whether sums of small integers held in floats come out exactly, as they do by direct summation.
+    whole_unpool : bool
+        Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
     algorithms : dict of str to tuple of str
         Names that may follow the colon in "name:algorithm", per operation.
     """
@@ -55,6 +57,7 @@ class Backend:
     strided: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
+    whole_unpool: ClassVar[bool] = False
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np
 
@@ -210,11 +213,14 @@ class Backend:
         result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
         self._check_out(out, spec.x_shape, result, x, indices)
         self._check_indices(spec, indices)
+        if not self.whole_unpool:
+            self._check_places(spec, indices)
         x, places = self._input(x, dtype, spec), self._input(indices, dtypes.INT64, spec)
         if add and dtype == dtypes.INT64:
             self._check_range(spec.out_count, x, None, None)
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        y[...] = 0
+        if not self.whole_unpool:
+            y[...] = 0
         self._unpool(spec, x, places, y, add)
         return finish()
 
@@ -431,6 +437,8 @@ class Backend:
             raise TypeError(f"indices must be integers, not {indices.dtype}")
         if indices.shape != spec.y_shape:
             raise SpecError(f"indices has the shape {indices.shape}; expected {spec.y_shape}, that of the pooled array")
+
+    def _check_places(self, spec: PoolSpec, indices: Array) -> None:
         plane = int(np.prod(spec.in_size, dtype=object))
         if indices.size and not (int(indices.min()) >= -1 and int(indices.max()) < plane):
             raise SpecError(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, dtypes
-from .._ext import _native
+from .._ext import _native, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend
@@ -43,8 +43,9 @@ class NativeBackend(Backend):
     """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
 
     name = "native"
-    operations = ("conv", "conv_grad_input", "pool")
+    operations = ("conv", "conv_grad_input", "conv_grad_weight", "pool", "pool_grad_input", "unpool")
     channels_last = True
+    whole_unpool = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct", "winograd")}
 
     def available(self) -> str | None:
@@ -61,9 +62,15 @@ class NativeBackend(Backend):
             return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
         if op.startswith("conv") and dtype.kind == "c":
             return "has no complex kernels"
-        if op == "conv_grad_input" and dtype.kind != "f":
-            return f"has input gradients of floats only, not of {dtype}"
-        if op == "pool":
+        if op.startswith("conv_grad") and dtype.kind != "f":
+            return f"has gradients of floats only, not of {dtype}"
+        if op == "conv_grad_weight":
+            need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
+            if need > bound:
+                return f"needs {need} bytes of scratch, more than max_workspace={bound}"
+        if op in ("pool_grad_input", "unpool") and dtype.kind != "f":
+            return f"spreads floats only, not {dtype}"
+        if op in ("pool", "pool_grad_input"):
             assert isinstance(spec, PoolSpec)
             if spec.adaptive:
                 return "adaptive windows differ in size, and its kernels take windows of one size"
@@ -77,8 +84,10 @@ class NativeBackend(Backend):
 
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
-        if op == "pool":
+        if not op.startswith("conv"):
             return None, f"pooling kernels for {_native.active_isa()}"
+        if op == "conv_grad_weight":
+            return None, "one GEMM along the pixels, which reads the image in place"
         if op != "conv":
             return None, "forward convolutions over grad_y, one per phase of the stride"
         assert isinstance(spec, ConvSpec)
@@ -113,12 +122,16 @@ class NativeBackend(Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        if op != "conv" or dtype.kind != "f":
+        if op not in ("conv", "conv_grad_weight") or dtype.kind != "f":
             return 0
         assert isinstance(spec, ConvSpec)
-        chosen = algorithm or str(self.choose(op, spec, dtype)[0])
+        if op == "conv_grad_weight" and not _summable(spec):
+            return 0
         code = ord("f" if dtype == dtypes.FLOAT32 else "d")
         threads, bound = get_num_threads(), config.get_max_workspace()
+        if op == "conv_grad_weight":
+            return int(_native.grad_weight_workspace(_problem(spec), code, threads, bound))
+        chosen = algorithm or str(self.choose(op, spec, dtype)[0])
         return int(_native.workspace(_problem(spec), chosen, code, threads, bound, False))
 
     def prepare_conv(
@@ -163,17 +176,26 @@ class NativeBackend(Backend):
             if not all(phase.taps for phase in phases):
                 target[...] = 0
                 continue
-            taps = by_group
-            for axis, phase in enumerate(phases):
-                taps = taps.take(phase.taps[::-1], axis=3 + axis)
-            kernel = taps.shape[3:]
-            weights = np.ascontiguousarray(taps).reshape(spec.c, spec.ocg, *kernel)
+            taps: Any = (..., *(phase.reversed() for phase in phases))
+            weights = by_group[taps]
+            kernel = weights.shape[3:]
             problem = _native.ConvProblem(
                 spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
                 tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases),
             )  # fmt: skip
             form = self._adjoint_form(spec, kernel, phases, grad_y.dtype, problem)
+            if form == "direct":
+                weights = np.ascontiguousarray(weights)
             _native.conv(problem, grad_y, weights, None, target, form, get_num_threads(), config.get_max_workspace())
+
+    def _conv_grad_weight(
+        self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
+    ) -> None:
+        if _summable(spec):
+            problem, bound = _problem(spec), config.get_max_workspace()
+            _native.grad_weight(problem, x, grad_y, grad_w, get_num_threads(), bound)
+        else:
+            grad_w[...] = 0
 
     def _adjoint_form(
         self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any, problem: Any
@@ -205,7 +227,22 @@ class NativeBackend(Backend):
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:
-            _native.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+            _native_pool.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+
+    def _pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
+    ) -> None:
+        if grad_x.size and grad_y.size:
+            _native_pool.pool_grad(_pool_problem(spec), grad_y, None, grad_x, True, get_num_threads())
+        else:
+            grad_x[...] = 0
+
+    def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
+        if not (x.size and y.size):
+            y[...] = 0
+            self._check_places(spec, indices)
+        elif not _native_pool.pool_grad(_pool_problem(spec), x, indices, y, add, get_num_threads()):
+            self._check_places(spec, indices)
 
 
 class _Phase(NamedTuple):
@@ -215,6 +252,11 @@ class _Phase(NamedTuple):
     taps: range  # of the kernel, that reach these inputs
     dilation: int  # between them, in outputs
     lo: int  # padding of the outputs
+
+    def reversed(self) -> slice:
+        """Return the taps, last first, as a slice of a kernel's axis."""
+        end = self.taps.start - self.taps.step
+        return slice(self.taps[-1], end if end >= 0 else None, -self.taps.step)
 
 
 @lru_cache(maxsize=4096)
@@ -263,6 +305,11 @@ def _pays(spec: ConvSpec, results: tuple[int, ...], side: int) -> bool:
     return many and not spec.channels_last and config.get_accuracy() != "strict"
 
 
+def _summable(spec: ConvSpec) -> bool:
+    """Return whether a weight gradient has terms: none of its arrays is empty."""
+    return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
+
+
 def _plain(outputs: int, products: int) -> tuple[str, str]:
     """Choose for so many output channels per group and products per output, Winograd apart."""
     if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
@@ -280,7 +327,7 @@ def _problem(spec: ConvSpec) -> Any:
 
 @lru_cache(maxsize=4096)
 def _pool_problem(spec: PoolSpec) -> Any:
-    return _native.PoolProblem(
+    return _native_pool.PoolProblem(
         spec.n, spec.c, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
         spec.kind, spec.count_include_pad, spec.divisor or 0,
     )  # fmt: skip

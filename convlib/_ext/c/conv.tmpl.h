@@ -26,6 +26,7 @@ static cv_conv cv_simplify(const cv_conv *p) {
     if (q.in[1] == 1 && q.out[1] == 1 && q.k[1] == 1 && !q.lo[1]) { /* nothing left on H: let D take its place */
         q.in[1] = q.in[0], q.out[1] = q.out[0], q.k[1] = q.k[0];
         q.stride[1] = q.stride[0], q.dil[1] = q.dil[0], q.lo[1] = q.lo[0], q.xs[3] = q.xs[2], q.ys[3] = q.ys[2];
+        q.ws[4] = q.ws[3];
         q.in[0] = q.out[0] = q.k[0] = q.stride[0] = q.dil[0] = 1, q.lo[0] = 0;
         cv_join(&q, 1);
     }
@@ -88,18 +89,29 @@ static void CV_(plan_job)(CV_(job) *j, const cv_conv *conv, const cv_exec *e) {
               (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
 }
 
-/* A tile whose outputs do not lie in one row (NHWC, strided out): rows through `tile`, then one by one to y. */
+/* A tile whose outputs do not lie in one row (NHWC, strided out): rows through `tile`, then one by one to y.  Whichever
+ * of channels and pixels lies closer together in y is innermost. */
 static void CV_(scatter)(const CV_(job) *j, const T *tile, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t p0, ptrdiff_t count,
                          const T *bias, T *y) {
     const cv_conv *p = &j->p;
     ptrdiff_t ox = p0 % p->out[2], oy = p0 / p->out[2] % p->out[1], oz = p0 / p->out[2] / p->out[1];
-    for (ptrdiff_t i = 0; i < count; i++) {
-        T *at = y + oz * p->ys[2] + oy * p->ys[3] + ox * p->ys[4];
-        for (ptrdiff_t m = 0; m < rows; m++, at += p->ys[1]) *at = tile[m * ld + i] + (bias ? bias[m] : *at);
-        if (++ox == p->out[2]) {
-            ox = 0;
-            if (++oy == p->out[1]) oy = 0, oz++;
-        }
+    const ptrdiff_t step = p->ys[4];
+    for (ptrdiff_t i = 0, len; i < count; i += len) {
+        T *at = y + oz * p->ys[2] + oy * p->ys[3] + ox * step;
+        len = CV_MIN2(p->out[2] - ox, count - i);
+        if (p->ys[1] < step)
+            for (ptrdiff_t l = 0; l < len; l++, at += step)
+                for (ptrdiff_t m = 0; m < rows; m++) at[m * p->ys[1]] = tile[m * ld + i + l] + (bias ? bias[m] : at[m * p->ys[1]]);
+        else
+            for (ptrdiff_t m = 0; m < rows; m++, at += p->ys[1]) {
+                const T *from = tile + m * ld + i;
+                if (bias)
+                    for (ptrdiff_t l = 0; l < len; l++) at[l * step] = from[l] + bias[m];
+                else
+                    for (ptrdiff_t l = 0; l < len; l++) at[l * step] += from[l];
+            }
+        ox = 0;
+        if (++oy == p->out[1]) oy = 0, oz++;
     }
 }
 

@@ -11,16 +11,17 @@
 
 #include "threads.h"
 
-enum { CV_BAD_ISA = 3 }; /* beside CV_OK, CV_NOMEM and CV_INTERRUPTED */
+enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4 }; /* beside CV_OK, CV_NOMEM and CV_INTERRUPTED */
 enum { CV_MAX, CV_MIN, CV_SUM, CV_AVG };
 
 /* A convolution.  Axes are D, H, W; an axis the call lacks has in = k = out = stride = dil = 1, lo = 0.
  * x and y are reached through element strides over (n, c, d, h, w), so NCHW and NHWC are the same code;
- * w is C-contiguous (oc, icg, kd, kh, kw). */
+ * w is (groups, ocg, icg, kd, kh, kw) through its strides, so that a gradient reads the same weights the other way round;
+ * direct kernels and grad_weight take it C-contiguous. */
 typedef struct {
     ptrdiff_t n, groups, icg, ocg;
     ptrdiff_t in[3], k[3], out[3], stride[3], dil[3], lo[3];
-    ptrdiff_t xs[5], ys[5];
+    ptrdiff_t xs[5], ys[5], ws[6];
 } cv_conv;
 
 typedef struct {
@@ -46,7 +47,10 @@ typedef struct {
     int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
     /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \
     ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *);                                                     \
-    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);
+    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);                     \
+    /* the adjoint in w; needs at least one element in each array */                                                  \
+    int (*grad_weight_##S)(const cv_conv *, const cv_exec *, const T *x, const T *grad_y, T *grad_w);                 \
+    ptrdiff_t (*grad_weight_workspace_##S)(const cv_conv *, const cv_exec *);
 /* Winograd: 3x3 windows of two axes, stride and dilation 1; the four as above, w needed beside packed. */
 #define CV_WINOGRAD_KERNELS(T, S)                                                                                     \
     ptrdiff_t (*wino_size_##S)(const cv_conv *);                                                                      \
@@ -54,6 +58,10 @@ typedef struct {
     int (*wino_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,    \
                          T *y);                                                                                       \
     ptrdiff_t (*wino_workspace_##S)(const cv_conv *, const cv_exec *);
+/* The adjoint of a sum or an average (indices NULL), or y to the places that indices name, -1 skipped: added, or else
+ * written.  CV_BAD_INDEX: an index lay outside its plane, and was skipped. */
+#define CV_POOL_GRAD_KERNEL(T, S) \
+    int (*pool_grad_##S)(const cv_pool *, const T *y, const int64_t *indices, T *x, int add, int threads);
 #define CV_POOL_KERNEL(T, S) int (*pool_##S)(const cv_pool *, const T *x, T *y, int64_t *indices, int threads);
 
 typedef struct {
@@ -61,6 +69,8 @@ typedef struct {
     CV_DENSE_KERNELS(float, f32)
     CV_DENSE_KERNELS(double, f64)
     CV_WINOGRAD_KERNELS(float, f32)
+    CV_POOL_GRAD_KERNEL(float, f32)
+    CV_POOL_GRAD_KERNEL(double, f64)
     CV_POOL_KERNEL(float, f32)
     CV_POOL_KERNEL(double, f64)
     CV_POOL_KERNEL(int64_t, i64)

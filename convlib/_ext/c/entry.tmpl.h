@@ -19,7 +19,7 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const ptrdiff_t all = j->p->groups * j->oc_panels;
     for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
         const ptrdiff_t g = i / j->oc_panels, op = i % j->oc_panels;
-        const T *w = j->w + g * j->p->ocg * j->view.k;
+        const T *w = j->w + g * j->p->ws[0];
         const ptrdiff_t l0 = CV_(swap_lane)(j->vecs, j->oc_panels, op), l1 = CV_(swap_lane)(j->vecs, j->oc_panels, op + 1);
         if (j->vecs)
             CV_(pack_weights)(j->p, &j->view, w, l0, l1 - l0, j->packed + (g * j->vecs * VL + l0) * j->view.k);
@@ -53,7 +53,7 @@ static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const
 static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
     if (packed) return CV_(run_packed)(p, e, x, packed, bias, y);
-    const ptrdiff_t chunk = CV_(oc_chunk)(p, e), k = p->icg * p->k[0] * p->k[1] * p->k[2];
+    const ptrdiff_t chunk = CV_(oc_chunk)(p, e);
     const int whole = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
     cv_conv part = *p;
     if (!whole) part.groups = 1, part.ocg = chunk;
@@ -63,7 +63,7 @@ static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w,
     for (ptrdiff_t oc = 0; oc < p->groups * p->ocg && !status; oc += whole ? p->groups * p->ocg : part.ocg) {
         const ptrdiff_t g = oc / p->ocg;
         if (!whole) part.ocg = CV_MIN2(chunk, (g + 1) * p->ocg - oc);
-        status = CV_(pack)(&part, e, w + oc * k, buffer);
+        status = CV_(pack)(&part, e, w + g * p->ws[0] + oc % p->ocg * p->ws[1], buffer);
         if (!status)
             status = CV_(run_packed)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
                                       y + oc * p->ys[1]);

@@ -50,7 +50,8 @@
 #define CV_STR(x) CV_STR2(x)
 #define CV_FLOAT_ENTRIES(s)                                                                                          \
     .packed_size_##s = packed_size_##s, .pack_##s = pack_##s, .conv_##s = conv_##s, .workspace_##s = workspace_##s, \
-    .direct_##s = direct_##s, .pool_##s = pool_##s,
+    .direct_##s = direct_##s, .pool_##s = pool_##s, .grad_weight_##s = grad_weight_##s,                               \
+    .grad_weight_workspace_##s = grad_weight_workspace_##s, .pool_grad_##s = pool_grad_##s,
 const cv_kernels CV_PASTE(cv_kernels, CV_ISA) = {
     .name = CV_STR(CV_ISA), CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
     .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,

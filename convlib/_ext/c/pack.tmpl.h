@@ -21,6 +21,11 @@ static inline __attribute__((unused)) cv_view cv_view_of(const cv_conv *p) {
     return v;
 }
 
+/* Where a tap's weight lies. */
+static inline __attribute__((unused)) ptrdiff_t cv_tap_of(const cv_conv *p, ptrdiff_t tap) {
+    return tap / p->k[2] / p->k[1] * p->ws[3] + tap / p->k[2] % p->k[1] * p->ws[4] + tap % p->k[2] * p->ws[5];
+}
+
 /* First row of K of run r (r may be v->runs: the end). */
 static inline __attribute__((unused)) ptrdiff_t cv_run_start(const cv_conv *p, const cv_view *v, ptrdiff_t r) {
     const ptrdiff_t ic0 = r / v->taps * CV_ICB, width = CV_MIN2(CV_ICB, p->icg - ic0);
@@ -145,15 +150,15 @@ static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w,
         T *to = dst + m0;
         for (ptrdiff_t r = 0; r < view->runs; r++) {
             const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
-            const T *src = w + (oc0 + m0) * view->k + ic0 * view->taps + r % view->taps;
+            const T *src = w + (oc0 + m0) * p->ws[1] + ic0 * p->ws[2] + cv_tap_of(p, r % view->taps);
             if (rows == 8)
-                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += view->taps) {
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2]) {
                     CV_UNROLL(8)
-                    for (int m = 0; m < 8; m++) to[m] = src[m * view->k];
+                    for (int m = 0; m < 8; m++) to[m] = src[m * p->ws[1]];
                 }
             else
-                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += view->taps)
-                    for (ptrdiff_t m = 0; m < lanes; m++) to[m] = m < rows ? src[m * view->k] : 0;
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2])
+                    for (ptrdiff_t m = 0; m < lanes; m++) to[m] = m < rows ? src[m * p->ws[1]] : 0;
         }
     }
 }

@@ -9,11 +9,15 @@
 #include "entry.tmpl.h"
 
 #include "direct.tmpl.h"
+#include "grad_weight.tmpl.h"
 #if CV_BITS == 32
 #include "winograd.tmpl.h"
 #endif
 #endif
 #include "pool.tmpl.h"
+#if CV_FLOAT
+#include "pool_grad.tmpl.h"
+#endif
 
 #undef T
 #undef CV_BITS

@@ -138,13 +138,13 @@ typedef struct {
 CV_INLINE void CV_(wino_pack_rows)(const int m, const CV_(wino_pack_job) *j, ptrdiff_t g, ptrdiff_t op) {
     const int a = m + 2;
     const ptrdiff_t rows = CV_MIN2(CV_MR, j->p->ocg - op * CV_MR), c_all = j->p->icg;
-    const T *w = j->w + (g * j->p->ocg + op * CV_MR) * c_all * 9;
+    const T *w = j->w + g * j->p->ws[0] + op * CV_MR * j->p->ws[1];
     T *u = j->u + g * a * a * CV_(u_plane)(j->p) + op * c_all * CV_MR;
-    for (ptrdiff_t c = 0; c < c_all; c++, w += 9, u += CV_MR) {
+    for (ptrdiff_t c = 0; c < c_all; c++, w += j->p->ws[2], u += CV_MR) {
         CV_(rows_t) half[6 * 3], r[6], k[9] = {0};
         double *to = (double *)k;
         for (ptrdiff_t i = 0; i < rows; i++)
-            for (int t = 0; t < 9; t++) to[t * CV_MR + i] = w[i * c_all * 9 + t];
+            for (int t = 0; t < 9; t++) to[t * CV_MR + i] = w[i * j->p->ws[1] + cv_tap_of(j->p, t)];
         CV_UNROLL(3)
         for (int x = 0; x < 3; x++) {
             CV_(wino_g)(m, k + x, 3, r);
@@ -304,7 +304,7 @@ static T CV_(wino_plain)(const CV_(wino_job) *j, ptrdiff_t n, ptrdiff_t g, ptrdi
         for (ptrdiff_t t = 0; t < 9; t++) {
             const ptrdiff_t iy = oy + t / 3 - p->lo[1], ix = ox + t % 3 - p->lo[2];
             if (iy >= 0 && iy < p->in[1] && ix >= 0 && ix < p->in[2])
-                sum += j->w[((g * p->ocg + oc) * p->icg + c) * 9 + t] *
+                sum += j->w[g * p->ws[0] + oc * p->ws[1] + c * p->ws[2] + cv_tap_of(p, t)] *
                        j->x[n * p->xs[0] + (g * p->icg + c) * p->xs[1] + iy * p->xs[3] + ix * p->xs[4]];
         }
     return sum + (j->bias ? j->bias[g * p->ocg + oc] : 0);
