@@ -232,10 +232,14 @@ class NativeBackend(Backend):
     def _pool_grad_input(
         self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
     ) -> None:
-        if grad_x.size and grad_y.size:
+        if not (grad_x.size and grad_y.size):
+            grad_x[...] = 0
+            return
+        adjoint = _pool_adjoint(spec)
+        if adjoint is None:
             _native_pool.pool_grad(_pool_problem(spec), grad_y, None, grad_x, True, get_num_threads())
         else:
-            grad_x[...] = 0
+            _native_pool.pool(adjoint, grad_y, grad_x, None, get_num_threads())
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not (x.size and y.size):
@@ -330,4 +334,19 @@ def _pool_problem(spec: PoolSpec) -> Any:
     return _native_pool.PoolProblem(
         spec.n, spec.c, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
         spec.kind, spec.count_include_pad, spec.divisor or 0,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _pool_adjoint(spec: PoolSpec) -> Any:
+    """Return the pooling that is the adjoint: with stride 1 and one divisor, each input averages the windows round it."""
+    reach = [d * (k - 1) for d, k in zip(spec.dilation, spec.kernel, strict=True)]
+    lo = [r - p for r, p in zip(reach, spec.pad_lo, strict=True)]
+    hi = [i + r - left - o for i, r, left, o in zip(spec.in_size, reach, lo, spec.out_size, strict=True)]
+    even = spec.kind == "sum" or spec.divisor or spec.count_include_pad or not spec.padded
+    if max(spec.stride) > 1 or not even or min(*lo, *hi) < 0:
+        return None
+    return _native_pool.PoolProblem(
+        spec.n, spec.c, spec.out_size, spec.kernel, spec.in_size, spec.stride, spec.dilation, lo, hi, spec.kind, True,
+        spec.divisor or spec.taps_count,
     )  # fmt: skip
