@@ -339,10 +339,10 @@ def _pool_problem(spec: PoolSpec) -> Any:
 
 @lru_cache(maxsize=4096)
 def _pool_adjoint(spec: PoolSpec) -> Any:
-    """Return the pooling that is the adjoint: with stride 1 and one divisor, each input averages the windows round it."""
+    """Return the pooling that is the adjoint: with stride 1 and one divisor, an input averages the windows round it."""
     reach = [d * (k - 1) for d, k in zip(spec.dilation, spec.kernel, strict=True)]
-    lo = [r - p for r, p in zip(reach, spec.pad_lo, strict=True)]
-    hi = [i + r - left - o for i, r, left, o in zip(spec.in_size, reach, lo, spec.out_size, strict=True)]
+    lo = tuple(r - p for r, p in zip(reach, spec.pad_lo, strict=True))
+    hi = tuple(i + r - left - o for i, r, left, o in zip(spec.in_size, reach, lo, spec.out_size, strict=True))
     even = spec.kind == "sum" or spec.divisor or spec.count_include_pad or not spec.padded
     if max(spec.stride) > 1 or not even or min(*lo, *hi) < 0:
         return None
