@@ -1,5 +1,7 @@
 """Compiled parts only; everything else about the package is in pyproject.toml."""
 
+from glob import glob
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -9,6 +11,8 @@ SOURCES = {
     "_pool": ["threads.c"],
     "_im2col": [],
     "_probe": ["probe.c"],
+    "_native": ["dispatch.c", "isa_scalar.c", "isa_avx2.c", "isa_avx512.c", "isa_neon.c"],
+    "_native_pool": [],
 }
 
 extensions = [
@@ -17,7 +21,7 @@ extensions = [
         [f"convlib/_ext/{name}.pyx", *(f"convlib/_ext/c/{source}" for source in sources)],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],
-        depends=["convlib/_ext/c/threads.h", "convlib/_ext/c/probe.h"],
+        depends=glob("convlib/_ext/c/*.h"),
     )
     for name, sources in SOURCES.items()
 ]

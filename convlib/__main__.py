@@ -76,7 +76,7 @@ def _names(text: str | None) -> list[str]:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from .compare import report, run  # loads the compiled probe: only when needed
-    from .compare.contenders import PEERS, missing
+    from .compare.contenders import PEERS, PLAN, missing
     from .info import show_config
     from .problem import parse
 
@@ -98,7 +98,8 @@ def _compare(arguments: argparse.Namespace) -> int:
             raise SpecError(f"the peer {peer!r} is {reason}")
     backends = _names(arguments.backends) or _usable_backends()
     for name in backends:
-        registry.get_backend(name.partition(":")[0])
+        if name != PLAN:
+            registry.get_backend(name.partition(":")[0])
     comparisons = run.compare(
         problems, [*backends, *peers], dtype=arguments.dtype, threads=arguments.threads, seconds=arguments.time,
         progress=_progress,

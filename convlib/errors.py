@@ -16,7 +16,15 @@ class BackendError(ConvlibError, RuntimeError):
 
 
 class UnsupportedError(BackendError, NotImplementedError):
-    """The backend that was asked for by name cannot serve this call; `reason` says why, the message also who can."""
+    """The backend that was asked for by name cannot serve this call.
+
+    Parameters
+    ----------
+    message : str
+        What is said to the user: why, and which backends can.
+    reason : str, optional
+        Why, alone; kept as an attribute.
+    """
 
     def __init__(self, message: str, reason: str = "") -> None:
         self.reason = reason or message

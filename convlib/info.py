@@ -57,6 +57,7 @@ def _collect() -> dict[str, Any]:
         "versions": versions,
         "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
         "threads": {"used": threads.get_num_threads(), "available": threads.machine_threads()},
+        "engine": {"instruction_set": _instruction_set()},
         "settings": {"max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy()},
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "backends": {name: _reason(name) for name in registry.backends()},
@@ -69,6 +70,15 @@ def _reason(name: str) -> str | None:
     except BackendError as error:
         return str(error)
     return None
+
+
+def _instruction_set() -> str:
+    from ._ext import _native  # only when asked
+
+    try:
+        return _native.active_isa()
+    except ValueError as error:
+        return str(error)
 
 
 def _processor() -> str:

@@ -29,6 +29,7 @@ ENTRY_POINTS = "convlib.backends"
 
 #: Every built-in backend, in the order in which they are listed and tried: name, where it lives, what it is.
 BUILTINS: tuple[tuple[str, str, str], ...] = (
+    ("native", "convlib.backends.native:NativeBackend", "SIMD kernels in C with a thread pool of their own"),
     ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
     ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
@@ -46,25 +47,44 @@ class Rule(NamedTuple):
     reason: str
 
 
+def _always(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
+    return True
+
+
 def _wide(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc" and spec.ocg >= 4 and spec.macs >= 16_000
 
 
+def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    return max(spec.stride) > 1 and spec.icg < 8 and _wide(spec, dtype)
+
+
 def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    few_channels = spec.icg * spec.ocg <= 4
-    return dtype.kind in "fc" and few_channels and spec.taps_count >= 441 and spec.macs >= 5_000_000
+    few_channels = spec.icg * spec.ocg <= 16
+    per_transform = spec.taps_count * spec.icg * spec.ocg / max(1, spec.icg + spec.ocg)
+    return dtype.kind in "fc" and few_channels and per_transform >= 960 and spec.macs >= 200_000_000 * max(spec.stride)
 
 
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
 #: the two contenders took the same time when measured on one machine with two cores.
 POLICY: tuple[Rule, ...] = (
-    Rule("fft", "conv", _large_window, "441 or more taps, few channels: transforms beat sums"),
-    Rule("im2col", "conv", _wide, "4 or more output channels per group share each packed column: BLAS pays"),
+    Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
+    Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
+    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im"),
+    Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
+    Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
+    Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
+    Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
+    Rule("native", "unpool", _always, "each plane is filled by one thread"),
+    Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays"),
     Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed"),
     Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed"),
-    Rule("cython", "*", lambda spec, dtype: True, "compiled loops without packing"),
-    Rule("naive", "*", lambda spec, dtype: True, "serves everything that no faster backend does"),
+    Rule("cython", "*", _always, "compiled loops without packing"),
+    Rule("naive", "*", _always, "serves everything that no faster backend does"),
 )
+
+
+STRICT = "accuracy='strict' forbids algorithms that round more than direct summation"
 
 
 @dataclass(frozen=True)
@@ -241,7 +261,9 @@ def use_backend(name: str) -> Iterator[None]:
         _context.reset(token)
 
 
-def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, array_type: str) -> Choice:
+def select(
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, array_type: str, *, prepared: bool = False
+) -> Choice:
     """Decide who serves a call.
 
     Parameters
@@ -256,6 +278,8 @@ def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, arra
         The ``backend=`` argument.
     array_type : str
         Top-level module of the arrays' type.
+    prepared : bool, default False
+        Whether the weights of a convolution will be prepared once, for many calls.
 
     Returns
     -------
@@ -276,14 +300,17 @@ def select(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, arra
         _parse(requested)  # refuses it; the cache below could not even hash some
     # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
     settings = config.get_accuracy(), config.get_max_workspace()
-    return _choose(op, spec, dtype, requested, source, array_type, settings)
+    return _choose(op, spec, dtype, requested, source, array_type, settings, prepared)
 
 
 @lru_cache(maxsize=8192)
 def _choose(
     op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,
-    settings: tuple[str, int],
+    settings: tuple[str, int], prepared: bool,
 ) -> Choice:  # fmt: skip
+    def algorithm_of(backend: Backend) -> tuple[str | None, str]:
+        return backend.choose_prepared(spec, dtype) if prepared else backend.choose(op, spec, dtype)  # type: ignore[arg-type]
+
     if requested is not None:
         try:
             backend, algorithm = _parse(requested)
@@ -298,9 +325,7 @@ def _choose(
                 f"{_advice(op, spec, dtype, array_type)}",
                 reason,
             )
-        chosen, why = backend.choose(op, spec, dtype)
-        if algorithm is not None:
-            chosen, why = algorithm, "named"
+        chosen, why = (algorithm, "named") if algorithm is not None else algorithm_of(backend)
         return Choice(backend, chosen, source, f"named by: {source}; {why}")
     if array_type != "numpy":
         return _by_array_type(op, spec, dtype, array_type)
@@ -314,10 +339,11 @@ def _choose(
             refusals.append(str(error))
             continue
         reason = _refusal(backend, op, spec, dtype, array_type)
-        if reason is None and not backend.exact and settings[0] == "strict":
-            reason = "accuracy='strict' forbids algorithms that round more than direct summation"
         if reason is None:
-            algorithm, why = backend.choose(op, spec, dtype)
+            algorithm, why = algorithm_of(backend)
+            if settings[0] == "strict" and not _sums_directly(backend, algorithm):
+                reason = STRICT
+        if reason is None:
             return Choice(backend, algorithm, "automatic", f"{rule.reason}; {why}" if algorithm else rule.reason)
         refusals.append(f"{backend.name}: {reason}")
     raise BackendError(f"no backend can serve this {op} in {dtype}: {'; '.join(refusals)}")
@@ -386,7 +412,8 @@ def explained(op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice) -
     """Return a decision already taken, as data."""
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason,
-        choice.backend.workspace(op, spec, dtype), verdicts(op, spec, dtype, "numpy", choice.backend.name),
+        choice.backend.workspace(op, spec, dtype, choice.algorithm),
+        verdicts(op, spec, dtype, "numpy", choice.backend.name),
     )  # fmt: skip
 
 
@@ -402,10 +429,16 @@ def _refusal(backend: Backend, op: str, spec: WindowSpec, dtype: np.dtype[Any], 
 def _algorithm_refusal(
     backend: Backend, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
 ) -> str | None:
+    if config.get_accuracy() == "strict" and not _sums_directly(backend, algorithm):
+        return STRICT
     known = backend.algorithms.get(op, ())
     if algorithm not in known:
         return f"it has no algorithm {algorithm!r} for {op}; valid: {', '.join(known) or 'none'}"
     return backend.supports_algorithm(algorithm, op, spec, dtype)
+
+
+def _sums_directly(backend: Backend, algorithm: str | None) -> bool:
+    return backend.exact if algorithm is None else backend.exact_algorithm(algorithm)
 
 
 def _advice(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> str:

@@ -11,7 +11,7 @@ import pytest  # noqa: E402
 import convlib  # noqa: E402
 from convlib import registry  # noqa: E402
 
-hypothesis.settings.register_profile("default", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("default"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
@@ -28,9 +28,9 @@ def available_backends():
     return names
 
 
-@pytest.fixture(params=available_backends())
+@pytest.fixture(params=available_backends(), scope="session")
 def backend(request):
-    """Name each backend in turn; where one says that it does not serve a call, the test is skipped with its reason."""
+    """Name each backend in turn; where one says that it does not serve a call, the test is skipped."""
     return request.param
 
 
@@ -38,9 +38,9 @@ def backend(request):
 def pytest_pyfunc_call(pyfuncitem):
     try:
         return (yield)
-    except convlib.UnsupportedError as error:
+    except convlib.UnsupportedError:
         if "backend" in pyfuncitem.fixturenames:
-            pytest.skip(str(error))
+            pytest.skip(f"{pyfuncitem.funcargs['backend']} does not serve this call")
         raise
 
 

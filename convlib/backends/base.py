@@ -45,6 +45,8 @@ class Backend:
         Whether hooks take contiguous channels-last memory (seen as ``(N, C, *spatial)``) without a copy.
     exact : bool
         Whether sums of small integers held in floats come out exactly, as they do by direct summation.
+    whole_unpool : bool
+        Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
     algorithms : dict of str to tuple of str
         Names that may follow the colon in "name:algorithm", per operation.
     """
@@ -55,6 +57,7 @@ class Backend:
     strided: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
+    whole_unpool: ClassVar[bool] = False
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np
 
@@ -92,8 +95,12 @@ class Backend:
         """Return whether sums of small integers held in floats come out exactly by the named algorithm."""
         return self.exact
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
-        """Return the scratch memory of a call in bytes, beside inputs and result."""
+    def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
+        """Return what `choose` would for a convolution whose weights a plan prepares once for many calls."""
+        return self.choose("conv", spec, dtype)
+
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0
 
     def prepare_conv(
@@ -214,11 +221,14 @@ class Backend:
         result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
         self._check_out(out, spec.x_shape, result, x, indices)
         self._check_indices(spec, indices)
+        if not self.whole_unpool:
+            self._check_places(spec, indices)
         x, places = self._input(x, dtype, spec), self._input(indices, dtypes.INT64, spec)
         if add and dtype == dtypes.INT64:
             self._check_range(spec.out_count, x, None, None)
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        y[...] = 0
+        if not self.whole_unpool:
+            y[...] = 0
         self._unpool(spec, x, places, y, add)
         return finish()
 
@@ -431,12 +441,16 @@ class Backend:
         except np.exceptions.TooHardError:
             return True
 
+    def _bound(self, terms: int, x: Array, w: Array | None, bias: Array | None) -> int:
+        """Return what no partial sum of `terms` integer products exceeds."""
+        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
+        return bound + (0 if bias is None else dtypes.magnitude(bias))
+
     def _check_range(self, terms: int, x: Array, w: Array | None, bias: Array | None) -> None:
         """Refuse integer sums that could leave int64: results are exact or there is none."""
         if x.size == 0 or (w is not None and w.size == 0):
             return
-        bound = terms * dtypes.magnitude(x) * (1 if w is None else dtypes.magnitude(w))
-        bound += 0 if bias is None else dtypes.magnitude(bias)
+        bound = self._bound(terms, x, w, bias)
         if bound >= 2**63:
             raise SpecError(
                 f"integer overflow is possible: {terms} terms with these magnitudes can reach {bound}, more than int64 "
@@ -448,6 +462,8 @@ class Backend:
             raise TypeError(f"indices must be integers, not {indices.dtype}")
         if indices.shape != spec.y_shape:
             raise SpecError(f"indices has the shape {indices.shape}; expected {spec.y_shape}, that of the pooled array")
+
+    def _check_places(self, spec: PoolSpec, indices: Array) -> None:
         plane = int(np.prod(spec.in_size, dtype=object))
         if indices.size and not (int(indices.min()) >= -1 and int(indices.max()) < plane):
             raise SpecError(

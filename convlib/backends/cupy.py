@@ -114,9 +114,9 @@ class CupyBackend(ColumnSlabs, Backend):
             return f"cuBLAS takes at most {_CUBLAS_MOST} columns"
         return None
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        algorithm, _ = self.choose(op, spec, dtype)
+        algorithm = algorithm or self.choose(op, spec, dtype)[0]
         if isinstance(spec, ConvSpec) and algorithm == "gemm":
             blocks = _blocks(spec, dtype, config.get_max_workspace())
             return max((b.images * b.count for b in blocks), default=0) * _column_bytes(spec, dtype)

@@ -16,11 +16,10 @@ from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from .base import OPERATIONS, Backend
 from .slabs import ColumnSlabs, PoolGradSlabs
-from .taps import lift, tap_table
+from .taps import FORWARD, INPUT, WEIGHT, convolve, lift
 
 Array = NDArray[Any]
 
-FORWARD, INPUT, WEIGHT = range(3)
 KINDS = ("max", "min", "sum", "avg", "lp")
 
 
@@ -44,27 +43,19 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
             y.fill(0)
         else:
             y[...] = bias.reshape(-1, *(1,) * spec.nd)
-        self._triple(FORWARD, spec, x, w, y)
+        convolve(FORWARD, spec, x, w, y)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
         grad_x.fill(0)
-        self._triple(INPUT, spec, grad_x, w, grad_y)
+        convolve(INPUT, spec, grad_x, w, grad_y)
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
         grad_w.fill(0)
-        self._triple(WEIGHT, spec, x, grad_w, grad_y)
-
-    def _triple(self, direction: int, spec: ConvSpec, x: Array, w: Array, y: Array) -> None:
-        if x.size and w.size and y.size:
-            nd = spec.nd
-            strides = (1, 1, 1, *spec.stride)[-3:]
-            _loops.conv(
-                direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides
-            )
+        convolve(WEIGHT, spec, x, grad_w, grad_y)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if not y.size:

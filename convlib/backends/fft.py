@@ -52,7 +52,7 @@ class FftBackend(Backend):
             return f"the transformed weights and one tile need {need} bytes, more than max_workspace={bound}"
         return None
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         assert isinstance(spec, ConvSpec)
         return _weights_bytes(spec, dtype) + 4 * max(CHUNK_BYTES, _tile_bytes(spec, dtype))

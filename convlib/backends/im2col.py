@@ -82,7 +82,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
             return "integers are packed, to be multiplied as floats"
         return None
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> int:
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         if not op.startswith("conv"):
             return 0

@@ -6,7 +6,11 @@ from array import array
 from functools import lru_cache
 from typing import Any
 
-from ..spec import WindowSpec
+from .._ext import _loops
+from ..spec import ConvSpec, WindowSpec
+
+#: Which array `convolve` adds to: y, x or w.
+FORWARD, INPUT, WEIGHT = range(3)
 
 
 def lift(a: Any, nd: int) -> Any:
@@ -25,3 +29,11 @@ def tap_table(spec: WindowSpec) -> array[int]:
         for tap in range(spec.kernel[axis]):
             rows += [*spec.reach(axis, tap), tap * spec.dilation[axis] - spec.pad_lo[axis]]
     return array("q", rows)
+
+
+def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
+    """Add the sums over all windows to `y`, or their adjoints to `x` or `w`, by compiled loops."""
+    if x.size and w.size and y.size:
+        nd = spec.nd
+        strides = (1, 1, 1, *spec.stride)[-3:]
+        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides)

@@ -27,6 +27,10 @@ PEERS = {
 }
 
 
+#: The contender that calls a plan, made once, with the automatic choice of backend and algorithm.
+PLAN = "plan"
+
+
 class CannotError(Exception):
     """The contender does not offer this problem; the message says why."""
 
@@ -43,7 +47,7 @@ def prepare(name: str, problem: Problem, arrays: list[Array], threads: int) -> t
     Parameters
     ----------
     name : str
-        A backend of convlib, "backend:algorithm", or one of `PEERS`.
+        A backend of convlib, "backend:algorithm", "plan", or one of `PEERS`.
     problem : Problem
         What to compute.
     arrays : list of ndarray
@@ -61,7 +65,18 @@ def prepare(name: str, problem: Problem, arrays: list[Array], threads: int) -> t
         if reason is not None:
             raise CannotError(reason)
         return _PREPARE[name](problem, arrays, threads), "", None
-    return _backend(name, problem, arrays)
+    return _plan(problem, arrays) if name == PLAN else _backend(name, problem, arrays)
+
+
+def _plan(problem: Problem, arrays: list[Array]) -> tuple[Call, str, int | None]:
+    if problem.op != "conv":
+        raise CannotError(f"plans are for convolutions, not {problem.op}")
+    x, w, *bias = arrays
+    make = getattr(convlib, f"plan_{problem.function}")
+    plan = make(x.shape, w, *bias, dtype=x.dtype, **problem.call[1])
+    said = plan.explain()
+    algorithm = f"{said.backend}:{said.algorithm}" if said.algorithm else said.backend
+    return lambda: plan(x), algorithm, plan.workspace_nbytes
 
 
 def _backend(name: str, problem: Problem, arrays: list[Array]) -> tuple[Call, str, int | None]:
@@ -173,9 +188,11 @@ def _openvino(problem: Problem, arrays: list[Array], threads: int) -> Call:
         "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"
     }  # fmt: skip
     request = core.compile_model(core.read_model(model, b""), "CPU", settings).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(arrays[0], shared_memory=True))
+    x = arrays[0]  # the tensor does not keep the array alive: the closure does
+    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
 
     def run() -> Any:
+        assert x is not None
         request.infer()
         return request.get_output_tensor().data
 

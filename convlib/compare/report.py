@@ -66,21 +66,22 @@ def best(comparison: Comparison) -> Row | None:
     return min(rows, key=lambda row: row.seconds, default=None)
 
 
-def ratios(comparisons: Sequence[Comparison], peer: str) -> list[tuple[str, float]]:
-    """Return (problem name, peer's time / convlib's best time) where both ran."""
+def ratios(comparisons: Sequence[Comparison], *peers: str) -> list[tuple[str, float]]:
+    """Return (problem name, time of the fastest of the peers / convlib's best time) where both sides ran."""
     found = []
     for comparison in comparisons:
         ours = best(comparison)
-        theirs = next((r for r in comparison.rows if r.contender == peer and r.status == "ok" and not r.part), None)
-        if ours is not None and theirs is not None and theirs.times:
-            found.append((comparison.name, theirs.seconds / ours.seconds))
+        theirs = [r.seconds for r in comparison.rows if r.contender in peers and r.status == "ok" and r.times]
+        if ours is not None and theirs:
+            found.append((comparison.name, min(theirs) / ours.seconds))
     return found
 
 
 def _summary(comparisons: Sequence[Comparison]) -> list[str]:
     lines = []
-    for peer in PEERS:
-        found = ratios(comparisons, peer)
+    ran = [peer for peer in PEERS if ratios(comparisons, peer)]
+    for peer in [*ran, *(["fastest peer"] if len(ran) > 1 else [])]:
+        found = ratios(comparisons, peer) or ratios(comparisons, *ran)
         if found:
             worst = min(found, key=lambda pair: pair[1])
             mean = statistics.geometric_mean(ratio for _, ratio in found)

@@ -174,10 +174,13 @@ def _one(
 ) -> Comparison:
     rows = [_checked(worker, problem, dtype) for worker in workers]
     peaks = []
-    # Rounds of A B C A B C: a disturbance of the machine hits all contenders alike.
+    # Rounds of A B C, B C A, …: a disturbance of the machine hits all contenders alike, and none always follows the
+    # same one, whose threads may still look for work.
+    pairs = list(zip(workers, rows, strict=True))
     for number in range(ROUNDS):
         peaks.append(_probe.fma_peak(0.01, threads))
-        for worker, row in zip(workers, rows, strict=True):
+        turn = number % len(pairs)
+        for worker, row in pairs[turn:] + pairs[:turn]:
             if row.status != "ok" or (number >= FEW_ROUNDS and row.seconds > 0.1):
                 continue
             answer = worker.ask(time=seconds / ROUNDS)

@@ -97,7 +97,8 @@ def _grouped(problem: Problem, a: Array, channels: int) -> Array:
 def _at(w: Array, tap: tuple[int, ...]) -> Array:
     """See the weights of one kernel position."""
     place: Any = (slice(None), slice(None), *tap)
-    return w[place]
+    weights: Array = w[place]
+    return weights
 
 
 def _conv(problem: Problem, x: Array, w: Array) -> Array:

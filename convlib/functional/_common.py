@@ -50,7 +50,12 @@ _TEXTS = {
     "errors": "SpecError\n    If sizes or options break a rule; the message names the argument and a valid value.\n"
     "TypeError\n    If an argument has a wrong type.\n"
     "BackendError\n    If the backend asked for is unknown or cannot serve the call.",
+    "layer_backend": "backend : str, optional\n    Name from `backends`; by default the automatic choice.",
 }  # fmt: skip
+#: The five options that say where the windows of a pooling lie.
+_TEXTS["windows"] = "\n".join(
+    _TEXTS[name] for name in ("kernel_size", "pool_stride", "padding", "dilation", "ceil_mode")
+)
 
 _RANKS: dict[int, dict[str, str]] = {
     1: {

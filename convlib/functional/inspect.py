@@ -133,24 +133,9 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
     if not isinstance(op, str):
         raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({op!r})")
-    family, rank = (op[:-2], op[-2]) if op[-1:] == "d" and op[-2:-1] in "123" else ("", "")
-    suffix = ""
-    for ending in ("_grad_input", "_grad_weight"):
-        if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
-            family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
-    if op == "im2col" and len(args) > 1:
-        return op, make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options)), ""
-    if op == "col2im" and len(args) > 2:
-        size = [args[1]] if isinstance(args[1], int) else args[1]
-        more = _frozen(options)
-        return op, make_col2im(shape("cols", args[0]), shape("output_size", size), frozen(args[2]), **more), ""
-    kinds = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
-    if not rank or family not in {
-        "conv", "conv_transpose", "max_unpool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool",
-        "global_max_pool", *kinds,
-    }:  # fmt: skip
-        raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
-    nd = int(rank)
+    if op in ("im2col", "col2im"):
+        return op, _describe_columns(op, args, options), ""
+    family, nd, suffix = _split_name(op)
     needed = _positional(family, suffix)
     if len(args) < needed:
         raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
@@ -169,17 +154,45 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     if family == "conv_transpose":
         return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
     if suffix:
-        return _describe_pool_grad(nd, family, kinds.get(family, ""), given, named)
+        return _describe_pool_grad(nd, family, _KINDS.get(family, ""), given, named)
     if family == "max_unpool":
         return "unpool", make_unpool(nd, given[0], *given[2:], **named), "max"  # indices have the shape of x
-    if family in kinds:
-        kind = kinds[family]
+    if family in _KINDS:
+        kind = _KINDS[family]
         if kind == "lp":
             named["norm"] = given.pop(1)
         return "pool", make_pool(nd, kind, *given, **named), kind
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
     return "pool", make_adaptive(nd, kind, given[0], *size, **named), kind
+
+
+_KINDS = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
+_FAMILIES = {
+    "conv", "conv_transpose", "max_unpool", "adaptive_avg_pool", "adaptive_max_pool", "global_avg_pool",
+    "global_max_pool", *_KINDS,
+}  # fmt: skip
+
+
+def _split_name(op: str) -> tuple[str, int, str]:
+    """Split the name of a public function into family, rank and "_grad_input", "_grad_weight" or nothing."""
+    family, rank, suffix = (op[:-2], op[-2], "") if op[-1:] == "d" and op[-2:-1] in "123" else ("", "", "")
+    for ending in ("_grad_input", "_grad_weight"):
+        if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
+            family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
+    if family not in _FAMILIES or rank not in ("1", "2", "3"):
+        raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
+    return family, int(rank), suffix
+
+
+def _describe_columns(op: str, args: tuple[Any, ...], options: dict[str, Any]) -> WindowSpec:
+    needed = 2 if op == "im2col" else 3
+    if len(args) < needed:
+        raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
+    if op == "im2col":
+        return make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options))
+    size = [args[1]] if isinstance(args[1], int) else args[1]
+    return make_col2im(shape("cols", args[0]), shape("output_size", size), frozen(args[2]), **_frozen(options))
 
 
 def _frozen(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,16 @@ class ConvPlan:
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
     ) -> None:
         self.spec, self.dtype = spec, dtype
-        self._w = np.array(w, order="C")
-        self._bias = None if bias is None else np.array(bias)
+        self._kind = take(w=w)[0]
+        self._w = w.copy(order="C")
+        self._bias = None if bias is None else bias.copy(order="C")
         self._requested = backend
-        self._choice: Choice = registry.select("conv", spec, self._compute, backend, "numpy")
+        self._choice: Choice = registry.select(
+            "conv", spec, self._compute, backend, self._kind, prepared=True
+        )
         self._run = self._choice.backend.prepare_conv(spec, self._w, self._bias, dtype, self._choice.algorithm)
+        # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
+        self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
 
     @property
     def _compute(self) -> np.dtype[Any]:
@@ -46,7 +52,13 @@ class ConvPlan:
 
     def __call__(self, x: ArrayLike, out: Array | None = None) -> Array:
         """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out`."""
-        _, (x,) = take(x=x)
+        if out is None and self._quick is not None:
+            found = self._quick(x)
+            if found is not None:
+                return found
+        kind, (x,) = take(x=x)
+        if kind != self._kind:
+            raise TypeError(f"x is a {kind} array, but the weights of this plan are {self._kind}; convert x")
         if x.shape != self.spec.x_shape:
             raise SpecError(f"x has the shape {x.shape}; this plan was made for {self.spec.x_shape}")
         if x.dtype != self.dtype:
@@ -57,7 +69,7 @@ class ConvPlan:
     @property
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
-        return self._choice.backend.workspace("conv", self.spec, self._compute)
+        return self._choice.backend.workspace("conv", self.spec, self._compute, self._choice.algorithm)
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""

@@ -27,11 +27,7 @@ def _max_poolnd(
     Parameters
     ----------
     <x>
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     return_indices : bool, default False
         Also return where each maximum was found.
     <layout>
@@ -85,11 +81,7 @@ def _min_poolnd(
     Parameters
     ----------
     <x>
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     return_indices : bool, default False
         Also return where each minimum was found.
     <layout>
@@ -136,11 +128,7 @@ def _avg_poolnd(
     Parameters
     ----------
     <x>
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     count_include_pad : bool, default True
         Divide by the number of window elements inside the padded input; if False, by those inside the input.
     divisor_override : int, optional
@@ -192,11 +180,7 @@ def _sum_poolnd(
     Parameters
     ----------
     <x>
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
     <out>
     <backend>
@@ -241,11 +225,7 @@ def _lp_poolnd(
     <x>
     p : float
         The exponent, above 0; `math.inf` gives the largest absolute value.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
     <out>
     <backend>

@@ -97,11 +97,7 @@ def _avg_poolnd_grad_input(
         Gradient with respect to the result.
     x_shape : sequence of int
         Shape of the input, which the result has.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     count_include_pad : bool, default True
         As in `avg_pool<nd>d`.
     divisor_override : int, optional
@@ -148,11 +144,7 @@ def _sum_poolnd_grad_input(
         Gradient with respect to the result.
     x_shape : sequence of int
         Shape of the input, which the result has.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
     <out>
     <backend>
@@ -197,11 +189,7 @@ def _lp_poolnd_grad_input(
         The result, ``lp_pool<nd>d(x, p, kernel_size, ...)``.
     p : float
         The exponent, as in `lp_pool<nd>d`.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
     <out>
     <backend>

@@ -40,6 +40,11 @@ class Parameter:
 class Layer:
     """Base class of all layers; a subclass with ``nd=2`` in its bases works over two spatial axes.
 
+    Parameters
+    ----------
+    given : mapping
+        The arguments that the subclass was made with, by name.
+
     Attributes
     ----------
     options : mapping

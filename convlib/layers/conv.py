@@ -136,8 +136,7 @@ class _Conv(_Learned):
         Type of the parameters.
     rng : numpy.random.Generator, optional
         Where the first parameters come from: uniform between plus and minus ``1 / sqrt(C / groups * prod(k))``.
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Attributes
     ----------
@@ -245,8 +244,7 @@ class _ConvTranspose(_Learned):
         Type of the parameters.
     rng : numpy.random.Generator, optional
         Where the first parameters come from: uniform between plus and minus ``1 / sqrt(OC / groups * prod(k))``.
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Attributes
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..errors import SpecError
@@ -15,6 +16,10 @@ class _Pool(Layer):
     """Pooling over windows; `kind` says how a window becomes one number."""
 
     kind: ClassVar[str] = ""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        self._check()
 
     def _check(self) -> None:
         """Refuse options that fit no input."""
@@ -40,14 +45,9 @@ class _Extreme(_Pool):
 
     Parameters
     ----------
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------
@@ -60,7 +60,6 @@ class _Extreme(_Pool):
         layout: str = "NCHW", backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
-        self._check()
 
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""
@@ -83,14 +82,9 @@ class _Sum(_Pool):
 
     Parameters
     ----------
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------
@@ -105,7 +99,6 @@ class _Sum(_Pool):
         layout: str = "NCHW", backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
-        self._check()
 
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""
@@ -126,18 +119,13 @@ class _Avg(_Sum):
 
     Parameters
     ----------
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     count_include_pad : bool, default True
         Divide by the number of window elements inside the padded input; if False, by those inside the input.
     divisor_override : int, optional
         Divide by this number instead.
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------
@@ -152,8 +140,7 @@ class _Avg(_Sum):
         count_include_pad: bool = True, divisor_override: int | None = None, layout: str = "NCHW",
         backend: str | None = None,
     ) -> None:  # fmt: skip
-        Layer.__init__(self, locals())
-        self._check()
+        _Pool.__init__(self, locals())
 
 
 class _Lp(_Pool):
@@ -163,14 +150,9 @@ class _Lp(_Pool):
     ----------
     p : float
         The exponent, above 0.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    <dilation>
-    <ceil_mode>
+    <windows>
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------
@@ -185,7 +167,6 @@ class _Lp(_Pool):
         ceil_mode: bool = False, layout: str = "NCHW", backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
-        self._check()
 
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""
@@ -209,8 +190,7 @@ class _Adaptive(Layer):
     output_size : int or sequence of <nd> int
         Spatial size of the result; None on an axis keeps its size.
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------
@@ -258,8 +238,7 @@ class _Global(_Adaptive):
     Parameters
     ----------
     <layout>
-    backend : str, optional
-        Name from `backends`; by default the automatic choice.
+    <layer_backend>
 
     Raises
     ------

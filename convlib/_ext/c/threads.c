@@ -33,6 +33,7 @@ static atomic_int inside;           /* workers that have not left it yet */
 static _Atomic ptrdiff_t next_unit;
 static atomic_int stop;
 static int alive;    /* workers started in this process */
+static pthread_t workers[CV_MAX_THREADS];
 static int sleeping; /* of these, how many wait on `wake` */
 static int (*interrupt)(void);
 
@@ -118,19 +119,33 @@ static void start_workers(int count) {
   sigfillset(&all); /* signals belong to Python's main thread */
   pthread_sigmask(SIG_SETMASK, &all, &old);
   while (alive < count) {
-    pthread_t thread;
-    if (pthread_create(&thread, &attr, worker_main, NULL)) break;
+    if (pthread_create(&workers[alive], &attr, worker_main, NULL)) break;
     alive++;
   }
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   pthread_attr_destroy(&attr);
 }
 
+/* A scheduler may wake a worker on the caller's own processor, which stays busy until the region is over.  Workers about
+   to wake may use the processors of the caller except the one it runs on, if there is another. */
+static void spread_workers(void) {
+#ifdef __linux__
+  cpu_set_t set;
+  const int here = sched_getcpu();
+  if (here < 0 || pthread_getaffinity_np(pthread_self(), sizeof set, &set)) return;
+  CPU_CLR(here, &set);
+  if (CPU_COUNT(&set))
+    for (int i = 0; i < alive; i++) pthread_setaffinity_np(workers[i], sizeof set, &set);
+#endif
+}
+
 static void open_region(void) {
   atomic_store(&joined, 0);
   atomic_fetch_add(&generation, 1);
   pthread_mutex_lock(&lock);
-  if (alive < job.threads - 1) start_workers(job.threads - 1);
+  const int fresh = alive < job.threads - 1;
+  if (fresh) start_workers(job.threads - 1);
+  if (sleeping || fresh) spread_workers();
   if (sleeping) pthread_cond_broadcast(&wake);
   pthread_mutex_unlock(&lock);
 }

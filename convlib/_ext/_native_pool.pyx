@@ -1,0 +1,143 @@
+# cython: freethreading_compatible=True
+"""Pooling by the native engine; what is checked here, and why so little, says `_native`."""
+
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
+
+from convlib._ext._native cimport (
+    CV_BAD_INDEX, Array, cv_kernels, cv_pool, fill, finish, kernels, place, readable, writable,
+)
+
+KINDS = ("max", "min", "sum", "avg")
+
+
+cdef class PoolProblem:
+    """The finished integers of a pooling, without strides.
+
+    Parameters
+    ----------
+    n, c : int
+    in_size, kernel, out_size, stride, dilation, lo, hi : sequence of int
+        One entry per spatial axis (1 to 3).
+    kind : {"max", "min", "sum", "avg"}
+    count_include_pad : bool
+    divisor : float
+        Divisor of the average; 0 counts the taps.
+    """
+
+    cdef cv_pool pool
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t c, in_size, kernel, out_size, stride, dilation, lo, hi, str kind,
+                 bint count_include_pad=True, double divisor=0):
+        self.pool.n, self.pool.c = n, c
+        fill(self.pool.size, in_size, 1)
+        fill(self.pool.k, kernel, 1)
+        fill(self.pool.out, out_size, 1)
+        fill(self.pool.stride, stride, 1)
+        fill(self.pool.dil, dilation, 1)
+        fill(self.pool.lo, lo, 0)
+        fill(self.pool.hi, hi, 0)
+        self.pool.kind, self.pool.count_include_pad, self.pool.divisor = KINDS.index(kind), count_include_pad, divisor
+
+
+def pool(PoolProblem problem, x, y, indices, int threads):
+    """Pool `x` into `y`.
+
+    Parameters
+    ----------
+    problem : PoolProblem
+    x, y : buffers (N, C, *in) and (N, C, *out) of one type, any strides
+        float32, float64; for maxima and minima also signed integers, uint8 and bool.
+    indices : buffer like `y` of int64, C-contiguous, or None
+        Receives the flat position of each extreme in its plane.
+    threads : int
+    """
+    cdef Array ax = readable(x), ay = writable(y), ai = None
+    cdef cv_pool p = problem.pool
+    cdef int64_t* at = NULL
+    cdef const cv_kernels* k = kernels()
+    cdef int status = 0
+    cdef char code = ax.code
+    place(ax, p.n, p.c, p.size, p.xs)
+    place(ay, p.n, p.c, p.out, p.ys)
+    if ay.code != code:
+        raise TypeError("x and y differ in type")
+    if indices is not None:
+        ai = writable(indices)
+        if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
+            raise ValueError("indices do not have the size of y")
+        at = <int64_t*>ai.view.buf
+    if code == b"?":
+        code = b"B"
+    elif code in (b"l", b"q"):
+        code = b"q" if ax.view.itemsize == 8 else b"i"
+    with nogil:
+        if code == b"f":
+            status = k.pool_f32(&p, <float*>ax.view.buf, <float*>ay.view.buf, at, threads)
+        elif code == b"d":
+            status = k.pool_f64(&p, <double*>ax.view.buf, <double*>ay.view.buf, at, threads)
+        elif code == b"q":
+            status = k.pool_i64(&p, <int64_t*>ax.view.buf, <int64_t*>ay.view.buf, at, threads)
+        elif code == b"i":
+            status = k.pool_i32(&p, <int32_t*>ax.view.buf, <int32_t*>ay.view.buf, at, threads)
+        elif code == b"h":
+            status = k.pool_i16(&p, <int16_t*>ax.view.buf, <int16_t*>ay.view.buf, at, threads)
+        elif code == b"b":
+            status = k.pool_i8(&p, <int8_t*>ax.view.buf, <int8_t*>ay.view.buf, at, threads)
+        elif code == b"B":
+            status = k.pool_u8(&p, <uint8_t*>ax.view.buf, <uint8_t*>ay.view.buf, at, threads)
+        else:
+            status = -1
+    if status == -1:
+        raise TypeError(f"the engine does not pool type {chr(code)!r}")
+    finish(status)
+
+
+def pool_grad(PoolProblem problem, y, indices, x, bint add, int threads):
+    """Spread `y` over the windows of a sum or an average; with `indices`, to the places that they name.
+
+    Parameters
+    ----------
+    problem : PoolProblem
+    y, x : buffers (N, C, *out) and (N, C, *in), float32 or float64
+        Contiguous, channels first or channels last.
+    indices : buffer like `y` of int64, with the strides of `y`; or None
+        A flat position in its plane for each number of `y`, -1 for none.
+    add : bool
+        Whether numbers that meet in one place are added; else one of them stays.
+    threads : int
+
+    Returns
+    -------
+    good : bool
+        Whether every index lay inside its plane; `x` is of no use if one did not.
+    """
+    cdef Array ay = readable(y), ax = writable(x), ai = None
+    cdef cv_pool p = problem.pool
+    cdef const cv_kernels* k = kernels()
+    cdef int64_t* at = NULL
+    cdef int status, i
+    place(ax, p.n, p.c, p.size, p.xs)
+    place(ay, p.n, p.c, p.out, p.ys)
+    if ay.code != ax.code or ax.code not in b"fd":
+        raise TypeError("x and y must both be float32 or both float64")
+    if p.xs[3] != p.xs[4] * p.size[2] or p.xs[2] != p.xs[3] * p.size[1] or (p.xs[4] != 1 and p.xs[1] != 1 and p.c > 1):
+        raise ValueError("x is contiguous neither channels first nor channels last")
+    if p.xs[4] != 1 and p.ys[1] != 1 and p.c > 1:
+        raise ValueError("x and y differ in layout")
+    if indices is not None:
+        ai = readable(indices)
+        if ai.view.itemsize != 8 or ai.view.ndim != ay.view.ndim:
+            raise TypeError("indices must be int64, with the axes of y")
+        for i in range(ay.view.ndim):
+            if ai.view.shape[i] != ay.view.shape[i] or (ai.view.shape[i] > 1 and ai.step(i) != ay.step(i)):
+                raise ValueError("indices do not have the shape and strides of y")
+        at = <int64_t*>ai.view.buf
+    with nogil:
+        if ax.code == b"f":
+            status = k.pool_grad_f32(&p, <float*>ay.view.buf, at, <float*>ax.view.buf, add, threads)
+        else:
+            status = k.pool_grad_f64(&p, <double*>ay.view.buf, at, <double*>ax.view.buf, add, threads)
+    if status == CV_BAD_INDEX:
+        return False
+    finish(status)
+    return True

@@ -1,0 +1,80 @@
+/* The kernels of the table: packing once, running often, and the call that does both within the scratch limit. */
+
+static ptrdiff_t CV_(packed_size)(const cv_conv *p) {
+    const ptrdiff_t step = CV_(swaps)(p) ? VL : CV_MR;
+    return p->groups * ((p->ocg + step - 1) / step) * step * p->icg * p->k[0] * p->k[1] * p->k[2];
+}
+
+typedef struct {
+    const cv_conv *p;
+    cv_view view;
+    const T *w;
+    T *packed;
+    ptrdiff_t vecs, oc_panels, units; /* vecs: of output channels, if roles are exchanged */
+} CV_(pack_job);
+
+static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
+    (void)worker;
+    const CV_(pack_job) *j = ctx;
+    const ptrdiff_t all = j->p->groups * j->oc_panels;
+    for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
+        const ptrdiff_t g = i / j->oc_panels, op = i % j->oc_panels;
+        const T *w = j->w + g * j->p->ws[0];
+        const ptrdiff_t l0 = CV_(swap_lane)(j->vecs, j->oc_panels, op), l1 = CV_(swap_lane)(j->vecs, j->oc_panels, op + 1);
+        if (j->vecs)
+            CV_(pack_weights)(j->p, &j->view, w, l0, l1 - l0, j->packed + (g * j->vecs * VL + l0) * j->view.k);
+        else
+            CV_(pack_weights)(j->p, &j->view, w, op * CV_MR, CV_MR, j->packed + i * j->view.k * CV_MR);
+    }
+}
+
+static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
+    CV_(pack_job) j = {p, cv_view_of(p), w, packed, 0, (p->ocg + CV_MR - 1) / CV_MR, 0};
+    if (CV_(swaps)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = (j.vecs + CV_NV - 1) / CV_NV;
+    const ptrdiff_t size = CV_(packed_size)(p);
+    const int threads = (int)CV_MIN2(e->threads, 1 + size / 65536);
+    j.units = CV_MIN2(p->groups * j.oc_panels, threads == 1 ? 1 : 4 * threads);
+    return cv_parallel(CV_(pack_unit), &j, j.units, threads);
+}
+
+/* Output channels whose packed weights take at most half of the scratch: all of them, or as many panels as fit. */
+static ptrdiff_t CV_(oc_chunk)(const cv_conv *p, const cv_exec *e) {
+    const ptrdiff_t bytes = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T), half = e->max_workspace / 2;
+    if (bytes <= half) return p->ocg;
+    const ptrdiff_t panels = p->groups * ((p->ocg + CV_MR - 1) / CV_MR);
+    return CV_MIN2(p->ocg, CV_MAX2(1, half / (bytes / panels)) * CV_MR);
+}
+
+static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *packed, const T *bias, T *y) {
+    return (CV_(swaps)(p) ? CV_(swap_conv) : CV_(gemm_conv))(p, e, x, packed, bias, y);
+}
+
+/* packed == NULL: pack w first, a range of output channels at a time when the weights are large. */
+static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
+    if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
+    if (packed) return CV_(run_packed)(p, e, x, packed, bias, y);
+    const ptrdiff_t chunk = CV_(oc_chunk)(p, e);
+    const int whole = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
+    cv_conv part = *p;
+    if (!whole) part.groups = 1, part.ocg = chunk;
+    T *buffer = cv_alloc((size_t)CV_(packed_size)(&part) * sizeof(T));
+    if (!buffer) return CV_NOMEM;
+    int status = CV_OK;
+    for (ptrdiff_t oc = 0; oc < p->groups * p->ocg && !status; oc += whole ? p->groups * p->ocg : part.ocg) {
+        const ptrdiff_t g = oc / p->ocg;
+        if (!whole) part.ocg = CV_MIN2(chunk, (g + 1) * p->ocg - oc);
+        status = CV_(pack)(&part, e, w + g * p->ws[0] + oc % p->ocg * p->ws[1], buffer);
+        if (!status)
+            status = CV_(run_packed)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
+                                      y + oc * p->ys[1]);
+    }
+    cv_free(buffer);
+    return status;
+}
+
+static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
+    if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e);
+    CV_(job) j;
+    CV_(plan_job)(&j, p, e);
+    return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);
+}

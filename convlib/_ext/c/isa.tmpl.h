@@ -1,0 +1,59 @@
+/* Every kernel of one instruction set, and its table.  An ISA file sets
+ *   CV_ISA  name          CV_VB  vector bytes
+ *   CV_MR, CV_NV          register tile
+ * and switches the compiler's target around this include, so that one translation unit holds all code that may use the
+ * instructions, and nothing in it can leak into another unit.
+ */
+#define T float
+#define CV_BITS 32
+#define CV_S f32
+#define CV_FLOAT 1
+#include "typed.tmpl.h"
+
+#define T double
+#define CV_BITS 64
+#define CV_S f64
+#define CV_FLOAT 1
+#include "typed.tmpl.h"
+
+#define T int64_t
+#define CV_BITS 64
+#define CV_S i64
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T int32_t
+#define CV_BITS 32
+#define CV_S i32
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T int16_t
+#define CV_BITS 16
+#define CV_S i16
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T int8_t
+#define CV_BITS 8
+#define CV_S i8
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T uint8_t
+#define CV_BITS 8
+#define CV_S u8
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define CV_STR2(x) #x
+#define CV_STR(x) CV_STR2(x)
+#define CV_FLOAT_ENTRIES(s)                                                                                          \
+    .packed_size_##s = packed_size_##s, .pack_##s = pack_##s, .conv_##s = conv_##s, .workspace_##s = workspace_##s, \
+    .direct_##s = direct_##s, .pool_##s = pool_##s, .grad_weight_##s = grad_weight_##s,                               \
+    .grad_weight_workspace_##s = grad_weight_workspace_##s, .pool_grad_##s = pool_grad_##s,
+const cv_kernels CV_PASTE(cv_kernels, CV_ISA) = {
+    .name = CV_STR(CV_ISA), CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
+    .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,
+    .wino_workspace_f32 = wino_workspace_f32,
+    .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8};

@@ -1,0 +1,164 @@
+/* Packing: weights into A panels, and the im2col view of an image into B panels, which is all of im2col that ever exists.
+ *
+ * K is walked in runs, [block of CV_ICB channels][tap][channel of the block]: within a run the geometry of a tap is
+ * worked out once and serves every channel, and the block keeps the rows it reads again for the next tap in L1.
+ */
+#ifndef CV_ICB
+#define CV_ICB 32
+
+/* The GEMM view of one convolution (the same for every element type). */
+typedef struct {
+    ptrdiff_t taps, runs, k; /* per group */
+    ptrdiff_t pixels;        /* outputs of one channel of one image */
+} cv_view;
+
+static inline __attribute__((unused)) cv_view cv_view_of(const cv_conv *p) {
+    cv_view v;
+    v.taps = p->k[0] * p->k[1] * p->k[2];
+    v.runs = (p->icg + CV_ICB - 1) / CV_ICB * v.taps;
+    v.k = p->icg * v.taps;
+    v.pixels = p->out[0] * p->out[1] * p->out[2];
+    return v;
+}
+
+/* Where a tap's weight lies. */
+static inline __attribute__((unused)) ptrdiff_t cv_tap_of(const cv_conv *p, ptrdiff_t tap) {
+    return tap / p->k[2] / p->k[1] * p->ws[3] + tap / p->k[2] % p->k[1] * p->ws[4] + tap % p->k[2] * p->ws[5];
+}
+
+/* First row of K of run r (r may be v->runs: the end). */
+static inline __attribute__((unused)) ptrdiff_t cv_run_start(const cv_conv *p, const cv_view *v, ptrdiff_t r) {
+    const ptrdiff_t ic0 = r / v->taps * CV_ICB, width = CV_MIN2(CV_ICB, p->icg - ic0);
+    return r == v->runs ? v->k : ic0 * v->taps + r % v->taps * width;
+}
+
+/* Up to one vector of neighbouring outputs of one row: where they go in the panel and which outputs they are. */
+typedef struct {
+    ptrdiff_t dst, len, oz, oy, ox;
+} cv_piece;
+
+/* The same under one tap: element offset of its first lane's input, and the lanes whose input exists. */
+typedef struct {
+    ptrdiff_t dst, src, lo, hi;
+} cv_item;
+
+static inline __attribute__((unused)) int cv_pieces(const cv_conv *p, ptrdiff_t p0, ptrdiff_t count, int vl, cv_piece *q) {
+    ptrdiff_t ox = p0 % p->out[2], oy = p0 / p->out[2] % p->out[1], oz = p0 / p->out[2] / p->out[1];
+    int n = 0;
+    for (ptrdiff_t done = 0; done < count;) {
+        ptrdiff_t len = CV_MIN2(p->out[2] - ox, count - done);
+        len = CV_MIN2(len, vl);
+        q[n++] = (cv_piece){done, len, oz, oy, ox};
+        done += len;
+        ox += len;
+        if (ox == p->out[2]) {
+            ox = 0;
+            if (++oy == p->out[1]) oy = 0, oz++;
+        }
+    }
+    return n;
+}
+
+/* Lanes l of [0, len) with 0 <= base + l·stride < size. */
+static inline __attribute__((unused)) void cv_lanes(ptrdiff_t base, ptrdiff_t stride, ptrdiff_t size, ptrdiff_t len,
+                                                    ptrdiff_t *lo, ptrdiff_t *hi) {
+    const ptrdiff_t first = -base + stride - 1, end = size - base + stride - 1; /* usual strides need no division */
+    const ptrdiff_t a = base >= 0 ? 0 : stride == 1 ? first : stride == 2 ? first >> 1 : first / stride;
+    const ptrdiff_t b = base >= size ? 0 : stride == 1 ? end : stride == 2 ? end >> 1 : end / stride;
+    *lo = CV_MIN2(a, len);
+    *hi = CV_MAX2(CV_MIN2(b, len), *lo);
+}
+
+static inline __attribute__((unused)) void cv_items(const cv_conv *p, ptrdiff_t tap, const cv_piece *q, int n, cv_item *it) {
+    const ptrdiff_t kx = tap % p->k[2], ky = tap / p->k[2] % p->k[1], kz = tap / p->k[2] / p->k[1];
+    for (int i = 0; i < n; i++) {
+        const ptrdiff_t z = q[i].oz * p->stride[0] + kz * p->dil[0] - p->lo[0];
+        const ptrdiff_t y = q[i].oy * p->stride[1] + ky * p->dil[1] - p->lo[1];
+        const ptrdiff_t x = q[i].ox * p->stride[2] + kx * p->dil[2] - p->lo[2];
+        it[i] = (cv_item){q[i].dst, 0, 0, 0};
+        if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1]) continue;
+        it[i].src = z * p->xs[2] + y * p->xs[3] + x * p->xs[4];
+        cv_lanes(x, p->stride[2], p->in[2], q[i].len, &it[i].lo, &it[i].hi);
+    }
+}
+#endif
+
+/* Lanes lo..hi-1 of the elements at src, src + step, …; zero elsewhere. */
+CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
+    if (step == 1) return CV_(load_range)(src, lo, hi);
+    if (step == 2) {
+        const ptrdiff_t a = 2 * lo, b = CV_MAX2(2 * hi - 1, a); /* nothing past the last element wanted */
+        return CV_(even)(CV_(load_range)(src, CV_MIN2(a, VL), CV_MIN2(b, VL)),
+                         CV_(load_range)(src + VL, CV_MAX2(a - VL, 0), CV_MAX2(b - VL, 0)));
+    }
+    vec v = {0};
+    for (ptrdiff_t i = lo; i < hi; i++) v[i] = src[i * step];
+    return v;
+}
+
+/* Rows [r0, r1) (in runs) of the im2col view for outputs p0 .. p0+count-1 of the image and group at x.  Row width: width
+ * elements.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
+ * no more than its row. */
+static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, ptrdiff_t p0, ptrdiff_t count,
+                            ptrdiff_t width, ptrdiff_t r0, ptrdiff_t r1, T *dst) {
+    cv_piece pieces[CV_NV * VL];
+    cv_item items[CV_NV * VL];
+    const int n = cv_pieces(p, p0, count, VL, pieces);
+    const ptrdiff_t step = p->stride[2] * p->xs[4];
+    for (ptrdiff_t r = r0; r < r1; r++) {
+        const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
+        cv_items(p, r % view->taps, pieces, n, items);
+        if (ic1 - ic0 < 8) {
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += width) {
+                const T *src = x + ic * p->xs[1];
+                for (int i = 0; i < n; i++) {
+                    const cv_item it = items[i];
+                    const vec v = step == 1 ? CV_(load_range)(src + it.src, it.lo, it.hi)
+                                            : CV_(gather)(src + it.src, step, it.lo, it.hi);
+                    if (it.dst + VL <= width) CV_(store)(dst + it.dst, v);
+                    else CV_(store_n)(dst + it.dst, v, width - it.dst);
+                }
+            }
+            continue;
+        }
+        /* channels innermost: the lanes of a piece are worked out once for all of them */
+        for (int i = 0; i < n; i++) {
+            const cv_item it = items[i];
+            const T *src = x + ic0 * p->xs[1] + it.src;
+            T *to = dst + it.dst;
+            const ptrdiff_t room = CV_MIN2(width - it.dst, VL);
+#define CV_COPY(value)                                                                                                \
+    for (ptrdiff_t ic = ic0; ic < ic1; ic++, src += p->xs[1], to += width) {                                          \
+        const vec v = value;                                                                                          \
+        if (room == VL) CV_(store)(to, v);                                                                            \
+        else CV_(store_n)(to, v, room);                                                                               \
+    }
+            if (step != 1) CV_COPY(CV_(gather)(src, step, it.lo, it.hi))
+            else if (it.lo == 0 && it.hi == VL) CV_COPY(CV_(load)(src))
+            else CV_COPY(CV_(load_range)(src, it.lo, it.hi))
+#undef CV_COPY
+        }
+        dst += (ic1 - ic0) * width;
+    }
+}
+
+/* Weights of the output channels oc0 .. oc0+width-1 of a group, in run order, [K][width], zero past ocg.  Eight channels
+ * at a time: more streams, a power of two apart, would push each other out of the first-level cache. */
+static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, ptrdiff_t width, T *dst) {
+    for (ptrdiff_t m0 = 0; m0 < width; m0 += 8) {
+        const ptrdiff_t lanes = CV_MIN2(8, width - m0), rows = CV_MIN2(lanes, p->ocg - oc0 - m0);
+        T *to = dst + m0;
+        for (ptrdiff_t r = 0; r < view->runs; r++) {
+            const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
+            const T *src = w + (oc0 + m0) * p->ws[1] + ic0 * p->ws[2] + cv_tap_of(p, r % view->taps);
+            if (rows == 8)
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2]) {
+                    CV_UNROLL(8)
+                    for (int m = 0; m < 8; m++) to[m] = src[m * p->ws[1]];
+                }
+            else
+                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2])
+                    for (ptrdiff_t m = 0; m < lanes; m++) to[m] = m < rows ? src[m * p->ws[1]] : 0;
+        }
+    }
+}

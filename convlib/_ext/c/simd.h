@@ -1,0 +1,147 @@
+/* The vector vocabulary of one (instruction set, element type) pair.
+ *
+ * Included once per pair, after
+ *   T        element type             CV_BITS  its width in bits
+ *   CV_S     its suffix (f32, i8, …)  CV_VB    vector width of the instruction set in bytes
+ * Every name defined through CV_(name) becomes name_<suffix>; the ISA files keep them apart because everything is
+ * static.  Plain C vector types do nearly all the work; intrinsics appear only where C cannot say "load these lanes and
+ * touch no others".
+ */
+#undef VL
+#undef vec
+#undef vecu
+#undef ivec
+#define VL (CV_VB * 8 / CV_BITS)
+
+#ifndef CV_
+#define CV_PASTE2(a, b) a##_##b
+#define CV_PASTE(a, b) CV_PASTE2(a, b)
+#define CV_(name) CV_PASTE(name, CV_S)
+#define CV_INT2(bits) int##bits##_t
+#define CV_INT(bits) CV_INT2(bits)
+#define CV_INLINE static inline __attribute__((always_inline, unused))
+#define CV_PRAGMA(x) _Pragma(#x)
+#ifdef __clang__
+#define CV_UNROLL(n) CV_PRAGMA(clang loop unroll_count(n))
+#else
+#define CV_UNROLL(n) CV_PRAGMA(GCC unroll n)
+#endif
+#define CV_MIN2(a, b) ((a) < (b) ? (a) : (b))
+#define CV_MAX2(a, b) ((a) > (b) ? (a) : (b))
+#endif
+
+/* vec: in registers; vecu: the same at any address, free to alias other types; ivec: comparison results. */
+typedef T CV_(vec_t) __attribute__((vector_size(CV_VB)));
+typedef T CV_(vecu_t) __attribute__((vector_size(CV_VB), aligned(CV_BITS / 8), may_alias));
+typedef CV_INT(CV_BITS) CV_(ivec_t) __attribute__((vector_size(CV_VB)));
+#define vec CV_(vec_t)
+#define vecu CV_(vecu_t)
+#define ivec CV_(ivec_t)
+
+CV_INLINE vec CV_(load)(const T *p) { return *(const vecu *)p; }
+CV_INLINE void CV_(store)(T *p, vec v) { *(vecu *)p = v; }
+CV_INLINE vec CV_(set1)(T a) { return a - (vec){0}; } /* a − 0, not a + 0: keeps the sign of −0 */
+
+/* mask ? a : b, lane by lane (GCC has no vector ?: in C) */
+CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
+
+/* Lanes lo..hi-1 of p (0 <= lo, hi <= VL; hi <= lo: none), zero elsewhere; no other element is touched. */
+#if defined(__AVX512BW__) && CV_VB == 64
+#ifndef CV_KMASK
+#define CV_GLUE2(a, b) a##b
+#define CV_GLUE(a, b) CV_GLUE2(a, b)
+#define CV_KMASK(lo, hi) ((hi) <= (lo) ? 0 : (~(uint64_t)0 >> (64 - ((hi) - (lo)))) << (lo))
+#define CV_MASK8 __mmask64
+#define CV_MASK16 __mmask32
+#define CV_MASK32 __mmask16
+#define CV_MASK64 __mmask8
+#endif
+CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
+    return (vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)((CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
+}
+CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
+    CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), (__m512i)v);
+}
+#elif defined(__AVX2__) && CV_VB == 32 && CV_BITS >= 32
+#if CV_BITS == 32
+#ifndef CV_AVX2_MASK
+#define CV_AVX2_MASK(lo, hi) \
+    (_mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)(lo)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), \
+                         _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(hi)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))))
+#endif
+CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
+    return (vec)_mm256_maskload_epi32((const int *)p, CV_AVX2_MASK(lo, hi));
+}
+CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
+    _mm256_maskstore_epi32((int *)p, CV_AVX2_MASK(lo, hi), (__m256i)v);
+}
+#else
+#ifndef CV_AVX2_MASK64
+#define CV_AVX2_MASK64(lo, hi) \
+    (_mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), _mm256_setr_epi64x(0, 1, 2, 3)), \
+                         _mm256_cmpgt_epi64(_mm256_set1_epi64x(hi), _mm256_setr_epi64x(0, 1, 2, 3))))
+#endif
+CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
+    return (vec)_mm256_maskload_epi64((const long long *)p, CV_AVX2_MASK64(lo, hi));
+}
+CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
+    _mm256_maskstore_epi64((long long *)p, CV_AVX2_MASK64(lo, hi), (__m256i)v);
+}
+#endif
+#else
+CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
+    if (lo == 0 && hi == VL) return CV_(load)(p);
+    vec v = {0};
+    for (ptrdiff_t i = lo; i < hi; i++) v[i] = p[i];
+    return v;
+}
+CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
+    if (lo == 0 && hi == VL) {
+        CV_(store)(p, v);
+        return;
+    }
+    for (ptrdiff_t i = lo; i < hi; i++) p[i] = v[i];
+}
+#endif
+
+/* The first n lanes (0 <= n <= VL). */
+CV_INLINE vec CV_(load_n)(const T *p, ptrdiff_t n) { return CV_(load_range)(p, 0, n); }
+CV_INLINE void CV_(store_n)(T *p, vec v, ptrdiff_t n) { CV_(store_range)(p, v, 0, n); }
+
+/* Even and odd elements of the pair (a, b), in order. */
+#if CV_VB * 8 / CV_BITS == 2
+CV_INLINE vec CV_(even)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2); }
+CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3); }
+#elif CV_VB * 8 / CV_BITS == 4
+CV_INLINE vec CV_(even)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6); }
+CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7); }
+#elif CV_VB * 8 / CV_BITS == 8
+CV_INLINE vec CV_(even)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
+CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+#elif CV_VB * 8 / CV_BITS == 16
+CV_INLINE vec CV_(even)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+CV_INLINE vec CV_(odd)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+#endif
+
+/* Lanes of a and b in turn: the first half of both, or the second. */
+#if CV_VB * 8 / CV_BITS == 2
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3); }
+#elif CV_VB * 8 / CV_BITS == 4
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#elif CV_VB * 8 / CV_BITS == 8
+CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#elif CV_VB * 8 / CV_BITS == 16
+CV_INLINE vec CV_(zip_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+CV_INLINE vec CV_(zip_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#endif

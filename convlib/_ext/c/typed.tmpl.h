@@ -1,0 +1,25 @@
+/* Every kernel of one (instruction set, element type) pair: convolutions for floating-point types, pools for all. */
+#include "simd.h"
+
+#if CV_FLOAT
+#include "gemm.tmpl.h"
+#include "pack.tmpl.h"
+#include "conv.tmpl.h"
+#include "swap.tmpl.h"
+#include "entry.tmpl.h"
+
+#include "direct.tmpl.h"
+#include "grad_weight.tmpl.h"
+#if CV_BITS == 32
+#include "winograd.tmpl.h"
+#endif
+#endif
+#include "pool.tmpl.h"
+#if CV_FLOAT
+#include "pool_grad.tmpl.h"
+#endif
+
+#undef T
+#undef CV_BITS
+#undef CV_S
+#undef CV_FLOAT

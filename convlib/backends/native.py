@@ -1,0 +1,352 @@
+"""The native engine: SIMD kernels in C for the processor at hand, with the library's own threads.
+
+Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
+matrix exists; ``direct`` serves depthwise and few-channel filters; ``winograd`` takes 36 products where a sum of 3 x 3
+windows takes 144, and rounds about twice as much (Lavin and Gray, CVPR 2016).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import product
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import config, dtypes
+from .._ext import _native, _native_pool
+from ..spec import ConvSpec, PoolSpec, WindowSpec
+from ..threads import get_num_threads
+from .base import Backend
+from .taps import FORWARD, convolve
+
+Array = NDArray[Any]
+
+#: Fewer products per output than this do not repay packing panels for a GEMM.
+FEW_PRODUCTS = 16
+
+#: Fewer output channels per group than this leave a GEMM tile of 8 rows mostly empty.
+FEW_OUTPUTS = 4
+
+#: Winograd's transforms cost about what this many channels save.
+MIN_CHANNELS = 32
+
+#: Fewer tiles than this leave most lanes of Winograd's vectors empty.  A single call, which transforms the weights,
+#: needs so many of 4 x 4 outputs; a plan, which did it once, of 2 x 2.
+MIN_TILES = 16
+
+
+class NativeBackend(Backend):
+    """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
+
+    name = "native"
+    operations = ("conv", "conv_grad_input", "conv_grad_weight", "pool", "pool_grad_input", "unpool")
+    channels_last = True
+    whole_unpool = True
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct", "winograd")}
+
+    def available(self) -> str | None:
+        """See `Backend.available`."""
+        try:
+            _native.active_isa()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
+        """See `Backend.supports`."""
+        if spec.nd > 3:
+            return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
+        if op.startswith("conv") and dtype.kind == "c":
+            return "has no complex kernels"
+        if op.startswith("conv_grad") and dtype.kind != "f":
+            return f"has gradients of floats only, not of {dtype}"
+        if op == "conv_grad_weight":
+            need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
+            if need > bound:
+                return f"needs {need} bytes of scratch, more than max_workspace={bound}"
+        if op in ("pool_grad_input", "unpool") and dtype.kind != "f":
+            return f"spreads floats only, not {dtype}"
+        if op in ("pool", "pool_grad_input"):
+            assert isinstance(spec, PoolSpec)
+            if spec.adaptive:
+                return "adaptive windows differ in size, and its kernels take windows of one size"
+            if spec.kind == "lp":
+                return "has no kernel for p-norms"
+            if spec.kind in ("sum", "avg") and dtype.kind != "f":
+                return f"sums and averages floats, not {dtype}"
+            if dtype.kind == "c" or (dtype.kind == "u" and dtype.itemsize > 1):
+                return f"has no pooling kernel for {dtype}"
+        return super().supports(op, spec, dtype)
+
+    def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
+        """See `Backend.choose`."""
+        if not op.startswith("conv"):
+            return None, f"pooling kernels for {_native.active_isa()}"
+        if op == "conv_grad_weight":
+            return None, "one GEMM along the pixels, which reads the image in place"
+        if op != "conv":
+            return None, "forward convolutions over grad_y, one per phase of the stride"
+        assert isinstance(spec, ConvSpec)
+        return self._best(spec, dtype, 4)
+
+    def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
+        """See `Backend.choose_prepared`."""
+        return self._best(spec, dtype, 2)
+
+    def _best(self, spec: ConvSpec, dtype: np.dtype[Any], side: int) -> tuple[str, str]:
+        if _pays(spec, spec.out_size, side) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
+            return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
+        return _plain(spec.ocg, spec.reduction)
+
+    def supports_algorithm(
+        self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
+    ) -> str | None:
+        """See `Backend.supports_algorithm`."""
+        if algorithm != "winograd":
+            return None
+        assert isinstance(spec, ConvSpec)
+        if dtype != dtypes.FLOAT32:
+            return f"winograd serves float32, not {dtype}"
+        if spec.kernel != (3, 3) or max(spec.stride) * max(spec.dilation) > 1:
+            return "winograd serves 3x3 windows with stride 1 and dilation 1"
+        need, bound = self.workspace(op, spec, dtype, algorithm), config.get_max_workspace()
+        return None if need <= bound else f"winograd needs {need} bytes of scratch, more than max_workspace={bound}"
+
+    def exact_algorithm(self, algorithm: str) -> bool:
+        """See `Backend.exact_algorithm`."""
+        return algorithm != "winograd"
+
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """See `Backend.workspace`."""
+        if op not in ("conv", "conv_grad_weight") or dtype.kind != "f":
+            return 0
+        assert isinstance(spec, ConvSpec)
+        if op == "conv_grad_weight" and not _summable(spec):
+            return 0
+        code = ord("f" if dtype == dtypes.FLOAT32 else "d")
+        threads, bound = get_num_threads(), config.get_max_workspace()
+        if op == "conv_grad_weight":
+            return int(_native.grad_weight_workspace(_problem(spec), code, threads, bound))
+        chosen = algorithm or str(self.choose(op, spec, dtype)[0])
+        return int(_native.workspace(_problem(spec), chosen, code, threads, bound, False))
+
+    def prepare_conv(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array]:
+        """See `Backend.prepare_conv`."""
+        compute = dtypes.for_sums(x=dtype, w=w.dtype)[1]
+        plain_call = spec.padding_mode == "constant" and not spec.pad_value and spec.reduction and spec.oc and spec.n
+        if compute.kind != "f" or compute != dtype or not plain_call:
+            return super().prepare_conv(spec, w, bias, dtype, algorithm)
+        plain = self._weights(w, compute, spec)
+        form = algorithm or "gemm"
+        ready: Any = plain if form == "direct" else _native.Weights(_problem(spec), plain, form, get_num_threads())
+        return _Prepared(self, spec, ready, None if bias is None else self._usable(bias, compute, False), compute, form)
+
+    def _conv(
+        self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
+    ) -> None:
+        if not y.size:
+            return
+        if not spec.reduction:
+            self._loops(spec, x, w, bias, y)
+        elif x.dtype == dtypes.INT64:
+            self._integers(spec, x, w, bias, y)
+        else:
+            self._run(spec, x, w, bias, y, algorithm or "gemm")
+
+    def _run(self, spec: ConvSpec, x: Array, w: Any, bias: Array | None, y: Array, form: str) -> None:
+        _native.conv(_problem(spec), x, w, bias, y, form, get_num_threads(), config.get_max_workspace())
+
+    def _conv_grad_input(
+        self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
+    ) -> None:
+        """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase."""
+        if not (grad_x.size and grad_y.size and spec.taps_count):
+            grad_x[...] = 0
+            return
+        by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
+        for phases in product(*(_phases(spec, axis) for axis in range(spec.nd))):
+            at: Any = (..., *(slice(phase.start, None, s) for phase, s in zip(phases, spec.stride, strict=True)))
+            target = grad_x[at]
+            if not all(phase.taps for phase in phases):
+                target[...] = 0
+                continue
+            taps: Any = (..., *(phase.reversed() for phase in phases))
+            weights = by_group[taps]
+            kernel = weights.shape[3:]
+            problem = _native.ConvProblem(
+                spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
+                tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases),
+            )  # fmt: skip
+            form = self._adjoint_form(spec, kernel, phases, grad_y.dtype, problem)
+            if form == "direct":
+                weights = np.ascontiguousarray(weights)
+            _native.conv(problem, grad_y, weights, None, target, form, get_num_threads(), config.get_max_workspace())
+
+    def _conv_grad_weight(
+        self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
+    ) -> None:
+        if _summable(spec):
+            problem, bound = _problem(spec), config.get_max_workspace()
+            _native.grad_weight(problem, x, grad_y, grad_w, get_num_threads(), bound)
+        else:
+            grad_w[...] = 0
+
+    def _adjoint_form(
+        self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any, problem: Any
+    ) -> str:
+        """Choose the algorithm of one phase as `choose` does for a forward convolution."""
+        plain = max(spec.stride) == 1 and all(phase.dilation == 1 for phase in phases)
+        if plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and _pays(spec, spec.in_size, 4):
+            bound = config.get_max_workspace()
+            if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
+                return "winograd"
+        return _plain(spec.icg, spec.ocg * math.prod(kernel))[0]
+
+    def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
+        """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
+        bound = self._bound(spec.reduction, x, w, bias)
+        if bound >= 2**53:
+            self._loops(spec, x, w, bias, y)
+            return
+        kind = np.float32 if bound < 2**24 else np.float64
+        total = np.empty(y.shape, kind)
+        values = np.ascontiguousarray(x, kind)
+        start = None if bias is None else bias.astype(kind)
+        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction)[0])
+        y[...] = total
+
+    def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
+        y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+        convolve(FORWARD, spec, x, w, y)
+
+    def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
+        if y.size:
+            _native_pool.pool(_pool_problem(spec), x, y, indices, get_num_threads())
+
+    def _pool_grad_input(
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
+    ) -> None:
+        if not (grad_x.size and grad_y.size):
+            grad_x[...] = 0
+            return
+        adjoint = _pool_adjoint(spec)
+        if adjoint is None:
+            _native_pool.pool_grad(_pool_problem(spec), grad_y, None, grad_x, True, get_num_threads())
+        else:
+            _native_pool.pool(adjoint, grad_y, grad_x, None, get_num_threads())
+
+    def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
+        if not (x.size and y.size):
+            y[...] = 0
+            self._check_places(spec, indices)
+        elif not _native_pool.pool_grad(_pool_problem(spec), x, indices, y, add, get_num_threads()):
+            self._check_places(spec, indices)
+
+
+class _Phase(NamedTuple):
+    """The inputs ``start, start + stride, …`` of one axis: a convolution of stride 1 over the outputs gives them."""
+
+    start: int
+    taps: range  # of the kernel, that reach these inputs
+    dilation: int  # between them, in outputs
+    lo: int  # padding of the outputs
+
+    def reversed(self) -> slice:
+        """Return the taps, last first, as a slice of a kernel's axis."""
+        end = self.taps.start - self.taps.step
+        return slice(self.taps[-1], end if end >= 0 else None, -self.taps.step)
+
+
+@lru_cache(maxsize=4096)
+def _phases(spec: ConvSpec, axis: int) -> tuple[_Phase, ...]:
+    """Cut one axis of the input by the residue modulo the stride: tap k of output o lies on input ``o s + k d - p``."""
+    s, d, p = spec.stride[axis], spec.dilation[axis], spec.pad_lo[axis]
+    every = s // math.gcd(s, d)  # taps that reach the same residue
+    found = []
+    for start in range(min(s, spec.in_size[axis])):
+        first = next((k for k in range(every) if (start + p - k * d) % s == 0), spec.kernel[axis])
+        taps = range(first, spec.kernel[axis], every)
+        gap = every * d // s
+        found.append(_Phase(start, taps, gap, (len(taps) - 1) * gap - (start + p - first * d) // s))
+    return tuple(found)
+
+
+class _Prepared:
+    """A convolution whose weights are packed."""
+
+    def __init__(
+        self, backend: NativeBackend, spec: ConvSpec, w: Any, bias: Array | None, dtype: np.dtype[Any], form: str
+    ) -> None:
+        self._backend, self._spec, self._w, self._bias, self._dtype, self._form = backend, spec, w, bias, dtype, form
+        self._runner: Any = None
+        if spec.batched and not spec.channels_last:
+            self._runner = _native.Runner(_problem(spec), w, bias, form, spec.x_shape, spec.y_shape, dtype)
+
+    def __call__(self, x: Array, out: Array | None) -> Array:
+        backend, spec = self._backend, self._spec
+        backend._check_out(out, spec.y_shape, self._dtype, x)
+        y, finish = backend._result(spec.y_shape, self._dtype, self._dtype, spec, out)
+        backend._run(spec, backend._input(x, self._dtype, spec), self._w, self._bias, y, self._form)
+        return finish()  # type: ignore[no-any-return]
+
+    def quick(self, x: Any) -> Array | None:
+        """Return the result for an array of the plan's very shape and dtype, None for anything else."""
+        if self._runner is None:
+            return None
+        return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]
+
+
+def _pays(spec: ConvSpec, results: tuple[int, ...], side: int) -> bool:
+    """Return whether Winograd's tiles of `side` repay their transforms, and may, in a map of `results`."""
+    tiles = spec.n * math.prod(-(-size // side) for size in results)
+    many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= MIN_TILES
+    return many and not spec.channels_last and config.get_accuracy() != "strict"
+
+
+def _summable(spec: ConvSpec) -> bool:
+    """Return whether a weight gradient has terms: none of its arrays is empty."""
+    return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
+
+
+def _plain(outputs: int, products: int) -> tuple[str, str]:
+    """Choose for so many output channels per group and products per output, Winograd apart."""
+    if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
+        return "direct", "few channels per group: a packed panel would serve too few outputs"
+    return "gemm", "dense: panels of windows are packed while they are multiplied"
+
+
+@lru_cache(maxsize=4096)
+def _problem(spec: ConvSpec) -> Any:
+    return _native.ConvProblem(
+        spec.n, spec.groups, spec.icg, spec.ocg, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation,
+        spec.pad_lo,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _pool_problem(spec: PoolSpec) -> Any:
+    return _native_pool.PoolProblem(
+        spec.n, spec.c, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
+        spec.kind, spec.count_include_pad, spec.divisor or 0,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _pool_adjoint(spec: PoolSpec) -> Any:
+    """Return the pooling that is the adjoint: with stride 1 and one divisor, an input averages the windows round it."""
+    reach = [d * (k - 1) for d, k in zip(spec.dilation, spec.kernel, strict=True)]
+    lo = tuple(r - p for r, p in zip(reach, spec.pad_lo, strict=True))
+    hi = tuple(i + r - left - o for i, r, left, o in zip(spec.in_size, reach, lo, spec.out_size, strict=True))
+    even = spec.kind == "sum" or spec.divisor or spec.count_include_pad or not spec.padded
+    if max(spec.stride) > 1 or not even or min(*lo, *hi) < 0:
+        return None
+    return _native_pool.PoolProblem(
+        spec.n, spec.c, spec.out_size, spec.kernel, spec.in_size, spec.stride, spec.dilation, lo, hi, spec.kind, True,
+        spec.divisor or spec.taps_count,
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""The house: imports go one way, names are listed once, sizes are computed in one place, files stay short."""
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import convlib
+
+PACKAGE = Path(convlib.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+COMPILED = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("_ext/c/*.[ch]")])
+
+#: What each part may import.  The way is functional -> spec, registry -> backends -> _ext; nothing looks upward.
+TOOLS = {"errors", "config", "dtypes", "threads"}
+ALLOWED = {
+    "errors": set(),
+    "config": {"errors"},
+    "dtypes": {"errors"},
+    "threads": {"errors", "config"},
+    "spec": {"errors", "spec"},
+    "backends.base": {"errors", "dtypes", "spec"},
+    "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
+    "registry": {"errors", "config", "spec", "backends.base"},
+    "_ext": set(),
+    "functional": {*TOOLS, "spec", "registry", "functional"},
+}
+#: Parts above the public functions, which may use all of it.
+ABOVE = {"", "__main__", "compare", "costs", "geometry", "info", "layers", "problem", "testing", "textbook"}
+
+
+def part(module):
+    """Return the part of the house that a dotted module belongs to, or None if it is not ours."""
+    names = module.split(".")
+    if names[0] != "convlib":
+        return None
+    if names[1:3] == ["backends", "base"]:
+        return "backends.base"
+    return names[1] if len(names) > 1 else ""
+
+
+def dotted(path):
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path):
+    """Yield the dotted names that a module imports, wherever in it."""
+    package = dotted(path).split(".")
+    if path.name != "__init__.py":
+        package.pop()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def known(name):
+    """Cut a dotted name down to the module it lies in."""
+    while name and not (
+        (PACKAGE.parent / name.replace(".", "/")).with_suffix(".py").exists()
+        or (PACKAGE.parent / name.replace(".", "/")).is_dir()
+    ):
+        name = name.rpartition(".")[0]
+    return name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_imports_go_down_only(path):
+    here = part(dotted(path))
+    if here in ABOVE:
+        return
+    assert here in ALLOWED, f"give {here!r} a place in the house: in ALLOWED or ABOVE of {Path(__file__).name}"
+    for name in imports(path):
+        there = part(known(name)) if name.startswith("convlib") else None
+        assert there is None or there in ALLOWED[here], f"{dotted(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "spec" in path.parts], ids=dotted)
+def test_the_spec_knows_no_arrays(path):
+    roots = {name.partition(".")[0] for name in imports(path)}
+    assert not roots & {"numpy", "scipy"}
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
+def test_compiled_parts_import_nothing_of_ours(path):
+    text = path.read_text()
+    assert not re.search(r"^\s*(from|import|cimport)\s+(convlib\.(?!_ext)|\.\.)", text, re.MULTILINE)
+
+
+def test_only_the_parts_that_need_scipy_load_it():
+    users = {part(dotted(path)) for path in MODULES for name in imports(path) if name.startswith("scipy")}
+    assert users <= {"backends", "compare", "info", "__main__"}
+
+
+# ------------------------------------------------------------------------------- one place for sizes
+
+#: Window counts of something else than the call, with the reason.
+OTHER_COUNTS = {"convlib.backends.fft": "outputs of one tile of a transform, which is no size of the call"}
+
+
+def counts_windows(node):
+    """Recognise ``(...) // ... + 1``, the number of windows that fit."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add)
+        and isinstance(node.left, ast.BinOp)
+        and isinstance(node.left.op, ast.FloorDiv)
+        and isinstance(node.left.left, ast.BinOp)
+        and isinstance(node.right, ast.Constant)
+        and node.right.value == 1
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if part(dotted(path)) != "spec"], ids=dotted)
+def test_output_sizes_are_computed_in_the_spec_only(path):
+    if dotted(path) in OTHER_COUNTS:
+        return
+    found = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if counts_windows(node)]
+    assert not found, f"lines {found} count windows; ask the spec"
+
+
+def test_the_spec_itself_counts_windows_in_one_line():
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in MODULES
+        if part(dotted(path)) == "spec"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if counts_windows(node)
+    ]
+    assert len(found) == 1, found
+
+
+# ------------------------------------------------------------------------------- public names
+
+
+def test_all_lists_every_public_name_once():
+    assert len(set(convlib.__all__)) == len(convlib.__all__)
+    submodules = {path.stem if path.name != "__init__.py" else path.parent.name for path in MODULES}
+    public = {name for name in vars(convlib) if not name.startswith("_")} - submodules - {"annotations"}
+    assert public == set(convlib.__all__) - submodules
+
+
+def test_functional_exports_every_function_it_makes():
+    functional = convlib.functional
+    assert len(set(functional.__all__)) == len(functional.__all__)
+    for name in functional.__all__:
+        assert callable(getattr(functional, name)) or isinstance(getattr(functional, name), type)
+        assert getattr(functional, name) is getattr(convlib, name)
+    made = {
+        name
+        for module in vars(functional).values()
+        if getattr(module, "__name__", "").startswith("convlib.functional.")
+        for name, value in vars(module).items()
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == "convlib"
+    }
+    assert made <= set(functional.__all__)
+
+
+def test_ranks_come_in_threes():
+    families = {re.sub(r"[123]d", "nd", name) for name in convlib.functional.__all__ if re.search(r"[123]d", name)}
+    for family in families - {"filternd"}:
+        for rank in "123":
+            assert family.replace("nd", f"{rank}d") in convlib.functional.__all__
+
+
+# ------------------------------------------------------------------------------- length
+
+FILE, FUNCTION = 400, 45  # lines of code: about what one can read in one go
+
+
+def code_lines(path):
+    """Count the lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text()
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_files_and_functions_stay_short(path):
+    lines = code_lines(path)
+    # Tables of cases are read line by line, not as a whole.
+    assert len(lines) <= FILE or path.name == "cases.py", f"{len(lines)} lines of code"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and path.name != "cases.py":
+            body = lines & set(range(node.body[0].lineno, node.end_lineno + 1))
+            assert len(body) <= FUNCTION, f"{node.name} has {len(body)} lines of code"
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
+def test_compiled_sources_stay_short(path):
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    assert len(lines) <= FILE + 50, f"{len(lines)} lines"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *COMPILED], ids=lambda path: path.name)
+def test_no_attic(path):
+    """Nothing is switched off, left to do, or about the place where it was written."""
+    text = path.read_text()
+    for word in ("#if 0", "TODO", "FIXME", "XXX", "HACK"):
+        assert not re.search(rf"(?<![A-Za-z]){re.escape(word)}\b", text), word

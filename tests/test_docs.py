@@ -1,0 +1,96 @@
+"""Examples are run: in docstrings, in the README, in docs/."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convlib
+
+ROOT = Path(convlib.__file__).parent.parent
+PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def modules():
+    """Return the modules that import everywhere."""
+    found = []
+    for info in pkgutil.walk_packages(convlib.__path__, "convlib."):
+        if info.name.endswith("__main__") or "._ext" in info.name:
+            continue
+        try:
+            found.append(importlib.import_module(info.name))
+        except ImportError:
+            continue  # a backend whose library is not here
+    return found
+
+
+def public_objects():
+    """Yield (name, object) for all that users meet; functions made per rank live in no module's source."""
+    for name in convlib.__all__:
+        yield f"convlib.{name}", getattr(convlib, name)
+    for module in (importlib.import_module(f"convlib.{name}") for name in ("layers", "testing", "textbook")):
+        names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+        for name in names:
+            if callable(getattr(module, name)):
+                yield f"{module.__name__}.{name}", getattr(module, name)
+
+
+def examples(name, value):
+    """Return the doctests of an object and its methods."""
+    finder = doctest.DocTestFinder(exclude_empty=True, recurse=True)
+    module = inspect.getmodule(value) or convlib
+    return [test for test in finder.find(value, name, module=False, globs={}, extraglobs={"__name__": module.__name__})
+            if test.examples]  # fmt: skip
+
+
+OBJECTS = dict(public_objects())
+SHARED = {id(value): name for name, value in reversed(OBJECTS.items())}
+
+
+@pytest.mark.parametrize("name", [name for name, value in OBJECTS.items() if SHARED[id(value)] == name])
+def test_examples_of_public_objects(name):
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in examples(name, OBJECTS[name]):
+        test.globs.update(vars(inspect.getmodule(OBJECTS[name]) or convlib))
+        result = runner.run(test)
+        assert not result.failed, test.name
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_examples_of_modules(module):
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module):
+        # What starts with an underscore may be the template of several functions, whose examples are run above.
+        if test.examples and not any(part.startswith("_") for part in test.name.split(".")):
+            assert not runner.run(test).failed, test.name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_of_pages(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what an example writes goes there
+    text = path.read_text()
+    # A fence ends an example, as a blank line does.
+    text = "\n".join("" if line.lstrip().startswith("```") else line for line in text.splitlines())
+    test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
+    state = np.get_printoptions()
+    try:
+        result = doctest.DocTestRunner(optionflags=FLAGS).run(test)
+    finally:
+        np.set_printoptions(**state)
+    assert not result.failed
+
+
+def test_every_public_function_has_an_example():
+    missing = [
+        name
+        for name, value in OBJECTS.items()
+        if inspect.isfunction(value) and name.startswith("convlib.") and name.count(".") == 1
+        and ">>>" not in (value.__doc__ or "")
+    ]  # fmt: skip
+    settings = {"accuracy", "max_workspace", "num_threads", "register_backend", "set_num_threads", "unregister_backend"}
+    assert set(missing) <= {f"convlib.{name}" for name in settings}

@@ -1,0 +1,233 @@
+"""The native engine's kernels against plain loops, bit for bit on small integers, under every instruction set."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convlib
+from convlib._ext import _native as native
+
+ISAS = native.detected_isas()
+WORKSPACE = 64 << 20
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> Any:
+    before = native.active_isa()
+    native.set_isa(request.param)
+    yield request.param
+    native.set_isa(before)
+
+
+def sizes(
+    n: int, g: int, icg: int, ocg: int, size: tuple[int, ...], k: tuple[int, ...],
+    stride: int = 1, dil: int = 1, lo: int = 0, hi: int | None = None,
+) -> tuple[Any, ...]:  # fmt: skip
+    hi = lo if hi is None else hi
+    out = tuple((s + lo + hi - dil * (kk - 1) - 1) // stride + 1 for s, kk in zip(size, k, strict=True))
+    nd = len(size)
+    return n, g, icg, ocg, size, k, out, (stride,) * nd, (dil,) * nd, (lo,) * nd
+
+
+def reference(problem: tuple[Any, ...], x: Any, w: Any, bias: Any) -> Any:
+    """Sum shifted slices of a padded copy: one line per tap, exact for small integers."""
+    n, g, icg, ocg, size, k, out, stride, dil, lo = problem
+    need = [(o - 1) * s + d * (kk - 1) + 1 for o, s, d, kk in zip(out, stride, dil, k, strict=True)]
+    wide = np.zeros((n, g * icg, *(max(q, a + b) for q, a, b in zip(need, size, lo, strict=True))))
+    wide[(..., *(slice(a, a + s) for a, s in zip(lo, size, strict=True)))] = x
+    y = np.zeros((n, g, ocg, *out))
+    for tap in itertools.product(*map(range, k)):
+        at = tuple(
+            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dil, out, stride, strict=True)
+        )
+        part = wide[(..., *at)].reshape(n, g, icg, *out)
+        y += np.einsum("ngi...,goi->ngo...", part, w[(..., *tap)].reshape(g, ocg, icg))
+    y = y.reshape(n, g * ocg, *out)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * len(size))
+
+
+def run(
+    problem: tuple[Any, ...], algorithm: str, dtype: str, *, last: bool = False, threads: int = 2, packed: bool = False,
+    workspace: int = WORKSPACE, with_bias: bool = True, span: int = 3,
+) -> None:  # fmt: skip
+    n, g, icg, ocg, size, k, out, *_ = problem
+    rng = np.random.default_rng(sum(size) + icg + ocg)
+    x = rng.integers(-span, span + 1, (n, g * icg, *size)).astype(dtype)
+    w = rng.integers(-span, span + 1, (g * ocg, icg, *k)).astype(dtype)
+    bias = rng.integers(-9, 9, g * ocg).astype(dtype) if with_bias else None
+    if last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+        y = np.moveaxis(np.full((n, *out, g * ocg), 7, dtype), -1, 1)
+    else:
+        frame = np.full((n, g * ocg, *out[:-1], out[-1]), 7, dtype)
+        y = frame
+    p = native.ConvProblem(*problem)
+    weights = native.Weights(p, w, algorithm, threads) if packed else w
+    native.conv(p, x, weights, bias, y, algorithm, threads, workspace)
+    np.testing.assert_array_equal(y, reference(problem, x, w, bias))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("pixels", [1, 2, 7, 15, 16, 17, 31, 32, 33, 47, 48, 49, 96, 97, 145])
+def test_pointwise_at_tile_edges(isa: str, dtype: str, pixels: int) -> None:
+    for ocg, icg in ((1, 1), (7, 3), (8, 4), (9, 33), (17, 5), (16, 400)):
+        run(sizes(1, 1, icg, ocg, (pixels,), (1,)), "gemm", dtype)
+
+
+CASES = {
+    "3x3": sizes(2, 1, 5, 9, (13, 11), (3, 3), lo=1),
+    "3x3 wide": sizes(1, 1, 40, 16, (6, 70), (3, 3), lo=1),
+    "3x3 deep": sizes(1, 1, 130, 17, (7, 7), (3, 3), lo=1),
+    "valid": sizes(1, 1, 3, 4, (9, 20), (3, 3)),
+    "stride 2": sizes(2, 1, 4, 8, (15, 33), (3, 3), 2, lo=1),
+    "stride 3": sizes(1, 1, 4, 8, (15, 53), (3, 2), 3, lo=1),
+    "pointwise stride 2": sizes(1, 1, 6, 8, (14, 37), (1, 1), 2),
+    "dilation 2": sizes(1, 1, 4, 8, (15, 21), (3, 3), 1, 2, 2),
+    "dilation 2 stride 2": sizes(1, 1, 4, 8, (15, 21), (3, 3), 2, 2, 2),
+    "groups": sizes(2, 3, 4, 5, (9, 8), (3, 3), lo=1),
+    "stem": sizes(1, 1, 3, 16, (31, 30), (7, 7), 2, lo=3),
+    "padding wider than the kernel": sizes(1, 1, 2, 3, (3, 2), (2, 2), lo=4),
+    "asymmetric": sizes(1, 1, 2, 3, (6, 7), (3, 3), lo=2, hi=0),
+    "one column": sizes(1, 1, 3, 4, (40, 1), (3, 1), lo=0),
+    "1d": sizes(2, 1, 5, 6, (70,), (9,), lo=4),
+    "1d dilated": sizes(1, 1, 5, 6, (70,), (3,), 1, 7, 7),
+    "3d": sizes(1, 1, 5, 9, (5, 6, 7), (3, 3, 3), lo=1),
+    "3d stride 2": sizes(1, 2, 3, 4, (5, 6, 17), (3, 3, 3), 2, lo=1),
+    "3d pointwise": sizes(2, 1, 5, 9, (5, 6, 7), (1, 1, 1)),
+    "kernel larger than a block": sizes(1, 1, 1, 3, (30, 25), (25, 20)),
+    "one output": sizes(1, 1, 7, 3, (3, 3), (3, 3)),
+    "few pixels": sizes(1, 1, 40, 50, (7, 7), (3, 3), lo=1),
+    "few pixels, many channels": sizes(1, 1, 500, 70, (7, 7), (1, 1)),
+    "few pixels, batch, stride": sizes(5, 1, 33, 70, (9, 9), (3, 3), 2, lo=1),
+    "few pixels, groups": sizes(2, 2, 9, 49, (5, 6), (3, 3), lo=1),
+    "few pixels 3d": sizes(1, 1, 3, 97, (4, 3, 3), (3, 3, 3), lo=1),
+    "one pixel": sizes(1, 1, 40, 50, (3, 3), (3, 3)),
+    "one pixel, batch": sizes(9, 1, 12, 48, (1,), (1,)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_gemm(isa: str, dtype: str, case: str) -> None:
+    for last, packed in itertools.product((False, True), repeat=2):
+        run(CASES[case], "gemm", dtype, last=last, packed=packed, with_bias=packed)
+
+
+@pytest.mark.parametrize("algorithm", ["gemm", "winograd"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: float) -> None:
+    problem = sizes(1, 1, 8, 9, (20, 23), (3, 3), lo=1)
+    x, w = np.ones((1, 8, 20, 23), "f4"), np.ones((9, 8, 3, 3), "f4")
+    x[0, 3, 9, 10] = value
+    y = np.empty((1, 9, 20, 23), "f4")
+    p = native.ConvProblem(*problem)
+    native.conv(p, x, w, None, y, algorithm, 2, WORKSPACE)
+    inside = np.zeros((20, 23), bool)
+    inside[8:11, 9:12] = True
+    assert np.isfinite(y[..., ~inside]).all()
+    np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
+
+
+@pytest.mark.parametrize("shape", [(1, 512, 14, 14), (3, 7, 2, 2), (1, 1, 6, 50), (2, 5, 28, 28)], ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_pooling_in_pairs_of_rows(isa: str, dtype: str, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).integers(-9, 10, shape).astype(dtype)
+    x[0, 0, 1, 0] = np.nan
+    windows = x.reshape(*shape[:2], shape[2] // 2, 2, shape[3] // 2, 2)
+    strided = np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1)
+    for source in (x, strided):
+        for name in ("max", "min", "mean"):
+            expected = getattr(windows, name)((3, 5))
+            result = getattr(convlib, f"{name.replace('mean', 'avg')}_pool2d")(source, 2, backend="native")
+            np.testing.assert_array_equal(result, expected)
+
+
+#: (n, groups, icg, ocg, h, w, lo): fewer tiles than a vector, as many, more; rows that share a vector; many blocks.
+WINOGRAD = [
+    (1, 1, 1, 1, 1, 1, 1), (1, 1, 5, 9, 7, 7, 1), (1, 1, 33, 17, 3, 3, 1), (2, 1, 3, 8, 14, 14, 1),
+    (3, 2, 4, 5, 13, 29, 0), (2, 1, 8, 8, 60, 5, 2), (1, 1, 8, 8, 9, 200, 1), (1, 1, 16, 40, 28, 28, 1),
+    (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WINOGRAD, ids=str)
+def test_winograd(isa: str, case: tuple[int, ...]) -> None:
+    n, g, icg, ocg, h, w, lo = case
+    problem = sizes(n, g, icg, ocg, (h, w), (3, 3), lo=lo)
+    rng = np.random.default_rng(h * w)
+    x = rng.standard_normal((n, g * icg, h, w)).astype("f4")
+    weights = rng.standard_normal((g * ocg, icg, 3, 3)).astype("f4")
+    bias = rng.standard_normal(g * ocg).astype("f4")
+    expected = reference(problem, x, weights.astype("f8"), bias.astype("f8"))
+    p = native.ConvProblem(*problem)
+    results = []
+    for threads, packed, last in itertools.product((1, 2, 5), (False, True), (False, True)):
+        source, y = x, np.full(expected.shape, np.nan, "f4")
+        if last:
+            source = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+            y = np.moveaxis(np.full((n, *expected.shape[2:], g * ocg), np.nan, "f4"), -1, 1)
+        ready = native.Weights(p, weights, "winograd", threads) if packed else weights
+        native.conv(p, source, ready, bias, y, "winograd", threads, WORKSPACE)
+        results.append(y.tobytes())
+    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.sqrt(9 * icg))
+    assert len(set(results)) == 1
+
+
+def test_winograd_of_infinite_weights(isa: str) -> None:
+    problem = sizes(1, 1, 4, 3, (11, 11), (3, 3))
+    x, w = np.ones((1, 4, 11, 11), "f4"), np.ones((3, 4, 3, 3), "f4")
+    w[1, 2, 0, 0] = np.inf
+    y = np.empty((1, 3, 9, 9), "f4")
+    native.conv(native.ConvProblem(*problem), x, w, None, y, "winograd", 2, WORKSPACE)
+    np.testing.assert_allclose(y, reference(problem, x, w, None), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dilation": (1, 2)}, {"dtype": "f8"}], ids=str
+)
+def test_winograd_refuses_what_it_has_no_kernel_for(change: dict[str, Any]) -> None:
+    given = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "dtype": "f4", **change}
+    kernel = given["kernel"]
+    p = native.ConvProblem(1, 1, 2, 2, (9, 9), kernel, (3, 3), given["stride"], given["dilation"], (0, 0))
+    x, w, y = (np.ones(s, given["dtype"]) for s in ((1, 2, 9, 9), (2, 2, *kernel), (1, 2, 3, 3)))
+    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+        native.conv(p, x, w, None, y, "winograd", 1, WORKSPACE)
+    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+        native.Weights(p, w, "winograd", 1)
+
+
+@pytest.mark.parametrize("algorithm", ["gemm", "direct", "winograd"])
+def test_bits_do_not_depend_on_threads_or_workspace(isa: str, algorithm: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 40, 30, 31)).astype("f4")
+    w = rng.standard_normal((24, 40, 3, 3)).astype("f4")
+    p = native.ConvProblem(*sizes(2, 1, 40, 24, (30, 31), (3, 3), lo=1))
+    results = []
+    for threads, workspace in ((1, WORKSPACE), (2, WORKSPACE), (3, WORKSPACE), (7, WORKSPACE), (2, 1 << 20)):
+        y = np.empty((2, 24, 30, 31), "f4")
+        native.conv(p, x, w, None, y, algorithm, threads, workspace)
+        results.append(y.tobytes())
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["gemm"])
+def test_nothing_outside_the_output_is_written(isa: str, algorithm: str) -> None:
+    for ow in (1, 5, 16, 17, 48, 50):
+        frame = np.full((1, 9, 12, ow + 40), 7, "f4")
+        y = frame[:, :, 2:7, 20 : 20 + ow]
+        x, w = np.ones((1, 3, 5, ow), "f4"), np.ones((9, 3, 3, 3), "f4")
+        p = native.ConvProblem(*sizes(1, 1, 3, 9, (5, ow), (3, 3), lo=1))
+        native.conv(p, x, w, None, y, algorithm, 2, WORKSPACE)
+        assert np.abs(y - reference(sizes(1, 1, 3, 9, (5, ow), (3, 3), lo=1), x, w, None)).max() < 1e-4
+        y[...] = 7
+        assert (frame == 7).all()
+
+
+def test_isa_names() -> None:
+    assert ISAS[-1] == "scalar"
+    with pytest.raises(ValueError, match="cannot run here"):
+        native.set_isa("mmx")
