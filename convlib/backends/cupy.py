@@ -36,7 +36,7 @@ class Block(NamedTuple):
     first: int
     images: int
     start: int
-    count: int
+    count: int  # type: ignore[assignment]  # the name that the kernels know; no one counts in a block
 
 
 class CupyBackend(ColumnSlabs, Backend):
@@ -406,18 +406,20 @@ class _Addresses:
 
 
 def _addresses(a: Array) -> np.ndarray[Any, Any]:
-    return np.asarray(_Addresses(a))
+    found: np.ndarray[Any, Any] = np.asarray(_Addresses(a))
+    return found
 
 
 def _channels_fastest(a: Array) -> bool:
     """Return whether neighbours in memory are channels rather than columns."""
-    return a.shape[1] > 1 and abs(a.strides[1]) < abs(a.strides[-1])
+    return bool(a.shape[1] > 1 and abs(a.strides[1]) < abs(a.strides[-1]))
 
 
 @lru_cache(maxsize=256)
 def _sources(size: int, lo: int, hi: int, mode: str) -> np.ndarray[Any, Any]:
     """Return where each element of a padded axis comes from."""
-    return np.pad(np.arange(size), (lo, hi), mode=mode)  # type: ignore[call-overload]
+    found: np.ndarray[Any, Any] = np.pad(np.arange(size), (lo, hi), mode=mode)  # type: ignore[call-overload]
+    return found
 
 
 def _column_bytes(spec: ConvSpec, dtype: np.dtype[Any]) -> int:

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OLDEST = 14  # CuPy's first release without cuDNN inside; older ones want another NumPy
 THREADS = 256  # per block
+OPTIONS = ("--std=c++17",)  # of NVRTC
 BLOCKS = 1 << 16  # at most; threads then take more than one element each
 
 #: Sizes and offsets below this fit 32-bit arithmetic with room for one more step of the grid.
@@ -155,7 +156,7 @@ class Launch(NamedTuple):
     """What a kernel gets first, and the type of its index arithmetic."""
 
     call: Any
-    index: str
+    integer: str
     total: int
 
 
@@ -223,21 +224,21 @@ class Kernels:
         """Start a kernel on the current stream; `types` are its template arguments without that of the index."""
         if launch.total <= 0:
             return
-        expression = expression_of(name, types, launch.index)
+        expression = expression_of(name, types, launch.integer)
         key = expression, self._cupy.cuda.runtime.getDevice()
         kernel = self._ready.get(key) or self._ready.setdefault(key, self._compile(expression))
         kernel((min(-(-launch.total // THREADS), BLOCKS),), (THREADS,), (launch.call, *args))
 
     def _compile(self, expression: str) -> Any:
         try:
-            module = self._cupy.RawModule(code=source(), options=("--std=c++17",), name_expressions=(expression,))
+            module = self._cupy.RawModule(code=source(), options=OPTIONS, name_expressions=(expression,))
             return module.get_function(expression)
         except MemoryError:
             raise
         except Exception as error:  # NVRTC may be missing, too old for the GPU, or refuse the text
             raise BackendError(
-                f"the kernel {expression} could not be compiled ({type(error).__name__}: {error}); CuPy needs NVRTC for "
-                "it: pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x), whichever of the two is installed"
+                f"the kernel {expression} could not be compiled ({type(error).__name__}: {error}); CuPy needs NVRTC "
+                "for it: pip install 'cupy-cuda12x[ctk]' (or cupy-cuda13x), whichever of the two is installed"
             ) from error
 
 
