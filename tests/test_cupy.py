@@ -21,7 +21,7 @@ sys.path.insert(0, str(SHIM))
 import nvrtc as compiler  # noqa: E402  # found by the line above
 
 NVRTC = compiler.library()
-USUAL = (75, 80, 90, 120)
+USUAL, OTHERS = (75, 80, 90, 120), (60, 70, 86, 89, 100)
 
 
 def python(*arguments: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -169,16 +169,11 @@ def test_convlib_does_not_import_cupy(kernels: str) -> None:
 
 
 @pytest.mark.skipif(NVRTC is None, reason="needs NVRTC: pip install '.[nvrtc]'")
-@pytest.mark.parametrize(
-    "architecture",
-    [
-        pytest.param(number, marks=() if number in USUAL else pytest.mark.slow)
-        for number in (compiler.architectures(NVRTC) if NVRTC else USUAL)
-        if number >= 60
-    ],
-)
+@pytest.mark.parametrize("architecture", [*USUAL, *(pytest.param(number, marks=pytest.mark.slow) for number in OTHERS)])
 def test_every_kernel_compiles(architecture: int) -> None:
     nvrtc: Any = NVRTC
+    if architecture not in compiler.architectures(nvrtc):
+        pytest.skip(f"this NVRTC does not know the architecture {architecture}")
     made, complaints = compiler.compile_all(nvrtc, architecture)
     assert not complaints
     assert made == len(list(compiler.expressions()))
