@@ -303,6 +303,12 @@ def select(
     return _choose(op, spec, dtype, requested, source, array_type, settings, prepared)
 
 
+def state() -> tuple[Any, ...]:
+    """Return all that `select` depends on beside its arguments, as a key for caches of what it chose."""
+    named = _context.get(), config.environment("CONVLIB_BACKEND")
+    return *named, config.get_accuracy(), config.get_max_workspace(), tuple(_added)
+
+
 @lru_cache(maxsize=8192)
 def _choose(
     op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,

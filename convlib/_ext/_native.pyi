@@ -21,7 +21,7 @@ class Runner:
         self, problem: ConvProblem, w: Any, bias: Any, algorithm: str, x_shape: tuple[int, ...],
         y_shape: tuple[int, ...], dtype: Any,
     ) -> None: ...  # fmt: skip
-    def __call__(self, x: Any, threads: int, max_workspace: int) -> Any: ...
+    def __call__(self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None) -> Any: ...
 
 def conv(
     problem: ConvProblem, x: Any, w: Any, bias: Any, y: Any, algorithm: str, threads: int, max_workspace: int

@@ -367,12 +367,12 @@ def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t 
 
 
 cdef class Runner:
-    """A convolution with its weights, for arrays of one shape and type: the short way of a plan.
+    """A convolution for arrays of one shape and type: the short way of a plan, and of a plain call.
 
     Parameters
     ----------
     problem, w, bias, algorithm
-        As for `conv`.
+        As for `conv`; `w` None: weights and bias come with each call.
     x_shape, y_shape : tuple of int
         (N, C, *in) and (N, OC, *out).
     dtype : numpy.dtype
@@ -389,8 +389,8 @@ cdef class Runner:
         self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
         self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
 
-    def __call__(self, x, int threads, Py_ssize_t max_workspace):
-        """Return the result, or None if `x` is anything but an ndarray of the right shape and type."""
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
+        """Return the result, or None if an array is anything but an ndarray of the right shape and type."""
         cdef Array ax
         cdef int i, nd = len(self.x_shape)
         if type(x) is not ndarray:
@@ -399,14 +399,34 @@ cdef class Runner:
             ax = readable(x)
         except (BufferError, TypeError, ValueError):
             return None
-        if ax.code != self.code or ax.view.ndim != nd or <size_t>ax.view.buf % <size_t>ax.view.itemsize:
+        if ax.view.ndim != nd or not self.usable(ax):
             return None
         for i in range(nd):
             if ax.view.shape[i] != <Py_ssize_t>self.x_shape[i] or ax.view.strides[i] % ax.view.itemsize:
                 return None
+        if self.w is not None:
+            w, bias = self.w, self.bias
+        elif not self.fitting(w, bias):
+            return None
         y = empty(self.y_shape, self.dtype)
-        run_conv(self.problem, ax, self.w, self.bias, writable(y), self.algorithm, threads, max_workspace)
+        run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
+
+    cdef bint usable(self, Array a):
+        return a.code == self.code and <size_t>a.view.buf % <size_t>a.view.itemsize == 0
+
+    cdef bint fitting(self, w, bias) except -1:
+        """Whether weights and bias can be used as they are."""
+        cdef Array aw, ab
+        try:
+            aw = readable(w)
+            ab = None if bias is None else readable(bias)
+        except (BufferError, TypeError, ValueError):
+            return False
+        if not (self.usable(aw) and contiguous(aw)):
+            return False
+        return ab is None or (type(bias) is ndarray and self.usable(ab) and contiguous(ab) and ab.view.ndim == 1
+                              and ab.view.shape[0] == self.problem.conv.groups * self.problem.conv.ocg)
 
 
 cdef void dense(cv_conv* c) noexcept:

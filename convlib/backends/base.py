@@ -109,6 +109,15 @@ class Backend:
         """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
         return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
 
+    def quick_conv(
+        self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[..., Array | None] | None:
+        """Return a short way through `conv` for plain arrays, or None if there is none.
+
+        It takes (x, threads, max_workspace, w, bias), checks all it needs, and returns None where `conv` must serve.
+        """
+        return None
+
     def from_numpy(self, a: Array) -> Array:
         """Return a NumPy array as one of the backend's own type; the conformance suite moves its arrays by this."""
         return a

@@ -139,13 +139,23 @@ class NativeBackend(Backend):
     ) -> Callable[[Array, Array | None], Array]:
         """See `Backend.prepare_conv`."""
         compute = dtypes.for_sums(x=dtype, w=w.dtype)[1]
-        plain_call = spec.padding_mode == "constant" and not spec.pad_value and spec.reduction and spec.oc and spec.n
-        if compute.kind != "f" or compute != dtype or not plain_call:
+        if compute.kind != "f" or compute != dtype or not _plain_call(spec):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         plain = self._weights(w, compute, spec)
         form = algorithm or "gemm"
         ready: Any = plain if form == "direct" else _native.Weights(_problem(spec), plain, form, get_num_threads())
         return _Prepared(self, spec, ready, None if bias is None else self._usable(bias, compute, False), compute, form)
+
+    def quick_conv(
+        self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[..., Array | None] | None:
+        """See `Backend.quick_conv`."""
+        plain = _plain_call(spec) and spec.batched and not spec.channels_last and not spec.flip
+        if x_dtype != w_dtype or x_dtype not in (dtypes.FLOAT32, dtypes.FLOAT64) or not plain:
+            return None
+        form = algorithm or "gemm"
+        found: Any = _native.Runner(_problem(spec), None, None, form, spec.x_shape, spec.y_shape, x_dtype)
+        return found  # type: ignore[no-any-return]
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
@@ -300,6 +310,12 @@ class _Prepared:
         if self._runner is None:
             return None
         return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]
+
+
+def _plain_call(spec: ConvSpec) -> bool:
+    """Return whether nothing but zeros pads the input, and no array is empty."""
+    zeros = spec.padding_mode == "constant" and not spec.pad_value
+    return bool(zeros and spec.reduction and spec.oc and spec.n)
 
 
 def _pays(spec: ConvSpec, results: tuple[int, ...], side: int) -> bool:

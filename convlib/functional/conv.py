@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from .. import dtypes, registry
+import numpy as np
+
+from .. import config, dtypes, registry
 from ..spec import frozen, make_conv, make_transpose, shape
+from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
 
 
@@ -63,11 +68,17 @@ def _convnd(
     >>> y.shape, y.max().item()
     ((1, 1, <three>), <taps>.0)
     """
+    options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout
+    if out is None and type(x) is np.ndarray and type(w) is np.ndarray:
+        try:
+            run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
+        except TypeError:  # the long way says which argument is wrong
+            run = None
+        found: Array | None = run and run(x, get_num_threads(), config.get_max_workspace(), w, bias)
+        if found is not None:
+            return found
     kind, (x, w, bias) = take(x=x, w=w, bias=bias)
-    spec = make_conv(
-        nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip,
-        layout,
-    )  # fmt: skip
+    spec = make_conv(nd, x.shape, w.shape, *options)
     if bias is None:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
     else:
@@ -75,6 +86,19 @@ def _convnd(
     choice = registry.select("conv", spec, dtype, backend, kind)
     y: Array = choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
     return y
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _quick(
+    nd: int, x_shape: tuple[int, ...], x_dtype: np.dtype[Any], w_shape: tuple[int, ...], w_dtype: np.dtype[Any],
+    *rest: Any,
+) -> Callable[..., Array | None] | None:  # fmt: skip
+    """Return the short way of `Backend.quick_conv` for a convolution of NumPy arrays without `out`, if there is one."""
+    *options, backend, _ = rest
+    dtype = dtypes.for_sums(x=x_dtype, w=w_dtype)[1]
+    spec = make_conv(nd, x_shape, w_shape, *options)
+    choice = registry.select("conv", spec, dtype, backend, "numpy")
+    return choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.algorithm)
 
 
 def _conv_transposend(

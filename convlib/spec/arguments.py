@@ -77,6 +77,8 @@ def frozen(value: Any) -> Any:
     """
     if isinstance(value, (int, str, float, type(None))):
         return value
+    if type(value) is tuple and all(type(item) is int for item in value):
+        return value
     if hasattr(value, "tolist"):  # NumPy arrays and scalars
         value = value.tolist()
     if isinstance(value, (list, tuple, range)):
