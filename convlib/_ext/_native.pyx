@@ -352,7 +352,7 @@ def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t 
     problem.check(aw, None, ax.code)
     if ay.code != ax.code:
         raise TypeError("x and grad_y differ in type")
-    if ax.view.len * ay.view.len * aw.view.len == 0:
+    if not (ax.view.len and ay.view.len and aw.view.len):  # no product: it could overflow
         raise ValueError("an array is empty")
     cdef cv_conv c = problem.placed(ax, ay, aw)
     if not contiguous(aw):
