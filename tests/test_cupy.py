@@ -25,10 +25,10 @@ USUAL, OTHERS = (75, 80, 90, 120), (60, 70, 86, 89, 100)
 
 
 def python(*arguments: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with a folder in front of its path."""
+    """Run Python with a folder in front of its path, and without the current one: the package may be installed."""
     paths = [str(path), os.environ.get("PYTHONPATH", "")] if path else [os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment}
-    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-P", *arguments], env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

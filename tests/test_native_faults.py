@@ -37,7 +37,7 @@ def same(a, b):
 
 
 def program(code: str) -> list[str]:
-    return [sys.executable, "-c", HEAD + textwrap.dedent(code)]
+    return [sys.executable, "-P", "-c", HEAD + textwrap.dedent(code)]
 
 
 def run(code: str) -> str:
