@@ -74,3 +74,26 @@ def test_it_says_what_it_chose(problem):
     assert (plan.explain().backend, plan.explain().algorithm) == ("im2col", "packed")
     assert plan.workspace_nbytes > 0
     assert "im2col:packed" in repr(plan)
+
+
+def test_accuracy_is_an_argument_of_every_convolution() -> None:
+    x, w = np.ones((1, 64, 56, 56), "f4"), np.ones((64, 64, 3, 3), "f4")
+    fast, strict = (convlib.plan_conv2d(x.shape, w, padding=1, accuracy=level) for level in ("fast", "strict"))
+    for plan in (strict, pickle.loads(pickle.dumps(strict))):
+        assert plan.explain().algorithm != "winograd"
+    assert convlib.explain("conv2d", x.shape, w.shape, padding=1, accuracy="strict").algorithm != "winograd"
+    if fast.explain().backend == "native":
+        assert fast.explain().algorithm == "winograd"
+    calls = (
+        lambda **more: convlib.conv2d(x, w, padding=1, **more),
+        lambda **more: convlib.conv_transpose2d(x, w, padding=1, **more),
+        lambda **more: convlib.conv2d_grad_input(x, w, x.shape, padding=1, **more),
+        lambda **more: convlib.conv2d_grad_weight(x, x, w.shape, padding=1, **more),
+        lambda **more: convlib.conv_transpose2d_grad_input(x, w, x.shape, padding=1, **more),
+    )
+    for call in calls:
+        with convlib.accuracy("strict"):
+            expected = call()
+        np.testing.assert_array_equal(call(accuracy="strict"), expected)
+        with pytest.raises(convlib.SpecError, match=r"accuracy='exact'.*'fast', 'strict'"):
+            call(accuracy="exact")

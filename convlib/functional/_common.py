@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import registry
+from .. import config, registry
 from ..errors import SpecError
 
 Array: TypeAlias = NDArray[Any]
@@ -42,6 +42,8 @@ _TEXTS = {
     "out": "out : ndarray, optional\n    Where the result goes: its shape and dtype, writable, apart from the inputs.",
     "backend": "backend : str, optional\n"
     "    Name from `backends`, or \"name:algorithm\"; by default the automatic choice.",
+    "accuracy": "accuracy : {{\"fast\", \"strict\"}}, optional\n"
+    "    What the automatic choice may use; by default what `convlib.accuracy` says, else \"fast\".",
     "kernel_size": "kernel_size : int or sequence of {nd} int\n    Size of the window.",
     "pool_stride": "stride : int or sequence of {nd} int, optional\n"
     "    Step between windows; by default the window size.",
@@ -103,7 +105,11 @@ def per_rank(
 
     def bind(nd: int) -> Callable[P, R]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return function(nd, *args, **kwargs)
+            level = kwargs.get("accuracy")
+            if level is None:
+                return function(nd, *args, **kwargs)
+            with config.accuracy(level):  # type: ignore[arg-type]  # refuses what is no level
+                return function(nd, *args, **kwargs)
 
         functools.update_wrapper(call, function)
         del call.__wrapped__  # type: ignore[attr-defined]  # its signature has one parameter more

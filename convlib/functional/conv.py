@@ -17,7 +17,7 @@ from ._common import Array, ArrayLike, per_rank, take
 def _convnd(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Cross-correlate the input with a set of kernels over <nd> spatial axes.
 
@@ -37,6 +37,7 @@ def _convnd(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------
@@ -104,7 +105,7 @@ def _quick(
 def _conv_transposend(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Apply the adjoint of a convolution over <nd> spatial axes: transposed convolution.
 
@@ -130,6 +131,7 @@ def _conv_transposend(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------
@@ -173,7 +175,7 @@ def _conv_transposend(
 def _convnd_grad_input(
     nd: int, grad_y: ArrayLike, w: ArrayLike, x_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1, padding_mode: str = "constant", flip: bool = False, layout: str = "NCHW",
-    out: Array | None = None, backend: str | None = None,
+    out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv<nd>d` with respect to its input.
 
@@ -194,6 +196,7 @@ def _convnd_grad_input(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------
@@ -227,7 +230,7 @@ def _convnd_grad_input(
 def _convnd_grad_weight(
     nd: int, grad_y: ArrayLike, x: ArrayLike, w_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False, layout: str = "NCHW",
-    out: Array | None = None, backend: str | None = None,
+    out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv<nd>d` with respect to its weights.
 
@@ -249,6 +252,7 @@ def _convnd_grad_weight(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------

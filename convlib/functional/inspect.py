@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, registry
+from .. import config, dtypes, registry
 from ..errors import SpecError
 from ..registry import Explanation
 from ..spec import (
@@ -89,7 +89,9 @@ def pool_output_shape(x_shape: Sequence[int], kernel_size: Any, **options: Any) 
     return PoolSpec.make("max", sizes, kernel_size, nd=nd, **options).y_shape
 
 
-def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = None, **options: Any) -> Explanation:
+def explain(
+    op: str, *args: Any, dtype: Any = "float32", backend: str | None = None, accuracy: str | None = None, **options: Any
+) -> Explanation:
     """Say which backend would serve a call, by which algorithm, and why not the others.
 
     Parameters
@@ -100,7 +102,7 @@ def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = N
         What the function takes by position, with shapes in place of arrays.
     dtype : dtype, default "float32"
         Element type of the arrays.
-    backend : str, optional
+    backend, accuracy : str, optional
         As in the function.
     **options
         As in the function.
@@ -126,7 +128,8 @@ def explain(op: str, *args: Any, dtype: Any = "float32", backend: str | None = N
     operation, spec, kind = describe(op, *args, **options)
     element = np.dtype(dtype)
     compute = dtypes.for_pool(kind, element)[1] if kind else dtypes.for_sums(x=element)[1]
-    return registry.explain_choice(operation, spec, compute, backend)
+    with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
+        return registry.explain_choice(operation, spec, compute, backend)
 
 
 def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, registry
+from .. import config, dtypes, registry
 from ..errors import SpecError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, frozen, make_conv, shape
@@ -38,7 +38,7 @@ class ConvPlan:
         self._kind = take(w=w)[0]
         self._w = w.copy(order="C")
         self._bias = None if bias is None else bias.copy(order="C")
-        self._requested = backend
+        self._requested, self._accuracy = backend, config.get_accuracy()
         self._choice: Choice = registry.select(
             "conv", spec, self._compute, backend, self._kind, prepared=True
         )
@@ -76,17 +76,23 @@ class ConvPlan:
         return registry.explained("conv", self.spec, self._compute, self._choice)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ConvPlan, (self.spec, self._w, self._bias, self.dtype, self._requested)
+        return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested)
 
     def __repr__(self) -> str:
         name = self._choice.backend.name + (f":{self._choice.algorithm}" if self._choice.algorithm else "")
         return f"<ConvPlan {self.spec.x_shape} * {self.spec.w_shape} -> {self.spec.y_shape} {self.dtype}, {name}>"
 
 
+def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
+    """Make a plan again as it was chosen."""
+    with config.accuracy(accuracy):
+        return ConvPlan(*arguments)
+
+
 def _plan_convnd(
     nd: int, x_shape: Any, w: ArrayLike, bias: ArrayLike | None = None, *, dtype: Any = None, stride: Any = 1,
     padding: Any = 0, dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0,
-    flip: bool = False, layout: str = "NCHW", backend: str | None = None,
+    flip: bool = False, layout: str = "NCHW", backend: str | None = None, accuracy: str | None = None,
 ) -> ConvPlan:  # fmt: skip
     """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
 
@@ -106,6 +112,7 @@ def _plan_convnd(
     <flip>
     <layout>
     <backend>
+    <accuracy>
 
     Returns
     -------

@@ -13,7 +13,7 @@ from ._common import Array, ArrayLike, per_rank, take
 def _conv_transposend_grad_input(
     nd: int, grad_y: ArrayLike, w: ArrayLike, x_shape: Any, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv_transpose<nd>d` with respect to its input.
 
@@ -35,6 +35,7 @@ def _conv_transposend_grad_input(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------
@@ -68,7 +69,7 @@ def _conv_transposend_grad_input(
 def _conv_transposend_grad_weight(
     nd: int, grad_y: ArrayLike, x: ArrayLike, w_shape: Any, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv_transpose<nd>d` with respect to its weights.
 
@@ -91,6 +92,7 @@ def _conv_transposend_grad_weight(
     <layout>
     <out>
     <backend>
+    <accuracy>
 
     Returns
     -------
