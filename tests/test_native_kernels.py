@@ -227,6 +227,10 @@ def test_nothing_outside_the_output_is_written(isa: str, algorithm: str) -> None
         assert (frame == 7).all()
 
 
+def test_vectors_are_as_wide_as_the_instruction_set_says(isa: str) -> None:
+    assert native.vector_bytes() == {"avx512": 64, "avx2": 32, "neon": 16, "scalar": 16}[isa]
+
+
 def test_isa_names() -> None:
     assert ISAS[-1] == "scalar"
     with pytest.raises(ValueError, match="cannot run here"):

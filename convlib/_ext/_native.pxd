@@ -36,6 +36,7 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t max_workspace
     ctypedef struct cv_kernels:
         const char* name
+        int vector_bytes
         Py_ssize_t (*packed_size_f32)(const cv_conv*) noexcept nogil
         Py_ssize_t (*packed_size_f64)(const cv_conv*) noexcept nogil
         int (*pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil

@@ -55,6 +55,11 @@ def active_isa():
     return kernels().name.decode()
 
 
+def vector_bytes():
+    """Return the width of the vectors of the instruction set in use, in bytes."""
+    return kernels().vector_bytes
+
+
 def set_isa(str name):
     """Use the kernels of one instruction set from now on; "" is the best. ValueError if it cannot run here."""
     if cv_set_isa(name.encode()) != CV_OK:

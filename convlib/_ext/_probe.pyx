@@ -3,15 +3,15 @@
 
 
 cdef extern from "c/probe.h" nogil:
-    double cv_fma_peak(double seconds, int threads) noexcept
+    double cv_fma_peak(double seconds, int threads, int widest) noexcept
     double cv_copy_rate(double seconds, size_t nbytes) noexcept
 
 
-def fma_peak(double seconds, int threads):
-    """Return float32 operations per second of multiply-adds that never leave the registers."""
+def fma_peak(double seconds, int threads, int widest=64):
+    """Return float32 operations per second of multiply-adds that never leave registers of at most `widest` bytes."""
     cdef double rate
     with nogil:
-        rate = cv_fma_peak(seconds, threads)
+        rate = cv_fma_peak(seconds, threads, widest)
     return rate
 
 

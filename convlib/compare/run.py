@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from .._ext import _probe
+from .._ext import _native, _probe
 from ..errors import SpecError
 from ..problem import Problem, parse
 
@@ -173,12 +173,13 @@ def _one(
     name: str, problem: Problem, workers: list[Contender], dtype: str, threads: int, seconds: float
 ) -> Comparison:
     rows = [_checked(worker, problem, dtype) for worker in workers]
-    peaks = []
+    # The peak of the instruction set that the engine uses: CONVLIB_ISA lowers both.
+    peaks, widest = [], _native.vector_bytes()
     # Rounds of A B C, B C A, …: a disturbance of the machine hits all contenders alike, and none always follows the
     # same one, whose threads may still look for work.
     pairs = list(zip(workers, rows, strict=True))
     for number in range(ROUNDS):
-        peaks.append(_probe.fma_peak(0.01, threads))
+        peaks.append(_probe.fma_peak(0.01, threads, widest))
         turn = number % len(pairs)
         for worker, row in pairs[turn:] + pairs[:turn]:
             if row.status != "ok" or (number >= FEW_ROUNDS and row.seconds > 0.1):

@@ -66,6 +66,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
+    int vector_bytes;
     CV_DENSE_KERNELS(float, f32)
     CV_DENSE_KERNELS(double, f64)
     CV_WINOGRAD_KERNELS(float, f32)

@@ -53,7 +53,7 @@
     .direct_##s = direct_##s, .pool_##s = pool_##s, .grad_weight_##s = grad_weight_##s,                               \
     .grad_weight_workspace_##s = grad_weight_workspace_##s, .pool_grad_##s = pool_grad_##s,
 const cv_kernels CV_PASTE(cv_kernels, CV_ISA) = {
-    .name = CV_STR(CV_ISA), CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
+    .name = CV_STR(CV_ISA), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
     .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,
     .wino_workspace_f32 = wino_workspace_f32,
     .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8};

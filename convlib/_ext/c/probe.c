@@ -45,36 +45,41 @@ static double now(void) {
 PROBE(fma_512, 64, __attribute__((target("avx512f"))))
 PROBE(fma_256, 32, __attribute__((target("avx2,fma"))))
 PROBE(fma_128, 16, )
-static double one_thread(double seconds) {
-  if (__builtin_cpu_supports("avx512f")) return fma_512(seconds);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_256(seconds);
+static double one_thread(double seconds, int widest) {
+  if (widest >= 64 && __builtin_cpu_supports("avx512f")) return fma_512(seconds);
+  if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_256(seconds);
   return fma_128(seconds);
 }
 #else
 PROBE(fma_128, 16, )
-static double one_thread(double seconds) { return fma_128(seconds); }
+static double one_thread(double seconds, int widest) {
+  (void)widest;
+  return fma_128(seconds);
+}
 #endif
 
 typedef struct {
   double seconds, rate;
+  int widest;
 } probe_job;
 
 static void *fma_main(void *job) {
-  ((probe_job *)job)->rate = one_thread(((probe_job *)job)->seconds);
+  probe_job *j = job;
+  j->rate = one_thread(j->seconds, j->widest);
   return NULL;
 }
 
-double cv_fma_peak(double seconds, int threads) {
+double cv_fma_peak(double seconds, int threads, int widest) {
   pthread_t started[CV_PROBE_THREADS];
   probe_job jobs[CV_PROBE_THREADS];
   if (threads > CV_PROBE_THREADS) threads = CV_PROBE_THREADS;
   int others = 0;
   for (int t = 1; t < threads; t++) {
-    jobs[others + 1].seconds = seconds;
+    jobs[others + 1].seconds = seconds, jobs[others + 1].widest = widest;
     if (pthread_create(&started[others], NULL, fma_main, &jobs[others + 1])) break;
     others++;
   }
-  double rate = one_thread(seconds);
+  double rate = one_thread(seconds, widest);
   for (int t = 0; t < others; t++) {
     pthread_join(started[t], NULL);
     rate += jobs[t + 1].rate;
