@@ -21,7 +21,7 @@ extensions = [
         [f"convlib/_ext/{name}.pyx", *(f"convlib/_ext/c/{source}" for source in sources)],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],
-        depends=glob("convlib/_ext/c/*.h"),
+        depends=[] if name in ("_loops", "_im2col") else glob("convlib/_ext/c/*.h"),
     )
     for name, sources in SOURCES.items()
 ]

@@ -9,7 +9,7 @@ from convlib.testing.check import _is_exact, all_checks
 
 PAIRS = [
     pytest.param(name, check, id=f"{name}-{label}")
-    for name in [*available_backends(), "native:winograd"]
+    for name in [*available_backends(), "native:winograd", "native:bf16x3"]
     for label, check in all_checks(_is_exact(name))
 ]
 

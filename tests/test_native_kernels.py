@@ -23,6 +23,16 @@ def isa(request: pytest.FixtureRequest) -> Any:
     native.set_isa(before)
 
 
+@pytest.fixture(params=[name for name in ISAS if name in ("amx", "scalar")])
+def matrix_isa(request: pytest.FixtureRequest) -> Any:
+    """Give the instruction sets with a matrix unit: a real one, and one in plain C."""
+    before = native.active_isa()
+    native.set_isa(request.param)
+    assert native.has_bf16x3()
+    yield request.param
+    native.set_isa(before)
+
+
 def sizes(
     n: int, g: int, icg: int, ocg: int, size: tuple[int, ...], k: tuple[int, ...],
     stride: int = 1, dil: int = 1, lo: int = 0, hi: int | None = None,
@@ -117,9 +127,83 @@ def test_gemm(isa: str, dtype: str, case: str) -> None:
         run(CASES[case], "gemm", dtype, last=last, packed=packed, with_bias=packed)
 
 
-@pytest.mark.parametrize("algorithm", ["gemm", "winograd"])
+@pytest.mark.parametrize("case", CASES)
+def test_bf16x3(matrix_isa: str, case: str) -> None:
+    for last, packed in itertools.product((False, True), repeat=2):
+        run(CASES[case], "bf16x3", "float32", last=last, packed=packed, with_bias=packed)
+
+
+#: Blocks of rows, of columns, of images and of slices; tiles of 16 and of 32 outputs and pixels, one less and one more;
+#: taps that count as channels along W, and all of them; channels that fill a block of 32, and one more.
+BF16X3 = {
+    "outputs 15": sizes(1, 1, 33, 15, (5, 31), (3, 3), lo=1),
+    "outputs 16": sizes(1, 1, 32, 16, (4, 8), (1, 1)),
+    "outputs 17": sizes(1, 1, 31, 17, (6, 3), (3, 3), lo=1),
+    "outputs 33": sizes(2, 1, 64, 33, (3, 11), (1, 1)),
+    "outputs 48": sizes(1, 2, 40, 48, (9, 9), (3, 3), 2, lo=1),
+    "blocks of rows": sizes(1, 1, 33, 32, (60, 60), (3, 3), lo=1),
+    "blocks of columns": sizes(1, 1, 70, 20, (1, 3000), (1, 1)),
+    "blocks of images": sizes(9, 1, 64, 32, (14, 14), (3, 3), lo=1),
+    "blocks of slices": sizes(1, 1, 32, 16, (20, 18, 18), (3, 3, 3), lo=1),
+    "taps along W": sizes(1, 1, 3, 40, (30, 31), (7, 7), 2, lo=3),
+    "all taps": sizes(1, 1, 3, 16, (20, 33), (3, 3), lo=1),
+    "phases": sizes(2, 1, 35, 16, (17, 19), (3, 3), 2, lo=1),
+    "phases of dilated taps": sizes(1, 1, 33, 16, (21, 22), (3, 4), 2, 3, 2),
+    "more stride than kernel": sizes(1, 1, 32, 16, (22, 23), (2, 2), 3),
+    "few pixels, many outputs": sizes(1, 1, 64, 200, (7, 7), (3, 3), lo=1),
+}
+
+
+@pytest.mark.parametrize("case", BF16X3)
+def test_bf16x3_at_its_edges(matrix_isa: str, case: str) -> None:
+    for threads, packed in itertools.product((1, 2, 5), (False, True)):
+        run(BF16X3[case], "bf16x3", "float32", threads=threads, packed=packed, workspace=1 << 20)
+        run(BF16X3[case], "bf16x3", "float32", threads=threads, packed=packed, with_bias=False)
+
+
+def test_bf16x3_sums_like_float32(matrix_isa: str) -> None:
+    """Two parts of each number instead of three, or three products instead of six, would err by 100 units and more."""
+    rng = np.random.default_rng(5)
+    problem = sizes(1, 1, 96, 20, (9, 10), (3, 3), lo=1)
+    x, w = (rng.standard_normal(s).astype("f4") for s in ((1, 96, 9, 10), (20, 96, 3, 3)))
+    y = np.empty((1, 20, 9, 10), "f4")
+    native.conv(native.ConvProblem(*problem), x, w, None, y, "bf16x3", 2, WORKSPACE)
+    expected = reference(problem, x.astype("f8"), w.astype("f8"), None)
+    assert np.sqrt(((y - expected) ** 2).mean()) < 12 * np.finfo("f4").eps * expected.std()
+
+
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**60, 2.0**100])
+def test_bf16x3_of_small_and_large_numbers(matrix_isa: str, scale: float) -> None:
+    rng = np.random.default_rng(6)
+    x = (rng.integers(-99, 100, (1, 40, 6, 6)) * scale).astype("f4")
+    w = rng.integers(-99, 100, (17, 40, 1, 1)).astype("f4")
+    y = np.empty((1, 17, 6, 6), "f4")
+    problem = sizes(1, 1, 40, 17, (6, 6), (1, 1))
+    native.conv(native.ConvProblem(*problem), x, w, None, y, "bf16x3", 2, WORKSPACE)
+    np.testing.assert_array_equal(y, reference(problem, x, w, None))
+
+
+def test_bf16x3_is_refused_where_there_is_no_matrix_unit(isa: str) -> None:
+    p = native.ConvProblem(*sizes(1, 1, 2, 2, (5,), (3,)))
+    for dtype in ("f4", "f8"):
+        if native.has_bf16x3() and dtype == "f4":
+            continue
+        x, w, y = (np.ones(s, dtype) for s in ((1, 2, 5), (2, 2, 3), (1, 2, 3)))
+        with pytest.raises(ValueError, match="bf16x3 serves float32 on a matrix unit"):
+            native.conv(p, x, w, None, y, "bf16x3", 1, WORKSPACE)
+        with pytest.raises(ValueError, match="bf16x3 serves float32 on a matrix unit"):
+            native.Weights(p, w, "bf16x3", 1)
+
+
+def offered(algorithm: str) -> bool:
+    return algorithm != "bf16x3" or native.has_bf16x3()
+
+
+@pytest.mark.parametrize("algorithm", ["gemm", "winograd", "bf16x3"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: float) -> None:
+    if not offered(algorithm):
+        return
     problem = sizes(1, 1, 8, 9, (20, 23), (3, 3), lo=1)
     x, w = np.ones((1, 8, 20, 23), "f4"), np.ones((9, 8, 3, 3), "f4")
     x[0, 3, 9, 10] = value
@@ -177,12 +261,15 @@ def test_winograd(isa: str, case: tuple[int, ...]) -> None:
     assert len(set(results)) == 1
 
 
-def test_winograd_of_infinite_weights(isa: str) -> None:
+@pytest.mark.parametrize("algorithm", ["winograd", "bf16x3"])
+def test_infinite_weights(isa: str, algorithm: str) -> None:
+    if not offered(algorithm):
+        return
     problem = sizes(1, 1, 4, 3, (11, 11), (3, 3))
     x, w = np.ones((1, 4, 11, 11), "f4"), np.ones((3, 4, 3, 3), "f4")
     w[1, 2, 0, 0] = np.inf
     y = np.empty((1, 3, 9, 9), "f4")
-    native.conv(native.ConvProblem(*problem), x, w, None, y, "winograd", 2, WORKSPACE)
+    native.conv(native.ConvProblem(*problem), x, w, None, y, algorithm, 2, WORKSPACE)
     np.testing.assert_allclose(y, reference(problem, x, w, None), rtol=1e-6)
 
 
@@ -200,8 +287,10 @@ def test_winograd_refuses_what_it_has_no_kernel_for(change: dict[str, Any]) -> N
         native.Weights(p, w, "winograd", 1)
 
 
-@pytest.mark.parametrize("algorithm", ["gemm", "direct", "winograd"])
+@pytest.mark.parametrize("algorithm", ["gemm", "direct", "winograd", "bf16x3"])
 def test_bits_do_not_depend_on_threads_or_workspace(isa: str, algorithm: str) -> None:
+    if not offered(algorithm):
+        return
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 40, 30, 31)).astype("f4")
     w = rng.standard_normal((24, 40, 3, 3)).astype("f4")
@@ -214,8 +303,10 @@ def test_bits_do_not_depend_on_threads_or_workspace(isa: str, algorithm: str) ->
     assert len(set(results)) == 1
 
 
-@pytest.mark.parametrize("algorithm", ["gemm"])
+@pytest.mark.parametrize("algorithm", ["gemm", "bf16x3"])
 def test_nothing_outside_the_output_is_written(isa: str, algorithm: str) -> None:
+    if not offered(algorithm):
+        return
     for ow in (1, 5, 16, 17, 48, 50):
         frame = np.full((1, 9, 12, ow + 40), 7, "f4")
         y = frame[:, :, 2:7, 20 : 20 + ow]
@@ -228,7 +319,7 @@ def test_nothing_outside_the_output_is_written(isa: str, algorithm: str) -> None
 
 
 def test_vectors_are_as_wide_as_the_instruction_set_says(isa: str) -> None:
-    assert native.vector_bytes() == {"avx512": 64, "avx2": 32, "neon": 16, "scalar": 16}[isa]
+    assert native.vector_bytes() == {"amx": 64, "avx512": 64, "avx2": 32, "neon": 16, "scalar": 16}[isa]
 
 
 def test_isa_names() -> None:

@@ -58,6 +58,11 @@ cdef extern from "c/convlib.h" nogil:
         int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
                              float*) noexcept nogil
         Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
+        Py_ssize_t (*bf16x3_size_f32)(const cv_conv*) noexcept nogil
+        int (*bf16x3_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
+        int (*bf16x3_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
+                               float*) noexcept nogil
+        Py_ssize_t (*bf16x3_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
         int (*pool_grad_f32)(const cv_pool*, const float*, const int64_t*, float*, int, int) noexcept nogil
         int (*pool_grad_f64)(const cv_pool*, const double*, const int64_t*, double*, int, int) noexcept nogil
         int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil

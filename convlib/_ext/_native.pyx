@@ -15,9 +15,9 @@ from numpy import empty, ndarray
 cv_use_pool(parallel)
 
 cdef enum:
-    GEMM, DIRECT, WINOGRAD
+    GEMM, DIRECT, WINOGRAD, BF16X3
 
-ALGORITHMS = ("gemm", "direct", "winograd")
+ALGORITHMS = ("gemm", "direct", "winograd", "bf16x3")
 
 
 # ------------------------------------------------------------------ instruction sets
@@ -58,6 +58,11 @@ def active_isa():
 def vector_bytes():
     """Return the width of the vectors of the instruction set in use, in bytes."""
     return kernels().vector_bytes
+
+
+def has_bf16x3():
+    """Return whether the instruction set in use has a matrix unit for bfloat16, or emulates one."""
+    return kernels().bf16x3_conv_f32 != NULL
 
 
 def set_isa(str name):
@@ -215,8 +220,10 @@ cdef class ConvProblem:
             raise TypeError("the engine convolves float32 and float64")
         return 0
 
-    cdef int fits(self, int way, char code) except -1:
+    cdef int fits(self, int way, char code, const cv_kernels* k) except -1:
         cdef const cv_conv* c = &self.conv
+        if way == BF16X3 and (code != b"f" or k.bf16x3_conv_f32 == NULL):
+            raise ValueError(f"bf16x3 serves float32 on a matrix unit, not this type on {k.name.decode()}")
         if way != WINOGRAD:
             return 0
         if code != b"f" or c.size[0] * c.k[0] * c.out[0] != 1 or c.lo[0] != 0 or c.k[1] != 3 or c.k[2] != 3 \
@@ -250,10 +257,12 @@ cdef class Weights:
         if self.way == DIRECT:
             return
         c = problem.weighed(self.plain)
-        problem.fits(self.way, self.plain.code)
+        problem.fits(self.way, self.plain.code, self.k)
         single = self.plain.code == b"f"
         if self.way == WINOGRAD:
             size = self.k.wino_size_f32(&c) * 4
+        elif self.way == BF16X3:
+            size = self.k.bf16x3_size_f32(&c) * 4
         elif single:
             size = self.k.packed_size_f32(&c) * 4
         else:
@@ -265,6 +274,8 @@ cdef class Weights:
         with nogil:
             if self.way == WINOGRAD:
                 status = self.k.wino_pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
+            elif self.way == BF16X3:
+                status = self.k.bf16x3_pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
             elif single:
                 status = self.k.pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
             else:
@@ -313,7 +324,7 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
     problem.check(aw, ab, ax.code)
     if ay.code != ax.code:
         raise TypeError("x and y differ in type")
-    problem.fits(way, ax.code)
+    problem.fits(way, ax.code, k)
     cdef cv_conv c = problem.placed(ax, ay, aw)
     if way == DIRECT and not contiguous(aw):
         raise ValueError("direct kernels take contiguous weights")
@@ -329,6 +340,9 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
         elif way == WINOGRAD:
             status = k.wino_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
                                      <float*>ay.view.buf)
+        elif way == BF16X3:
+            status = k.bf16x3_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
+                                       <float*>ay.view.buf)
         elif ax.code == b"f":
             status = k.conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
                                 <float*>ay.view.buf)
@@ -457,8 +471,11 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     cdef int way = algorithm_number(algorithm)
     if way == DIRECT:
         return 0
-    problem.fits(way, code)
+    problem.fits(way, code, k)
     dense(&c)
+    if way == BF16X3:
+        weights = k.bf16x3_size_f32(&c) * 4
+        return k.bf16x3_workspace_f32(&c, &e) + (0 if packed else min(weights, max_workspace // 2))
     if way == WINOGRAD:
         return k.wino_workspace_f32(&c, &e) + (0 if packed else k.wino_size_f32(&c) * 4)
     weights = k.packed_size_f32(&c) * 4 if code == b"f" else k.packed_size_f64(&c) * 8

@@ -2,7 +2,8 @@
 
 Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
 matrix exists; ``direct`` serves depthwise and few-channel filters; ``winograd`` takes 36 products where a sum of 3 x 3
-windows takes 144, and rounds about twice as much (Lavin and Gray, CVPR 2016).
+windows takes 144, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3`` runs float32 on a matrix unit
+for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang and Heinecke, ARITH 2019).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from .taps import FORWARD, convolve
 
 Array = NDArray[Any]
 
+#: The instruction set whose matrix unit the automatic choice uses; others that offer ``bf16x3`` only emulate one.
+MATRIX_ISA = "amx"
+
 #: Fewer products per output than this do not repay packing panels for a GEMM.
 FEW_PRODUCTS = 16
 
@@ -34,9 +38,18 @@ FEW_OUTPUTS = 4
 #: Winograd's transforms cost about what this many channels save.
 MIN_CHANNELS = 32
 
-#: Fewer tiles than this leave most lanes of Winograd's vectors empty.  A single call, which transforms the weights,
-#: needs so many of 4 x 4 outputs; a plan, which did it once, of 2 x 2.
+#: Fewer tiles of 2 x 2 outputs than this leave most lanes of Winograd's vectors empty.
 MIN_TILES = 16
+
+#: A single call transforms the weights, four times as many numbers as they were; so many tiles of 4 x 4 repay it.
+MIN_TILES_ONCE = 40
+
+#: The matrix unit sums directly more than half as fast as Winograd multiplies, and reads fewer weights: fewer tiles of
+#: 4 x 4 than this are faster there, in a plan and in a single call.
+MIN_TILES_MATRIX, MIN_TILES_MATRIX_ONCE = 32, 100
+
+#: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three.
+MATRIX_PRODUCTS, MATRIX_OUTPUTS = 128, 48
 
 
 class NativeBackend(Backend):
@@ -46,7 +59,7 @@ class NativeBackend(Backend):
     operations = ("conv", "conv_grad_input", "conv_grad_weight", "pool", "pool_grad_input", "unpool")
     channels_last = True
     whole_unpool = True
-    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct", "winograd")}
+    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {"conv": ("gemm", "direct", "winograd", "bf16x3")}
 
     def available(self) -> str | None:
         """See `Backend.available`."""
@@ -91,21 +104,25 @@ class NativeBackend(Backend):
         if op != "conv":
             return None, "forward convolutions over grad_y, one per phase of the stride"
         assert isinstance(spec, ConvSpec)
-        return self._best(spec, dtype, 4)
+        return self._best(spec, dtype, once=True)
 
     def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose_prepared`."""
-        return self._best(spec, dtype, 2)
+        return self._best(spec, dtype, once=False)
 
-    def _best(self, spec: ConvSpec, dtype: np.dtype[Any], side: int) -> tuple[str, str]:
-        if _pays(spec, spec.out_size, side) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
+    def _best(self, spec: ConvSpec, dtype: np.dtype[Any], *, once: bool) -> tuple[str, str]:
+        if _pays(spec, spec.out_size, once) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
             return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
-        return _plain(spec.ocg, spec.reduction)
+        return _plain(spec.ocg, spec.reduction, dtype, spec.channels_last)
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
     ) -> str | None:
         """See `Backend.supports_algorithm`."""
+        if algorithm == "bf16x3":
+            if not _native.has_bf16x3():
+                return f"bf16x3 needs a matrix unit for bfloat16 (Intel AMX), which {_native.active_isa()} has not"
+            return None if dtype == dtypes.FLOAT32 else f"bf16x3 serves float32, not {dtype}"
         if algorithm != "winograd":
             return None
         assert isinstance(spec, ConvSpec)
@@ -212,11 +229,11 @@ class NativeBackend(Backend):
     ) -> str:
         """Choose the algorithm of one phase as `choose` does for a forward convolution."""
         plain = max(spec.stride) == 1 and all(phase.dilation == 1 for phase in phases)
-        if plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and _pays(spec, spec.in_size, 4):
+        if plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and _pays(spec, spec.in_size, True):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
-        return _plain(spec.icg, spec.ocg * math.prod(kernel))[0]
+        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, spec.channels_last)[0]
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
@@ -228,7 +245,7 @@ class NativeBackend(Backend):
         total = np.empty(y.shape, kind)
         values = np.ascontiguousarray(x, kind)
         start = None if bias is None else bias.astype(kind)
-        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction)[0])
+        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, total.dtype, False)[0])
         y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
@@ -318,11 +335,19 @@ def _plain_call(spec: ConvSpec) -> bool:
     return bool(zeros and spec.reduction and spec.oc and spec.n)
 
 
-def _pays(spec: ConvSpec, results: tuple[int, ...], side: int) -> bool:
-    """Return whether Winograd's tiles of `side` repay their transforms, and may, in a map of `results`."""
+def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
+    """Return whether Winograd repays its transforms, and may, in a map of `results`; `once`: the weights', too."""
+    if _native.active_isa() == MATRIX_ISA and _matrix_pays(spec.ocg, spec.reduction):
+        side, least = 4, MIN_TILES_MATRIX_ONCE if once else MIN_TILES_MATRIX
+    else:
+        side, least = (4, MIN_TILES_ONCE) if once else (2, MIN_TILES)
     tiles = spec.n * math.prod(-(-size // side) for size in results)
-    many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= MIN_TILES
+    many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= least
     return many and not spec.channels_last and config.get_accuracy() != "strict"
+
+
+def _matrix_pays(outputs: int, products: int) -> bool:
+    return outputs >= MATRIX_OUTPUTS and products >= MATRIX_PRODUCTS
 
 
 def _summable(spec: ConvSpec) -> bool:
@@ -330,8 +355,11 @@ def _summable(spec: ConvSpec) -> bool:
     return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
 
 
-def _plain(outputs: int, products: int) -> tuple[str, str]:
+def _plain(outputs: int, products: int, dtype: np.dtype[Any], channels_last: bool) -> tuple[str, str]:
     """Choose for so many output channels per group and products per output, Winograd apart."""
+    single = dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA and not channels_last
+    if single and _matrix_pays(outputs, products):
+        return "bf16x3", "dense, and there is a matrix unit: six products in bfloat16 outrun one in float32"
     if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
         return "direct", "few channels per group: a packed panel would serve too few outputs"
     return "gemm", "dense: panels of windows are packed while they are multiplied"

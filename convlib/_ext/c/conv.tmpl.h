@@ -165,3 +165,32 @@ static int CV_(gemm_conv)(const cv_conv *conv, const cv_exec *e, const T *x, con
     cv_free(j.scratch);
     return status;
 }
+
+/* ---- what the fast sums cannot do: infinities and NaN would reach outputs whose window does not hold them */
+
+CV_INLINE int CV_(any)(ivec mask) {
+    uint64_t parts[CV_VB / 8], all = 0;
+    __builtin_memcpy(parts, &mask, CV_VB);
+    CV_UNROLL(8)
+    for (int i = 0; i < CV_VB / 8; i++) all |= parts[i];
+    return all != 0;
+}
+
+/* The output (n, z, y, x) of channel oc of group g by its formula. */
+static __attribute__((unused)) T CV_(plain)(const cv_conv *p, const T *x, const T *w, const T *bias, ptrdiff_t g, ptrdiff_t oc,
+                                            const ptrdiff_t *o) {
+    const ptrdiff_t taps = p->k[0] * p->k[1] * p->k[2];
+    T sum = 0;
+    x += o[0] * p->xs[0] + g * p->icg * p->xs[1], w += g * p->ws[0] + oc * p->ws[1];
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        const ptrdiff_t k[3] = {t / p->k[2] / p->k[1], t / p->k[2] % p->k[1], t % p->k[2]};
+        ptrdiff_t at = 0, in = 1;
+        for (int a = 0; a < 3; a++) {
+            const ptrdiff_t i = o[1 + a] * p->stride[a] + k[a] * p->dil[a] - p->lo[a];
+            in &= i >= 0 && i < p->in[a];
+            at += i * p->xs[2 + a];
+        }
+        for (ptrdiff_t c = 0; in && c < p->icg; c++) sum += w[c * p->ws[2] + cv_tap_of(p, t)] * x[c * p->xs[1] + at];
+    }
+    return sum + (bias ? bias[g * p->ocg + oc] : 0);
+}

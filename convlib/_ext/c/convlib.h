@@ -58,6 +58,13 @@ typedef struct {
     int (*wino_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,    \
                          T *y);                                                                                       \
     ptrdiff_t (*wino_workspace_##S)(const cv_conv *, const cv_exec *);
+/* Three bfloat16 for a float32, on a matrix unit; the four as above, w needed beside packed.  NULL where there is none. */
+#define CV_BF16X3_KERNELS(T, S)                                                                                       \
+    ptrdiff_t (*bf16x3_size_##S)(const cv_conv *);                                                                    \
+    int (*bf16x3_pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                  \
+    int (*bf16x3_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,  \
+                           T *y);                                                                                     \
+    ptrdiff_t (*bf16x3_workspace_##S)(const cv_conv *, const cv_exec *);
 /* The adjoint of a sum or an average (indices NULL), or y to the places that indices name, -1 skipped: added, or else
  * written.  CV_BAD_INDEX: an index lay outside its plane, and was skipped. */
 #define CV_POOL_GRAD_KERNEL(T, S) \
@@ -70,6 +77,7 @@ typedef struct {
     CV_DENSE_KERNELS(float, f32)
     CV_DENSE_KERNELS(double, f64)
     CV_WINOGRAD_KERNELS(float, f32)
+    CV_BF16X3_KERNELS(float, f32)
     CV_POOL_GRAD_KERNEL(float, f32)
     CV_POOL_GRAD_KERNEL(double, f64)
     CV_POOL_KERNEL(float, f32)
@@ -81,7 +89,14 @@ typedef struct {
     CV_POOL_KERNEL(uint8_t, u8)
 } cv_kernels;
 
-extern const cv_kernels cv_kernels_scalar, cv_kernels_avx2, cv_kernels_avx512, cv_kernels_neon;
+extern const cv_kernels cv_kernels_scalar, cv_kernels_avx2, cv_kernels_avx512, cv_kernels_amx, cv_kernels_neon;
+
+/* Whether this build has kernels for Intel's matrix unit: its compiler knows it, and Linux hands it out. */
+#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) || __GNUC__ >= 11)
+#define CV_HAS_AMX 1
+#else
+#define CV_HAS_AMX 0
+#endif
 
 /* The table in use.  First call: the best the processor has, lowered by CONVLIB_ISA; NULL: CONVLIB_ISA names none. */
 const cv_kernels *cv_active(void);

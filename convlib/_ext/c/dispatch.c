@@ -5,11 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if CV_HAS_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__x86_64__)
 static int has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
+#if CV_HAS_AMX
+/* The processor has tiles of bfloat16, and Linux lets this process use them: it asks once, for all threads to come. */
+static int has_amx(void) {
+    enum { REQUEST = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return 0;
+    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#endif
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 static int always(void) { return 1; }
@@ -20,6 +35,9 @@ static const struct {
     int (*supported)(void);
 } isas[] = {
 #if defined(__x86_64__)
+#if CV_HAS_AMX
+    {&cv_kernels_amx, has_amx},
+#endif
     {&cv_kernels_avx512, has_avx512},
     {&cv_kernels_avx2, has_avx2},
 #elif defined(__aarch64__)

@@ -37,43 +37,63 @@ static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) 
     return cv_parallel(CV_(pack_unit), &j, j.units, threads);
 }
 
-/* Output channels whose packed weights take at most half of the scratch: all of them, or as many panels as fit. */
-static ptrdiff_t CV_(oc_chunk)(const cv_conv *p, const cv_exec *e) {
-    const ptrdiff_t bytes = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T), half = e->max_workspace / 2;
-    if (bytes <= half) return p->ocg;
-    const ptrdiff_t panels = p->groups * ((p->ocg + CV_MR - 1) / CV_MR);
-    return CV_MIN2(p->ocg, CV_MAX2(1, half / (bytes / panels)) * CV_MR);
+static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias,
+                           T *y) {
+    (void)w;
+    return CV_(swaps)(p) ? CV_(swap_conv)(p, e, x, packed, 0, bias, y) : CV_(gemm_conv)(p, e, x, packed, bias, y);
 }
 
-static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *packed, const T *bias, T *y) {
-    return (CV_(swaps)(p) ? CV_(swap_conv) : CV_(gemm_conv))(p, e, x, packed, bias, y);
+/* A way that packs weights: elements they take, packing, and the convolution after it. */
+typedef struct {
+    ptrdiff_t (*size)(const cv_conv *);
+    int (*pack)(const cv_conv *, const cv_exec *, const T *w, T *packed);
+    int (*run)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y);
+} CV_(way);
+
+/* Output channels whose packed weights take at most half of the scratch: all of them, or as many sixteens as fit. */
+static ptrdiff_t CV_(oc_chunk)(ptrdiff_t size, const cv_conv *p, const cv_exec *e) {
+    const ptrdiff_t bytes = size * (ptrdiff_t)sizeof(T), half = e->max_workspace / 2;
+    if (bytes <= half) return p->ocg;
+    const ptrdiff_t panels = p->groups * ((p->ocg + 15) / 16);
+    return CV_MIN2(p->ocg, CV_MAX2(1, half / (bytes / panels)) * 16);
 }
 
 /* packed == NULL: pack w first, a range of output channels at a time when the weights are large. */
-static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
+static int CV_(run_way)(const CV_(way) *way, const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed,
+                        const T *bias, T *y) {
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
-    if (packed) return CV_(run_packed)(p, e, x, packed, bias, y);
-    const ptrdiff_t chunk = CV_(oc_chunk)(p, e);
-    const int whole = CV_(packed_size)(p) * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
+    if (packed) return way->run(p, e, x, w, packed, bias, y);
+    const ptrdiff_t size = way->size(p), chunk = CV_(oc_chunk)(size, p, e);
+    const int whole = size * (ptrdiff_t)sizeof(T) <= e->max_workspace / 2;
     cv_conv part = *p;
     if (!whole) part.groups = 1, part.ocg = chunk;
-    T *buffer = cv_alloc((size_t)CV_(packed_size)(&part) * sizeof(T));
+    T *buffer = cv_alloc((size_t)way->size(&part) * sizeof(T));
     if (!buffer) return CV_NOMEM;
     int status = CV_OK;
     for (ptrdiff_t oc = 0; oc < p->groups * p->ocg && !status; oc += whole ? p->groups * p->ocg : part.ocg) {
         const ptrdiff_t g = oc / p->ocg;
         if (!whole) part.ocg = CV_MIN2(chunk, (g + 1) * p->ocg - oc);
-        status = CV_(pack)(&part, e, w + g * p->ws[0] + oc % p->ocg * p->ws[1], buffer);
+        const T *from = w + g * p->ws[0] + oc % p->ocg * p->ws[1];
+        status = way->pack(&part, e, from, buffer);
         if (!status)
-            status = CV_(run_packed)(&part, e, x + g * p->icg * p->xs[1], buffer, bias ? bias + oc : NULL,
-                                      y + oc * p->ys[1]);
+            status = way->run(&part, e, x + g * p->icg * p->xs[1], from, buffer, bias ? bias + oc : NULL, y + oc * p->ys[1]);
     }
     cv_free(buffer);
     return status;
 }
 
+static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
+    static const CV_(way) way = {CV_(packed_size), CV_(pack), CV_(run_packed)};
+    /* exchanged roles read each weight once a pass: a panel is packed where it is used, while it is in L2 */
+    if (!packed && p->n && p->groups && p->ocg && p->out[0] && p->out[1] && p->out[2] && CV_(swaps)(p) &&
+        p->ocg >= e->threads * CV_NV * VL && CV_(swap_passes)(p, e) == 1 &&
+        CV_(swap_workspace)(p, e, 1) <= e->max_workspace)
+        return CV_(swap_conv)(p, e, x, w, 1, bias, y);
+    return CV_(run_way)(&way, p, e, x, w, packed, bias, y);
+}
+
 static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
-    if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e);
+    if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e, 0);
     CV_(job) j;
     CV_(plan_job)(&j, p, e);
     return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);

@@ -52,8 +52,17 @@
     .packed_size_##s = packed_size_##s, .pack_##s = pack_##s, .conv_##s = conv_##s, .workspace_##s = workspace_##s, \
     .direct_##s = direct_##s, .pool_##s = pool_##s, .grad_weight_##s = grad_weight_##s,                               \
     .grad_weight_workspace_##s = grad_weight_workspace_##s, .pool_grad_##s = pool_grad_##s,
+#define CV_ENTRIES(isa)                                                                                              \
+    .name = CV_STR(isa), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)                          \
+    .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,                  \
+    .wino_workspace_f32 = wino_workspace_f32,                                                                        \
+    .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8,
+#define CV_BF16X3_ENTRIES                                                                                             \
+    .bf16x3_size_f32 = bf16_size_f32, .bf16x3_pack_f32 = bf16_pack_f32, .bf16x3_conv_f32 = bf16_conv_f32,            \
+    .bf16x3_workspace_f32 = bf16_workspace_f32,
 const cv_kernels CV_PASTE(cv_kernels, CV_ISA) = {
-    .name = CV_STR(CV_ISA), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)
-    .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,
-    .wino_workspace_f32 = wino_workspace_f32,
-    .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8};
+    CV_ENTRIES(CV_ISA)
+#if CV_EMULATED_TILES
+    CV_BF16X3_ENTRIES
+#endif
+};

@@ -1,3 +1,4 @@
+/* AVX-512, and the same with a matrix unit: AMX. */
 #if defined(__x86_64__)
 #include "isa.h"
 
@@ -12,6 +13,28 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,fma")
 #endif
 #include "isa.tmpl.h"
+
+#if CV_HAS_AMX
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("amx-tile,amx-bf16"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("amx-tile,amx-bf16")
+#endif
+#define T float
+#define CV_BITS 32
+#define CV_S f32
+#define CV_AMX 1
+#include "tiles.h"
+#include "bf16x3.tmpl.h"
+const cv_kernels cv_kernels_amx = {CV_ENTRIES(amx) CV_BF16X3_ENTRIES};
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
 #ifdef __clang__
 #pragma clang attribute pop
 #else

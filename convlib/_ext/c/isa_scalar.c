@@ -5,4 +5,5 @@
 #define CV_VB 16
 #define CV_MR 4
 #define CV_NV 2
+#define CV_EMULATED_TILES 1
 #include "isa.tmpl.h"

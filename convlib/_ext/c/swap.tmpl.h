@@ -25,6 +25,7 @@ typedef struct {
     ptrdiff_t panels, parts;       /* panels of count pixels; parts of K packed apart */
     ptrdiff_t vecs, oc_panels, run_block;
     int threads;
+    T *own;                        /* for each worker a panel of weights, if none are packed */
 } CV_(swap_job);
 
 CV_INLINE ptrdiff_t CV_(swap_lane)(ptrdiff_t vecs, ptrdiff_t panels, ptrdiff_t i) { return i * vecs / panels * VL; }
@@ -80,8 +81,15 @@ static void CV_(swap_unit)(void *context, ptrdiff_t unit, int worker) {
     const cv_conv *p = &j->p;
     const ptrdiff_t g = unit / j->oc_panels, op = unit % j->oc_panels, ld = CV_NV * VL;
     const ptrdiff_t l0 = CV_(swap_lane)(j->vecs, j->oc_panels, op), l1 = CV_(swap_lane)(j->vecs, j->oc_panels, op + 1);
-    const T *w = j->w + (g * j->vecs * VL + l0) * j->view.k, *a = j->a + g * j->panels * j->view.k * CV_MR;
+    const T *w, *a = j->a + g * j->panels * j->view.k * CV_MR;
     T *sums = j->scratch + worker * j->panels * CV_MR * ld;
+    if (j->own) {
+        T *own = j->own + worker * j->view.k * ld;
+        CV_(pack_weights)(p, &j->view, j->w + g * p->ws[0], l0, l1 - l0, own);
+        w = own;
+    } else {
+        w = j->w + (g * j->vecs * VL + l0) * j->view.k;
+    }
     for (ptrdiff_t r0 = 0; r0 < j->view.runs; r0 += j->run_block) {
         const ptrdiff_t r1 = CV_MIN2(r0 + j->run_block, j->view.runs);
         const ptrdiff_t k0 = cv_run_start(p, &j->view, r0), kc = cv_run_start(p, &j->view, r1) - k0;
@@ -122,23 +130,33 @@ static void CV_(swap_plan)(CV_(swap_job) *j, const cv_conv *p, const cv_exec *e)
     j->parts = CV_MIN2(j->view.runs, 4);
 }
 
-static ptrdiff_t CV_(swap_workspace)(const cv_conv *p, const cv_exec *e) {
+/* Bytes of scratch; own: of weights that are packed where they are used, too. */
+static ptrdiff_t CV_(swap_workspace)(const cv_conv *p, const cv_exec *e, int own) {
     CV_(swap_job) j;
     CV_(swap_plan)(&j, p, e);
     const ptrdiff_t rows = j.panels * CV_MR * (p->groups * j.view.k + j.threads * CV_NV * VL);
-    return rows * (ptrdiff_t)sizeof(T) + j.pixels * (ptrdiff_t)sizeof *j.to;
+    const ptrdiff_t weights = own ? j.threads * j.view.k * CV_NV * VL : 0;
+    return (rows + weights) * (ptrdiff_t)sizeof(T) + j.pixels * (ptrdiff_t)sizeof *j.to;
 }
 
-static int CV_(swap_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
+static ptrdiff_t CV_(swap_passes)(const cv_conv *p, const cv_exec *e) {
     CV_(swap_job) j;
     CV_(swap_plan)(&j, p, e);
-    T *scratch = cv_alloc((size_t)CV_(swap_workspace)(p, e));
+    return (j.pixels + j.panels * CV_MR - 1) / (j.panels * CV_MR);
+}
+
+/* w: packed, or (own) as it is. */
+static int CV_(swap_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, int own, const T *bias, T *y) {
+    CV_(swap_job) j;
+    CV_(swap_plan)(&j, p, e);
+    T *scratch = cv_alloc((size_t)CV_(swap_workspace)(p, e, own));
     if (!scratch) return CV_NOMEM;
     j.x = x, j.w = w, j.bias = bias, j.y = y;
     const ptrdiff_t pass = j.panels * CV_MR;
     j.to = (ptrdiff_t *)scratch;
     j.a = (T *)(j.to + j.pixels);
     j.scratch = j.a + p->groups * pass * j.view.k;
+    j.own = own ? j.scratch + j.threads * pass * CV_NV * VL : NULL;
     for (ptrdiff_t i = 0; i < j.pixels; i++) {
         const ptrdiff_t at = i / p->out[2], plane = at / p->out[1];
         j.to[i] = plane / p->out[0] * p->ys[0] + plane % p->out[0] * p->ys[2] + at % p->out[1] * p->ys[3] +

@@ -12,6 +12,12 @@
 #include "grad_weight.tmpl.h"
 #if CV_BITS == 32
 #include "winograd.tmpl.h"
+#if CV_EMULATED_TILES
+#define CV_AMX 0
+#include "tiles.h"
+#include "bf16x3.tmpl.h"
+#undef CV_AMX
+#endif
 #endif
 #endif
 #include "pool.tmpl.h"

@@ -296,20 +296,6 @@ CV_INLINE void CV_(wino_join)(const int m, const T *from, T *to, ptrdiff_t step,
     }
 }
 
-/* One output by its formula. */
-static T CV_(wino_plain)(const CV_(wino_job) *j, ptrdiff_t n, ptrdiff_t g, ptrdiff_t oc, ptrdiff_t oy, ptrdiff_t ox) {
-    const cv_conv *p = &j->p;
-    T sum = 0;
-    for (ptrdiff_t c = 0; c < p->icg; c++)
-        for (ptrdiff_t t = 0; t < 9; t++) {
-            const ptrdiff_t iy = oy + t / 3 - p->lo[1], ix = ox + t % 3 - p->lo[2];
-            if (iy >= 0 && iy < p->in[1] && ix >= 0 && ix < p->in[2])
-                sum += j->w[g * p->ws[0] + oc * p->ws[1] + c * p->ws[2] + cv_tap_of(p, t)] *
-                       j->x[n * p->xs[0] + (g * p->icg + c) * p->xs[1] + iy * p->xs[3] + ix * p->xs[4]];
-        }
-    return sum + (j->bias ? j->bias[g * p->ocg + oc] : 0);
-}
-
 /* Tiles first .. first+VL-1 of which some are not finite: sum those again. */
 static __attribute__((noinline)) void CV_(wino_mend)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc, ptrdiff_t first,
                                                      ptrdiff_t count, vec z, T *o) {
@@ -318,18 +304,11 @@ static __attribute__((noinline)) void CV_(wino_mend)(const CV_(wino_job) *j, ptr
         if (z[l] == 0) continue;
         const ptrdiff_t t = first + l, tx = t % j->tw, ty = t / j->tw % j->th, n = t / j->tw / j->th;
         for (int i = 0; i < m * m; i++) {
-            const ptrdiff_t oy = ty * m + i / m, ox = tx * m + i % m;
-            if (oy < j->p.out[1] && ox < j->p.out[2]) o[i * ld + l] = CV_(wino_plain)(j, n, g, oc, oy, ox);
+            const ptrdiff_t at[4] = {n, 0, ty * m + i / m, tx * m + i % m};
+            if (at[2] < j->p.out[1] && at[3] < j->p.out[2])
+                o[i * ld + l] = CV_(plain)(&j->p, j->x, j->w, j->bias, g, oc, at);
         }
     }
-}
-
-CV_INLINE int CV_(any)(ivec mask) {
-    uint64_t parts[CV_VB / 8], all = 0;
-    __builtin_memcpy(parts, &mask, CV_VB);
-    CV_UNROLL(8)
-    for (int i = 0; i < CV_VB / 8; i++) all |= parts[i];
-    return all != 0;
 }
 
 CV_INLINE void CV_(wino_out)(const int m, const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t first, ptrdiff_t count,

@@ -1,0 +1,240 @@
+/* What feeds the matrix unit of bf16x3.tmpl.h: weights as tiles, and the planes under a block of outputs. */
+#ifndef CV_BF16_BYTES
+#define CV_BF16_BYTES (768 * 1024) /* planes of a block: stay in a 2 MB L2 beside the weights of 32 channels */
+#define CV_BF16_SHARED (8 << 20)   /* of all threads, where blocks are too few to go round */
+#define CV_BF16_K 32               /* channels in a tile */
+#define CV_BF16_TILE 1024          /* bytes */
+#define CV_BF16_SIDE 32            /* outputs and pixels of a product: 2 x 2 tiles */
+
+/* Part of a row of results: element `src` of the product's row, `dst` of y. */
+typedef struct {
+    ptrdiff_t src, dst, len;
+} cv_span32;
+#endif
+
+/* The outputs of one block. */
+typedef struct {
+    ptrdiff_t from[4], count[4];
+} CV_(bf16_block);
+
+CV_INLINE ptrdiff_t CV_(bf16_outs)(const cv_conv *p) { return (p->ocg + 15) / 16; }
+
+/* How a problem's K becomes blocks of 32: [block of channels][tap][channel], where some taps may count as channels. */
+typedef struct {
+    ptrdiff_t spread[3];              /* taps of each axis that are channels: 1 or all of them */
+    ptrdiff_t channels, taps, blocks; /* taps: those that remain */
+} CV_(bf16_view);
+
+/* Of no tap, those along W, or all, spread what costs least: cycles of filling planes and of products for 16 pixels. */
+static CV_(bf16_view) CV_(bf16_view_of)(const cv_conv *p) {
+    CV_(bf16_view) best = {.blocks = 0};
+    ptrdiff_t least = 0;
+    for (int axes = 0; axes <= 3; axes += axes ? 2 : 1) {
+        CV_(bf16_view) v = {{1, 1, 1}, p->icg, p->k[0] * p->k[1] * p->k[2], 0};
+        for (int a = 3 - axes; a < 3; a++) v.spread[a] = p->k[a], v.channels *= p->k[a], v.taps /= p->k[a];
+        v.blocks = (v.channels + CV_BF16_K - 1) / CV_BF16_K * v.taps;
+        const ptrdiff_t cost = v.channels * 12 + v.blocks * CV_(bf16_outs)(p) * 96;
+        if (!best.blocks || cost < least) best = v, least = cost;
+    }
+    return best;
+}
+
+/* Channel i of the view and tap j of those that remain: the problem's channel, and its tap on each axis. */
+CV_INLINE ptrdiff_t CV_(bf16_origin)(const cv_conv *p, const CV_(bf16_view) *v, ptrdiff_t i, ptrdiff_t j, ptrdiff_t *tap) {
+    tap[0] = tap[1] = tap[2] = 0;
+    if (!j && v->channels == p->icg) return i; /* without a division */
+    for (int a = 2; a >= 0; a--) {
+        const ptrdiff_t left = p->k[a] / v->spread[a];
+        tap[a] = i % v->spread[a] + j % left; /* one of the two is 0 */
+        i /= v->spread[a], j /= left;
+    }
+    return i;
+}
+
+/* Floats that the packed weights take. */
+static ptrdiff_t CV_(bf16_size)(const cv_conv *p) {
+    return p->groups * CV_(bf16_outs)(p) * CV_(bf16_view_of)(p).blocks * 3 * CV_BF16_TILE / (ptrdiff_t)sizeof(T);
+}
+
+typedef struct {
+    cv_conv p;
+    CV_(bf16_view) view;
+    int shared, threads;
+    ptrdiff_t pairs;             /* of channels in the planes: whole blocks of 16 */
+    ptrdiff_t ext[3], phases[3]; /* rows of a plane beyond those of its outputs; phases of each axis */
+    ptrdiff_t step[4], cuts[4];  /* a block of outputs over n, d, h, w */
+    ptrdiff_t size[3], image, plane, region; /* elements; region: planes of a block */
+    ptrdiff_t panel;                         /* bytes of a tile's weights */
+    ptrdiff_t outs, blocks, parts;           /* tiles of output channels; parts of a block's pixels, if it is shared */
+    ptrdiff_t *at;                           /* where each block of K begins in the region */
+    const T *x, *w, *bias;
+    const char *packed;
+    T *y;
+    uint32_t *scratch;                       /* a region for each worker, or for each block if they are shared */
+    char *tiles;                             /* for each worker two tiles' weights, if none are packed */
+} CV_(bf16_job);
+
+/* The three parts of each lane, in the upper half of its bits. */
+CV_INLINE void CV_(bf16_split)(vec v, ivec *part) {
+    const ivec upper = (ivec){0} + (CV_INT(CV_BITS))0xffff0000;
+    part[0] = (ivec)v & upper;
+    const vec r = v - (vec)part[0];
+    part[1] = (ivec)r & upper;
+    part[2] = (ivec)(r - (vec)part[1]) & upper;
+}
+typedef uint32_t CV_(uvec_t) __attribute__((vector_size(CV_VB)));
+
+/* The parts of two vectors, side by side in 32 bits: `step` elements between them. */
+CV_INLINE void CV_(bf16_pair)(vec a, vec b, uint32_t *to, ptrdiff_t step) {
+    ivec u[3], v[3];
+    CV_(bf16_split)(a, u);
+    CV_(bf16_split)(b, v);
+    CV_UNROLL(3)
+    for (int k = 0; k < 3; k++) CV_(store)((T *)(to + k * step), (vec)((CV_(uvec_t))u[k] >> 16 | (CV_(uvec_t))v[k]));
+}
+
+/* ---- weights: [group][tile of outputs][block of K][part][16 outputs][32] */
+
+/* Elements p, p + step, … */
+CV_INLINE vec CV_(strided)(const T *p, ptrdiff_t step) {
+#if CV_VB == 64
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    if (step < INT32_MAX / 16)
+        return (vec)_mm512_i32gather_ps(_mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)step)), p, sizeof(T));
+#endif
+    return CV_(gather)(p, step, 0, VL);
+}
+
+/* One row of a tile: up to 32 channels of the view from cb on, under one tap, at w; `spread`: their taps differ. */
+CV_INLINE void CV_(bf16_weights)(const cv_conv *p, const CV_(bf16_view) *v, int spread, const T *w, ptrdiff_t cb, ptrdiff_t n,
+                                 uint32_t *to) {
+    const ptrdiff_t step = p->ws[2];
+    T row[CV_BF16_K] = {0};
+    if (n == CV_BF16_K && !spread) {
+        for (int l = 0; l < 16; l += VL, w += 2 * VL * step) {
+            if (step == 1) {
+                const vec a = CV_(load)(w), b = CV_(load)(w + VL);
+                CV_(bf16_pair)(CV_(even)(a, b), CV_(odd)(a, b), to + l, CV_BF16_TILE / 4);
+            } else {
+                CV_(bf16_pair)(CV_(strided)(w, 2 * step), CV_(strided)(w + step, 2 * step), to + l, CV_BF16_TILE / 4);
+            }
+        }
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t tap[3], at = i * step;
+        if (spread) {
+            at = CV_(bf16_origin)(p, v, cb + i, 0, tap) * step;
+            at += tap[0] * p->ws[3] + tap[1] * p->ws[4] + tap[2] * p->ws[5];
+        }
+        row[i / 2 + i % 2 * 16] = w[at];
+    }
+    for (int l = 0; l < 16; l += VL)
+        CV_(bf16_pair)(CV_(load)(row + l), CV_(load)(row + 16 + l), to + l, CV_BF16_TILE / 4);
+}
+
+/* Tile t of the outputs of group g.  Row by row, so that weights are read in long runs. */
+static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const T *w, ptrdiff_t g, ptrdiff_t t, char *to) {
+    enum { SOME = 64 };
+    const int spread = v->channels != p->icg;
+    for (ptrdiff_t i0 = 0; i0 < v->blocks; i0 += SOME, to += SOME * 3 * CV_BF16_TILE) {
+        const ptrdiff_t some = CV_MIN2(SOME, v->blocks - i0);
+        ptrdiff_t at[SOME];
+        for (ptrdiff_t i = 0; i < some; i++) {
+            ptrdiff_t tap[3];
+            CV_(bf16_origin)(p, v, 0, (i0 + i) % v->taps, tap);
+            at[i] = (spread ? 0 : (i0 + i) / v->taps * CV_BF16_K * p->ws[2]) + tap[0] * p->ws[3] + tap[1] * p->ws[4] +
+                    tap[2] * p->ws[5];
+        }
+        for (ptrdiff_t m = 0; m < 16; m++) {
+            const T *row = w + g * p->ws[0] + (t * 16 + m) * p->ws[1];
+            ptrdiff_t cb = i0 / v->taps * CV_BF16_K, tap = i0 % v->taps;
+            for (ptrdiff_t i = 0; i < some; i++) {
+                const ptrdiff_t n = t * 16 + m < p->ocg ? CV_MIN2(CV_BF16_K, v->channels - cb) : 0;
+                CV_(bf16_weights)(p, v, spread, row + at[i], cb, n, (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64));
+                if (++tap == v->taps) tap = 0, cb += CV_BF16_K;
+            }
+        }
+    }
+}
+
+typedef struct {
+    const cv_conv *p;
+    CV_(bf16_view) view;
+    const T *w;
+    char *packed;
+    ptrdiff_t outs;
+} CV_(bf16_pack_job);
+
+static void CV_(bf16_pack_unit)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(bf16_pack_job) *j = context;
+    (void)worker;
+    CV_(bf16_pack_tile)(j->p, &j->view, j->w, unit / j->outs, unit % j->outs,
+                        j->packed + unit * j->view.blocks * 3 * CV_BF16_TILE);
+}
+
+static int CV_(bf16_pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
+    CV_(bf16_pack_job) j = {p, CV_(bf16_view_of)(p), w, (char *)packed, CV_(bf16_outs)(p)};
+    const int threads = (int)CV_MIN2(e->threads, 1 + CV_(bf16_size)(p) / 65536);
+    return cv_parallel(CV_(bf16_pack_unit), &j, p->groups * j.outs, threads);
+}
+
+/* ---- planes */
+
+/* A row of a plane: `width` elements of two channels' rows (NULL: zeros), from elements at[0], at[1] on by `step`. */
+CV_INLINE void CV_(bf16_row)(const T *const *row, const ptrdiff_t *at, const cv_conv *p, ptrdiff_t width, uint32_t *to,
+                             ptrdiff_t plane) {
+    const ptrdiff_t s = p->stride[2], step = s * p->xs[4];
+    for (ptrdiff_t i = 0; i < width; i += VL) {
+        vec v[2] = {{0}, {0}};
+        CV_UNROLL(2)
+        for (int h = 0; h < 2; h++) {
+            if (!row[h]) continue;
+            const ptrdiff_t ix = at[h] + i * s;
+            const T *from = row[h] + ix * p->xs[4];
+            ptrdiff_t lo = 0, hi = VL;
+            if (ix >= 0 && ix + VL * s <= p->in[2]) {
+                if (step <= 2) {
+                    v[h] = step == 1 ? CV_(load)(from) : CV_(even)(CV_(load)(from), CV_(load)(from + VL));
+                    continue;
+                }
+            } else {
+                cv_lanes(ix, s, p->in[2], VL, &lo, &hi);
+            }
+            v[h] = CV_(gather)(from, step, lo, hi);
+        }
+        CV_(bf16_pair)(v[0], v[1], to + i, plane);
+    }
+}
+
+/* The planes of channel pairs pair0 .. pair1-1 under a block.  The last vector of a row runs over into the next. */
+static void CV_(bf16_planes)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g, ptrdiff_t pair0, ptrdiff_t pair1,
+                             uint32_t *region) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t phases = j->phases[0] * j->phases[1] * j->phases[2];
+    for (ptrdiff_t i = 0; i < (pair1 - pair0) * q->count[0] * phases; i++) {
+        const ptrdiff_t phase = i % phases, n = i / phases % q->count[0], pair = pair0 + i / phases / q->count[0];
+        const ptrdiff_t residue[3] = {phase / j->phases[2] / j->phases[1], phase / j->phases[2] % j->phases[1],
+                                      phase % j->phases[2]};
+        uint32_t *to = region + pair * 3 * j->plane + (n * phases + phase) * j->size[0] * j->size[1] * j->size[2];
+        const T *from[2] = {NULL, NULL};
+        ptrdiff_t at[3][2] = {{0}};
+        for (int h = 0; h < 2 && 2 * pair + h < j->view.channels; h++) {
+            ptrdiff_t tap[3];
+            const ptrdiff_t c = CV_(bf16_origin)(p, &j->view, 2 * pair + h, 0, tap);
+            for (int a = 0; a < 3; a++)
+                at[a][h] = q->from[1 + a] * p->stride[a] + residue[a] + tap[a] * p->dil[a] - p->lo[a];
+            from[h] = j->x + (q->from[0] + n) * p->xs[0] + (g * p->icg + c) * p->xs[1];
+        }
+        for (ptrdiff_t z = 0; z < q->count[1] + j->ext[0]; z++)
+            for (ptrdiff_t y = 0; y < q->count[2] + j->ext[1]; y++) {
+                const T *row[2] = {NULL, NULL};
+                for (int h = 0; h < 2 && from[h]; h++) {
+                    const ptrdiff_t iz = at[0][h] + z * p->stride[0], iy = at[1][h] + y * p->stride[1];
+                    if (iz >= 0 && iz < p->in[0] && iy >= 0 && iy < p->in[1])
+                        row[h] = from[h] + iz * p->xs[2] + iy * p->xs[3];
+                }
+                CV_(bf16_row)(row, at[2], p, q->count[3] + j->ext[2], to + (z * j->size[1] + y) * j->size[2], j->plane);
+            }
+    }
+}
