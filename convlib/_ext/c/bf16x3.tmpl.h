@@ -28,29 +28,36 @@ CV_INLINE void CV_(bf16_product)(const int ms, const int ns, const CV_(bf16_job)
     CV_TILE_ZERO(1);
     CV_TILE_ZERO(2);
     CV_TILE_ZERO(3);
-#define CV_W(part)                                                                          \
-    CV_TILE_LOAD(4, w + ((part) - 1) * CV_BF16_TILE, 64);                                   \
-    if (ms > 1) { CV_TILE_LOAD(5, w + w_half + ((part) - 1) * CV_BF16_TILE, 64); }
-#define CV_X(part)                                                                          \
-    CV_TILE_LOAD(6, from + ((part) - 1) * j->plane, x_step);                                \
-    if (ns > 1) { CV_TILE_LOAD(7, from + ((part) - 1) * j->plane + 16, x_step); }
-#define CV_DOT()                                                                            \
+#define CV_W(tile, half, part) CV_TILE_LOAD(tile, w + (half) * w_half + ((part) - 1) * CV_BF16_TILE, 64)
+#define CV_X(tile, half, part) CV_TILE_LOAD(tile, from + ((part) - 1) * j->plane + 16 * (half), x_step)
+/* loads stand between the products, just before the first that needs them */
+#define CV_NEW_W(part)                                                                      \
+    CV_W(4, 0, part);                                                                          \
     CV_TILE_DOT(0, 4, 6);                                                                   \
     if (ns > 1) { CV_TILE_DOT(1, 4, 7); }                                                   \
+    if (ms > 1) { CV_W(5, 1, part); CV_TILE_DOT(2, 5, 6); }                                    \
+    if (ms > 1 && ns > 1) { CV_TILE_DOT(3, 5, 7); }
+#define CV_NEW_X(part)                                                                      \
+    CV_X(6, 0, part);                                                                          \
+    CV_TILE_DOT(0, 4, 6);                                                                   \
     if (ms > 1) { CV_TILE_DOT(2, 5, 6); }                                                   \
+    if (ns > 1) { CV_X(7, 1, part); CV_TILE_DOT(1, 4, 7); }                                    \
     if (ms > 1 && ns > 1) { CV_TILE_DOT(3, 5, 7); }
     for (ptrdiff_t i = 0; i < j->view.blocks; i++, w += 3 * CV_BF16_TILE) {
         const uint32_t *from = x + j->at[i];
-        CV_W(3) CV_X(1) CV_DOT()
-        CV_W(1) CV_DOT()
-        CV_W(2) CV_DOT()
-        CV_X(2) CV_DOT()
-        CV_W(1) CV_DOT()
-        CV_X(3) CV_DOT()
+        CV_X(6, 0, 1);
+        if (ns > 1) { CV_X(7, 1, 1); }
+        CV_NEW_W(3)
+        CV_NEW_W(1)
+        CV_NEW_W(2)
+        CV_NEW_X(2)
+        CV_NEW_W(1)
+        CV_NEW_X(3)
     }
 #undef CV_W
 #undef CV_X
-#undef CV_DOT
+#undef CV_NEW_W
+#undef CV_NEW_X
     CV_TILE_STORE(0, out, 32 * sizeof(T));
     if (ns > 1) CV_TILE_STORE(1, out + 16, 32 * sizeof(T));
     if (ms > 1) CV_TILE_STORE(2, out + 16 * 32, 32 * sizeof(T));

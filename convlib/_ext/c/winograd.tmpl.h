@@ -48,7 +48,11 @@ static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e)
     j->oc_panels = (p->ocg + CV_MR - 1) / CV_MR;
     const double work = (double)p->groups * p->ocg * p->icg * j->tiles * j->points;
     j->threads = (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK);
-    const ptrdiff_t all = p->groups * j->blocks;
+    ptrdiff_t all = p->groups * j->blocks;
+    if (all > j->threads && all < 4 * j->threads && all % j->threads) { /* 5 blocks keep two threads busy for 3 each */
+        j->blocks = CV_MIN2(j->vecs, (j->blocks + j->threads - 1) / j->threads * j->threads);
+        all = p->groups * j->blocks;
+    }
     j->chunks = all < 2 * j->threads && all % j->threads ? 3 * j->threads : 1;
     j->chunks = CV_MAX2(1, CV_MIN2(j->chunks, CV_MIN2(j->oc_panels, p->icg))); /* there may be no channel at all */
     const ptrdiff_t panels = (j->oc_panels + j->chunks - 1) / j->chunks;
