@@ -409,16 +409,20 @@ def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, s
     return tuple(said)
 
 
-def explain_choice(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None) -> Explanation:
-    """Return the decision for a call on NumPy arrays, as data."""
-    return explained(op, spec, dtype, select(op, spec, dtype, requested, "numpy"))
+def explain_choice(
+    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], requested: str | None
+) -> Explanation:
+    """Return the decision for a call on NumPy arrays of type `storage` that computes in `dtype`, as data."""
+    return explained(op, spec, storage, dtype, select(op, spec, dtype, requested, "numpy"))
 
 
-def explained(op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice) -> Explanation:
+def explained(
+    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], choice: Choice
+) -> Explanation:
     """Return a decision already taken, as data."""
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason,
-        choice.backend.workspace(op, spec, dtype, choice.algorithm),
+        choice.backend.scratch(op, spec, storage, dtype, choice.algorithm),
         verdicts(op, spec, dtype, "numpy", choice.backend.name),
     )  # fmt: skip
 
