@@ -105,14 +105,16 @@ class Backend:
         """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0
 
+    def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
+        """Return whether the hook takes and gives float16 arrays as they are, and sums in float32."""
+        return False
+
     @final
     def scratch(
         self, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None
     ) -> int:
         """Return `workspace` and, for float16 arrays, the copies in the type `dtype` that the call computes in."""
-        if halves.stored(storage):
-            return halves.scratch(self, op, spec, dtype, algorithm)
-        return self.workspace(op, spec, dtype, algorithm)
+        return halves.scratch(self, op, spec, storage, dtype, algorithm)
 
     def prepare_conv(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
@@ -146,8 +148,9 @@ class Backend:
         """Cross-correlate `x` with `w`, add `bias`, return ``spec.y_shape``."""
         types = self._sum_types(x, w, bias, spec.oc)
         self._check_out(out, spec.y_shape, types.result, x, w, bias)
+        types, cut = halves.storage(self, "conv", spec, types, algorithm, bias is not None, x.dtype)
         call = partial(self._conv_whole, types, algorithm)
-        if halves.stored(x.dtype, types.result):
+        if cut:
             places = (x, "x"), (w, "w"), (bias, "bias")
             return halves.run(self, "conv", spec, types, algorithm, out, "y", call, *places)
         return call(spec, x, w, bias, out)
@@ -186,8 +189,9 @@ class Backend:
         algorithm: str | None,
     ) -> Array:  # fmt: skip
         self._check_out(out, spec.x_shape, types.result, grad_y, w, bias)
+        types, cut = halves.storage(self, "conv_grad_input", spec, types, algorithm, bias is not None, grad_y.dtype)
         call = partial(self._adjoint_whole, types, algorithm)
-        if halves.stored(grad_y.dtype, types.result):
+        if cut:
             places = (grad_y, "y"), (w, "w"), (bias, "bias")
             return halves.run(self, "conv_grad_input", spec, types, algorithm, out, "x", call, *places)
         return call(spec, grad_y, w, bias, out)
@@ -203,7 +207,7 @@ class Backend:
             self._check_range(spec.ocg * spec.taps_count, grad_y, w, bias)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if _needs_padding(spec):
-            inner = _zero_padded(spec)
+            inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
             self._conv_grad_input(inner, grad_y, w, wide, algorithm)
             grad_x[...] = self._fold_padding(spec, wide)
@@ -220,8 +224,9 @@ class Backend:
         """Return the gradient with respect to the weights: the adjoint of `conv` in `w`, ``spec.w_shape``."""
         types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
         self._check_out(out, spec.w_shape, types.result, grad_y, x)
+        types, cut = halves.storage(self, "conv_grad_weight", spec, types, algorithm, False, grad_y.dtype, x.dtype)
         call = partial(self._grad_weight_whole, types, algorithm)
-        if halves.stored(grad_y.dtype, x.dtype):
+        if cut:
             return halves.grad_weight(self, spec, types, algorithm, out, call, grad_y, x)
         return call(spec, grad_y, x, out)
 
@@ -415,7 +420,7 @@ class Backend:
             if not float(value).is_integer():
                 raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
             value = int(value)
-        return _zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
+        return zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
 
     def _padded(self, x: Array, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Array:
         """Return a copy of `x` with ``(lo, hi)`` elements more per axis."""
@@ -552,5 +557,8 @@ def _needs_padding(spec: ConvSpec) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _zero_padded(spec: ConvSpec) -> ConvSpec:
+def zero_padded(spec: ConvSpec) -> ConvSpec:
+    """Return the spec as hooks see it: padding that holds anything but zeros is part of the input."""
+    if not _needs_padding(spec):
+        return spec
     return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)

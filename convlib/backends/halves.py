@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import config
+from .. import config, dtypes
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 
 if TYPE_CHECKING:
@@ -71,9 +71,22 @@ def blocks(
     return bounds, _blocks(op, spec, dtype.itemsize, copies, indices)
 
 
-def scratch(backend: Backend, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None) -> int:
-    """Return the scratch memory of a call on float16 arrays that computes in `dtype`, in bytes."""
-    if op not in _SHAPES:  # columns are moved as they are
+def storage(
+    backend: Backend, op: str, spec: WindowSpec, types: Types, algorithm: str | None, bias: bool, *given: np.dtype[Any]
+) -> tuple[Types, bool]:
+    """Return the types that a hook sees, and whether float16 arrays must be cut into blocks for it."""
+    if not stored(*given, types.result):
+        return types, False
+    if types.result == dtypes.FLOAT16 and backend.takes_halves(op, spec, algorithm, bias):
+        return Types(types.result, types.result), False
+    return types, True
+
+
+def scratch(
+    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None
+) -> int:
+    """Return the scratch memory of a call on arrays of type `storage` that computes in `dtype`, in bytes."""
+    if not stored(storage) or op not in _SHAPES or backend.takes_halves(op, spec, algorithm, False):
         return backend.workspace(op, spec, dtype, algorithm)
     bounds, parts = blocks(backend, op, spec, dtype, algorithm)
     with limited(bounds):
