@@ -261,6 +261,14 @@ REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
         "a = cupy.asarray(w)\nwith cupy.cuda.Device(1):\n    convlib.conv2d(cupy.asarray(x), a)",
         ("SpecError", "GPU 0", "GPU 1", "cupy.asarray(a)"),
     ),
+    "gradients on two devices": (
+        "a = cupy.asarray(w)\nwith cupy.cuda.Device(1):\n    g = cupy.asarray(np.ones((1, 3, 3, 3), 'f4'))\n"
+        "convlib.conv2d_grad_input(g, a, x.shape)",
+        ("SpecError", "GPU 0", "GPU 1", "cupy.asarray(a)"),
+    ),
+    "mixed indices": (
+        "convlib.max_unpool2d(cupy.asarray(x), np.zeros(x.shape, int), 2)", ("TypeError", "x: cupy", "indices: numpy"),
+    ),
     "another device": (
         "with cupy.cuda.Device(1):\n    a, b = cupy.asarray(x), cupy.asarray(w)\nconvlib.conv2d(a, b)",
         ("SpecError", "GPU 1", "current device is GPU 0", "with cupy.cuda.Device(1):"),
@@ -282,7 +290,8 @@ def test_refusals_name_both_sides(kernels: str, name: str) -> None:
         assert word in said
 
 
-def test_out_of_device_memory(kernels: str) -> None:
+@pytest.mark.parametrize("cudnn", [False, True])
+def test_out_of_device_memory(kernels: str, cudnn: bool) -> None:
     said = run(kernels, """
         large = cupy.asarray(np.ones((1, 2, 200, 200), 'f4'))
         try:
@@ -290,7 +299,7 @@ def test_out_of_device_memory(kernels: str) -> None:
         except MemoryError as error:
             print(error)
         print(convlib.conv2d(cupy.asarray(x), cupy.asarray(w)).get().sum())
-    """, CONVLIB_SHIM_MEMORY="100000")  # fmt: skip
+    """, cudnn=cudnn, CONVLIB_SHIM_MEMORY="100000")  # fmt: skip
     assert "device 0 is out of memory" in said
     assert "free_all_blocks" in said
     assert said.split("\n")[-2] == "486.0"
