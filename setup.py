@@ -1,11 +1,13 @@
 """Compiled parts only; everything else about the package is in pyproject.toml."""
 
+import os
 from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]
+FLAGS += os.environ.get("CONVLIB_CFLAGS", "").split()  # last, so that they win: CFLAGS come before the list
 SOURCES = {
     "_loops": [],
     "_pool": ["threads.c"],
@@ -26,4 +28,7 @@ extensions = [
     for name, sources in SOURCES.items()
 ]
 
-setup(ext_modules=cythonize(extensions, language_level=3))
+setup(
+    ext_modules=cythonize(extensions, language_level=3),
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)

@@ -1,5 +1,6 @@
 """On a GPU: the conformance suite, then the race against PyTorch with cuDNN: ``python benchmarks/gpu.py [FILE.md]``.
 
+Every way that serves a call runs, so that the one taken by default can be chosen by these numbers.
 Needs convlib with the extra ``cuda12`` or ``cuda13`` and PyTorch for CUDA.  Times are medians of device events, warm,
 both contenders in turn; host overhead is the time until a call returns.  TF32 is off for both.
 """
@@ -18,8 +19,10 @@ from typing import Any
 import numpy as np
 
 import convlib
-from convlib.errors import BackendError
+from convlib import registry
+from convlib.errors import BackendError, UnsupportedError
 from convlib.problem import Problem, parse
+from convlib.testing import check_backend
 
 ROUNDS, CALLS = 7, 10
 BATCHES = (1, 32, 128)
@@ -33,8 +36,18 @@ def problems(suite: str) -> Iterator[str]:
     yield from (line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
-def calls(problem: Problem, n: int, dtype: str, cupy: Any, torch: Any) -> Iterator[tuple[str, Call, Call]]:
-    """Yield (operator, convlib's call, PyTorch's call) of a problem with symmetric padding in two dimensions."""
+def ways(op: str, call: Callable[[str], Any]) -> Iterator[tuple[str, Call]]:
+    """Yield (name, call) of the default and of every named algorithm that serves a call."""
+    for name in ("cupy", *(f"cupy:{way}" for way in registry.get_backend("cupy").algorithms.get(op, ()))):
+        try:
+            call(name)
+        except UnsupportedError:
+            continue
+        yield name, lambda name=name: call(name)  # type: ignore[misc]
+
+
+def calls(problem: Problem, n: int, dtype: str, cupy: Any, torch: Any) -> Iterator[tuple[str, str, Call, Call]]:
+    """Yield (operator, way, convlib's call, PyTorch's call) of a problem with symmetric padding in two dimensions."""
     functional, rng = torch.nn.functional, np.random.default_rng(0)
     pad, stride = list(problem.lo), list(problem.s)
     x = cupy.asarray(rng.standard_normal((n, problem.ic, *problem.i), np.float32).astype(dtype))
@@ -45,27 +58,33 @@ def calls(problem: Problem, n: int, dtype: str, cupy: Any, torch: Any) -> Iterat
         theirs = (list(problem.k), stride, pad)
         ours_pool = getattr(convlib, f"{kind}_pool2d")
         torch_pool = getattr(functional, f"{kind}_pool2d")
-        yield problem.op, lambda: ours_pool(x, problem.k, **ours), lambda: torch_pool(xt, *theirs)
+        yield problem.op, "cupy", lambda: ours_pool(x, problem.k, **ours), lambda: torch_pool(xt, *theirs)
         return
     w = cupy.asarray(rng.standard_normal((problem.oc, problem.ic // problem.g, *problem.k), np.float32).astype(dtype))
     wt = torch.from_dlpack(w)
     options: Any = {"stride": problem.s, "padding": problem.lo, "dilation": problem.d, "groups": problem.g}
     window = (stride, pad, list(problem.d))
-    yield (
-        "conv", lambda: convlib.conv2d(x, w, **options), lambda: functional.conv2d(xt, wt, None, *window, problem.g),
-    )  # fmt: skip
     y = convlib.conv2d(x, w, **options)
     yt = torch.from_dlpack(y)
     back = torch.ops.aten.convolution_backward
     rest = (None, *window, False, [0, 0], problem.g)
-    yield (
-        "grad_x", lambda: convlib.conv2d_grad_input(y, w, x.shape, **options),
-        lambda: back(yt, xt, wt, *rest, [True, False, False]),
+    pairs: tuple[tuple[str, Callable[[str], Any], Call], ...] = (
+        (
+            "conv", lambda name: convlib.conv2d(x, w, backend=name, **options),
+            lambda: functional.conv2d(xt, wt, None, *window, problem.g),
+        ),
+        (
+            "conv_grad_input", lambda name: convlib.conv2d_grad_input(y, w, x.shape, backend=name, **options),
+            lambda: back(yt, xt, wt, *rest, [True, False, False]),
+        ),
+        (
+            "conv_grad_weight", lambda name: convlib.conv2d_grad_weight(y, x, w.shape, backend=name, **options),
+            lambda: back(yt, xt, wt, *rest, [False, True, False]),
+        ),
     )  # fmt: skip
-    yield (
-        "grad_w", lambda: convlib.conv2d_grad_weight(y, x, w.shape, **options),
-        lambda: back(yt, xt, wt, *rest, [False, True, False]),
-    )  # fmt: skip
+    for op, own, peer in pairs:
+        for name, call in ways(op, own):
+            yield op, name, call, peer
 
 
 def race(ours: Call, theirs: Call, cupy: Any, torch: Any) -> tuple[float, float, float]:
@@ -114,7 +133,7 @@ def ceilings(cupy: Any) -> tuple[float, float]:
 def main() -> int:
     """Check, race, and write the table."""
     try:
-        convlib.registry.get_backend("cupy")
+        registry.get_backend("cupy")
     except BackendError as error:
         print(error, file=sys.stderr)
         return 1
@@ -126,30 +145,31 @@ def main() -> int:
         return 1
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    report = convlib.testing.check_backend("cupy", strict=False)
+    report = check_backend("cupy", strict=False)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     flops, copied = ceilings(cupy)
     lines = [
         f"# convlib {convlib.__version__} on {name}, {date.today()}", "",
         f"CuPy {cupy.__version__}, PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}; "
         f"cuBLAS float32 {flops:.1f} TFLOP/s, copy {copied:.0f} GB/s.  Conformance: {report}.", "",
-        "| suite | dtype | batch | operator | problem | convlib ms | PyTorch ms | ratio | host us |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| suite | dtype | batch | operator | way | problem | convlib ms | PyTorch ms | ratio | host us |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     ratios: dict[tuple[str, ...], list[float]] = {}
     for suite in SUITES:
         for text in problems(suite):
             for n in BATCHES:
                 for dtype in ("float32", "float16"):
-                    for operator, ours, theirs in calls(parse(text), n, dtype, cupy, torch):
+                    for operator, way, ours, theirs in calls(parse(text), n, dtype, cupy, torch):
                         own, peer, host = race(ours, theirs, cupy, torch)
-                        row = (suite, dtype, str(n), operator)
+                        row: tuple[str, ...] = (suite, dtype, str(n), operator, way)
                         ratios.setdefault(row, []).append(peer / own)
                         cells = (*row, text, f"{own:.4f}", f"{peer:.4f}", f"{peer / own:.2f}", f"{host:.0f}")
                         lines.append(f"| {' | '.join(cells)} |")
                         print(lines[-1], flush=True)
                     cupy.get_default_memory_pool().free_all_blocks()
-    lines += ["", "| suite | dtype | batch | operator | geometric mean of the ratios |", "|---|---|---|---|---|"]
+    lines += ["", "| suite | dtype | batch | operator | way | geometric mean of the ratios |"]
+    lines += ["|---|---|---|---|---|---|"]
     for row, values in ratios.items():
         mean = math.exp(statistics.fmean(map(math.log, values)))
         lines.append(f"| {' | '.join(row)} | {mean:.2f} |")

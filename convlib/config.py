@@ -75,6 +75,16 @@ def max_workspace(nbytes: int) -> Iterator[None]:
 
 
 @contextmanager
+def scratch(nbytes: int) -> Iterator[None]:
+    """Bound the scratch memory of a part of a call, which shares the call's bound with others."""
+    token = _workspace.set(nbytes)
+    try:
+        yield
+    finally:
+        _workspace.reset(token)
+
+
+@contextmanager
 def accuracy(level: str) -> Iterator[None]:
     """Allow ("fast") or forbid ("strict") algorithms whose rounding errors exceed those of direct summation.
 

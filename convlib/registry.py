@@ -33,7 +33,7 @@ BUILTINS: tuple[tuple[str, str, str], ...] = (
     ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
     ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
-    ("cupy", "convlib.backends.cupy:CupyBackend", "CuPy arrays on a GPU: cuBLAS and own kernels"),
+    ("cupy", "convlib.backends.cupy:CupyBackend", "CuPy arrays on a GPU: cuDNN, cuBLAS and own kernels"),
     ("naive", "convlib.backends.naive:NaiveBackend", "plain Python loops from the formula: the oracle"),
 )
 
@@ -409,17 +409,25 @@ def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, s
     return tuple(said)
 
 
-def explain_choice(op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None) -> Explanation:
-    """Return the decision for a call on NumPy arrays, as data."""
-    return explained(op, spec, dtype, select(op, spec, dtype, requested, "numpy"))
+def explain_choice(
+    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], requested: str | None
+) -> Explanation:
+    """Return the decision for a call on arrays of type `storage` that computes in `dtype`, as data.
+
+    They are NumPy arrays, or what the backend named takes.
+    """
+    array_type = "numpy" if requested is None else _parse(requested)[0].array_type
+    return explained(op, spec, storage, dtype, select(op, spec, dtype, requested, array_type))
 
 
-def explained(op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice) -> Explanation:
+def explained(
+    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], choice: Choice
+) -> Explanation:
     """Return a decision already taken, as data."""
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason,
-        choice.backend.workspace(op, spec, dtype, choice.algorithm),
-        verdicts(op, spec, dtype, "numpy", choice.backend.name),
+        choice.backend.scratch(op, spec, storage, dtype, choice.algorithm),
+        verdicts(op, spec, dtype, choice.backend.array_type, choice.backend.name),
     )  # fmt: skip
 
 

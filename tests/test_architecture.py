@@ -22,7 +22,7 @@ ALLOWED = {
     "dtypes": {"errors"},
     "threads": {"errors", "config"},
     "spec": {"errors", "spec"},
-    "backends.base": {"errors", "dtypes", "spec"},
+    "backends.base": {"errors", "config", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
     "registry": {"errors", "config", "spec", "backends.base"},
     "_ext": set(),
@@ -37,7 +37,7 @@ def part(module):
     names = module.split(".")
     if names[0] != "convlib":
         return None
-    if names[1:3] == ["backends", "base"]:
+    if names[1:3] in (["backends", "base"], ["backends", "halves"]):
         return "backends.base"
     return names[1] if len(names) > 1 else ""
 

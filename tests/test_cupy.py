@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 SHIM = Path(__file__).parent / "cuda_shim"
+CUDNN = SHIM / "frontend"
 sys.path.insert(0, str(SHIM))
 import nvrtc as compiler  # noqa: E402  # found by the line above
 
@@ -24,9 +25,9 @@ NVRTC = compiler.library()
 USUAL, OTHERS = (75, 80, 90, 120), (60, 70, 86, 89, 100)
 
 
-def python(*arguments: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with a folder in front of its path, and without the current one: the package may be installed."""
-    paths = [str(path), os.environ.get("PYTHONPATH", "")] if path else [os.environ.get("PYTHONPATH", "")]
+def python(*arguments: str, path: Path | tuple[Path, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with folders in front of its path, and without the current one: the package may be installed."""
+    paths = [*map(str, path if isinstance(path, tuple) else (path,)), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment}
     return subprocess.run([sys.executable, "-P", *arguments], env=env, capture_output=True, text=True, check=False)
 
@@ -41,17 +42,24 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.mark.parametrize("backend", ["cupy", "cupy:direct", "cupy:gemm", "cupy:pointwise"])
-def test_conformance_on_the_processor(kernels: str, backend: str) -> None:
-    done = python("-m", "convlib", "check", backend, path=SHIM, CONVLIB_SHIM=kernels)
+@pytest.mark.parametrize(
+    ("backend", "path"),
+    [
+        ("cupy", (SHIM,)), ("cupy", (SHIM, CUDNN)), ("cupy:direct", (SHIM,)), ("cupy:columns", (SHIM,)),
+        ("cupy:gemm", (SHIM,)), ("cupy:pointwise", (SHIM,)), ("cupy:cudnn", (SHIM, CUDNN)),
+    ],
+)  # fmt: skip
+def test_conformance_on_the_processor(kernels: str, backend: str, path: tuple[Path, ...]) -> None:
+    done = python("-m", "convlib", "check", backend, path=path, CONVLIB_SHIM=kernels)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 failed" in done.stdout
 
 
-def run(kernels: str, code: str, **environment: str) -> str:
-    """Return what a program prints that has the stand-in for CuPy."""
+def run(kernels: str, code: str, cudnn: bool = False, **environment: str) -> str:
+    """Return what a program prints that has the stand-in for CuPy, and that for cuDNN if asked for."""
     head = "import numpy as np, cupy, convlib\nx, w = np.ones((1, 2, 5, 5), 'f4'), np.ones((3, 2, 3, 3), 'f4')\n"
-    done = python("-c", head + textwrap.dedent(code), path=SHIM, CONVLIB_SHIM=kernels, **environment)
+    path = (SHIM, CUDNN) if cudnn else (SHIM,)
+    done = python("-c", head + textwrap.dedent(code), path=path, CONVLIB_SHIM=kernels, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,9 +76,165 @@ def test_little_scratch_gives_the_same_answers(kernels: str) -> None:
             yield take(convlib.conv2d(a, b, padding=1, backend=backend))
             yield take(convlib.conv2d_grad_input(c, b, x.shape, padding=1, backend=backend))
             yield take(convlib.conv2d_grad_weight(c, a, w.shape, padding=1, backend=backend))
-        ours = answers(cupy.asarray, cupy.asnumpy, "cupy:gemm")
+        ours = answers(cupy.asarray, cupy.asnumpy, "cupy:columns")
         print([np.array_equal(a, b) for a, b in zip(ours, answers(np.array, np.array, "cython"))])
     """, CONVLIB_MAX_WORKSPACE=str(1 << 20)).strip() == "[True, True, True]"  # fmt: skip
+
+
+def test_the_implicit_product_at_the_edges_of_its_tiles(kernels: str) -> None:
+    """Tiles of 64 channels and positions, steps of 16 products: sizes around them, in every layout and type."""
+    assert run(kernels, """
+        rng = np.random.default_rng(0)
+        wrong = []
+        for dtype in ("f2", "f4", "f8", "c8"):
+            for n, c, o, k, g, rows in (
+                (1, 16, 64, 1, 1, 8), (2, 15, 65, 1, 1, 8), (3, 2, 63, 3, 1, 9), (1, 34, 130, 2, 2, 7),
+            ):
+                a = rng.integers(-2, 3, (n, c, rows, 9)).astype(dtype)
+                b = rng.integers(-2, 3, (o, c // g, k, k)).astype(dtype)
+                d = rng.integers(-2, 3, o).astype(dtype)
+                for layout in ("NCHW", "NHWC"):
+                    x = a if layout == "NCHW" else np.moveaxis(a, 1, -1).copy()
+                    options = {"groups": g, "padding": 1, "stride": (1, 2), "layout": layout}
+                    y = convlib.conv2d(*map(cupy.asarray, (x, b, d)), backend="cupy:gemm", **options).get()
+                    same = np.array_equal(y, convlib.conv2d(x, b, d, backend="cython", **options))
+                    wrong += [] if same else [(dtype, n, layout)]
+        print(wrong)
+    """).strip() == "[]"  # fmt: skip
+
+
+def test_float16_is_rounded_once(kernels: str) -> None:
+    """Sums of many float16 products, and a bias, are those of float32, rounded at the end."""
+    assert run(kernels, """
+        rng = np.random.default_rng(0)
+        x, w, b = (rng.standard_normal(s).astype("f2") for s in ((1, 64, 9, 9), (8, 64, 3, 3), (8,)))
+        exact = convlib.conv2d(x.astype("f8"), w.astype("f8"), b.astype("f8")).astype("f2")
+        for name in ("cupy:gemm", "cupy:columns", "cupy:cudnn", "cupy"):
+            y = convlib.conv2d(*map(cupy.asarray, (x, w, b)), backend=name).get()
+            print(y.dtype, np.abs(y.view("i2").astype(int) - exact.view("i2")).max() <= 1, (y == exact).mean() > 0.99)
+    """, cudnn=True).split() == ["float16", "True", "True"] * 4  # fmt: skip
+
+
+def test_half_conversions_of_the_shim_are_those_of_numpy(kernels: str) -> None:
+    """All float16 numbers, and floats at and beside what lies between two of them."""
+    assert run(kernels, """
+        every = np.arange(1 << 16, dtype="u2").view("f2").reshape(1, 1, 256, 256)
+        one = np.ones((1, 1, 1, 1), "f2")
+        same = convlib.conv2d(*map(cupy.asarray, (every, one)), backend="cupy:gemm").get()
+        print(np.array_equal(same, every + 0 * one, equal_nan=True))
+        half = np.full((1, 1, 1, 1), 0.50048828125, "f2")  # products fall between two numbers
+        close = convlib.conv2d(*map(cupy.asarray, (every, half)), backend="cupy:gemm").get()
+        print(np.array_equal(close, (every.astype("f4") * half.astype("f4")).astype("f2"), equal_nan=True))
+    """).split() == ["True", "True"]  # fmt: skip
+
+
+def test_cudnn_graphs(kernels: str) -> None:
+    """One graph per problem, TF32 only if asked for, float16 as it is, channels last without a copy."""
+    code = """
+        import cudnn
+        rng = np.random.default_rng(0)
+        x = cupy.asarray(rng.integers(-2, 3, (2, 8, 9, 9)).astype("f4"))
+        w = cupy.asarray(rng.integers(-2, 3, (16, 8, 3, 3)).astype("f4"))
+        for _ in range(3):
+            y = convlib.conv2d(x, w, padding=1)
+        print(len(cudnn.graphs), "TENSOR_CORE" in cudnn.graphs[0].barred, "WINOGRAD" in cudnn.graphs[0].barred)
+        print(cudnn.graphs[0].bound == convlib.config.get_max_workspace(), cudnn.graphs[0].operation[0])
+        convlib.conv2d_grad_input(y, w, x.shape, padding=1)
+        convlib.conv2d_grad_weight(y, x, w.shape, padding=1)
+        print([graph.operation[0] for graph in cudnn.graphs])
+        half = convlib.conv2d(x.astype("f2"), w.astype("f2"), padding=1)
+        graph = cudnn.graphs[-1]
+        print(half.dtype, graph.tensors[0].dtype.name, graph.compute.name, "TENSOR_CORE" in graph.barred)
+        print(np.array_equal(half.get(), y.get()))
+        last = cupy.asarray(np.moveaxis(x.get(), 1, -1).copy())
+        print(np.array_equal(np.moveaxis(convlib.conv2d(last, w, padding=1, layout="NHWC").get(), -1, 1), y.get()))
+        print(cudnn.graphs[-1].tensors[0].stride)
+    """
+    expected = [
+        "1 True True", "True fprop", "['fprop', 'dgrad', 'wgrad']", "float16 HALF FLOAT False", "True", "True",
+        "[648, 1, 72, 8]",
+    ]  # fmt: skip
+    assert run(kernels, code, cudnn=True).splitlines() == expected
+    expected[0] = "1 False True"
+    assert run(kernels, code, cudnn=True, CUPY_TF32="1").splitlines() == expected
+
+
+def test_cudnn_says_what_it_lacks(kernels: str, tmp_path: Path) -> None:
+    ask = """
+        from convlib.registry import get_backend
+        spec = convlib.ConvSpec.make((1, 8, 9, 9), (8, 8, 3, 3), padding=1)
+        other = convlib.ConvSpec.make((1, 8, 9, 9), (8, 8, 3, 3), padding=((1, 2), (0, 0)))
+        backend = get_backend("cupy")
+        for s, dtype in ((spec, "f4"), (other, "f4"), (spec, "c8")):
+            print(backend.supports_algorithm("cudnn", "conv", s, np.dtype(dtype)))
+        print(backend.choose("conv", spec, np.dtype("f4"))[0])
+        try:
+            convlib.conv2d(cupy.asarray(x), cupy.asarray(w), backend="cupy:cudnn")
+        except convlib.UnsupportedError as error:
+            print(error)
+    """
+    said = run(kernels, ask).splitlines()
+    how = "not installed: pip install nvidia-cudnn-frontend nvidia-cudnn-cu12"
+    assert all(how in line for line in (*said[:3], said[4]))
+    assert said[3] == "columns"
+    said = run(kernels, ask, cudnn=True).splitlines()
+    assert said[0] == "None"
+    assert "both ends of an axis alike" in said[1]
+    assert "complex64" in said[2]
+    assert said[3] == "cudnn"
+    (tmp_path / "cudnn.py").write_text(
+        "__version__ = '1'\ndef backend_version(): raise RuntimeError('Unable to find symbol cudnnGetVersion')\n"
+    )
+    done = python("-c", "import numpy as np, cupy, convlib\nx = w = None" + textwrap.dedent(ask.partition("try:")[0]),
+                  path=(SHIM, tmp_path), CONVLIB_SHIM=kernels)  # fmt: skip
+    assert "finds no cuDNN (Unable to find symbol cudnnGetVersion): pip install" in done.stdout.splitlines()[0]
+    done = python("-m", "convlib", "check", "cupy:cudnn", path=SHIM, CONVLIB_SHIM=kernels)
+    assert done.returncode == 1
+    assert "pip install nvidia-cudnn-frontend" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_explain_answers_for_the_arrays_that_the_backend_takes(kernels: str) -> None:
+    def explain(backend: str, *path: Path) -> subprocess.CompletedProcess[str]:
+        problem = "n1 ic64 ih56 iw56 oc64 kh3 kw3 ph1"
+        words = "-m", "convlib", "explain", problem, "--backend", backend
+        return python(*words, path=(SHIM, *path), CONVLIB_SHIM=kernels)
+
+    assert "float32: cupy:columns (decided by: argument)" in explain("cupy").stdout
+    assert "not native: takes numpy arrays" in explain("cupy").stdout
+    assert "float32: cupy:cudnn (decided by: argument)" in explain("cupy", CUDNN).stdout
+    assert "scratch: 1024 bytes" in explain("cupy", CUDNN).stdout
+    lacking = explain("cupy:cudnn")
+    assert lacking.returncode
+    assert "pip install nvidia-cudnn-frontend nvidia-cudnn-cu12" in lacking.stderr
+
+
+REAL = """
+import itertools, numpy as np, cudnn, convlib
+from convlib.backends.cupy_cudnn import Key, _graph, shapes
+handle = cudnn.Handle(4096, 0, 0)  # none is read before a plan is chosen
+specs = [convlib.ConvSpec.make(*shapes, **options) for shapes, options in (
+    (((2, 8, 9, 11), (16, 8, 3, 3)), {"padding": 1, "stride": 2}),
+    (((2, 8, 30), (6, 4, 5)), {"groups": 2, "dilation": 2}),
+    (((1, 4, 5, 6, 7), (8, 4, 2, 3, 1)), {"padding": (0, 1, 0)}),
+)]
+done = 0
+for op, spec, dtype, last in itertools.product(
+    ("conv", "conv_grad_input", "conv_grad_weight"), specs, ("float16", "float32", "float64"), (False, True)
+):
+    graph = _graph(Key(op, spec, np.dtype(dtype), last, 0, 1 << 26, False), handle)
+    graph.validate()
+    done += 1
+print("validated", done)
+"""
+
+
+def test_the_real_cudnn_frontend_takes_the_graphs() -> None:
+    done = python("-c", "import cudnn; print(cudnn.Handle, cudnn.backend_version())")
+    if done.returncode:
+        pytest.skip("needs cuDNN, though no GPU: pip install nvidia-cudnn-frontend nvidia-cudnn-cu12")
+    done = python("-c", REAL)
+    assert done.stdout.strip() == "validated 54", done.stderr
 
 
 def test_cupy_in_cupy_out_by_array_type(kernels: str) -> None:
@@ -97,6 +261,14 @@ REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
         "a = cupy.asarray(w)\nwith cupy.cuda.Device(1):\n    convlib.conv2d(cupy.asarray(x), a)",
         ("SpecError", "GPU 0", "GPU 1", "cupy.asarray(a)"),
     ),
+    "gradients on two devices": (
+        "a = cupy.asarray(w)\nwith cupy.cuda.Device(1):\n    g = cupy.asarray(np.ones((1, 3, 3, 3), 'f4'))\n"
+        "convlib.conv2d_grad_input(g, a, x.shape)",
+        ("SpecError", "GPU 0", "GPU 1", "cupy.asarray(a)"),
+    ),
+    "mixed indices": (
+        "convlib.max_unpool2d(cupy.asarray(x), np.zeros(x.shape, int), 2)", ("TypeError", "x: cupy", "indices: numpy"),
+    ),
     "another device": (
         "with cupy.cuda.Device(1):\n    a, b = cupy.asarray(x), cupy.asarray(w)\nconvlib.conv2d(a, b)",
         ("SpecError", "GPU 1", "current device is GPU 0", "with cupy.cuda.Device(1):"),
@@ -118,7 +290,8 @@ def test_refusals_name_both_sides(kernels: str, name: str) -> None:
         assert word in said
 
 
-def test_out_of_device_memory(kernels: str) -> None:
+@pytest.mark.parametrize("cudnn", [False, True])
+def test_out_of_device_memory(kernels: str, cudnn: bool) -> None:
     said = run(kernels, """
         large = cupy.asarray(np.ones((1, 2, 200, 200), 'f4'))
         try:
@@ -126,7 +299,7 @@ def test_out_of_device_memory(kernels: str) -> None:
         except MemoryError as error:
             print(error)
         print(convlib.conv2d(cupy.asarray(x), cupy.asarray(w)).get().sum())
-    """, CONVLIB_SHIM_MEMORY="100000")  # fmt: skip
+    """, cudnn=cudnn, CONVLIB_SHIM_MEMORY="100000")  # fmt: skip
     assert "device 0 is out of memory" in said
     assert "free_all_blocks" in said
     assert said.split("\n")[-2] == "486.0"
@@ -157,7 +330,7 @@ def test_check_says_what_is_missing(tmp_path: Path, name: str) -> None:
     (tmp_path / "cupy.py").write_text(textwrap.dedent(text))
     done = python("-m", "convlib", "check", "cupy", path=tmp_path)
     assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     for word in words:
         assert word in done.stderr
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar, final
 
@@ -19,6 +19,8 @@ import numpy as np
 from .. import dtypes
 from ..errors import SpecError
 from ..spec import ConvSpec, PoolSpec, WindowSpec
+from . import halves
+from .halves import Types
 
 Array = Any  # the backend's own array type: numpy.ndarray, or cupy.ndarray on a GPU
 SpecT = TypeVar("SpecT", bound=WindowSpec)
@@ -103,6 +105,17 @@ class Backend:
         """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0
 
+    def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
+        """Return whether the hook takes and gives float16 arrays as they are, and sums in float32."""
+        return False
+
+    @final
+    def scratch(
+        self, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None
+    ) -> int:
+        """Return `workspace` and, for float16 arrays, the copies in the type `dtype` that the call computes in."""
+        return halves.scratch(self, op, spec, storage, dtype, algorithm)
+
     def prepare_conv(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
     ) -> Callable[[Array, Array | None], Array]:
@@ -133,12 +146,20 @@ class Backend:
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None = None
     ) -> Array:
         """Cross-correlate `x` with `w`, add `bias`, return ``spec.y_shape``."""
-        bias = self._check_bias(bias, spec.oc)
-        if bias is None:
-            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)
-        else:
-            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)
-        self._check_out(out, spec.y_shape, result, x, w, bias)
+        types = self._sum_types(x, w, bias, spec.oc)
+        self._check_out(out, spec.y_shape, types.result, x, w, bias)
+        types, cut = halves.storage(self, "conv", spec, types, algorithm, bias is not None, x.dtype)
+        call = partial(self._conv_whole, types, algorithm)
+        if cut:
+            places = (x, "x"), (w, "w"), (bias, "bias")
+            return halves.run(self, "conv", spec, types, algorithm, out, "y", call, *places)
+        return call(spec, x, w, bias, out)
+
+    def _conv_whole(
+        self, types: Types, algorithm: str | None, spec: ConvSpec, x: Array, w: Array, bias: Array | None,
+        out: Array | None,
+    ) -> Array:  # fmt: skip
+        result, dtype = types
         x, w = self._input(x, dtype, spec), self._weights(w, dtype, spec)
         bias = None if bias is None else self._usable(bias, dtype, False)
         spec, x = self._explicit_padding(spec, x)
@@ -153,33 +174,40 @@ class Backend:
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None = None
     ) -> Array:
         """Apply the adjoint of the convolution `spec` to `x`, add `bias`, return ``spec.x_shape``."""
-        bias = self._check_bias(bias, spec.c)
-        if bias is None:
-            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)
-        else:
-            result, dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)
-        return self._adjoint(spec, x, w, bias, out, result, dtype, algorithm)
+        return self._adjoint(spec, x, w, bias, out, self._sum_types(x, w, bias, spec.c), algorithm)
 
     @final
     def conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None = None
     ) -> Array:
         """Return the gradient with respect to the input: the adjoint of `conv` in `x`, ``spec.x_shape``."""
-        result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)
-        return self._adjoint(spec, grad_y, w, None, out, result, dtype, algorithm)
+        types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
+        return self._adjoint(spec, grad_y, w, None, out, types, algorithm)
 
     def _adjoint(
-        self, spec: ConvSpec, grad_y: Array, w: Array, bias: Array | None, out: Array | None,
-        result: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
+        self, spec: ConvSpec, grad_y: Array, w: Array, bias: Array | None, out: Array | None, types: Types,
+        algorithm: str | None,
     ) -> Array:  # fmt: skip
-        self._check_out(out, spec.x_shape, result, grad_y, w, bias)
+        self._check_out(out, spec.x_shape, types.result, grad_y, w, bias)
+        types, cut = halves.storage(self, "conv_grad_input", spec, types, algorithm, bias is not None, grad_y.dtype)
+        call = partial(self._adjoint_whole, types, algorithm)
+        if cut:
+            places = (grad_y, "y"), (w, "w"), (bias, "bias")
+            return halves.run(self, "conv_grad_input", spec, types, algorithm, out, "x", call, *places)
+        return call(spec, grad_y, w, bias, out)
+
+    def _adjoint_whole(
+        self, types: Types, algorithm: str | None, spec: ConvSpec, grad_y: Array, w: Array, bias: Array | None,
+        out: Array | None,
+    ) -> Array:  # fmt: skip
+        result, dtype = types
         grad_y, w = self._input(grad_y, dtype, spec), self._weights(w, dtype, spec)
         bias = None if bias is None else self._usable(bias, dtype, False)
         if dtype == dtypes.INT64:
             self._check_range(spec.ocg * spec.taps_count, grad_y, w, bias)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if _needs_padding(spec):
-            inner = _zero_padded(spec)
+            inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
             self._conv_grad_input(inner, grad_y, w, wide, algorithm)
             grad_x[...] = self._fold_padding(spec, wide)
@@ -194,8 +222,18 @@ class Backend:
         self, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None = None
     ) -> Array:
         """Return the gradient with respect to the weights: the adjoint of `conv` in `w`, ``spec.w_shape``."""
-        result, dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)
-        self._check_out(out, spec.w_shape, result, grad_y, x)
+        types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
+        self._check_out(out, spec.w_shape, types.result, grad_y, x)
+        types, cut = halves.storage(self, "conv_grad_weight", spec, types, algorithm, False, grad_y.dtype, x.dtype)
+        call = partial(self._grad_weight_whole, types, algorithm)
+        if cut:
+            return halves.grad_weight(self, spec, types, algorithm, out, call, grad_y, x)
+        return call(spec, grad_y, x, out)
+
+    def _grad_weight_whole(
+        self, types: Types, algorithm: str | None, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None
+    ) -> Array:
+        result, dtype = types
         grad_y, x = self._input(grad_y, dtype, spec), self._input(x, dtype, spec)
         spec, x = self._explicit_padding(spec, x)
         if dtype == dtypes.INT64:
@@ -211,8 +249,16 @@ class Backend:
         self, spec: PoolSpec, x: Array, indices: bool, out: Array | None, algorithm: str | None = None
     ) -> Array | tuple[Array, Array]:
         """Pool `x`; with `indices` also return where each extreme was found, int64, ``spec.y_shape``."""
-        result, dtype = dtypes.for_pool(spec.kind, x.dtype)
-        self._check_out(out, spec.y_shape, result, x)
+        types = Types(*dtypes.for_pool(spec.kind, x.dtype))
+        self._check_out(out, spec.y_shape, types.result, x)
+        if halves.stored(x.dtype):
+            return halves.pool(self, spec, types, algorithm, x, indices, out)
+        return self._pool_whole(types, algorithm, indices, spec, x, out)
+
+    def _pool_whole(
+        self, types: Types, algorithm: str | None, indices: bool, spec: PoolSpec, x: Array, out: Array | None
+    ) -> Array | tuple[Array, Array]:
+        result, dtype = types
         x = self._input(x, dtype, spec)
         if dtype == dtypes.INT64 and spec.kind == "sum":
             self._check_range(spec.taps_count, x, None, None)
@@ -227,11 +273,20 @@ class Backend:
     @final
     def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
         """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up."""
-        result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
-        self._check_out(out, spec.x_shape, result, x, indices)
+        types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
+        self._check_out(out, spec.x_shape, types.result, x, indices)
         self._check_indices(spec, indices)
         if not self.whole_unpool:
             self._check_places(spec, indices)
+        call = partial(self._unpool_whole, types, add)
+        if halves.stored(x.dtype):
+            return halves.run(self, "unpool", spec, types, None, out, "x", call, (x, "y"), (indices, "y"))
+        return call(spec, x, indices, out)
+
+    def _unpool_whole(
+        self, types: Types, add: bool, spec: PoolSpec, x: Array, indices: Array, out: Array | None
+    ) -> Array:
+        result, dtype = types
         x, places = self._input(x, dtype, spec), self._input(indices, dtypes.INT64, spec)
         if add and dtype == dtypes.INT64:
             self._check_range(spec.out_count, x, None, None)
@@ -248,8 +303,18 @@ class Backend:
         """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
         dtypes.check("grad_y", grad_y.dtype)
         common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
-        result, dtype = dtypes.for_pool(spec.kind, common)
-        self._check_out(out, spec.x_shape, result, grad_y, x, y)
+        types = Types(*dtypes.for_pool(spec.kind, common))
+        self._check_out(out, spec.x_shape, types.result, grad_y, x, y)
+        call = partial(self._pool_grad_whole, types)
+        if halves.stored(types.result):
+            places = (grad_y, "y"), (x, "x"), (y, "y")
+            return halves.run(self, "pool_grad_input", spec, types, None, out, "x", call, *places)
+        return call(spec, grad_y, x, y, out)
+
+    def _pool_grad_whole(
+        self, types: Types, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
+    ) -> Array:
+        result, dtype = types
         grad_y = self._input(grad_y, dtype, spec)
         x, y = (None if a is None else self._input(a, dtype, spec) for a in (x, y))
         if dtype == dtypes.INT64:
@@ -355,7 +420,7 @@ class Backend:
             if not float(value).is_integer():
                 raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
             value = int(value)
-        return _zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
+        return zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
 
     def _padded(self, x: Array, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Array:
         """Return a copy of `x` with ``(lo, hi)`` elements more per axis."""
@@ -382,23 +447,21 @@ class Backend:
         self, shape: tuple[int, ...], dtype: np.dtype[Any], result: np.dtype[Any], spec: WindowSpec, out: Array | None
     ) -> tuple[Array, Any]:
         """Return the array that a hook fills, as (N, C, *spatial), and a function that delivers it to the caller."""
-        direct = self.strided or self.channels_last or not spec.channels_last
-        if out is not None and out.dtype == dtype and direct and (self.strided or out.flags.c_contiguous):
-            target = out if self._aligned(out) else None
-        else:
-            target = None
-        if target is None:
+        if spec.channels_last and not (self.strided or self.channels_last):
+            view = self.xp.empty((spec.n, shape[-1], *shape[-1 - spec.nd : -1]), dtype)
+
+            def finish() -> Array:
+                turned = self.xp.empty(shape, result) if out is None else out
+                _channels_first(turned, spec)[...] = view
+                return turned
+
+            return view, finish
+        target = out
+        if out is None or out.dtype != dtype or not (self.strided or out.flags.c_contiguous) or not self._aligned(out):
             target = self.xp.empty(shape, dtype)
-        if direct:
-            view = _channels_first(target, spec) if spec.channels_last else target if spec.batched else target[None]
-            return view, lambda: target if target is out else self._deliver(target, result, out)
-        view = self.xp.empty(_channels_first(target, spec).shape, dtype)
-
-        def finish() -> Array:
-            _channels_first(target, spec)[...] = view
-            return self._deliver(target, result, out)
-
-        return view, finish
+        assert target is not None
+        view = _channels_first(target, spec) if spec.channels_last else target if spec.batched else target[None]
+        return view, lambda: target if target is out else self._deliver(target, result, out)
 
     def _deliver(self, a: Array, result: np.dtype[Any], out: Array | None) -> Array:
         if out is None:
@@ -409,10 +472,12 @@ class Backend:
 
     # ------------------------------------------------------------------ checks that need the arrays
 
-    def _check_bias(self, bias: Array | None, channels: int) -> Array | None:
-        if bias is not None and bias.shape != (channels,):
+    def _sum_types(self, x: Array, w: Array, bias: Array | None, channels: int) -> Types:
+        if bias is None:
+            return Types(*dtypes.for_sums(x=x.dtype, w=w.dtype))
+        if bias.shape != (channels,):
             raise SpecError(f"bias has the shape {bias.shape}; expected ({channels},), one number per output channel")
-        return bias
+        return Types(*dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype))
 
     def _check_out(
         self, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: Array | None
@@ -492,5 +557,8 @@ def _needs_padding(spec: ConvSpec) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _zero_padded(spec: ConvSpec) -> ConvSpec:
+def zero_padded(spec: ConvSpec) -> ConvSpec:
+    """Return the spec as hooks see it: padding that holds anything but zeros is part of the input."""
+    if not _needs_padding(spec):
+        return spec
     return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)

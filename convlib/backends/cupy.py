@@ -1,4 +1,4 @@
-"""CuPy arrays on a GPU: matrix products by cuBLAS, everything else by the kernels in ``cupy_kernels.cu``.
+"""CuPy arrays on a GPU: dense products by cuDNN or cuBLAS, everything else by the kernels in ``cupy_kernels.cu``.
 
 Arrays stay on the device; nothing is copied to the host but the extremes of integer arrays and of indices, which the
 promises of exactness and of checked indices need.  Floats never wait for the device.
@@ -17,8 +17,9 @@ from .. import config, dtypes
 from ..errors import SpecError
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from . import cupy_device as device
-from .base import OPERATIONS, Backend
-from .cupy_device import Launch, bits, element, guarded, launch_of, layout
+from .base import OPERATIONS, Backend, zero_padded
+from .cupy_cudnn import Cudnn
+from .cupy_device import THREADS, TILE, Launch, bits, element, guarded, launch_of, layout
 from .slabs import ColumnSlabs
 
 Array = Any
@@ -47,14 +48,15 @@ class CupyBackend(ColumnSlabs, Backend):
     operations = OPERATIONS
     strided = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {
-        "conv": ("pointwise", "gemm", "direct"),
-        "conv_grad_input": ("pointwise", "gemm", "direct"),
-        "conv_grad_weight": ("gemm", "direct"),
+        "conv": ("cudnn", "pointwise", "columns", "gemm", "direct"),
+        "conv_grad_input": ("cudnn", "pointwise", "columns", "direct"),
+        "conv_grad_weight": ("cudnn", "columns", "direct"),
     }
 
     def __init__(self) -> None:
         self._xp: device.Namespace | None = None
         self._ready: device.Kernels | None = None
+        self._planner: Cudnn | None = None
 
     @property
     def xp(self) -> Any:  # type: ignore[override]
@@ -70,6 +72,12 @@ class CupyBackend(ColumnSlabs, Backend):
         if self._ready is None:
             self._ready = device.Kernels(self.xp.cupy)
         return self._ready
+
+    @property
+    def _cudnn(self) -> Cudnn:
+        if self._planner is None:
+            self._planner = Cudnn(self.xp)
+        return self._planner
 
     # ------------------------------------------------------------------ what it says of itself
 
@@ -91,11 +99,13 @@ class CupyBackend(ColumnSlabs, Backend):
             return "direct", "integers are summed as they are"
         if spec.ocg <= 4 or (spec.groups > 1 and spec.icg <= 4):
             return "direct", "groups too narrow for a matrix product"
-        if self.supports_algorithm("gemm", op, spec, dtype) is not None:
-            return "direct", "one column is larger than the scratch may be"
+        if self.supports_algorithm("cudnn", op, spec, dtype) is None:
+            return "cudnn", "dense, and cuDNN has a plan for it"
+        if self.supports_algorithm("columns", op, spec, dtype) is not None:
+            return ("gemm" if op == "conv" else "direct"), "one column is larger than the scratch may be"
         if op != "conv_grad_weight" and self.supports_algorithm("pointwise", op, spec, dtype) is None:
             return "pointwise", "the input itself is the matrix of columns"
-        return "gemm", "columns in batches within max_workspace, products by cuBLAS"
+        return "columns", "columns in batches within max_workspace, products by cuBLAS"
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
@@ -105,8 +115,10 @@ class CupyBackend(ColumnSlabs, Backend):
         if algorithm == "direct":
             return None
         if dtype == dtypes.INT64:
-            return "cuBLAS has no 64-bit integers; direct is exact"
-        if algorithm == "gemm" and _column_bytes(spec, dtype) > config.get_max_workspace():
+            return "products of 64-bit integers are made by direct alone, which is exact"
+        if algorithm == "cudnn":
+            return self._cudnn.refusal(op, zero_padded(spec), dtype)
+        if algorithm == "columns" and _column_bytes(spec, dtype) > config.get_max_workspace():
             return f"one column needs {_column_bytes(spec, dtype)} bytes, more than max_workspace allows"
         if algorithm == "pointwise" and (spec.taps_count > 1 or spec.padded or any(s > 1 for s in spec.stride)):
             return "pointwise needs a 1x1 kernel, stride 1 and no padding"
@@ -117,13 +129,24 @@ class CupyBackend(ColumnSlabs, Backend):
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         algorithm = algorithm or self.choose(op, spec, dtype)[0]
-        if isinstance(spec, ConvSpec) and algorithm == "gemm":
+        if isinstance(spec, ConvSpec) and algorithm == "cudnn":
+            return self._cudnn.workspace(op, zero_padded(spec), dtype)
+        if isinstance(spec, ConvSpec) and algorithm == "columns":
             blocks = _blocks(spec, dtype, config.get_max_workspace())
             return max((b.images * b.count for b in blocks), default=0) * _column_bytes(spec, dtype)
         if isinstance(spec, ConvSpec) and op == "conv_grad_weight":
             parts, _ = _weight_parts(spec, dtype, config.get_max_workspace())
             return parts * math.prod(spec.w_shape) * dtype.itemsize
         return 0
+
+    def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
+        """See `Backend.takes_halves`."""
+        if algorithm == "gemm":
+            return True
+        if algorithm != "cudnn" or bias or not isinstance(spec, ConvSpec):  # a bias would be added to rounded sums
+            return False
+        inner = zero_padded(spec)
+        return (op == "conv" or inner is spec) and self._cudnn.refusal(op, inner, dtypes.FLOAT16) is None
 
     # ------------------------------------------------------------------ convolution
 
@@ -138,13 +161,21 @@ class CupyBackend(ColumnSlabs, Backend):
         if algorithm == "direct" or not spec.reduction:
             launch = launch_of(spec, y.size, w.size, x=layout(x), y=layout(y), last=_channels_fastest(y))
             self._run("conv", (element(x.dtype),), launch, x, w, bias, y)
+        elif algorithm == "gemm":
+            tiles = spec.groups * -(-spec.ocg // TILE) * -(-spec.n * spec.out_count // TILE)
+            launch = launch_of(spec, tiles * THREADS, w.size, x=layout(x), y=layout(y))
+            self._run("conv_gemm", (element(x.dtype),), launch, x, w, bias, y)
+        elif algorithm == "cudnn":
+            self._cudnn.run("conv", spec, x, w, y)
+            if bias is not None:
+                y += bias.reshape(-1, *(1,) * spec.nd)
         elif algorithm == "pointwise" and self._product(spec, w, x, y):
             if bias is not None:
                 y += bias.reshape(-1, *(1,) * spec.nd)
         else:
-            self._conv_gemm(spec, x, w.reshape(spec.groups, spec.ocg, -1), bias, y)
+            self._conv_columns(spec, x, w.reshape(spec.groups, spec.ocg, -1), bias, y)
 
-    def _conv_gemm(self, spec: ConvSpec, x: Array, weights: Array, bias: Array | None, y: Array) -> None:
+    def _conv_columns(self, spec: ConvSpec, x: Array, weights: Array, bias: Array | None, y: Array) -> None:
         for block in _blocks(spec, x.dtype, config.get_max_workspace()):
             columns = self._columns(spec, block, x)
             result = self.xp.empty((spec.groups, spec.ocg, block.images * block.count), y.dtype)
@@ -160,6 +191,9 @@ class CupyBackend(ColumnSlabs, Backend):
             return
         if not grad_y.size:
             grad_x[...] = 0
+            return
+        if algorithm == "cudnn":
+            self._cudnn.run("conv_grad_input", spec, grad_x, w, grad_y)
             return
         w = self.xp.ascontiguousarray(w)
         if algorithm == "direct":
@@ -189,6 +223,8 @@ class CupyBackend(ColumnSlabs, Backend):
             return
         if not grad_y.size or not x.size:
             grad_w[...] = 0
+        elif algorithm == "cudnn":
+            self._cudnn.run("conv_grad_weight", spec, x, grad_w, grad_y)
         elif algorithm == "direct":
             parts, chunk = _weight_parts(spec, x.dtype, config.get_max_workspace())
             partial = self.xp.empty((parts, *grad_w.shape), x.dtype)

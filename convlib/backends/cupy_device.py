@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OLDEST = 14  # CuPy's first release without cuDNN inside; older ones want another NumPy
 THREADS = 256  # per block
+TILE = 64  # output channels, and positions, of a block of `conv_gemm`
 OPTIONS = ("--std=c++17",)  # of NVRTC
 BLOCKS = 1 << 16  # at most; threads then take more than one element each
 
@@ -31,12 +32,13 @@ NARROW = 1 << 30
 _TYPES = {
     "bool": "unsigned char", "int8": "signed char", "uint8": "unsigned char", "int16": "short",
     "uint16": "unsigned short", "int32": "int", "uint32": "unsigned int", "int64": "long long",
-    "uint64": "unsigned long long", "float32": "float", "float64": "double", "complex64": "Complex<float>",
-    "complex128": "Complex<double>",
+    "uint64": "unsigned long long", "float16": "Half", "float32": "float", "float64": "double",
+    "complex64": "Complex<float>", "complex128": "Complex<double>",
 }  # fmt: skip
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long", 16: "Bits128"}
 _SUMS = ("int64", "float32", "float64", "complex64", "complex128")
 _REALS = ("float32", "float64")
+_PRODUCTS = ("float16", "float32", "float64", "complex64", "complex128")
 _AXES = ("in", "out", "kernel", "stride", "dilation", "lo", "hi")
 _WORDS = (
     "first", "images", "start", "count", "total", "x", "y", "z", "divisor", "count_pad", "adaptive", "last", "add",
@@ -260,7 +262,8 @@ def _instances() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from ((name, (kind,)) for kind in _BITS.values())
     for name in ("col2im", "store", "conv", "conv_grad_input", "conv_grad_weight", "unpool_add"):
         yield from ((name, (_TYPES[kind],)) for kind in _SUMS)
-    ordered = dict.fromkeys(kind for name, kind in _TYPES.items() if not name.startswith("complex"))
+    yield from (("conv_gemm", (_TYPES[kind],)) for kind in _PRODUCTS)
+    ordered = dict.fromkeys(kind for name, kind in _TYPES.items() if not name.startswith(("complex", "float16")))
     yield from (("pool_extreme", pair) for pair in product(ordered, ("MAX", "MIN")))
     for name in ("pool_sum", "pool_grad"):
         yield from ((name, (_TYPES[kind], "SUM")) for kind in _SUMS)

@@ -129,7 +129,7 @@ def explain(
     element = np.dtype(dtype)
     compute = dtypes.for_pool(kind, element)[1] if kind else dtypes.for_sums(x=element)[1]
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
-        return registry.explain_choice(operation, spec, compute, backend)
+        return registry.explain_choice(operation, spec, element, compute, backend)
 
 
 def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:

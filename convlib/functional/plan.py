@@ -69,11 +69,11 @@ class ConvPlan:
     @property
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
-        return self._choice.backend.workspace("conv", self.spec, self._compute, self._choice.algorithm)
+        return self._choice.backend.scratch("conv", self.spec, self.dtype, self._compute, self._choice.algorithm)
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""
-        return registry.explained("conv", self.spec, self._compute, self._choice)
+        return registry.explained("conv", self.spec, self.dtype, self._compute, self._choice)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -80,6 +81,67 @@ class WindowSpec:
         start = max(0, -(offset // s))  # the first o with o * s + offset >= 0
         stop = min(self.out_size[axis], -((offset - self.in_size[axis]) // s))
         return start, max(start, stop)
+
+    def extent(self, axis: int) -> int:
+        """Return how many positions a window covers on `axis`, from its first tap to its last."""
+        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def divisible(self, axis: int) -> bool:
+        """Return whether every window on `axis` covers elements of the input, so that any of them can be cut out."""
+        return max(self.pad_lo[axis], self.pad_hi[axis]) < self.extent(axis)
+
+    def span(self, axis: int, outputs: int) -> int:
+        """Return how many inputs at most lie under so many neighbouring windows."""
+        if outputs == self.out_size[axis]:
+            return self.in_size[axis]
+        return min(self.in_size[axis], (outputs - 1) * self.stride[axis] + self.extent(axis))
+
+    def over(self, axis: int, inputs: int) -> int:
+        """Return how many windows at most hold one of so many neighbouring inputs, and one more beside them."""
+        return min(self.out_size[axis], (inputs + self.extent(axis) - 2) // self.stride[axis] + 2)
+
+    def under(self, outputs: Sequence[slice]) -> tuple[Self, tuple[slice, ...], tuple[slice, ...]]:
+        """Cut out a box of windows: return its spec, the inputs it needs, and the box; `divisible` axes only."""
+        inputs, pads = [], []
+        for a, box in enumerate(outputs):
+            if box == slice(0, self.out_size[a]):
+                inputs.append(slice(0, self.in_size[a]))
+                pads.append((self.pad_lo[a], self.pad_hi[a]))
+                continue
+            begin = box.start * self.stride[a] - self.pad_lo[a]
+            end = (box.stop - 1) * self.stride[a] - self.pad_lo[a] + self.extent(a)
+            inside = slice(max(0, begin), min(self.in_size[a], end))
+            inputs.append(inside)
+            # Of the high padding all is left: an average may count it.
+            pads.append((inside.start - begin, self.pad_hi[a] if inside.stop == self.in_size[a] else 0))
+        return self._part(inputs, outputs, pads)
+
+    def above(self, inputs: Sequence[slice]) -> tuple[Self, tuple[slice, ...], tuple[slice, ...]]:
+        """Cut out a box of inputs: return its spec, the box, and the windows that hold its elements."""
+        outputs, pads = [], []
+        for a, box in enumerate(inputs):
+            if box == slice(0, self.in_size[a]):
+                outputs.append(slice(0, self.out_size[a]))
+                pads.append((self.pad_lo[a], self.pad_hi[a]))
+                continue
+            s, lo, size = self.stride[a], self.pad_lo[a], box.stop - box.start
+            # The first window begins at or before the box: no padding is negative.
+            first = min(-(-(box.start + lo - self.extent(a) + 1) // s), (box.start + lo) // s, self.out_size[a] - 1)
+            first = max(0, first)
+            last = max(first + 1, min(self.out_size[a], -(-(box.stop + lo) // s)))
+            outputs.append(slice(first, last))
+            low = lo + box.start - first * s
+            pads.append((low, max(0, (last - first - 1) * s + self.extent(a) - size - low)))
+        return self._part(inputs, outputs, pads)
+
+    def _part(
+        self, inputs: Sequence[slice], outputs: Sequence[slice], pads: Sequence[tuple[int, int]]
+    ) -> tuple[Self, tuple[slice, ...], tuple[slice, ...]]:
+        spec = replace(
+            self, in_size=tuple(s.stop - s.start for s in inputs), out_size=tuple(s.stop - s.start for s in outputs),
+            pad_lo=tuple(lo for lo, _ in pads), pad_hi=tuple(hi for _, hi in pads),
+        )  # fmt: skip
+        return spec, tuple(inputs), tuple(outputs)
 
     def unpadded(self) -> Self:
         """Return the same windows over an input that already holds its padding."""

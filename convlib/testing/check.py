@@ -111,7 +111,8 @@ def check_backend(
         if progress is not None:
             progress(done, len(checks))
     if served == 0:
-        report.failed.append(("supports", "the backend supports none of the cases"))
+        why = f", such as {report.skipped[0][0]}: {report.skipped[0][1]}" if report.skipped else ""
+        report.failed.append(("supports", f"the backend supports none of the cases{why}"))
     if strict and report.failed:
         raise ConformanceError(report)
     return report

@@ -9,6 +9,7 @@ from pathlib import Path
 from convlib.backends.cupy_device import expressions, source
 
 PARTS = 4
+WAITING = ("conv_gemm<",)  # kernels with barriers
 
 
 def build(folder: Path, flags: list[str]) -> None:
@@ -21,7 +22,7 @@ def build(folder: Path, flags: list[str]) -> None:
     for part in range(PARTS):
         entries = "".join(
             f'extern "C" void kernel{i}(unsigned grid, unsigned block, void** args) '
-            f"{{ launch({name}, grid, block, args); }}\n"
+            f"{{ launch({name}, {str(name.startswith(WAITING)).lower()}, grid, block, args); }}\n"
             for i, name in enumerate(names)
             if i % PARTS == part
         )

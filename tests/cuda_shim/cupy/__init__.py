@@ -157,7 +157,9 @@ runtime = SimpleNamespace(
     CUDARuntimeError=CUDARuntimeError, getDevice=lambda: _current[0], getDeviceCount=lambda: _DEVICES,
     memGetInfo=lambda: (1 << 30, 2 << 30),
 )  # fmt: skip
-cuda = SimpleNamespace(runtime=runtime, Device=Device)
+cuda = SimpleNamespace(
+    runtime=runtime, Device=Device, get_current_stream=lambda: SimpleNamespace(ptr=16 + _current[0])
+)
 
 
 def get_default_memory_pool():
