@@ -262,7 +262,9 @@ static void CV_(bf16_plan)(CV_(bf16_job) *j, const cv_conv *conv, const cv_exec 
     const double work = (double)p->n * p->groups * p->ocg * p->out[0] * p->out[1] * p->out[2] * j->view.blocks * CV_BF16_K;
     j->threads = (int)CV_MIN2((double)e->threads, 1 + work / (2 * CV_MIN_WORK));
     CV_(bf16_cut)(j, CV_MIN2(CV_BF16_BYTES, e->max_workspace / (2 * j->threads)), j->threads > 1 ? 3 * j->threads : 1);
-    if (j->threads == 1 || p->groups * j->blocks >= 2 * j->threads) return;
+    /* few pixels: their weights are more than they are, and each thread had better read its half than all of them */
+    const int few = p->groups == 1 && p->n * p->out[0] * p->out[1] * p->out[2] <= CV_BF16_FEW;
+    if (j->threads == 1 || (p->groups * j->blocks >= 2 * j->threads && !few)) return;
     CV_(bf16_cut)(j, CV_MIN2(CV_BF16_SHARED, e->max_workspace / (4 * j->threads)), 1);
     j->shared = 1;
     while (p->groups * j->blocks * ((j->outs + 1) / 2) * j->parts < 4 * j->threads && j->parts < 4) j->parts++;

@@ -2,6 +2,7 @@
 #ifndef CV_BF16_BYTES
 #define CV_BF16_BYTES (768 * 1024) /* planes of a block: stay in a 2 MB L2 beside the weights of 32 channels */
 #define CV_BF16_SHARED (8 << 20)   /* of all threads, where blocks are too few to go round */
+#define CV_BF16_FEW 256            /* pixels */
 #define CV_BF16_K 32               /* channels in a tile */
 #define CV_BF16_TILE 1024          /* bytes */
 #define CV_BF16_SIDE 32            /* outputs and pixels of a product: 2 x 2 tiles */
@@ -135,7 +136,7 @@ CV_INLINE void CV_(bf16_weights)(const cv_conv *p, const CV_(bf16_view) *v, int 
 
 /* Tile t of the outputs of group g.  Row by row, so that weights are read in long runs. */
 static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const T *w, ptrdiff_t g, ptrdiff_t t, char *to) {
-    enum { SOME = 64 };
+    enum { SOME = 8 };
     const int spread = v->channels != p->icg;
     for (ptrdiff_t i0 = 0; i0 < v->blocks; i0 += SOME, to += SOME * 3 * CV_BF16_TILE) {
         const ptrdiff_t some = CV_MIN2(SOME, v->blocks - i0);
