@@ -253,6 +253,14 @@ def test_depthwise_3x3_writes_nothing_outside_the_output(isa: str) -> None:
         assert (frame == 7).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ocg", [2, 4, 5, 8, 9, 16, 19])
+def test_direct_tiles_of_channels(isa: str, dtype: str, ocg: int) -> None:
+    steps = (1, 1), (2, 1), (1, 2), (2, 2), (3, 1)  # stride and dilation
+    for width, kernel, (stride, dil) in itertools.product((5, 16, 17, 33), (2, 3, 4), steps):
+        run(sizes(2, 3, 3, ocg, (6, width), (kernel, kernel), stride, dil, lo=1), "direct", dtype, last=ocg == 5)
+
+
 @pytest.mark.parametrize("size", [(14, 14), (7, 7), (112, 30), (9, 200)])
 def test_bits_of_depthwise_do_not_depend_on_threads(isa: str, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)

@@ -15,6 +15,7 @@
 #ifndef CV_DIRECT_ONCE
 #define CV_DIRECT_ONCE
 #define CV_DM 4                 /* outputs that share a load */
+#define CV_DM_WIDE 8            /* channels that do, where rows are short and registers many */
 #define CV_DIRECT_WORK 100000.0 /* multiply-adds that repay waking one more thread */
 
 static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
@@ -102,7 +103,7 @@ typedef struct {
     T *y;
     ptrdiff_t ystep, ylane; /* elements between the M outputs, and between lanes */
     int rows;               /* of the M, those that exist */
-    T bias[CV_DM];
+    T bias[CV_DM_WIDE];
 } CV_(tile_job);
 
 /* The NV vectors under tap kx, and for stride 2 also those under tap kx + 1 when `pair` says they are neighbours. */
@@ -123,10 +124,10 @@ CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV
     }
 }
 
-CV_INLINE void CV_(multiply)(const int nv, const int full, const CV_(step) *s, ptrdiff_t wstep, const T *w, const vec *v,
+CV_INLINE void CV_(multiply)(const int dm, const int nv, const int full, const CV_(step) *s, ptrdiff_t wstep, const T *w, const vec *v,
                              vec (*acc)[CV_DNV]) {
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         if (!full && (m < s->m0 || m >= s->m1)) continue;
         const vec a = CV_(set1)(w[m * wstep]);
         CV_UNROLL(4)
@@ -134,7 +135,7 @@ CV_INLINE void CV_(multiply)(const int nv, const int full, const CV_(step) *s, p
     }
 }
 
-CV_INLINE void CV_(run_step)(const int nv, const int sw, const int masked, const int pair, const int full,
+CV_INLINE void CV_(run_step)(const int dm, const int nv, const int sw, const int masked, const int pair, const int full,
                              const ptrdiff_t kw, const CV_(tile_job) *t, const CV_(step) *s, vec (*acc)[CV_DNV]) {
     const T *p = t->x + s->x, *w = t->w + s->w;
     const CV_(lanes) *q = t->column->masks;
@@ -145,34 +146,34 @@ CV_INLINE void CV_(run_step)(const int nv, const int sw, const int masked, const
         CV_UNROLL(2)
         for (; kx + 1 < kw; kx += 2) {
             CV_(fetch)(nv, sw, masked, t, p + kx * t->dx, q + kx * nv, v, u, 1);
-            CV_(multiply)(nv, full, s, wstep, w + kx, v, acc);
-            CV_(multiply)(nv, full, s, wstep, w + kx + 1, u, acc);
+            CV_(multiply)(dm, nv, full, s, wstep, w + kx, v, acc);
+            CV_(multiply)(dm, nv, full, s, wstep, w + kx + 1, u, acc);
         }
     }
     CV_UNROLL(3)
     for (; kx < kw; kx++) {
         CV_(fetch)(nv, sw, masked, t, p + kx * t->dx, q + kx * nv, v, u, 0);
-        CV_(multiply)(nv, full, s, wstep, w + kx, v, acc);
+        CV_(multiply)(dm, nv, full, s, wstep, w + kx, v, acc);
     }
 }
 
-CV_INLINE void CV_(run_tile)(const int nv, const int sw, const int masked, const int pair, const int kw_const,
+CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int masked, const int pair, const int kw_const,
                              const CV_(tile_job) *t) {
-    vec acc[CV_DM][CV_DNV];
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    vec acc[CV_DM_WIDE][CV_DNV];
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         CV_UNROLL(4)
         for (int i = 0; i < nv; i++) acc[m][i] = (vec){0};
     }
     const ptrdiff_t kw = kw_const ? kw_const : t->kw;
     for (const CV_(step) *s = t->steps, *end = s + t->count; s < end; s++) {
-        if (s->m0 == 0 && s->m1 == CV_DM)
-            CV_(run_step)(nv, sw, masked, pair, 1, kw, t, s, acc);
+        if (s->m0 == 0 && s->m1 == dm)
+            CV_(run_step)(dm, nv, sw, masked, pair, 1, kw, t, s, acc);
         else
-            CV_(run_step)(nv, sw, masked, pair, 0, kw, t, s, acc);
+            CV_(run_step)(dm, nv, sw, masked, pair, 0, kw, t, s, acc);
     }
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         if (m >= t->rows) break;
         T *y = t->y + m * t->ystep;
         CV_UNROLL(4)
@@ -190,22 +191,22 @@ CV_INLINE void CV_(run_tile)(const int nv, const int sw, const int masked, const
 
 /* The tiles by [stride and kernel width][masked][vectors]. */
 typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
-#define CV_TILE1(name, nv, sw, masked, pair, kw) \
+#define CV_TILE1(name, dm, nv, sw, masked, pair, kw) \
     static __attribute__((noinline)) void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
-        CV_(run_tile)(nv, sw, masked, pair, kw, t);                                             \
+        CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                                             \
     }
 #if CV_DNV == 4
 #define CV_TILES(name, sw, pair, kw)                                                                          \
-    CV_TILE1(name, 1, sw, 0, pair, kw) CV_TILE1(name, 2, sw, 0, pair, kw) CV_TILE1(name, 3, sw, 0, pair, kw) \
-    CV_TILE1(name, 4, sw, 0, pair, kw) CV_TILE1(name, 1, sw, 1, pair, kw) CV_TILE1(name, 2, sw, 1, pair, kw) \
-    CV_TILE1(name, 3, sw, 1, pair, kw) CV_TILE1(name, 4, sw, 1, pair, kw)
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 3, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 4, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
 #define CV_ROW(name) \
     {{CV_(name##_0_1), CV_(name##_0_2), CV_(name##_0_3), CV_(name##_0_4)}, \
      {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)}}
 #else
 #define CV_TILES(name, sw, pair, kw) \
-    CV_TILE1(name, 1, sw, 0, pair, kw) CV_TILE1(name, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, 1, sw, 1, pair, kw) CV_TILE1(name, 2, sw, 1, pair, kw)
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
 #define CV_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
 #endif
 CV_TILES(s1, 1, 0, 0)
@@ -213,9 +214,25 @@ CV_TILES(s1k3, 1, 0, 3)
 CV_TILES(s2, 2, 0, 0)
 CV_TILES(s2pair, 2, 1, 0)
 CV_TILES(s2k3, 2, 1, 3)
-CV_TILE1(any, 1, 0, 1, 0, 0)
+CV_TILE1(any, CV_DM, 1, 0, 1, 0, 0)
 static const CV_(direct_tile) CV_(direct_tiles)[5][2][CV_DNV] = {CV_ROW(s1), CV_ROW(s1k3), CV_ROW(s2), CV_ROW(s2pair),
                                                                  CV_ROW(s2k3)};
+#if CV_DNV == 4
+#define CV_WIDE(name, sw, pair, kw)                                                           \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
+#define CV_WIDE_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
+CV_WIDE(wide_s1, 1, 0, 0)
+CV_WIDE(wide_s1k3, 1, 0, 3)
+CV_WIDE(wide_s2, 2, 0, 0)
+CV_WIDE(wide_s2pair, 2, 1, 0)
+CV_WIDE(wide_s2k3, 2, 1, 3)
+static const CV_(direct_tile) CV_(wide_tiles)[5][2][CV_DNV] = {CV_WIDE_ROW(wide_s1), CV_WIDE_ROW(wide_s1k3),
+                                                               CV_WIDE_ROW(wide_s2), CV_WIDE_ROW(wide_s2pair),
+                                                               CV_WIDE_ROW(wide_s2k3)};
+#undef CV_WIDE
+#undef CV_WIDE_ROW
+#endif
 #undef CV_TILE1
 #undef CV_TILES
 #undef CV_ROW
@@ -347,16 +364,17 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
         j->strips += (rows + m - 1) / m;
     }
     j->planes = p->n * p->groups;
-    j->lines = j->oc_blocks * p->out[0] * j->strips;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
-    const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3;
-    const int pair = p->dil[2] == 1;
-    j->tiles = !unit                ? NULL
-               : p->stride[2] == 1 ? CV_(direct_tiles)[three]
-               : p->stride[2] == 2 ? CV_(direct_tiles)[!pair ? 2 : three ? 4 : 3]
-                                   : NULL;
+    const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3, pair = p->dil[2] == 1;
+    const int which = p->stride[2] == 1 ? three : !pair ? 2 : three ? 4 : 3;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
-    j->columns = j->tiles ? (vecs + CV_DNV - 1) / CV_DNV : vecs;
+    j->columns = vecs;
+    if (!unit || p->stride[2] > 2) return;
+    j->tiles = CV_(direct_tiles)[which];
+    j->columns = (vecs + CV_DNV - 1) / CV_DNV;
+#if CV_DNV == 4
+    if (p->ocg > CV_DM && vecs <= 2) j->tiles = CV_(wide_tiles)[which], j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
+#endif
 }
 
 #include "three.tmpl.h"
@@ -370,6 +388,7 @@ static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, 
     if (CV_(flat_fits)(p)) return CV_(flat_conv)(p, x, w, bias, y, threads);
 #endif
     CV_(plan_direct)(&j);
+    j.lines = j.oc_blocks * p->out[0] * j.strips;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
     const double work = (double)j.planes * p->ocg * p->out[0] * p->out[1] * p->out[2] * p->icg * j.taps;
     cv_cut(work, &threads, j.planes, j.lines, &j.plane_pieces, &j.line_pieces);
