@@ -8,10 +8,13 @@ arrays.  The spec has refused everything else.
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
 )
+cimport numpy as cnp
+
 from convlib._ext._pool cimport parallel, raise_pending
 
 from numpy import empty, ndarray
 
+cnp.import_array()
 cv_use_pool(parallel)
 
 cdef enum:
@@ -175,16 +178,21 @@ cdef class ConvProblem:
         fill(self.conv.dil, dilation, 1)
         fill(self.conv.lo, lo, 0)
 
-    cdef cv_conv weighed(self, Array w) except *:
-        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
+    cdef cv_conv dense_weights(self) noexcept:
+        """Give the strides of C-contiguous weights."""
         cdef cv_conv c = self.conv
-        cdef int i, nd = w.view.ndim - 3
         c.ws[5] = 1
         c.ws[4] = c.k[2]
         c.ws[3] = c.k[1] * c.ws[4]
         c.ws[2] = c.k[0] * c.ws[3]
         c.ws[1] = c.icg * c.ws[2]
         c.ws[0] = c.ocg * c.ws[1]
+        return c
+
+    cdef cv_conv weighed(self, Array w) except *:
+        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
+        cdef cv_conv c = self.dense_weights()
+        cdef int i, nd = w.view.ndim - 3
         if contiguous(w):
             return c
         if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
@@ -319,23 +327,23 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
         raise ValueError("direct kernels take contiguous weights")
     e.threads, e.max_workspace = threads, max_workspace
     with nogil:
-        if way == DIRECT:
-            if ax.code == b"f":
-                status = k.direct_f32(&c, <float*>ax.view.buf, <float*>aw.view.buf, <float*>b, <float*>ay.view.buf,
-                                      threads)
-            else:
-                status = k.direct_f64(&c, <double*>ax.view.buf, <double*>aw.view.buf, <double*>b,
-                                      <double*>ay.view.buf, threads)
-        elif way == WINOGRAD:
-            status = k.wino_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
-                                     <float*>ay.view.buf)
-        elif ax.code == b"f":
-            status = k.conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
-                                <float*>ay.view.buf)
-        else:
-            status = k.conv_f64(&c, &e, <double*>ax.view.buf, <double*>aw.view.buf, <double*>packed, <double*>b,
-                                <double*>ay.view.buf)
+        status = launch(k, &c, &e, way, ax.code == b"f", ax.view.buf, aw.view.buf, packed, b, ay.view.buf)
     return finish(status)
+
+
+cdef int launch(const cv_kernels* k, const cv_conv* c, const cv_exec* e, int way, bint single, const void* x,
+                const void* w, const void* packed, const void* bias, void* y) noexcept nogil:
+    """Run the kernel of one algorithm and type."""
+    if way == WINOGRAD:
+        return k.wino_conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias,
+                               <float*>y)
+    if way == DIRECT:
+        if single:
+            return k.direct_f32(c, <const float*>x, <const float*>w, <const float*>bias, <float*>y, e.threads)
+        return k.direct_f64(c, <const double*>x, <const double*>w, <const double*>bias, <double*>y, e.threads)
+    if single:
+        return k.conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias, <float*>y)
+    return k.conv_f64(c, e, <const double*>x, <const double*>w, <const double*>packed, <const double*>bias, <double*>y)
 
 
 def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t max_workspace):
@@ -386,52 +394,109 @@ cdef class Runner:
 
     cdef ConvProblem problem
     cdef object w, bias, dtype
-    cdef tuple x_shape, y_shape
+    cdef tuple y_shape
     cdef str algorithm
     cdef char code
+    cdef cv_conv dense           # with the strides of C-contiguous arrays
+    cdef int way, nd, typenum
+    cdef cnp.npy_intp x_dims[5]
+    cdef cnp.npy_intp y_dims[5]
+    cdef Array plain, plain_bias  # held for as long as the runner lives
 
     def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
+        cdef int i
         self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
-        self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
+        self.y_shape, self.dtype, self.code = y_shape, dtype, ord(dtype.char)
+        self.nd, self.typenum = len(x_shape), dtype.num
+        for i in range(self.nd):
+            self.x_dims[i], self.y_dims[i] = x_shape[i], y_shape[i]
+        self.way = algorithm_number(algorithm)
+        if w is not None:
+            self.plain = (<Weights>w).plain if isinstance(w, Weights) else readable(w)
+            self.plain_bias = None if bias is None else readable(bias)
+            self.dense = problem.weighed(self.plain)
+        else:
+            self.dense = problem.dense_weights()
+        problem.check(self.plain, self.plain_bias, self.code)
+        problem.fits(self.way, self.code)
+        dense(&self.dense)
 
     def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
         """Return the result, or None if an array is anything but an ndarray of the right shape and type."""
-        cdef Array ax
-        cdef int i, nd = len(self.x_shape)
-        if type(x) is not ndarray:
+        cdef const cv_kernels* k
+        cdef const void* packed = NULL
+        cdef const void* pw
+        cdef const void* pb = NULL
+        cdef cv_exec e
+        cdef int status
+        if type(x) is not ndarray or not self.taken(<cnp.ndarray>x):
             return None
-        try:
-            ax = readable(x)
-        except (BufferError, TypeError, ValueError):
-            return None
-        if ax.view.ndim != nd or not self.usable(ax):
-            return None
-        for i in range(nd):
-            if ax.view.shape[i] != <Py_ssize_t>self.x_shape[i] or ax.view.strides[i] % ax.view.itemsize:
+        if self.w is not None:
+            k, pw = kernels(), self.plain.view.buf
+            if isinstance(self.w, Weights):
+                k, packed = (<Weights>self.w).k, (<Weights>self.w).packed
+            if self.plain_bias is not None:
+                pb = self.plain_bias.view.buf
+        else:
+            if not self.fitting(w, bias):
+                return None
+            k, pw = kernels(), cnp.PyArray_DATA(<cnp.ndarray>w)
+            if bias is not None:
+                pb = cnp.PyArray_DATA(<cnp.ndarray>bias)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            return self.strided(x, threads, max_workspace, w, bias)
+        cdef cnp.ndarray y = cnp.PyArray_EMPTY(self.nd, self.y_dims, self.typenum, 0)
+        cdef const void* px = cnp.PyArray_DATA(<cnp.ndarray>x)
+        cdef void* py = cnp.PyArray_DATA(y)
+        e.threads, e.max_workspace = threads, max_workspace
+        with nogil:
+            status = launch(k, &self.dense, &e, self.way, self.code == b"f", px, pw, packed, pb, py)
+        finish(status)
+        return y
+
+    cdef strided(self, x, int threads, Py_ssize_t max_workspace, w, bias):
+        cdef Array ax = readable(x)
+        cdef int i
+        for i in range(self.nd):
+            if ax.view.strides[i] % ax.view.itemsize:
                 return None
         if self.w is not None:
             w, bias = self.w, self.bias
-        elif not self.fitting(w, bias):
-            return None
         y = empty(self.y_shape, self.dtype)
         run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
 
-    cdef bint usable(self, Array a):
-        return a.code == self.code and <size_t>a.view.buf % <size_t>a.view.itemsize == 0
+    cdef bint taken(self, cnp.ndarray x) noexcept:
+        """Whether x has the shape and type, aligned and in native byte order."""
+        cdef int i
+        if cnp.PyArray_NDIM(x) != self.nd or not self.usable(x):
+            return False
+        for i in range(self.nd):
+            if cnp.PyArray_DIM(x, i) != self.x_dims[i]:
+                return False
+        return True
 
-    cdef bint fitting(self, w, bias) except -1:
+    cdef bint usable(self, cnp.ndarray a) noexcept:
+        return cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_ISBEHAVED_RO(a)
+
+    cdef bint fitting(self, w, bias) noexcept:
         """Whether weights and bias can be used as they are."""
-        cdef Array aw, ab
-        try:
-            aw = readable(w)
-            ab = None if bias is None else readable(bias)
-        except (BufferError, TypeError, ValueError):
+        cdef const cv_conv* c = &self.problem.conv
+        cdef cnp.ndarray a
+        if type(w) is not ndarray:
             return False
-        if not (self.usable(aw) and contiguous(aw)):
+        a = w
+        if not (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(a)):
             return False
-        return ab is None or (type(bias) is ndarray and self.usable(ab) and contiguous(ab) and ab.view.ndim == 1
-                              and ab.view.shape[0] == self.problem.conv.groups * self.problem.conv.ocg)
+        if cnp.PyArray_SIZE(a) != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]:
+            return False
+        if bias is None:
+            return True
+        if type(bias) is not ndarray:
+            return False
+        a = bias
+        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_NDIM(a) == 1
+                and cnp.PyArray_DIM(a, 0) == c.groups * c.ocg)
 
 
 cdef void dense(cv_conv* c) noexcept:
