@@ -231,22 +231,25 @@ DEPTHWISE_WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 14, 15, 16, 17, 31, 33, 48, 63, 65, 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
 @pytest.mark.parametrize("width", DEPTHWISE_WIDTHS)
-def test_depthwise_3x3_at_the_edges_of_vectors(isa: str, dtype: str, width: int) -> None:
+def test_depthwise_at_the_edges_of_vectors(isa: str, dtype: str, kernel: int, width: int) -> None:
+    k = (kernel, kernel)
     for planes, height in ((1, 3), (5, 1), (6, 2), (3, 37)):  # odd numbers of planes, one strip of rows and two
-        for stride, (lo, hi) in itertools.product((1, 2), ((0, 0), (1, 1), (2, 0), (0, 3), (4, 2))):
-            if min(width, height) + lo + hi >= 3:
-                problem = sizes(2, planes, 1, 1, (height, width), (3, 3), stride, lo=lo, hi=hi)
+        for stride, (lo, hi) in itertools.product((1, 2), ((0, 0), (1, 1), (2, 0), (3, 3), (0, 4), (6, 2))):
+            if min(width, height) + lo + hi >= kernel:
+                problem = sizes(2, planes, 1, 1, (height, width), k, stride, lo=lo, hi=hi)
                 run(problem, "direct", dtype, with_bias=planes != 6)
 
 
-def test_depthwise_3x3_writes_nothing_outside_the_output(isa: str) -> None:
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_depthwise_writes_nothing_outside_the_output(isa: str, kernel: int) -> None:
     for width, stride in itertools.product((1, 7, 8, 14, 16, 35, 70), (1, 2)):
-        problem = sizes(1, 5, 1, 1, (6, width), (3, 3), stride, lo=1)
+        problem = sizes(1, 5, 1, 1, (6, width), (kernel, kernel), stride, lo=kernel // 2)
         out = problem[6]
         frame = np.full((1, 5, out[0] + 2, out[1] + 40), 7, "f4")
         y = frame[:, :, 1:-1, 20:-20]
-        x, w = np.ones((1, 5, 6, width), "f4"), np.ones((5, 1, 3, 3), "f4")
+        x, w = np.ones((1, 5, 6, width), "f4"), np.ones((5, 1, kernel, kernel), "f4")
         native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", 2, WORKSPACE)
         np.testing.assert_array_equal(y, reference(problem, x, w, None))
         y[...] = 7
@@ -262,10 +265,11 @@ def test_direct_tiles_of_channels(isa: str, dtype: str, ocg: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(14, 14), (7, 7), (112, 30), (9, 200)])
-def test_bits_of_depthwise_do_not_depend_on_threads(isa: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_bits_of_depthwise_do_not_depend_on_threads(isa: str, kernel: int, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
-    problem = sizes(2, 63, 1, 1, size, (3, 3), lo=1)
-    x, w = rng.standard_normal((2, 63, *size)).astype("f4"), rng.standard_normal((63, 1, 3, 3)).astype("f4")
+    problem = sizes(2, 63, 1, 1, size, (kernel, kernel), lo=kernel // 2)
+    x, w = (rng.standard_normal(shape).astype("f4") for shape in ((2, 63, *size), (63, 1, kernel, kernel)))
     results = []
     for threads in (1, 2, 3, 7):
         y = np.empty(x.shape, "f4")

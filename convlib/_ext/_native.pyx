@@ -429,7 +429,7 @@ cdef class Runner:
         cdef const void* pb = NULL
         cdef cv_exec e
         cdef int status
-        if type(x) is not ndarray or not self.taken(<cnp.ndarray>x):
+        if not self.shaped(x):
             return None
         if self.w is not None:
             k, pw = kernels(), self.plain.view.buf
@@ -466,37 +466,30 @@ cdef class Runner:
         run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
 
-    cdef bint taken(self, cnp.ndarray x) noexcept:
-        """Whether x has the shape and type, aligned and in native byte order."""
+    cdef bint usable(self, a) noexcept:
+        """Whether a is an ndarray of the type, aligned and in native byte order."""
+        return (type(a) is ndarray and cnp.PyArray_TYPE(<cnp.ndarray>a) == self.typenum
+                and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>a))
+
+    cdef bint shaped(self, x) noexcept:
         cdef int i
-        if cnp.PyArray_NDIM(x) != self.nd or not self.usable(x):
+        if not self.usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.nd:
             return False
         for i in range(self.nd):
-            if cnp.PyArray_DIM(x, i) != self.x_dims[i]:
+            if cnp.PyArray_DIM(<cnp.ndarray>x, i) != self.x_dims[i]:
                 return False
         return True
 
-    cdef bint usable(self, cnp.ndarray a) noexcept:
-        return cnp.PyArray_TYPE(a) == self.typenum and cnp.PyArray_ISBEHAVED_RO(a)
+    cdef bint sized(self, a, Py_ssize_t size) noexcept:
+        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
+                and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
 
     cdef bint fitting(self, w, bias) noexcept:
         """Whether weights and bias can be used as they are."""
         cdef const cv_conv* c = &self.problem.conv
-        cdef cnp.ndarray a
-        if type(w) is not ndarray:
+        if not self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
             return False
-        a = w
-        if not (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(a)):
-            return False
-        if cnp.PyArray_SIZE(a) != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]:
-            return False
-        if bias is None:
-            return True
-        if type(bias) is not ndarray:
-            return False
-        a = bias
-        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_NDIM(a) == 1
-                and cnp.PyArray_DIM(a, 0) == c.groups * c.ocg)
+        return bias is None or (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1)
 
 
 cdef void dense(cv_conv* c) noexcept:
