@@ -242,6 +242,31 @@ def test_depthwise_at_the_edges_of_vectors(isa: str, dtype: str, kernel: int, wi
                 run(problem, "direct", dtype, with_bias=planes != 6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("channels", [2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 49, 80])
+def test_depthwise_of_channels_last(isa: str, dtype: str, kernel: int, channels: int) -> None:
+    k = (kernel, kernel)
+    for size, stride, (lo, hi) in itertools.product(((1, 6), (9, 3), (8, 8)), (1, 2), ((0, 0), (1, 1), (3, 3), (6, 0))):
+        if min(size) + lo + hi >= kernel:
+            problem = sizes(2, channels, 1, 1, size, k, stride, lo=lo, hi=hi)
+            run(problem, "direct", dtype, last=True, with_bias=channels != 8)
+
+
+def test_depthwise_of_channels_last_writes_nothing_outside_the_output(isa: str) -> None:
+    for channels, stride in itertools.product((5, 16, 19, 40), (1, 2)):
+        problem = sizes(1, channels, 1, 1, (6, 7), (3, 3), stride, lo=1)
+        out = problem[6]
+        frame = np.full((1, out[0] + 2, out[1] + 2, channels + 40), 7, "f4")
+        y = np.moveaxis(frame[:, 1:-1, 1:-1, 20:-20], -1, 1)
+        x = np.moveaxis(np.ones((1, 6, 7, channels), "f4"), -1, 1)
+        w = np.ones((channels, 1, 3, 3), "f4")
+        native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", 2, WORKSPACE)
+        np.testing.assert_array_equal(y, reference(problem, x, w, None))
+        y[...] = 7
+        assert (frame == 7).all()
+
+
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 def test_depthwise_writes_nothing_outside_the_output(isa: str, kernel: int) -> None:
     for width, stride in itertools.product((1, 7, 8, 14, 16, 35, 70), (1, 2)):

@@ -222,11 +222,14 @@ static void CV_(dw_columns)(CV_(dw_map) *j) {
     }
 }
 
-static int CV_(dw_fits)(const cv_conv *p) {
-    return p->icg == 1 && p->ocg == 1 && p->xs[4] == 1 && p->ys[4] == 1 && p->in[0] == 1 && p->out[0] == 1 && p->k[0] == 1 &&
-           !p->lo[0] && p->k[1] == p->k[2] && (p->k[2] == 3 || p->k[2] == 5 || p->k[2] == 7) && p->dil[1] == 1 && p->dil[2] == 1 && p->stride[1] == p->stride[2] &&
-           p->stride[1] <= 2;
+/* Whether the window is one of those that depthwise kernels are made for. */
+static int CV_(dw_window)(const cv_conv *p) {
+    return p->icg == 1 && p->ocg == 1 && p->in[0] == 1 && p->out[0] == 1 && p->k[0] == 1 && !p->lo[0] && p->k[1] == p->k[2] &&
+           (p->k[2] == 3 || p->k[2] == 5 || p->k[2] == 7) && p->dil[1] == 1 && p->dil[2] == 1 &&
+           p->stride[1] == p->stride[2] && p->stride[1] <= 2;
 }
+
+static int CV_(dw_fits)(const cv_conv *p) { return p->xs[4] == 1 && p->ys[4] == 1 && CV_(dw_window)(p); }
 
 static int CV_(dw_conv)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
     CV_(dw_map) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y, .planes = p->n * p->groups};

@@ -378,12 +378,14 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
 }
 
 #include "depthwise.tmpl.h"
+#include "depthwise_last.tmpl.h"
 #include "flat.tmpl.h"
 
 static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
     CV_(direct_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
     if (CV_(dw_fits)(p)) return CV_(dw_conv)(p, x, w, bias, y, threads);
+    if (CV_(last_fits)(p)) return CV_(last_conv)(p, x, w, bias, y, threads);
 #if CV_VB == 64
     if (CV_(flat_fits)(p)) return CV_(flat_conv)(p, x, w, bias, y, threads);
 #endif
