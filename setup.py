@@ -3,6 +3,7 @@
 import os
 from glob import glob
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -21,6 +22,8 @@ extensions = [
     Extension(
         f"convlib._ext.{name}",
         [f"convlib/_ext/{name}.pyx", *(f"convlib/_ext/c/{source}" for source in sources)],
+        include_dirs=[numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],
         depends=[] if name in ("_loops", "_im2col") else glob("convlib/_ext/c/*.h"),

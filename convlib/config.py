@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from .errors import SpecError
 
@@ -17,6 +18,7 @@ DEFAULT_WORKSPACE = 64 << 20
 
 _NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS")
 _environment: dict[str, str] = {}
+_reads = 0  # how often it was read
 
 _workspace: ContextVar[int | None] = ContextVar("convlib_max_workspace", default=None)
 _accuracy: ContextVar[str | None] = ContextVar("convlib_accuracy", default=None)
@@ -26,6 +28,8 @@ ACCURACIES = ("fast", "strict")
 
 def read_environment() -> None:
     """Read the variables ``CONVLIB_*`` again, and ``OMP_NUM_THREADS``."""
+    global _reads
+    _reads += 1
     _environment.clear()
     for name in (*(f"CONVLIB_{name}" for name in _NAMES), "OMP_NUM_THREADS"):
         value = os.environ.get(name)
@@ -56,6 +60,11 @@ def get_accuracy() -> str:
     if value not in ACCURACIES:
         raise SpecError(f"accuracy={value!r} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
     return value
+
+
+def settings() -> tuple[Any, ...]:
+    """Return all that accuracy, memory bound and environment depend on, unchecked: a key for caches."""
+    return _accuracy.get(), _workspace.get(), _reads
 
 
 @contextmanager

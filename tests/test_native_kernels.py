@@ -318,6 +318,82 @@ def test_nothing_outside_the_output_is_written(isa: str, algorithm: str) -> None
         assert (frame == 7).all()
 
 
+DEPTHWISE_WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 14, 15, 16, 17, 31, 33, 48, 63, 65, 80, 129, 134)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("width", DEPTHWISE_WIDTHS)
+def test_depthwise_at_the_edges_of_vectors(isa: str, dtype: str, kernel: int, width: int) -> None:
+    k = (kernel, kernel)
+    for planes, height in ((1, 3), (5, 1), (6, 2), (3, 37)):  # odd numbers of planes, one strip of rows and two
+        for stride, (lo, hi) in itertools.product((1, 2), ((0, 0), (1, 1), (2, 0), (3, 3), (0, 4), (6, 2))):
+            if min(width, height) + lo + hi >= kernel:
+                problem = sizes(2, planes, 1, 1, (height, width), k, stride, lo=lo, hi=hi)
+                run(problem, "direct", dtype, with_bias=planes != 6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("channels", [2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 49, 80])
+def test_depthwise_of_channels_last(isa: str, dtype: str, kernel: int, channels: int) -> None:
+    k = (kernel, kernel)
+    for size, stride, (lo, hi) in itertools.product(((1, 6), (9, 3), (8, 8)), (1, 2), ((0, 0), (1, 1), (3, 3), (6, 0))):
+        if min(size) + lo + hi >= kernel:
+            problem = sizes(2, channels, 1, 1, size, k, stride, lo=lo, hi=hi)
+            run(problem, "direct", dtype, last=True, with_bias=channels != 8)
+
+
+def test_depthwise_of_channels_last_writes_nothing_outside_the_output(isa: str) -> None:
+    for channels, stride in itertools.product((5, 16, 19, 40), (1, 2)):
+        problem = sizes(1, channels, 1, 1, (6, 7), (3, 3), stride, lo=1)
+        out = problem[6]
+        frame = np.full((1, out[0] + 2, out[1] + 2, channels + 40), 7, "f4")
+        y = np.moveaxis(frame[:, 1:-1, 1:-1, 20:-20], -1, 1)
+        x = np.moveaxis(np.ones((1, 6, 7, channels), "f4"), -1, 1)
+        w = np.ones((channels, 1, 3, 3), "f4")
+        native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", 2, WORKSPACE)
+        np.testing.assert_array_equal(y, reference(problem, x, w, None))
+        y[...] = 7
+        assert (frame == 7).all()
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_depthwise_writes_nothing_outside_the_output(isa: str, kernel: int) -> None:
+    for width, stride in itertools.product((1, 7, 8, 14, 16, 35, 70), (1, 2)):
+        problem = sizes(1, 5, 1, 1, (6, width), (kernel, kernel), stride, lo=kernel // 2)
+        out = problem[6]
+        frame = np.full((1, 5, out[0] + 2, out[1] + 40), 7, "f4")
+        y = frame[:, :, 1:-1, 20:-20]
+        x, w = np.ones((1, 5, 6, width), "f4"), np.ones((5, 1, kernel, kernel), "f4")
+        native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", 2, WORKSPACE)
+        np.testing.assert_array_equal(y, reference(problem, x, w, None))
+        y[...] = 7
+        assert (frame == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ocg", [2, 4, 5, 8, 9, 16, 19])
+def test_direct_tiles_of_channels(isa: str, dtype: str, ocg: int) -> None:
+    steps = (1, 1), (2, 1), (1, 2), (2, 2), (3, 1)  # stride and dilation
+    for width, kernel, (stride, dil) in itertools.product((5, 16, 17, 33), (2, 3, 4), steps):
+        run(sizes(2, 3, 3, ocg, (6, width), (kernel, kernel), stride, dil, lo=1), "direct", dtype, last=ocg == 5)
+
+
+@pytest.mark.parametrize("size", [(14, 14), (7, 7), (112, 30), (9, 200)])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_bits_of_depthwise_do_not_depend_on_threads(isa: str, kernel: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    problem = sizes(2, 63, 1, 1, size, (kernel, kernel), lo=kernel // 2)
+    x, w = (rng.standard_normal(shape).astype("f4") for shape in ((2, 63, *size), (63, 1, kernel, kernel)))
+    results = []
+    for threads in (1, 2, 3, 7):
+        y = np.empty(x.shape, "f4")
+        native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", threads, WORKSPACE)
+        results.append(y.tobytes())
+    assert len(set(results)) == 1
+
+
 def test_vectors_are_as_wide_as_the_instruction_set_says(isa: str) -> None:
     assert native.vector_bytes() == {"amx": 64, "avx512": 64, "avx2": 32, "neon": 16, "scalar": 16}[isa]
 

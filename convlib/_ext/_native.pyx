@@ -8,10 +8,13 @@ arrays.  The spec has refused everything else.
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
 )
+cimport numpy as cnp
+
 from convlib._ext._pool cimport parallel, raise_pending
 
 from numpy import empty, ndarray
 
+cnp.import_array()
 cv_use_pool(parallel)
 
 cdef enum:
@@ -24,22 +27,21 @@ ALGORITHMS = ("gemm", "direct", "winograd", "bf16x3")
 
 def built_isas():
     """Return the instruction sets this build has kernels for, best first."""
-    cdef int i = 0, supported
-    names = []
-    while cv_isa(i, &supported) != NULL:
-        names.append(cv_isa(i, &supported).decode())
-        i += 1
-    return tuple(names)
+    return isas(False)
 
 
 def detected_isas():
     """Return those of `built_isas` that this processor can run."""
-    cdef int i, supported = 0
+    return isas(True)
+
+
+cdef tuple isas(bint detected):
+    cdef int i = 0, supported = 0
     names = []
-    for i, name in enumerate(built_isas()):
-        cv_isa(i, &supported)
-        if supported:
-            names.append(name)
+    while cv_isa(i, &supported) != NULL:
+        if supported or not detected:
+            names.append(cv_isa(i, &supported).decode())
+        i += 1
     return tuple(names)
 
 
@@ -180,16 +182,21 @@ cdef class ConvProblem:
         fill(self.conv.dil, dilation, 1)
         fill(self.conv.lo, lo, 0)
 
-    cdef cv_conv weighed(self, Array w) except *:
-        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
+    cdef cv_conv dense_weights(self) noexcept:
+        """Give the strides of C-contiguous weights."""
         cdef cv_conv c = self.conv
-        cdef int i, nd = w.view.ndim - 3
         c.ws[5] = 1
         c.ws[4] = c.k[2]
         c.ws[3] = c.k[1] * c.ws[4]
         c.ws[2] = c.k[0] * c.ws[3]
         c.ws[1] = c.icg * c.ws[2]
         c.ws[0] = c.ocg * c.ws[1]
+        return c
+
+    cdef cv_conv weighed(self, Array w) except *:
+        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
+        cdef cv_conv c = self.dense_weights()
+        cdef int i, nd = w.view.ndim - 3
         if contiguous(w):
             return c
         if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
@@ -238,6 +245,14 @@ cdef int algorithm_number(str algorithm) except -1:
     raise ValueError(f"algorithm {algorithm!r} is none of {', '.join(ALGORITHMS)}")
 
 
+cdef Py_ssize_t packed_bytes(const cv_kernels* k, const cv_conv* c, int way, bint single) noexcept:
+    if way == WINOGRAD:
+        return k.wino_size_f32(c) * 4
+    if way == BF16X3:
+        return k.bf16x3_size_f32(c) * 4
+    return k.packed_size_f32(c) * 4 if single else k.packed_size_f64(c) * 8
+
+
 cdef class Weights:
     """Weights packed for one problem, usable from any thread; keeps the instruction set it was packed for."""
 
@@ -250,7 +265,6 @@ cdef class Weights:
         cdef cv_conv c
         cdef int status = 0
         cdef bint single
-        cdef Py_ssize_t size
         cdef cv_exec e
         self.plain, self.k, self.way = readable(w), kernels(), algorithm_number(algorithm)
         problem.check(self.plain, None, self.plain.code)
@@ -259,15 +273,7 @@ cdef class Weights:
         c = problem.weighed(self.plain)
         problem.fits(self.way, self.plain.code, self.k)
         single = self.plain.code == b"f"
-        if self.way == WINOGRAD:
-            size = self.k.wino_size_f32(&c) * 4
-        elif self.way == BF16X3:
-            size = self.k.bf16x3_size_f32(&c) * 4
-        elif single:
-            size = self.k.packed_size_f32(&c) * 4
-        else:
-            size = self.k.packed_size_f64(&c) * 8
-        self.packed = cv_alloc(size)
+        self.packed = cv_alloc(packed_bytes(self.k, &c, self.way, single))
         if self.packed == NULL:
             raise MemoryError("no memory for the packed weights")
         e.threads = threads
@@ -330,40 +336,30 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
         raise ValueError("direct kernels take contiguous weights")
     e.threads, e.max_workspace = threads, max_workspace
     with nogil:
-        if way == DIRECT:
-            if ax.code == b"f":
-                status = k.direct_f32(&c, <float*>ax.view.buf, <float*>aw.view.buf, <float*>b, <float*>ay.view.buf,
-                                      threads)
-            else:
-                status = k.direct_f64(&c, <double*>ax.view.buf, <double*>aw.view.buf, <double*>b,
-                                      <double*>ay.view.buf, threads)
-        elif way == WINOGRAD:
-            status = k.wino_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
-                                     <float*>ay.view.buf)
-        elif way == BF16X3:
-            status = k.bf16x3_conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
-                                       <float*>ay.view.buf)
-        elif ax.code == b"f":
-            status = k.conv_f32(&c, &e, <float*>ax.view.buf, <float*>aw.view.buf, <float*>packed, <float*>b,
-                                <float*>ay.view.buf)
-        else:
-            status = k.conv_f64(&c, &e, <double*>ax.view.buf, <double*>aw.view.buf, <double*>packed, <double*>b,
-                                <double*>ay.view.buf)
+        status = launch(k, &c, &e, way, ax.code == b"f", ax.view.buf, aw.view.buf, packed, b, ay.view.buf)
     return finish(status)
 
 
-def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t max_workspace):
-    """Fill `grad_w` with the adjoint in w of the convolution; no array may be empty.
+cdef int launch(const cv_kernels* k, const cv_conv* c, const cv_exec* e, int way, bint single, const void* x,
+                const void* w, const void* packed, const void* bias, void* y) noexcept nogil:
+    """Run the kernel of one algorithm and type."""
+    if way == WINOGRAD:
+        return k.wino_conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias,
+                               <float*>y)
+    if way == BF16X3:
+        return k.bf16x3_conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias,
+                                 <float*>y)
+    if way == DIRECT:
+        if single:
+            return k.direct_f32(c, <const float*>x, <const float*>w, <const float*>bias, <float*>y, e.threads)
+        return k.direct_f64(c, <const double*>x, <const double*>w, <const double*>bias, <double*>y, e.threads)
+    if single:
+        return k.conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias, <float*>y)
+    return k.conv_f64(c, e, <const double*>x, <const double*>w, <const double*>packed, <const double*>bias, <double*>y)
 
-    Parameters
-    ----------
-    problem : ConvProblem
-    x, grad_y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
-    grad_w : buffer (OC, C / groups, *kernel), C-contiguous
-    threads : int
-    max_workspace : int
-        Bytes of scratch.
-    """
+
+def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t max_workspace):
+    """Fill `grad_w`, laid out as w in `conv` and contiguous, with the adjoint in w; no array may be empty."""
     cdef Array ax = readable(x), ay = readable(grad_y), aw = writable(grad_w)
     cdef const cv_kernels* k = kernels()
     cdef cv_exec e
@@ -400,52 +396,104 @@ cdef class Runner:
 
     cdef ConvProblem problem
     cdef object w, bias, dtype
-    cdef tuple x_shape, y_shape
+    cdef tuple y_shape
     cdef str algorithm
     cdef char code
+    cdef cv_conv dense           # with the strides of C-contiguous arrays
+    cdef int way, nd, typenum
+    cdef cnp.npy_intp x_dims[5]
+    cdef cnp.npy_intp y_dims[5]
+    cdef Array plain, plain_bias  # held for as long as the runner lives
 
     def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
+        cdef int i
         self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
-        self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
+        self.y_shape, self.dtype, self.code = y_shape, dtype, ord(dtype.char)
+        self.nd, self.typenum = len(x_shape), dtype.num
+        for i in range(self.nd):
+            self.x_dims[i], self.y_dims[i] = x_shape[i], y_shape[i]
+        self.way = algorithm_number(algorithm)
+        if w is not None:
+            self.plain = (<Weights>w).plain if isinstance(w, Weights) else readable(w)
+            self.plain_bias = None if bias is None else readable(bias)
+            self.dense = problem.weighed(self.plain)
+        else:
+            self.dense = problem.dense_weights()
+        problem.check(self.plain, self.plain_bias, self.code)
+        problem.fits(self.way, self.code, kernels())
+        dense(&self.dense)
 
     def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
         """Return the result, or None if an array is anything but an ndarray of the right shape and type."""
-        cdef Array ax
-        cdef int i, nd = len(self.x_shape)
-        if type(x) is not ndarray:
+        cdef const cv_kernels* k
+        cdef const void* packed = NULL
+        cdef const void* pw
+        cdef const void* pb = NULL
+        cdef cv_exec e
+        cdef int status
+        if not self.shaped(x):
             return None
-        try:
-            ax = readable(x)
-        except (BufferError, TypeError, ValueError):
-            return None
-        if ax.view.ndim != nd or not self.usable(ax):
-            return None
-        for i in range(nd):
-            if ax.view.shape[i] != <Py_ssize_t>self.x_shape[i] or ax.view.strides[i] % ax.view.itemsize:
+        if self.w is not None:
+            k, pw = kernels(), self.plain.view.buf
+            if isinstance(self.w, Weights):
+                k, packed = (<Weights>self.w).k, (<Weights>self.w).packed
+            if self.plain_bias is not None:
+                pb = self.plain_bias.view.buf
+        else:
+            if not self.fitting(w, bias):
+                return None
+            k, pw = kernels(), cnp.PyArray_DATA(<cnp.ndarray>w)
+            if bias is not None:
+                pb = cnp.PyArray_DATA(<cnp.ndarray>bias)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            return self.strided(x, threads, max_workspace, w, bias)
+        cdef cnp.ndarray y = cnp.PyArray_EMPTY(self.nd, self.y_dims, self.typenum, 0)
+        cdef const void* px = cnp.PyArray_DATA(<cnp.ndarray>x)
+        cdef void* py = cnp.PyArray_DATA(y)
+        e.threads, e.max_workspace = threads, max_workspace
+        if self.way == BF16X3:
+            self.problem.fits(self.way, self.code, k)  # another instruction set may be in use by now
+        with nogil:
+            status = launch(k, &self.dense, &e, self.way, self.code == b"f", px, pw, packed, pb, py)
+        finish(status)
+        return y
+
+    cdef strided(self, x, int threads, Py_ssize_t max_workspace, w, bias):
+        cdef Array ax = readable(x)
+        cdef int i
+        for i in range(self.nd):
+            if ax.view.strides[i] % ax.view.itemsize:
                 return None
         if self.w is not None:
             w, bias = self.w, self.bias
-        elif not self.fitting(w, bias):
-            return None
         y = empty(self.y_shape, self.dtype)
         run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
 
-    cdef bint usable(self, Array a):
-        return a.code == self.code and <size_t>a.view.buf % <size_t>a.view.itemsize == 0
+    cdef bint usable(self, a) noexcept:
+        """Whether a is an ndarray of the type, aligned and in native byte order."""
+        return (type(a) is ndarray and cnp.PyArray_TYPE(<cnp.ndarray>a) == self.typenum
+                and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>a))
 
-    cdef bint fitting(self, w, bias) except -1:
+    cdef bint shaped(self, x) noexcept:
+        cdef int i
+        if not self.usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.nd:
+            return False
+        for i in range(self.nd):
+            if cnp.PyArray_DIM(<cnp.ndarray>x, i) != self.x_dims[i]:
+                return False
+        return True
+
+    cdef bint sized(self, a, Py_ssize_t size) noexcept:
+        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
+                and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
+
+    cdef bint fitting(self, w, bias) noexcept:
         """Whether weights and bias can be used as they are."""
-        cdef Array aw, ab
-        try:
-            aw = readable(w)
-            ab = None if bias is None else readable(bias)
-        except (BufferError, TypeError, ValueError):
+        cdef const cv_conv* c = &self.problem.conv
+        if not self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
             return False
-        if not (self.usable(aw) and contiguous(aw)):
-            return False
-        return ab is None or (type(bias) is ndarray and self.usable(ab) and contiguous(ab) and ab.view.ndim == 1
-                              and ab.view.shape[0] == self.problem.conv.groups * self.problem.conv.ocg)
+        return bias is None or (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1)
 
 
 cdef void dense(cv_conv* c) noexcept:
@@ -459,10 +507,7 @@ cdef void dense(cv_conv* c) noexcept:
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
-    """Return the most scratch in bytes that `conv` takes for C-contiguous arrays of type `code` (102 "f", 100 "d").
-
-    packed : whether the weights come as Weights, which are not counted.
-    """
+    """Return the most scratch in bytes that `conv` takes for C-contiguous arrays of type `code`; `packed` weights apart."""
     cdef cv_exec e
     cdef const cv_kernels* k = kernels()
     cdef cv_conv c = problem.conv
@@ -473,14 +518,14 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
         return 0
     problem.fits(way, code, k)
     dense(&c)
-    if way == BF16X3:
-        weights = k.bf16x3_size_f32(&c) * 4
-        return k.bf16x3_workspace_f32(&c, &e) + (0 if packed else min(weights, max_workspace // 2))
+    weights = 0 if packed else packed_bytes(k, &c, way, code == b"f")
     if way == WINOGRAD:
-        return k.wino_workspace_f32(&c, &e) + (0 if packed else k.wino_size_f32(&c) * 4)
-    weights = k.packed_size_f32(&c) * 4 if code == b"f" else k.packed_size_f64(&c) * 8
-    scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
-    return scratch + (0 if packed else min(weights, max_workspace // 2))
+        return k.wino_workspace_f32(&c, &e) + weights
+    if way == BF16X3:
+        scratch = k.bf16x3_workspace_f32(&c, &e)
+    else:
+        scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
+    return scratch + min(weights, max_workspace // 2)
 
 
 def grad_weight_workspace(ConvProblem problem, char code, int threads, Py_ssize_t max_workspace):

@@ -35,6 +35,10 @@ FEW_PRODUCTS = 16
 #: Fewer output channels per group than this leave a GEMM tile of 8 rows mostly empty.
 FEW_OUTPUTS = 4
 
+#: Up to so many output channels per group, the windows of several groups do not repay packing either: by vector bytes,
+#: as wide vectors come with registers for tiles of 8 channels.
+NARROW_GROUP = {64: 16}
+
 #: Winograd's transforms cost about what this many channels save.
 MIN_CHANNELS = 32
 
@@ -113,6 +117,9 @@ class NativeBackend(Backend):
     def _best(self, spec: ConvSpec, dtype: np.dtype[Any], *, once: bool) -> tuple[str, str]:
         if _pays(spec, spec.out_size, once) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
             return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
+        rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
+        if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
+            return "direct", "narrow groups: each packed window would serve few outputs"
         return _plain(spec.ocg, spec.reduction, dtype, spec.channels_last)
 
     def supports_algorithm(

@@ -104,36 +104,40 @@ def _torch(problem: Problem, arrays: list[Array], threads: int) -> Call:
         tensors[0] = tensors[0].permute(0, 3, 1, 2)
     if problem.lo != problem.hi:
         raise CannotError("padding that differs at both ends")
-    options = {"stride": problem.s, "padding": problem.lo, "dilation": problem.d}
+    options: dict[str, Any] = {"stride": problem.s, "padding": problem.lo, "dilation": problem.d}
     nd = problem.nd
     if problem.op == "conv":
         call = getattr(functional, f"conv{nd}d")
-        return _quiet(torch, lambda: call(*tensors, groups=problem.g, **options))
+        return _quiet(torch, problem, lambda: call(*tensors, groups=problem.g, **options))
     if problem.op in ("gradx", "gradw"):
         mask = (problem.op == "gradx", problem.op == "gradw", False)
         empty = torch.empty(problem.x_shape if mask[0] else problem.w_shape)
         grad_y, other = tensors
         x, w = (empty, other) if mask[0] else (other, empty)
         which = 0 if mask[0] else 1
-        return _quiet(torch, lambda: torch.ops.aten.convolution_backward(
+        return _quiet(torch, problem, lambda: torch.ops.aten.convolution_backward(
             grad_y, x, w, None, problem.s, problem.lo, problem.d, False, (0,) * nd, problem.g, mask
         )[which])  # fmt: skip
     if problem.op == "maxpool":
         pool = getattr(functional, f"max_pool{nd}d")
-        return _quiet(torch, lambda: pool(tensors[0], problem.k, ceil_mode="ceil" in problem.options, **options))
+        ceil = "ceil" in problem.options
+        return _quiet(torch, problem, lambda: pool(tensors[0], problem.k, ceil_mode=ceil, **options))
     if problem.op == "avgpool" and max(problem.d) == 1:
         del options["dilation"]
         pool = getattr(functional, f"avg_pool{nd}d")
         counts = "nopad" not in problem.options
-        ceil = "ceil" in problem.options
-        return _quiet(torch, lambda: pool(tensors[0], problem.k, ceil_mode=ceil, count_include_pad=counts, **options))
+        options |= {"ceil_mode": "ceil" in problem.options, "count_include_pad": counts}
+        return _quiet(torch, problem, lambda: pool(tensors[0], problem.k, **options))
     raise CannotError(f"has no {problem.op}")
 
 
-def _quiet(torch: Any, call: Call) -> Call:
+def _quiet(torch: Any, problem: Problem, call: Call) -> Call:
+    last = "nhwc" in problem.options and problem.op != "gradw"
+
     def run() -> Any:
         with torch.inference_mode():
-            return call()
+            y = call()
+            return y.permute(0, 2, 3, 1) if last else y  # its axes stay N, C, H, W; the memory is the problem's
 
     return run
 

@@ -15,7 +15,8 @@
 #ifndef CV_DIRECT_ONCE
 #define CV_DIRECT_ONCE
 #define CV_DM 4                 /* outputs that share a load */
-#define CV_DIRECT_WORK 150000.0 /* multiply-adds that repay waking one more thread */
+#define CV_DM_WIDE 8            /* channels that do, where rows are short and registers many */
+#define CV_DIRECT_WORK 100000.0 /* multiply-adds that repay waking one more thread */
 
 static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
     while (b) {
@@ -61,6 +62,24 @@ typedef struct {
     short lo, hi;
 } CV_(lanes);
 
+CV_INLINE CV_(lanes) CV_(lanes_in)(ptrdiff_t a0, ptrdiff_t a1, ptrdiff_t b0, ptrdiff_t b1, ptrdiff_t lo, ptrdiff_t hi) {
+#if CV_VB == 64
+    return (CV_(lanes)){(CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(a0, a1), (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(b0, b1),
+                        (short)lo, (short)hi};
+#else
+    return (CV_(lanes)){(short)a0, (short)a1, (short)b0, (short)b1, (short)lo, (short)hi};
+#endif
+}
+
+static CV_(lanes) CV_(lanes_of)(const cv_conv *p, ptrdiff_t ox, ptrdiff_t kx) {
+    const ptrdiff_t ix = ox * p->stride[2] + kx * p->dil[2] - p->lo[2];
+    ptrdiff_t a0, a1, b0, b1, lo, hi;
+    cv_lanes(ix, 1, p->in[2], VL, &a0, &a1);
+    cv_lanes(ix + VL, 1, p->in[2], VL, &b0, &b1);
+    cv_lanes(ix, p->stride[2], p->in[2], CV_MIN2(VL, p->out[2] - ox), &lo, &hi);
+    return CV_(lanes_in)(a0, a1, b0, b1, lo, hi);
+}
+
 #if CV_VB == 64
 #define CV_LOAD_A(p, q) ((vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)((q)->a, p))
 #define CV_LOAD_B(p, q) ((vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)((q)->b, p))
@@ -84,7 +103,7 @@ typedef struct {
     T *y;
     ptrdiff_t ystep, ylane; /* elements between the M outputs, and between lanes */
     int rows;               /* of the M, those that exist */
-    T bias[CV_DM];
+    T bias[CV_DM_WIDE];
 } CV_(tile_job);
 
 /* The NV vectors under tap kx, and for stride 2 also those under tap kx + 1 when `pair` says they are neighbours. */
@@ -105,10 +124,10 @@ CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV
     }
 }
 
-CV_INLINE void CV_(multiply)(const int nv, const int full, const CV_(step) *s, ptrdiff_t wstep, const T *w, const vec *v,
+CV_INLINE void CV_(multiply)(const int dm, const int nv, const int full, const CV_(step) *s, ptrdiff_t wstep, const T *w, const vec *v,
                              vec (*acc)[CV_DNV]) {
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         if (!full && (m < s->m0 || m >= s->m1)) continue;
         const vec a = CV_(set1)(w[m * wstep]);
         CV_UNROLL(4)
@@ -116,7 +135,7 @@ CV_INLINE void CV_(multiply)(const int nv, const int full, const CV_(step) *s, p
     }
 }
 
-CV_INLINE void CV_(run_step)(const int nv, const int sw, const int masked, const int pair, const int full,
+CV_INLINE void CV_(run_step)(const int dm, const int nv, const int sw, const int masked, const int pair, const int full,
                              const ptrdiff_t kw, const CV_(tile_job) *t, const CV_(step) *s, vec (*acc)[CV_DNV]) {
     const T *p = t->x + s->x, *w = t->w + s->w;
     const CV_(lanes) *q = t->column->masks;
@@ -127,34 +146,34 @@ CV_INLINE void CV_(run_step)(const int nv, const int sw, const int masked, const
         CV_UNROLL(2)
         for (; kx + 1 < kw; kx += 2) {
             CV_(fetch)(nv, sw, masked, t, p + kx * t->dx, q + kx * nv, v, u, 1);
-            CV_(multiply)(nv, full, s, wstep, w + kx, v, acc);
-            CV_(multiply)(nv, full, s, wstep, w + kx + 1, u, acc);
+            CV_(multiply)(dm, nv, full, s, wstep, w + kx, v, acc);
+            CV_(multiply)(dm, nv, full, s, wstep, w + kx + 1, u, acc);
         }
     }
     CV_UNROLL(3)
     for (; kx < kw; kx++) {
         CV_(fetch)(nv, sw, masked, t, p + kx * t->dx, q + kx * nv, v, u, 0);
-        CV_(multiply)(nv, full, s, wstep, w + kx, v, acc);
+        CV_(multiply)(dm, nv, full, s, wstep, w + kx, v, acc);
     }
 }
 
-CV_INLINE void CV_(run_tile)(const int nv, const int sw, const int masked, const int pair, const int kw_const,
+CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int masked, const int pair, const int kw_const,
                              const CV_(tile_job) *t) {
-    vec acc[CV_DM][CV_DNV];
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    vec acc[CV_DM_WIDE][CV_DNV];
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         CV_UNROLL(4)
         for (int i = 0; i < nv; i++) acc[m][i] = (vec){0};
     }
     const ptrdiff_t kw = kw_const ? kw_const : t->kw;
     for (const CV_(step) *s = t->steps, *end = s + t->count; s < end; s++) {
-        if (s->m0 == 0 && s->m1 == CV_DM)
-            CV_(run_step)(nv, sw, masked, pair, 1, kw, t, s, acc);
+        if (s->m0 == 0 && s->m1 == dm)
+            CV_(run_step)(dm, nv, sw, masked, pair, 1, kw, t, s, acc);
         else
-            CV_(run_step)(nv, sw, masked, pair, 0, kw, t, s, acc);
+            CV_(run_step)(dm, nv, sw, masked, pair, 0, kw, t, s, acc);
     }
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DM; m++) {
+    CV_UNROLL(8)
+    for (int m = 0; m < dm; m++) {
         if (m >= t->rows) break;
         T *y = t->y + m * t->ystep;
         CV_UNROLL(4)
@@ -172,22 +191,22 @@ CV_INLINE void CV_(run_tile)(const int nv, const int sw, const int masked, const
 
 /* The tiles by [stride and kernel width][masked][vectors]. */
 typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
-#define CV_TILE1(name, nv, sw, masked, pair, kw) \
+#define CV_TILE1(name, dm, nv, sw, masked, pair, kw) \
     static __attribute__((noinline)) void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
-        CV_(run_tile)(nv, sw, masked, pair, kw, t);                                             \
+        CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                                             \
     }
 #if CV_DNV == 4
 #define CV_TILES(name, sw, pair, kw)                                                                          \
-    CV_TILE1(name, 1, sw, 0, pair, kw) CV_TILE1(name, 2, sw, 0, pair, kw) CV_TILE1(name, 3, sw, 0, pair, kw) \
-    CV_TILE1(name, 4, sw, 0, pair, kw) CV_TILE1(name, 1, sw, 1, pair, kw) CV_TILE1(name, 2, sw, 1, pair, kw) \
-    CV_TILE1(name, 3, sw, 1, pair, kw) CV_TILE1(name, 4, sw, 1, pair, kw)
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 3, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 4, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
 #define CV_ROW(name) \
     {{CV_(name##_0_1), CV_(name##_0_2), CV_(name##_0_3), CV_(name##_0_4)}, \
      {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)}}
 #else
 #define CV_TILES(name, sw, pair, kw) \
-    CV_TILE1(name, 1, sw, 0, pair, kw) CV_TILE1(name, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, 1, sw, 1, pair, kw) CV_TILE1(name, 2, sw, 1, pair, kw)
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
 #define CV_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
 #endif
 CV_TILES(s1, 1, 0, 0)
@@ -195,71 +214,28 @@ CV_TILES(s1k3, 1, 0, 3)
 CV_TILES(s2, 2, 0, 0)
 CV_TILES(s2pair, 2, 1, 0)
 CV_TILES(s2k3, 2, 1, 3)
-CV_TILE1(any, 1, 0, 1, 0, 0)
+CV_TILE1(any, CV_DM, 1, 0, 1, 0, 0)
 static const CV_(direct_tile) CV_(direct_tiles)[5][2][CV_DNV] = {CV_ROW(s1), CV_ROW(s1k3), CV_ROW(s2), CV_ROW(s2pair),
                                                                  CV_ROW(s2k3)};
+#if CV_DNV == 4
+#define CV_WIDE(name, sw, pair, kw)                                                           \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
+#define CV_WIDE_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
+CV_WIDE(wide_s1, 1, 0, 0)
+CV_WIDE(wide_s1k3, 1, 0, 3)
+CV_WIDE(wide_s2, 2, 0, 0)
+CV_WIDE(wide_s2pair, 2, 1, 0)
+CV_WIDE(wide_s2k3, 2, 1, 3)
+static const CV_(direct_tile) CV_(wide_tiles)[5][2][CV_DNV] = {CV_WIDE_ROW(wide_s1), CV_WIDE_ROW(wide_s1k3),
+                                                               CV_WIDE_ROW(wide_s2), CV_WIDE_ROW(wide_s2pair),
+                                                               CV_WIDE_ROW(wide_s2k3)};
+#undef CV_WIDE
+#undef CV_WIDE_ROW
+#endif
 #undef CV_TILE1
 #undef CV_TILES
 #undef CV_ROW
-
-/* Depthwise 3x3, the one kernel size worth its own code: nothing but loads and multiply-adds.  `row`: the input rows of
- * the strip (zeros where they fall into the padding), at the image's first column. */
-CV_INLINE void CV_(three)(const int rows, const int s, const cv_conv *p, const T *const *row, const T *w, T bias,
-                          const CV_(column) *columns, ptrdiff_t count, T *y, ptrdiff_t ystep) {
-    vec k[9];
-    CV_UNROLL(9)
-    for (int i = 0; i < 9; i++) k[i] = CV_(set1)(w[i]);
-    for (const CV_(column) *c = columns, *end = c + count; c < end; c++) {
-        const ptrdiff_t ix = c->ox * s - p->lo[2];
-        const CV_(lanes) *q = c->masks;
-        vec acc[CV_DM];
-        CV_UNROLL(4)
-        for (int m = 0; m < rows; m++) acc[m] = (vec){0};
-        CV_UNROLL(9)
-        for (int r = 0; r < (rows - 1) * s + 3; r++) {
-            const T *x = row[r] + ix;
-            vec v[3];
-            if (s == 1) {
-                CV_UNROLL(3)
-                for (int kx = 0; kx < 3; kx++) v[kx] = q ? CV_LOAD_A(x + kx, q + kx) : CV_(load)(x + kx);
-            } else {
-                const vec a = q ? CV_LOAD_A(x, q) : CV_(load)(x), b = q ? CV_LOAD_B(x + VL, q) : CV_(load)(x + VL);
-                const vec d = q ? CV_LOAD_A(x + 2, q + 2) : CV_(load)(x + 2);
-                const vec e = q ? CV_LOAD_B(x + 2 + VL, q + 2) : CV_(load)(x + 2 + VL);
-                v[0] = CV_(even)(a, b), v[1] = CV_(odd)(a, b), v[2] = CV_(even)(d, e);
-            }
-            CV_UNROLL(4)
-            for (int m = 0; m < rows; m++) {
-                const int ky = r - m * s;
-                if (ky < 0 || ky > 2) continue;
-                CV_UNROLL(3)
-                for (int kx = 0; kx < 3; kx++) acc[m] += k[3 * ky + kx] * v[kx];
-            }
-        }
-        CV_UNROLL(4)
-        for (int m = 0; m < rows; m++) {
-            T *to = y + m * ystep + c->ox;
-            acc[m] += CV_(set1)(bias);
-            if (c->last == VL) CV_(store)(to, acc[m]);
-            else CV_(store_n)(to, acc[m], c->last);
-        }
-    }
-}
-
-typedef void (*CV_(three_fn))(const cv_conv *, const T *const *row, const T *w, T bias, const CV_(column) *, ptrdiff_t count,
-                              T *y, ptrdiff_t ystep);
-#define CV_THREE(rows, s)                                                                                           \
-    static __attribute__((noinline)) void CV_(three_##rows##_##s)(                                                  \
-        const cv_conv *p, const T *const *row, const T *w, T bias, const CV_(column) *c, ptrdiff_t n, T *y,          \
-        ptrdiff_t ystep) {                                                                                          \
-        CV_(three)(rows, s, p, row, w, bias, c, n, y, ystep);                                                        \
-    }
-CV_THREE(1, 1) CV_THREE(2, 1) CV_THREE(3, 1) CV_THREE(4, 1) CV_THREE(1, 2) CV_THREE(2, 2) CV_THREE(3, 2) CV_THREE(4, 2)
-static const CV_(three_fn) CV_(threes)[2][CV_DM] = {
-    {CV_(three_1_1), CV_(three_2_1), CV_(three_3_1), CV_(three_4_1)},
-    {CV_(three_1_2), CV_(three_2_2), CV_(three_3_2), CV_(three_4_2)},
-};
-#undef CV_THREE
 
 typedef struct {
     cv_conv p;
@@ -274,8 +250,6 @@ typedef struct {
     CV_(column) *column;
     CV_(step) *steps;                      /* max_steps per worker */
     const CV_(direct_tile) (*tiles)[CV_DNV];
-    const CV_(three_fn) *three;            /* the 3x3 kernel by rows, where it serves */
-    T *zeros;                              /* a row of padding for it */
 } CV_(direct_job);
 
 /* Rows of strip s of a plane: first, first + spacing, … ; returns how many. */
@@ -317,22 +291,6 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff
     return s - list;
 }
 
-/* A line of the 3x3 kernel. */
-static void CV_(three_line)(const CV_(direct_job) *j, ptrdiff_t oy, int rows, ptrdiff_t p0, ptrdiff_t p1) {
-    const cv_conv *p = &j->p;
-    const T *row[(CV_DM - 1) * 2 + 3];
-    const ptrdiff_t iy = oy * p->stride[1] - p->lo[1], count = (rows - 1) * p->stride[1] + 3;
-    ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
-    for (ptrdiff_t plane = p0; plane < p1; plane++) {
-        const T *x = j->x + n * p->xs[0] + g * p->xs[1];
-        for (ptrdiff_t r = 0; r < count; r++)
-            row[r] = iy + r < 0 || iy + r >= p->in[1] ? j->zeros : x + (iy + r) * p->xs[3];
-        j->three[rows - 1](p, row, j->w + g * 9, j->bias ? j->bias[g] : 0, j->column, j->columns,
-                           j->y + n * p->ys[0] + g * p->ys[1] + oy * p->ys[3], p->ys[3]);
-        if (++g == p->groups) g = 0, n++;
-    }
-}
-
 /* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane is one group of one
  * image.  The list of steps is the same for all of them. */
 static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0, ptrdiff_t p1, CV_(step) *steps) {
@@ -341,10 +299,6 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
     const ptrdiff_t oc0 = ob * p->ocg / j->oc_blocks, oc1 = (ob + 1) * p->ocg / j->oc_blocks, k = p->icg * j->taps;
     ptrdiff_t oy;
     const int strip_rows = CV_(strip_rows)(j, strip, &oy), rows = j->channels ? (int)(oc1 - oc0) : strip_rows;
-    if (j->three) {
-        CV_(three_line)(j, oy, rows, p0, p1);
-        return;
-    }
     CV_(tile_job) t = {.steps = steps, .kw = p->k[2], .dx = p->dil[2] * p->xs[4], .xstep = p->stride[2] * p->xs[4],
                        .ylane = p->ys[4], .rows = rows};
     t.wstep = j->channels ? k : -j->phases * p->k[2];
@@ -373,20 +327,6 @@ static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     for (ptrdiff_t l = lc * j->lines / j->line_pieces; l < (lc + 1) * j->lines / j->line_pieces; l++)
         CV_(direct_line)(j, l, pc * j->planes / j->plane_pieces, (pc + 1) * j->planes / j->plane_pieces,
                          j->steps + worker * j->max_steps);
-}
-
-static CV_(lanes) CV_(lanes_of)(const cv_conv *p, ptrdiff_t ox, ptrdiff_t kx) {
-    const ptrdiff_t ix = ox * p->stride[2] + kx * p->dil[2] - p->lo[2];
-    ptrdiff_t a0, a1, b0, b1, lo, hi;
-    cv_lanes(ix, 1, p->in[2], VL, &a0, &a1);
-    cv_lanes(ix + VL, 1, p->in[2], VL, &b0, &b1);
-    cv_lanes(ix, p->stride[2], p->in[2], CV_MIN2(VL, p->out[2] - ox), &lo, &hi);
-#if CV_VB == 64
-    return (CV_(lanes)){(CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(a0, a1), (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(b0, b1),
-                        (short)lo, (short)hi};
-#else
-    return (CV_(lanes)){(short)a0, (short)a1, (short)b0, (short)b1, (short)lo, (short)hi};
-#endif
 }
 
 /* Cut a row of outputs into tiles of even width, and mask those that touch the padding. */
@@ -424,42 +364,43 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
         j->strips += (rows + m - 1) / m;
     }
     j->planes = p->n * p->groups;
-    j->lines = j->oc_blocks * p->out[0] * j->strips;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
-    const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3;
-    const int pair = p->dil[2] == 1;
-    j->tiles = !unit                ? NULL
-               : p->stride[2] == 1 ? CV_(direct_tiles)[three]
-               : p->stride[2] == 2 ? CV_(direct_tiles)[!pair ? 2 : three ? 4 : 3]
-                                   : NULL;
-    if (j->tiles && three && pair && p->icg == 1 && p->ocg == 1 && p->k[1] == 3 && p->k[0] == 1 && p->in[0] == 1 && !p->lo[0] &&
-        p->out[0] == 1 && dh == 1 && sh == p->stride[2])
-        j->three = CV_(threes)[sh - 1];
+    const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3, pair = p->dil[2] == 1;
+    const int which = p->stride[2] == 1 ? three : !pair ? 2 : three ? 4 : 3;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
-    j->columns = j->tiles && !j->three ? (vecs + CV_DNV - 1) / CV_DNV : vecs;
+    j->columns = vecs;
+    if (!unit || p->stride[2] > 2) return;
+    j->tiles = CV_(direct_tiles)[which];
+    j->columns = (vecs + CV_DNV - 1) / CV_DNV;
+#if CV_DNV == 4
+    if (p->ocg > CV_DM && vecs <= 2) j->tiles = CV_(wide_tiles)[which], j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
+#endif
 }
 
+#include "depthwise.tmpl.h"
+#include "depthwise_last.tmpl.h"
 #include "flat.tmpl.h"
 
 static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
     CV_(direct_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
+    if (CV_(dw_fits)(p)) return CV_(dw_conv)(p, x, w, bias, y, threads);
+    if (CV_(last_fits)(p)) return CV_(last_conv)(p, x, w, bias, y, threads);
 #if CV_VB == 64
     if (CV_(flat_fits)(p)) return CV_(flat_conv)(p, x, w, bias, y, threads);
 #endif
     CV_(plan_direct)(&j);
+    j.lines = j.oc_blocks * p->out[0] * j.strips;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
     const double work = (double)j.planes * p->ocg * p->out[0] * p->out[1] * p->out[2] * p->icg * j.taps;
     cv_cut(work, &threads, j.planes, j.lines, &j.plane_pieces, &j.line_pieces);
     const size_t columns = (size_t)j.columns * sizeof(CV_(column)), masks = (size_t)(vecs * p->k[2]) * sizeof(CV_(lanes));
     const size_t head = (columns + masks + 63) / 64 * 64, steps = (size_t)(threads * j.max_steps) * sizeof(CV_(step));
-    const size_t zeros = j.three ? (size_t)p->in[2] * sizeof(T) : 0;
-    char *scratch = cv_alloc(head + steps + zeros);
+    char *scratch = cv_alloc(head + steps);
     if (!scratch) return CV_NOMEM;
     j.column = (CV_(column) *)scratch;
     j.steps = (CV_(step) *)(scratch + head);
     CV_(cut_columns)(&j, (CV_(lanes) *)(scratch + columns));
-    j.zeros = memset(scratch + head + steps, 0, zeros);
     const int status = cv_parallel(CV_(direct_task), &j, j.plane_pieces * j.line_pieces, threads);
     cv_free(scratch);
     return status;

@@ -26,11 +26,18 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* guards sleeping and
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* The units of a region are cut into one range per thread.  A thread takes those of its own range first, then helps with
+   the others'.  So the same call made again runs most units on the processor whose cache already holds their data. */
+typedef struct {
+  _Alignas(64) _Atomic ptrdiff_t next;
+  ptrdiff_t end;
+} range;
+
 static region job;
+static range ranges[CV_MAX_THREADS];
 static _Atomic uint64_t generation; /* odd while a region is open for joining */
 static atomic_int joined;           /* workers that took a number in this region */
 static atomic_int inside;           /* workers that have not left it yet */
-static _Atomic ptrdiff_t next_unit;
 static atomic_int stop;
 static int alive;    /* workers started in this process */
 static pthread_t workers[CV_MAX_THREADS];
@@ -52,10 +59,14 @@ static int64_t now(void) {
 }
 
 static void work(const region *r, int worker) {
-  for (;;) {
-    ptrdiff_t unit = atomic_fetch_add_explicit(&next_unit, 1, memory_order_relaxed);
-    if (unit >= r->units || atomic_load_explicit(&stop, memory_order_relaxed)) return;
-    r->task(r->context, unit, worker);
+  for (int i = 0; i < r->threads; i++) {
+    range *q = &ranges[(worker + i) % r->threads];
+    for (;;) {
+      ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
+      if (unit >= q->end) break;
+      if (atomic_load_explicit(&stop, memory_order_relaxed)) return;
+      r->task(r->context, unit, worker);
+    }
   }
 }
 
@@ -156,37 +167,43 @@ static void close_region(void) {
 }
 
 /* The caller's share: like `work`, but it asks now and then whether to stop. */
-static int lead(const region *r, _Atomic ptrdiff_t *counter, atomic_int *halt) {
+static int lead(const region *r, range *q, atomic_int *halt) {
   int64_t asked = interrupt ? now() : 0;
-  for (;;) {
-    ptrdiff_t unit = atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-    if (unit >= r->units) return CV_OK;
-    r->task(r->context, unit, 0);
-    if (interrupt && now() - asked > CHECK_NANOSECONDS) {
-      if (interrupt()) {
-        atomic_store(halt, 1);
-        return CV_INTERRUPTED;
+  for (const range *end = q + r->threads; q < end; q++) {
+    for (;;) {
+      ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
+      if (unit >= q->end) break;
+      r->task(r->context, unit, 0);
+      if (interrupt && now() - asked > CHECK_NANOSECONDS) {
+        if (interrupt()) {
+          atomic_store(halt, 1);
+          return CV_INTERRUPTED;
+        }
+        asked = now();
       }
-      asked = now();
     }
   }
+  return CV_OK;
 }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
   region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads};
   if (mine.threads > units) mine.threads = (int)units;
   if (mine.threads <= 1 || pthread_mutex_trylock(&owner)) {
-    _Atomic ptrdiff_t counter = 0;
+    range all = {0, units};
     atomic_int halt = 0;
     mine.threads = 1;
-    return lead(&mine, &counter, &halt);
+    return lead(&mine, &all, &halt);
   }
   pthread_once(&once, install);
   job = mine;
-  atomic_store(&next_unit, 0);
+  for (int i = 0; i < mine.threads; i++) {
+    ranges[i].end = (i + 1) * units / mine.threads;
+    atomic_store_explicit(&ranges[i].next, i * units / mine.threads, memory_order_relaxed);
+  }
   atomic_store(&stop, 0);
   open_region();
-  int status = lead(&job, &next_unit, &stop);
+  int status = lead(&job, ranges, &stop);
   close_region();
   pthread_mutex_unlock(&owner);
   return status;

@@ -17,7 +17,8 @@ typedef void (*cv_task)(void *context, ptrdiff_t unit, int worker);
 
 /* Run task(context, 0 .. units - 1) on up to `threads` threads; return when all have run.
 
-   Units are handed out in order by a counter, so a result may depend on the unit but must not depend on the worker.
+   Each thread has a range of the units, takes those in order, then helps with the ranges of others; so a result may
+   depend on the unit but must not depend on the worker.
    Returns CV_OK, or CV_INTERRUPTED if the interrupt check asked to stop: then some units have not run. */
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads);
 
