@@ -75,7 +75,7 @@ def run(
     else:
         frame = np.full((n, g * ocg, *out[:-1], out[-1]), 7, dtype)
         y = frame
-    p = native.ConvProblem(*problem)
+    p = native.ConvProblem(*problem, last)
     weights = native.Weights(p, w, algorithm, threads) if packed else w
     native.conv(p, x, weights, bias, y, algorithm, threads, workspace)
     np.testing.assert_array_equal(y, reference(problem, x, w, bias))
@@ -156,9 +156,19 @@ BF16X3 = {
 
 @pytest.mark.parametrize("case", BF16X3)
 def test_bf16x3_at_its_edges(matrix_isa: str, case: str) -> None:
-    for threads, packed in itertools.product((1, 2, 5), (False, True)):
-        run(BF16X3[case], "bf16x3", "float32", threads=threads, packed=packed, workspace=1 << 20)
-        run(BF16X3[case], "bf16x3", "float32", threads=threads, packed=packed, with_bias=False)
+    for threads, packed, last in itertools.product((1, 2, 5), (False, True), (False, True)):
+        options = {"threads": threads, "packed": packed, "last": last}
+        run(BF16X3[case], "bf16x3", "float32", workspace=1 << 20, **options)
+        run(BF16X3[case], "bf16x3", "float32", with_bias=False, **options)
+
+
+def test_weights_packed_for_channels_last_serve_other_arrays_too(matrix_isa: str) -> None:
+    problem = sizes(1, 1, 40, 33, (6, 7), (3, 3), lo=1)
+    rng = np.random.default_rng(2)
+    x, w = (rng.integers(-3, 4, s).astype("f4") for s in ((1, 40, 6, 7), (33, 40, 3, 3)))
+    p, y = native.ConvProblem(*problem, True), np.empty((1, 33, 6, 7), "f4")
+    native.conv(p, x, native.Weights(p, w, "bf16x3", 2), None, y, "bf16x3", 2, WORKSPACE)
+    np.testing.assert_array_equal(y, reference(problem, x, w, None))
 
 
 def test_bf16x3_sums_like_float32(matrix_isa: str) -> None:
@@ -207,13 +217,15 @@ def test_non_finite_input_stays_in_its_windows(isa: str, algorithm: str, value: 
     problem = sizes(1, 1, 8, 9, (20, 23), (3, 3), lo=1)
     x, w = np.ones((1, 8, 20, 23), "f4"), np.ones((9, 8, 3, 3), "f4")
     x[0, 3, 9, 10] = value
-    y = np.empty((1, 9, 20, 23), "f4")
-    p = native.ConvProblem(*problem)
-    native.conv(p, x, w, None, y, algorithm, 2, WORKSPACE)
     inside = np.zeros((20, 23), bool)
     inside[8:11, 9:12] = True
-    assert np.isfinite(y[..., ~inside]).all()
-    np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
+    for last in (False, True):
+        y = np.empty((1, 9, 20, 23), "f4")
+        if last:
+            x, y = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, y))
+        native.conv(native.ConvProblem(*problem, last), x, w, None, y, algorithm, 2, WORKSPACE)
+        assert np.isfinite(y[..., ~inside]).all()
+        np.testing.assert_array_equal(y[..., inside], np.full((1, 9, 9), value, "f4"))
 
 
 @pytest.mark.parametrize("shape", [(1, 512, 14, 14), (3, 7, 2, 2), (1, 1, 6, 50), (2, 5, 28, 28)], ids=str)

@@ -17,6 +17,7 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t xs[5]
         Py_ssize_t ys[5]
         Py_ssize_t ws[6]
+        int last
         Py_ssize_t size "in"[3]
     ctypedef struct cv_pool:
         Py_ssize_t n, c

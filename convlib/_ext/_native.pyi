@@ -13,6 +13,7 @@ class ConvProblem:
     def __init__(
         self, n: int, groups: int, icg: int, ocg: int, in_size: tuple[int, ...], kernel: tuple[int, ...],
         out_size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], lo: tuple[int, ...],
+        channels_last: bool = False,
     ) -> None: ...  # fmt: skip
 
 class Weights:

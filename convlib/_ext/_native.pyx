@@ -168,13 +168,15 @@ cdef class ConvProblem:
         Batch, groups, input and output channels of one group.
     in_size, kernel, out_size, stride, dilation, lo : sequence of int
         One entry per spatial axis (1 to 3); lo is the low zero padding.
+    channels_last : bool
+        Whether to pack weights for arrays whose channels are neighbours; others are then packed for with each call.
     """
 
     cdef cv_conv conv
 
     def __init__(self, Py_ssize_t n, Py_ssize_t groups, Py_ssize_t icg, Py_ssize_t ocg, in_size, kernel, out_size,
-                 stride, dilation, lo):
-        self.conv.n, self.conv.groups, self.conv.icg, self.conv.ocg = n, groups, icg, ocg
+                 stride, dilation, lo, bint channels_last=False):
+        self.conv.n, self.conv.groups, self.conv.icg, self.conv.ocg, self.conv.last = n, groups, icg, ocg, channels_last
         fill(self.conv.size, in_size, 1)
         fill(self.conv.k, kernel, 1)
         fill(self.conv.out, out_size, 1)
@@ -213,6 +215,7 @@ cdef class ConvProblem:
         cdef cv_conv c = self.weighed(w)
         place(x, c.n, c.groups * c.icg, c.size, c.xs)
         place(y, c.n, c.groups * c.ocg, c.out, c.ys)
+        c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
         return c
 
     cdef int check(self, Array w, Array bias, char code) except -1:
@@ -332,6 +335,8 @@ cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorith
         raise TypeError("x and y differ in type")
     problem.fits(way, ax.code, k)
     cdef cv_conv c = problem.placed(ax, ay, aw)
+    if c.last != problem.conv.last:
+        packed = NULL
     if way == DIRECT and not contiguous(aw):
         raise ValueError("direct kernels take contiguous weights")
     e.threads, e.max_workspace = threads, max_workspace
@@ -497,8 +502,15 @@ cdef class Runner:
 
 
 cdef void dense(cv_conv* c) noexcept:
-    """Give both arrays C-contiguous strides."""
+    """Give both arrays C-contiguous strides, channels first or last."""
     cdef int i
+    if c.last:
+        c.xs[1] = c.ys[1] = 1
+        c.xs[4], c.ys[4] = c.groups * c.icg, c.groups * c.ocg
+        for i in range(3, 1, -1):
+            c.xs[i], c.ys[i] = c.xs[i + 1] * c.size[i - 1], c.ys[i + 1] * c.out[i - 1]
+        c.xs[0], c.ys[0] = c.xs[2] * c.size[0], c.ys[2] * c.out[0]
+        return
     c.xs[4] = c.ys[4] = 1
     for i in range(3, 0, -1):
         c.xs[i] = c.xs[i + 1] * c.size[i - 1]
@@ -507,7 +519,7 @@ cdef void dense(cv_conv* c) noexcept:
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
-    """Return the most scratch in bytes that `conv` takes for C-contiguous arrays of type `code`; `packed` weights apart."""
+    """Return the most scratch in bytes of `conv` for contiguous arrays of type `code`; `packed` weights do not count."""
     cdef cv_exec e
     cdef const cv_kernels* k = kernels()
     cdef cv_conv c = problem.conv

@@ -55,6 +55,9 @@ MIN_TILES_MATRIX, MIN_TILES_MATRIX_ONCE = 32, 100
 #: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three.
 MATRIX_PRODUCTS, MATRIX_OUTPUTS = 128, 48
 
+#: Channels of a pixel that fill a row of the matrix unit, where they come last.
+MATRIX_PIXEL = 32
+
 
 class NativeBackend(Backend):
     """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
@@ -120,7 +123,7 @@ class NativeBackend(Backend):
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
             return "direct", "narrow groups: each packed window would serve few outputs"
-        return _plain(spec.ocg, spec.reduction, dtype, spec.channels_last)
+        return _plain(spec.ocg, spec.reduction, dtype, spec.channels_last and spec.icg < MATRIX_PIXEL)
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
@@ -215,7 +218,7 @@ class NativeBackend(Backend):
             kernel = weights.shape[3:]
             problem = _native.ConvProblem(
                 spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
-                tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases),
+                tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases), spec.channels_last,
             )  # fmt: skip
             form = self._adjoint_form(spec, kernel, phases, grad_y.dtype, problem)
             if form == "direct":
@@ -240,7 +243,8 @@ class NativeBackend(Backend):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
-        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, spec.channels_last)[0]
+        few = spec.channels_last and spec.ocg < MATRIX_PIXEL
+        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, few)[0]
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
@@ -362,9 +366,12 @@ def _summable(spec: ConvSpec) -> bool:
     return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
 
 
-def _plain(outputs: int, products: int, dtype: np.dtype[Any], channels_last: bool) -> tuple[str, str]:
-    """Choose for so many output channels per group and products per output, Winograd apart."""
-    single = dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA and not channels_last
+def _plain(outputs: int, products: int, dtype: np.dtype[Any], few: bool) -> tuple[str, str]:
+    """Choose for so many output channels per group and products per output, Winograd apart.
+
+    few : whether the arrays have their channels last, and too few of them for the matrix unit.
+    """
+    single = dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA and not few
     if single and _matrix_pays(outputs, products):
         return "bf16x3", "dense, and there is a matrix unit: six products in bfloat16 outrun one in float32"
     if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
@@ -376,7 +383,7 @@ def _plain(outputs: int, products: int, dtype: np.dtype[Any], channels_last: boo
 def _problem(spec: ConvSpec) -> Any:
     return _native.ConvProblem(
         spec.n, spec.groups, spec.icg, spec.ocg, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation,
-        spec.pad_lo,
+        spec.pad_lo, spec.channels_last,
     )  # fmt: skip
 
 

@@ -21,43 +21,47 @@
  *
  * Six products a step; their order changes one operand at a time, and each output sums in the same order whatever the
  * tile it lies in. */
-CV_INLINE void CV_(bf16_product)(const int ms, const int ns, const CV_(bf16_job) *j, const char *w, const uint32_t *x, T *out) {
-    const ptrdiff_t w_half = j->panel, x_step = 3 * j->plane * (ptrdiff_t)sizeof *x;
+CV_INLINE void CV_(bf16_product)(const int ms, const int ns, const int last, const CV_(bf16_job) *j, const char *w,
+                                 const uint32_t *x, T *out) {
+    const ptrdiff_t size = (ptrdiff_t)sizeof *x, x_part = j->plane * size, x_step = (last ? j->row : 3 * j->plane) * size;
+    const ptrdiff_t x_half = last ? 16 * x_step : 64, w_half = j->panel;
+    const ptrdiff_t a_half = last ? x_half : w_half, a_part = last ? x_part : CV_BF16_TILE, a_step = last ? x_step : 64;
+    const ptrdiff_t b_half = last ? w_half : x_half, b_part = last ? CV_BF16_TILE : x_part, b_step = last ? 64 : x_step;
     CV_FENCE();
     CV_TILE_ZERO(0);
     CV_TILE_ZERO(1);
     CV_TILE_ZERO(2);
     CV_TILE_ZERO(3);
-#define CV_W(tile, half, part) CV_TILE_LOAD(tile, w + (half) * w_half + ((part) - 1) * CV_BF16_TILE, 64)
-#define CV_X(tile, half, part) CV_TILE_LOAD(tile, from + ((part) - 1) * j->plane + 16 * (half), x_step)
+#define CV_A(tile, half, part) CV_TILE_LOAD(tile, a + (half) * a_half + ((part) - 1) * a_part, a_step)
+#define CV_B(tile, half, part) CV_TILE_LOAD(tile, b + (half) * b_half + ((part) - 1) * b_part, b_step)
 /* loads stand between the products, just before the first that needs them */
-#define CV_NEW_W(part)                                                                      \
-    CV_W(4, 0, part);                                                                          \
-    CV_TILE_DOT(0, 4, 6);                                                                   \
-    if (ns > 1) { CV_TILE_DOT(1, 4, 7); }                                                   \
-    if (ms > 1) { CV_W(5, 1, part); CV_TILE_DOT(2, 5, 6); }                                    \
+#define CV_NEW_A(part)                                                   \
+    CV_A(4, 0, part);                                                    \
+    CV_TILE_DOT(0, 4, 6);                                                \
+    if (ns > 1) { CV_TILE_DOT(1, 4, 7); }                                \
+    if (ms > 1) { CV_A(5, 1, part); CV_TILE_DOT(2, 5, 6); }              \
     if (ms > 1 && ns > 1) { CV_TILE_DOT(3, 5, 7); }
-#define CV_NEW_X(part)                                                                      \
-    CV_X(6, 0, part);                                                                          \
-    CV_TILE_DOT(0, 4, 6);                                                                   \
-    if (ms > 1) { CV_TILE_DOT(2, 5, 6); }                                                   \
-    if (ns > 1) { CV_X(7, 1, part); CV_TILE_DOT(1, 4, 7); }                                    \
+#define CV_NEW_B(part)                                                   \
+    CV_B(6, 0, part);                                                    \
+    CV_TILE_DOT(0, 4, 6);                                                \
+    if (ms > 1) { CV_TILE_DOT(2, 5, 6); }                                \
+    if (ns > 1) { CV_B(7, 1, part); CV_TILE_DOT(1, 4, 7); }              \
     if (ms > 1 && ns > 1) { CV_TILE_DOT(3, 5, 7); }
     for (ptrdiff_t i = 0; i < j->view.blocks; i++, w += 3 * CV_BF16_TILE) {
-        const uint32_t *from = x + j->at[i];
-        CV_X(6, 0, 1);
-        if (ns > 1) { CV_X(7, 1, 1); }
-        CV_NEW_W(3)
-        CV_NEW_W(1)
-        CV_NEW_W(2)
-        CV_NEW_X(2)
-        CV_NEW_W(1)
-        CV_NEW_X(3)
+        const char *from = (const char *)(x + j->at[i]), *a = last ? from : w, *b = last ? w : from;
+        CV_B(6, 0, 1);
+        if (ns > 1) { CV_B(7, 1, 1); }
+        CV_NEW_A(3)
+        CV_NEW_A(1)
+        CV_NEW_A(2)
+        CV_NEW_B(2)
+        CV_NEW_A(1)
+        CV_NEW_B(3)
     }
-#undef CV_W
-#undef CV_X
-#undef CV_NEW_W
-#undef CV_NEW_X
+#undef CV_A
+#undef CV_B
+#undef CV_NEW_A
+#undef CV_NEW_B
     CV_TILE_STORE(0, out, 32 * sizeof(T));
     if (ns > 1) CV_TILE_STORE(1, out + 16, 32 * sizeof(T));
     if (ms > 1) CV_TILE_STORE(2, out + 16 * 32, 32 * sizeof(T));
@@ -65,15 +69,19 @@ CV_INLINE void CV_(bf16_product)(const int ms, const int ns, const CV_(bf16_job)
     CV_FENCE();
 }
 typedef void (*CV_(bf16_product_fn))(const CV_(bf16_job) *, const char *w, const uint32_t *x, T *out);
-#define CV_PRODUCT(ms, ns)                                                                                        \
-    static __attribute__((noinline)) void CV_(bf16_product_##ms##ns)(const CV_(bf16_job) *j, const char *w,       \
-                                                                     const uint32_t *x, T *out) {                 \
-        CV_(bf16_product)(ms, ns, j, w, x, out);                                                                  \
+#define CV_PRODUCT(ms, ns, last)                                                                                        \
+    static __attribute__((noinline)) void CV_(bf16_product_##ms##ns##last)(const CV_(bf16_job) *j, const char *w,       \
+                                                                           const uint32_t *x, T *out) {                 \
+        CV_(bf16_product)(ms, ns, last, j, w, x, out);                                                                  \
     }
-CV_PRODUCT(1, 1) CV_PRODUCT(1, 2) CV_PRODUCT(2, 1) CV_PRODUCT(2, 2)
+CV_PRODUCT(1, 1, 0) CV_PRODUCT(1, 2, 0) CV_PRODUCT(2, 1, 0) CV_PRODUCT(2, 2, 0)
+CV_PRODUCT(1, 1, 1) CV_PRODUCT(1, 2, 1) CV_PRODUCT(2, 1, 1) CV_PRODUCT(2, 2, 1)
 #undef CV_PRODUCT
-static const CV_(bf16_product_fn) CV_(bf16_products)[2][2] = {{CV_(bf16_product_11), CV_(bf16_product_12)},
-                                                              {CV_(bf16_product_21), CV_(bf16_product_22)}};
+/* [channels last][two tiles of rows][two of columns] */
+static const CV_(bf16_product_fn) CV_(bf16_products)[2][2][2] = {
+    {{CV_(bf16_product_110), CV_(bf16_product_120)}, {CV_(bf16_product_210), CV_(bf16_product_220)}},
+    {{CV_(bf16_product_111), CV_(bf16_product_121)}, {CV_(bf16_product_211), CV_(bf16_product_221)}},
+};
 
 /* ---- outputs */
 
@@ -114,12 +122,13 @@ static int CV_(bf16_spans)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptr
     return n;
 }
 
-/* Sum those outputs again that are not finite. */
+/* Sum those outputs of channel oc again that are not finite; `step`: elements from one to the next in `from`. */
 static __attribute__((noinline)) void CV_(bf16_mend)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g,
-                                                     ptrdiff_t oc, ptrdiff_t first, const cv_span32 *s, const T *from) {
+                                                     ptrdiff_t oc, ptrdiff_t first, const cv_span32 *s, const T *from,
+                                                     ptrdiff_t step) {
     for (ptrdiff_t i = s->src; i < s->src + s->len; i++) {
         ptrdiff_t o[4];
-        if (from[i] * 0 == 0 || !CV_(bf16_place)(j, q, first + i, o)) continue;
+        if (from[i * step] * 0 == 0 || !CV_(bf16_place)(j, q, first + i, o)) continue;
         j->y[(g * j->p.ocg + oc) * j->p.ys[1] + s->dst + (i - s->src) * j->p.ys[4]] =
             CV_(plain)(&j->p, j->x, j->w, j->bias, g, oc, o);
     }
@@ -143,8 +152,31 @@ static void CV_(bf16_out)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrd
                 else
                     for (ptrdiff_t l = 0; l < lanes; l++) to[l * step] = r[l];
             }
-            if (CV_(any)(z != z)) CV_(bf16_mend)(j, q, g, oc0 + m, first, s, out);
+            if (CV_(any)(z != z)) CV_(bf16_mend)(j, q, g, oc0 + m, first, s, out, 1);
         }
+    }
+}
+
+/* The same with channels last: a row of the product is a pixel. */
+static void CV_(bf16_out_last)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g, ptrdiff_t oc0, ptrdiff_t outs,
+                               ptrdiff_t first, const cv_span32 *spans, int n, const T *out) {
+    const ptrdiff_t oc = g * j->p.ocg + oc0;
+    vec bias[CV_BF16_SIDE / VL];
+    for (int l = 0; l < CV_BF16_SIDE / VL; l++) bias[l] = (vec){0};
+    for (ptrdiff_t l = 0; j->bias && l < outs; l += VL) bias[l / VL] = CV_(load_n)(j->bias + oc + l, CV_MIN2(VL, outs - l));
+    for (const cv_span32 *s = spans; s < spans + n; s++) {
+        vec z = {0};
+        for (ptrdiff_t i = 0; i < s->len; i++) {
+            T *y = j->y + oc + s->dst + i * j->p.ys[4];
+            for (ptrdiff_t l = 0; l < outs; l += VL) {
+                const vec v = CV_(load)(out + (s->src + i) * CV_BF16_SIDE + l), r = v + bias[l / VL];
+                z += v * 0;
+                if (outs - l >= VL) CV_(store)(y + l, r);
+                else CV_(store_n)(y + l, r, outs - l);
+            }
+        }
+        if (CV_(any)(z != z))
+            for (ptrdiff_t l = 0; l < outs; l++) CV_(bf16_mend)(j, q, g, oc0 + l, first, s, out + l, CV_BF16_SIDE);
     }
 }
 
@@ -172,8 +204,14 @@ static void CV_(bf16_multiply)(const CV_(bf16_job) *j, const CV_(bf16_block) *q,
             const ptrdiff_t first = at + slice / q->count[1] * j->image + slice % q->count[1] * j->size[1] * j->size[2];
             const int n = CV_(bf16_spans)(j, q, first, count, spans);
             if (!n) continue;
-            CV_(bf16_products)[two][count > 16](j, w, region + first, out);
-            CV_(bf16_out)(j, q, g, t * 16, CV_MIN2(16 + 16 * two, j->p.ocg - t * 16), first, spans, n, out);
+            const ptrdiff_t outs = CV_MIN2(16 + 16 * two, j->p.ocg - t * 16);
+            if (j->last) {
+                CV_(bf16_products)[1][count > 16][two](j, w, region + first * j->row, out);
+                CV_(bf16_out_last)(j, q, g, t * 16, outs, first, spans, n, out);
+            } else {
+                CV_(bf16_products)[0][two][count > 16](j, w, region + first, out);
+                CV_(bf16_out)(j, q, g, t * 16, outs, first, spans, n, out);
+            }
         }
     }
     CV_TILES_END();
@@ -191,12 +229,19 @@ CV_INLINE CV_(bf16_block) CV_(bf16_block_of)(const CV_(bf16_job) *j, ptrdiff_t b
     return q;
 }
 
+/* The planes of blocks cb0 .. cb1-1 of channels. */
+static void CV_(bf16_fill)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g, ptrdiff_t cb0, ptrdiff_t cb1,
+                           uint32_t *region) {
+    if (j->last) CV_(bf16_pixels)(j, q, g, cb0, cb1, region);
+    else CV_(bf16_planes)(j, q, g, cb0 * 16, cb1 * 16, region);
+}
+
 static void CV_(bf16_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(bf16_job) *j = context;
     const ptrdiff_t g = unit / j->blocks;
     const CV_(bf16_block) q = CV_(bf16_block_of)(j, unit % j->blocks);
     uint32_t *region = j->scratch + worker * j->region;
-    CV_(bf16_planes)(j, &q, g, 0, j->pairs, region);
+    CV_(bf16_fill)(j, &q, g, 0, j->pairs / 16, region);
     CV_(bf16_multiply)(j, &q, g, 0, j->outs, 0, region, worker);
 }
 
@@ -206,7 +251,7 @@ static void CV_(bf16_planes_unit)(void *context, ptrdiff_t unit, int worker) {
     (void)worker;
     const ptrdiff_t tile = unit % (j->pairs / 16), b = unit / (j->pairs / 16), g = b / j->blocks;
     const CV_(bf16_block) q = CV_(bf16_block_of)(j, b % j->blocks);
-    CV_(bf16_planes)(j, &q, g, tile * 16, tile * 16 + 16, j->scratch + b * j->region);
+    CV_(bf16_fill)(j, &q, g, tile, tile + 1, j->scratch + b * j->region);
 }
 
 static void CV_(bf16_multiply_unit)(void *context, ptrdiff_t unit, int worker) {
@@ -228,6 +273,10 @@ static void CV_(bf16_measure)(CV_(bf16_job) *j) {
     j->plane = (j->step[0] * j->image + VL + 15) / 16 * 16;
     if (j->plane / 16 % 2 == 0) j->plane += 16;
     j->region = j->pairs * 3 * j->plane + 2 * CV_BF16_SIDE;
+    if (!j->last) return;
+    j->row = j->pairs / 16 % 2 ? j->pairs : j->pairs + 16; /* likewise odd */
+    j->plane = j->step[0] * j->image * j->row;
+    j->region = 3 * j->plane + CV_BF16_SIDE * j->row;
 }
 
 /* Cut the outputs until the planes of a block fit, and there are `want` blocks of a useful size. */
@@ -251,6 +300,7 @@ static void CV_(bf16_plan)(CV_(bf16_job) *j, const cv_conv *conv, const cv_exec 
     *j = (CV_(bf16_job)){.p = cv_simplify(conv)};
     const cv_conv *p = &j->p;
     j->view = CV_(bf16_view_of)(p);
+    j->last = CV_(bf16_last)(p, &j->view);
     j->pairs = (j->view.channels + CV_BF16_K - 1) / CV_BF16_K * 16;
     j->panel = j->view.blocks * 3 * CV_BF16_TILE;
     j->outs = CV_(bf16_outs)(p);
@@ -296,7 +346,8 @@ static void CV_(bf16_offsets)(CV_(bf16_job) *j) {
             phase = phase * j->phases[a] + t[a] * p->dil[a] % p->stride[a];
             shift = shift * j->size[a] + t[a] * p->dil[a] / p->stride[a];
         }
-        j->at[i] = cb * 16 * 3 * j->plane + phase * j->size[0] * j->size[1] * j->size[2] + shift;
+        shift += phase * j->size[0] * j->size[1] * j->size[2];
+        j->at[i] = j->last ? shift * j->row + cb * 16 : cb * 16 * 3 * j->plane + shift;
     }
 }
 

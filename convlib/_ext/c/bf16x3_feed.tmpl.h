@@ -40,6 +40,9 @@ static CV_(bf16_view) CV_(bf16_view_of)(const cv_conv *p) {
     return best;
 }
 
+/* Whether pixels are the rows of a tile, and outputs its columns: the channels of a pixel lie side by side. */
+CV_INLINE int CV_(bf16_last)(const cv_conv *p, const CV_(bf16_view) *v) { return p->last && v->channels == p->icg; }
+
 /* Channel i of the view and tap j of those that remain: the problem's channel, and its tap on each axis. */
 CV_INLINE ptrdiff_t CV_(bf16_origin)(const cv_conv *p, const CV_(bf16_view) *v, ptrdiff_t i, ptrdiff_t j, ptrdiff_t *tap) {
     tap[0] = tap[1] = tap[2] = 0;
@@ -60,11 +63,12 @@ static ptrdiff_t CV_(bf16_size)(const cv_conv *p) {
 typedef struct {
     cv_conv p;
     CV_(bf16_view) view;
-    int shared, threads;
+    int shared, threads, last;   /* last: planes of pixels, not of channel pairs */
     ptrdiff_t pairs;             /* of channels in the planes: whole blocks of 16 */
     ptrdiff_t ext[3], phases[3]; /* rows of a plane beyond those of its outputs; phases of each axis */
     ptrdiff_t step[4], cuts[4];  /* a block of outputs over n, d, h, w */
     ptrdiff_t size[3], image, plane, region; /* elements; region: planes of a block */
+    ptrdiff_t row;                           /* elements of a pixel, channels last */
     ptrdiff_t panel;                         /* bytes of a tile's weights */
     ptrdiff_t outs, blocks, parts;           /* tiles of output channels; parts of a block's pixels, if it is shared */
     ptrdiff_t *at;                           /* where each block of K begins in the region */
@@ -134,10 +138,24 @@ CV_INLINE void CV_(bf16_weights)(const cv_conv *p, const CV_(bf16_view) *v, int 
         CV_(bf16_pair)(CV_(load)(row + l), CV_(load)(row + 16 + l), to + l, CV_BF16_TILE / 4);
 }
 
+/* A row of a tile with the outputs in its columns: channels cb and cb + 16, of which `n` exist from cb on, at w. */
+CV_INLINE void CV_(bf16_columns)(const cv_conv *p, const T *w, ptrdiff_t outs, ptrdiff_t n, uint32_t *to) {
+    for (int l = 0; l < 16; l += VL) {
+        vec v[2] = {{0}, {0}};
+        const ptrdiff_t lanes = CV_MAX2(0, CV_MIN2(VL, outs - l));
+        for (int h = 0; h < 2; h++) {
+            if (n <= 16 * h) continue;
+            const T *from = w + l * p->ws[1] + 16 * h * p->ws[2];
+            v[h] = lanes == VL ? CV_(strided)(from, p->ws[1]) : CV_(gather)(from, p->ws[1], 0, lanes);
+        }
+        CV_(bf16_pair)(v[0], v[1], to + l, CV_BF16_TILE / 4);
+    }
+}
+
 /* Tile t of the outputs of group g.  Row by row, so that weights are read in long runs. */
 static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const T *w, ptrdiff_t g, ptrdiff_t t, char *to) {
     enum { SOME = 8 };
-    const int spread = v->channels != p->icg;
+    const int spread = v->channels != p->icg, last = CV_(bf16_last)(p, v);
     for (ptrdiff_t i0 = 0; i0 < v->blocks; i0 += SOME, to += SOME * 3 * CV_BF16_TILE) {
         const ptrdiff_t some = CV_MIN2(SOME, v->blocks - i0);
         ptrdiff_t at[SOME];
@@ -150,7 +168,11 @@ static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const
         for (ptrdiff_t m = 0; m < 16; m++) {
             const T *row = w + g * p->ws[0] + (t * 16 + m) * p->ws[1];
             ptrdiff_t cb = i0 / v->taps * CV_BF16_K, tap = i0 % v->taps;
-            for (ptrdiff_t i = 0; i < some; i++) {
+            for (ptrdiff_t i = 0; i < some && last; i++)
+                CV_(bf16_columns)(p, w + g * p->ws[0] + t * 16 * p->ws[1] + at[i] + m * p->ws[2], p->ocg - t * 16,
+                                  v->channels - (i0 + i) / v->taps * CV_BF16_K - m,
+                                  (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64));
+            for (ptrdiff_t i = 0; i < some && !last; i++) {
                 const ptrdiff_t n = t * 16 + m < p->ocg ? CV_MIN2(CV_BF16_K, v->channels - cb) : 0;
                 CV_(bf16_weights)(p, v, spread, row + at[i], cb, n, (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64));
                 if (++tap == v->taps) tap = 0, cb += CV_BF16_K;
@@ -237,5 +259,36 @@ static void CV_(bf16_planes)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, p
                 }
                 CV_(bf16_row)(row, at[2], p, q->count[3] + j->ext[2], to + (z * j->size[1] + y) * j->size[2], j->plane);
             }
+    }
+}
+
+/* The same with channels last: planes S[part][image][phase][z][y][x][channel] for blocks cb0 .. cb1-1 of channels, where
+ * an element holds channels i and i + 16 of a block. */
+static void CV_(bf16_pixels)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g, ptrdiff_t cb0, ptrdiff_t cb1,
+                             uint32_t *region) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t phases = j->phases[0] * j->phases[1] * j->phases[2], rows = q->count[2] + j->ext[1];
+    const ptrdiff_t slices = q->count[1] + j->ext[0];
+    for (ptrdiff_t i = 0; i < q->count[0] * phases * slices * rows; i++) {
+        const ptrdiff_t y = i % rows, z = i / rows % slices, phase = i / rows / slices % phases, n = i / rows / slices / phases;
+        const ptrdiff_t iz = (q->from[1] + z) * p->stride[0] + phase / j->phases[2] / j->phases[1] - p->lo[0];
+        const ptrdiff_t iy = (q->from[2] + y) * p->stride[1] + phase / j->phases[2] % j->phases[1] - p->lo[1];
+        const ptrdiff_t ix0 = q->from[3] * p->stride[2] + phase % j->phases[2] - p->lo[2];
+        const int in = iz >= 0 && iz < p->in[0] && iy >= 0 && iy < p->in[1];
+        const T *row = j->x + (q->from[0] + n) * p->xs[0] + g * p->icg + iz * p->xs[2] + iy * p->xs[3];
+        uint32_t *to = region + ((((n * phases + phase) * j->size[0] + z) * j->size[1] + y) * j->size[2]) * j->row;
+        for (ptrdiff_t x = 0; x < q->count[3] + j->ext[2]; x++, to += j->row) {
+            const ptrdiff_t ix = ix0 + x * p->stride[2];
+            const T *from = in && ix >= 0 && ix < p->in[2] ? row + ix * p->xs[4] : NULL;
+            for (ptrdiff_t cb = cb0; cb < cb1; cb++)
+                for (int l = 0; l < 16; l += VL) {
+                    vec v[2] = {{0}, {0}};
+                    for (int h = 0; h < 2 && from; h++) {
+                        const ptrdiff_t c = cb * CV_BF16_K + 16 * h + l, left = p->icg - c;
+                        if (left > 0) v[h] = left >= VL ? CV_(load)(from + c) : CV_(load_n)(from + c, left);
+                    }
+                    CV_(bf16_pair)(v[0], v[1], to + cb * 16 + l, j->plane);
+                }
+        }
     }
 }

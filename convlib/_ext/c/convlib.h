@@ -22,6 +22,7 @@ typedef struct {
     ptrdiff_t n, groups, icg, ocg;
     ptrdiff_t in[3], k[3], out[3], stride[3], dil[3], lo[3];
     ptrdiff_t xs[5], ys[5], ws[6];
+    int last; /* channels are neighbours in x and y, and packed weights may count on it */
 } cv_conv;
 
 typedef struct {
