@@ -55,8 +55,9 @@ MIN_TILES_MATRIX, MIN_TILES_MATRIX_ONCE = 32, 100
 #: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three.
 MATRIX_PRODUCTS, MATRIX_OUTPUTS = 128, 48
 
-#: Channels of a pixel that fill a row of the matrix unit, where they come last.
-MATRIX_PIXEL = 32
+#: Where channels come last, so many of either side fill half a row of the matrix unit: neither input nor result has to
+#: be turned round there, as the kernels for channels first would.
+MATRIX_PIXEL = 16
 
 
 class NativeBackend(Backend):
@@ -123,7 +124,7 @@ class NativeBackend(Backend):
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
             return "direct", "narrow groups: each packed window would serve few outputs"
-        return _plain(spec.ocg, spec.reduction, dtype, spec.channels_last and spec.icg < MATRIX_PIXEL)
+        return _plain(spec.ocg, spec.reduction, dtype, spec.icg if spec.channels_last else 0)
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
@@ -243,8 +244,7 @@ class NativeBackend(Backend):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
-        few = spec.channels_last and spec.ocg < MATRIX_PIXEL
-        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, few)[0]
+        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, spec.ocg if spec.channels_last else 0)[0]
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
@@ -256,7 +256,7 @@ class NativeBackend(Backend):
         total = np.empty(y.shape, kind)
         values = np.ascontiguousarray(x, kind)
         start = None if bias is None else bias.astype(kind)
-        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, total.dtype, False)[0])
+        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, total.dtype, 0)[0])
         y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
@@ -366,13 +366,13 @@ def _summable(spec: ConvSpec) -> bool:
     return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
 
 
-def _plain(outputs: int, products: int, dtype: np.dtype[Any], few: bool) -> tuple[str, str]:
+def _plain(outputs: int, products: int, dtype: np.dtype[Any], pixel: int) -> tuple[str, str]:
     """Choose for so many output channels per group and products per output, Winograd apart.
 
-    few : whether the arrays have their channels last, and too few of them for the matrix unit.
+    pixel : channels of a group that lie side by side, if they come last, else 0.
     """
-    single = dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA and not few
-    if single and _matrix_pays(outputs, products):
+    pays = min(pixel, outputs) >= MATRIX_PIXEL if pixel else _matrix_pays(outputs, products)
+    if pays and dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA:
         return "bf16x3", "dense, and there is a matrix unit: six products in bfloat16 outrun one in float32"
     if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
         return "direct", "few channels per group: a packed panel would serve too few outputs"
