@@ -17,6 +17,7 @@ DEFAULT_WORKSPACE = 64 << 20
 
 _NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS")
 _environment: dict[str, str] = {}
+_readings = 0  # of the environment
 
 _workspace: ContextVar[int | None] = ContextVar("convlib_max_workspace", default=None)
 _accuracy: ContextVar[str | None] = ContextVar("convlib_accuracy", default=None)
@@ -26,6 +27,8 @@ ACCURACIES = ("fast", "strict")
 
 def read_environment() -> None:
     """Read the variables ``CONVLIB_*`` again, and ``OMP_NUM_THREADS``."""
+    global _readings  # what `state` tells apart
+    _readings += 1
     _environment.clear()
     for name in (*(f"CONVLIB_{name}" for name in _NAMES), "OMP_NUM_THREADS"):
         value = os.environ.get(name)
@@ -39,6 +42,11 @@ def environment(name: str) -> str | None:
 
 
 read_environment()
+
+
+def state() -> tuple[int | None, str | None, int]:
+    """Return all that accuracy, memory bound and the environment depend on, as a key for caches."""
+    return _workspace.get(), _accuracy.get(), _readings
 
 
 def get_max_workspace() -> int:

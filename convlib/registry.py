@@ -156,6 +156,7 @@ class Explanation:
 _added: dict[str, Backend] = {}  # by register_backend
 _loaded: dict[str, Backend] = {}  # built-ins and plug-ins, once imported
 _failed: dict[str, str] = {}
+_changes = 0  # of the backends known
 _context: ContextVar[str | None] = ContextVar("convlib_backend", default=None)
 
 
@@ -183,7 +184,7 @@ def register_backend(backend: Backend | type[Backend]) -> None:
     if instance.name in backends():
         raise BackendError(f"{origin} wants the name {instance.name!r}, which belongs to {_origin(instance.name)}")
     _added[instance.name] = instance
-    _choose.cache_clear()
+    _forget()
 
 
 def unregister_backend(name: str) -> None:
@@ -197,6 +198,13 @@ def unregister_backend(name: str) -> None:
     if name not in _added:
         raise BackendError(f"{name!r} was not added by register_backend; added: {', '.join(_added) or 'none'}")
     del _added[name]
+    _forget()
+
+
+def _forget() -> None:
+    """Let no call take what was chosen among other backends."""
+    global _changes  # what `state` tells apart
+    _changes += 1
     _choose.cache_clear()
 
 
@@ -305,8 +313,7 @@ def select(
 
 def state() -> tuple[Any, ...]:
     """Return all that `select` depends on beside its arguments, as a key for caches of what it chose."""
-    named = _context.get(), config.environment("CONVLIB_BACKEND")
-    return *named, config.get_accuracy(), config.get_max_workspace(), tuple(_added)
+    return _context.get(), _changes, config.state()
 
 
 @lru_cache(maxsize=8192)

@@ -84,6 +84,13 @@ cdef class Array:
     cdef int take(self, object array, int flags) except -1
     cdef Py_ssize_t step(self, int axis) noexcept
 
+cdef class Shaped:
+    cdef object dtype
+    cdef tuple x_shape, y_shape
+    cdef char code
+    cdef Array accept(self, object x)
+    cdef bint usable(self, Array a)
+
 cdef Array readable(object array)
 cdef Array writable(object array)
 cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1

@@ -371,44 +371,65 @@ def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t 
     finish(status)
 
 
-cdef class Runner:
+cdef class Shaped:
+    """Plain arrays of one shape and type, which need no other look than this one, and results for them.
+
+    Parameters
+    ----------
+    x_shape, y_shape : tuple of int
+        (N, C, *in) and (N, C, *out).
+    dtype : numpy.dtype
+        Of both.
+    """
+
+    def __init__(self, tuple x_shape, tuple y_shape, dtype):
+        self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
+
+    cdef Array accept(self, x):
+        """Return the buffer, or None of anything but an ndarray of the right shape and type."""
+        cdef Array a
+        cdef int i
+        if type(x) is not ndarray:
+            return None
+        try:
+            a = readable(x)
+        except (BufferError, TypeError, ValueError):
+            return None
+        if a.view.ndim != len(self.x_shape) or not self.usable(a):
+            return None
+        for i in range(a.view.ndim):
+            if a.view.shape[i] != <Py_ssize_t>self.x_shape[i] or a.view.strides[i] % a.view.itemsize:
+                return None
+        return a
+
+    cdef bint usable(self, Array a):
+        return a.code == self.code and <size_t>a.view.buf % <size_t>a.view.itemsize == 0
+
+
+cdef class Runner(Shaped):
     """A convolution for arrays of one shape and type: the short way of a plan, and of a plain call.
 
     Parameters
     ----------
     problem, w, bias, algorithm
         As for `conv`; `w` None: weights and bias come with each call.
-    x_shape, y_shape : tuple of int
-        (N, C, *in) and (N, OC, *out).
-    dtype : numpy.dtype
-        float32 or float64.
+    x_shape, y_shape, dtype
+        As for `Shaped`; float32 or float64.
     """
 
     cdef ConvProblem problem
-    cdef object w, bias, dtype
-    cdef tuple x_shape, y_shape
+    cdef object w, bias
     cdef str algorithm
-    cdef char code
 
     def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
+        Shaped.__init__(self, x_shape, y_shape, dtype)
         self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
-        self.x_shape, self.y_shape, self.dtype, self.code = x_shape, y_shape, dtype, ord(dtype.char)
 
     def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
         """Return the result, or None if an array is anything but an ndarray of the right shape and type."""
-        cdef Array ax
-        cdef int i, nd = len(self.x_shape)
-        if type(x) is not ndarray:
+        cdef Array ax = self.accept(x)
+        if ax is None:
             return None
-        try:
-            ax = readable(x)
-        except (BufferError, TypeError, ValueError):
-            return None
-        if ax.view.ndim != nd or not self.usable(ax):
-            return None
-        for i in range(nd):
-            if ax.view.shape[i] != <Py_ssize_t>self.x_shape[i] or ax.view.strides[i] % ax.view.itemsize:
-                return None
         if self.w is not None:
             w, bias = self.w, self.bias
         elif not self.fitting(w, bias):
@@ -416,9 +437,6 @@ cdef class Runner:
         y = empty(self.y_shape, self.dtype)
         run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
-
-    cdef bint usable(self, Array a):
-        return a.code == self.code and <size_t>a.view.buf % <size_t>a.view.itemsize == 0
 
     cdef bint fitting(self, w, bias) except -1:
         """Whether weights and bias can be used as they are."""

@@ -118,6 +118,13 @@ class Backend:
         """
         return None
 
+    def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
+        """Return a short way through `pool` for plain arrays of `dtype`, or None if there is none.
+
+        It takes (x, threads, indices), checks all it needs, and returns None where `pool` must serve.
+        """
+        return None
+
     def from_numpy(self, a: Array) -> Array:
         """Return a NumPy array as one of the backend's own type; the conformance suite moves its arrays by this."""
         return a
