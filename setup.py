@@ -15,6 +15,7 @@ SOURCES = {
     "_im2col": [],
     "_probe": ["probe.c"],
     "_native": ["dispatch.c", "isa_scalar.c", "isa_avx2.c", "isa_avx512.c", "isa_neon.c"],
+    "_native_arrays": [],
     "_native_pool": [],
 }
 

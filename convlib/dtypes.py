@@ -48,7 +48,7 @@ def for_pool(kind: str, dtype: DType) -> tuple[DType, DType]:
     if kind in ("max", "min"):
         if dtype.kind == "c":
             raise TypeError(f"x has dtype {dtype}, and complex numbers have no order; pool the absolute value instead")
-        return native, FLOAT32 if dtype == FLOAT16 else native
+        return native, FLOAT32 if native == FLOAT16 else native
     if kind == "sum":
         return for_sums(x=native)
     if dtype.kind in "biu":

@@ -289,6 +289,47 @@ def test_out_is_filled_and_returned(out, backend):
     np.testing.assert_allclose(out, 19, rtol=1e-5)
 
 
+ODD_ARRAYS = {
+    "plain": lambda a: a,
+    "gaps": lambda a: np.repeat(a, 2, -1)[..., ::2],
+    "reversed": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
+    "fortran": np.asfortranarray,
+    "read-only": lambda a: np.broadcast_to(a, a.shape),
+    "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "misaligned": lambda a: np.frombuffer(b"." + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+    "list": lambda a: a.tolist(),
+    "unbatched": lambda a: a[0],
+}
+
+
+@pytest.mark.parametrize("make", ODD_ARRAYS.values(), ids=ODD_ARRAYS)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "?", "f2"])
+def test_pools_without_out_are_those_with_out(make, dtype):
+    """Calls of plain arrays take a shorter way."""
+    a = np.random.default_rng(3).integers(-9, 9, (1, 3, 7, 6)).astype(dtype)
+    x = make(a)
+    shape = (1, 3, 6, 5)[np.ndim(x) == 3 :]
+    for _ in range(2):
+        for op in ("max", "sum", "avg"):
+            pool = getattr(convlib, f"{op}_pool2d")
+            y = pool(x, 2, stride=1)
+            out = np.empty(shape, y.dtype)
+            pool(x, 2, stride=1, out=out)
+            np.testing.assert_array_equal(y, out)
+        y, places = convlib.max_pool2d(x, 2, stride=1, return_indices=True)
+        planes = a.reshape(3, -1)
+        np.testing.assert_array_equal(np.take_along_axis(planes, places.reshape(3, -1), 1), y.reshape(3, -1))
+
+
+def test_pools_heed_a_change_of_backend():
+    x = X.copy()
+    convlib.max_pool2d(x, 2)
+    with pytest.raises(convlib.BackendError, match="does not implement pool"), convlib.use_backend("fft"):
+        convlib.max_pool2d(x, 2)
+    with pytest.raises(convlib.BackendError, match="does not implement pool"):
+        convlib.max_pool2d(x, 2, backend="fft")
+
+
 def test_out_beside_the_input_in_one_buffer(backend):
     """Interleaved memory that shares no element is no overlap."""
     buffer = np.zeros((1, 2, 5, 10), np.float32)

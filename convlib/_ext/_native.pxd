@@ -1,4 +1,4 @@
-# What the modules over the engine share: its C interface, and arrays by buffer.
+# The C interface of the engine.
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
 
@@ -82,16 +82,3 @@ cdef extern from "c/convlib.h" nogil:
 
 
 cdef const cv_kernels* kernels() except NULL
-
-cdef class Array:
-    cdef Py_buffer view
-    cdef char code
-    cdef bint held
-    cdef int take(self, object array, int flags) except -1
-    cdef Py_ssize_t step(self, int axis) noexcept
-
-cdef Array readable(object array)
-cdef Array writable(object array)
-cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1
-cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1
-cdef int finish(int status) except -1

@@ -1,18 +1,14 @@
 # cython: freethreading_compatible=True
-"""The native engine: problems in finished integers, arrays by buffer, kernels by table.
+"""The native engine: problems in finished integers, kernels by table.
 
 Nothing is checked here beyond what keeps memory safe from a mistake in the backend: types, ranks and sizes of the
 arrays.  The spec has refused everything else.
 """
 
-from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
-)
 cimport numpy as cnp
 
-from convlib._ext._pool cimport parallel, raise_pending
-
-from numpy import empty, ndarray
+from convlib._ext._native_arrays cimport Array, Shaped, contiguous, fill, finish, place, readable, writable
+from convlib._ext._pool cimport parallel
 
 cnp.import_array()
 cv_use_pool(parallel)
@@ -73,91 +69,7 @@ def set_isa(str name):
         raise ValueError(f"isa {name!r} cannot run here; choose from {', '.join(detected_isas())}")
 
 
-# ------------------------------------------------------------------ arrays
-
-cdef class Array:
-    """A buffer held for the length of a call, and its strides in elements."""
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
-
-    cdef int take(self, object array, int flags) except -1:
-        PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
-        self.held = True
-        self.code = self.view.format[0]
-        if self.view.format[1] != 0:
-            raise TypeError(f"format {self.view.format.decode()!r} is not a plain number in native byte order")
-        return 0
-
-    cdef Py_ssize_t step(self, int axis) noexcept:
-        return self.view.strides[axis] // self.view.itemsize
-
-
-cdef Array readable(object array):
-    cdef Array a = Array.__new__(Array)
-    a.take(array, PyBUF_STRIDED_RO)
-    return a
-
-
-cdef Array writable(object array):
-    cdef Array a = Array.__new__(Array)
-    a.take(array, PyBUF_STRIDED)
-    return a
-
-
-cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1:
-    cdef Py_ssize_t i, gap = 3 - len(values)
-    if gap < 0:
-        raise ValueError("at most three spatial axes")
-    for i in range(3):
-        target[i] = missing if i < gap else values[i - gap]
-    return 0
-
-
-cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1:
-    """Check that the array is (n, c, *size) and give its strides over (n, c, d, h, w)."""
-    cdef int i, nd = a.view.ndim - 2
-    cdef bint same = 1 <= nd <= 3 and a.view.shape[0] == n and a.view.shape[1] == c
-    for i in range(3):
-        steps[2 + i] = 0
-        if same and i >= 3 - nd:
-            same = a.view.shape[a.view.ndim - 3 + i] == size[i]
-            steps[2 + i] = a.step(a.view.ndim - 3 + i)
-        elif size[i] != 1:
-            same = False
-    if not same:
-        raise ValueError("array does not have the shape of the problem")
-    steps[0], steps[1] = a.step(0), a.step(1)
-    # an axis of length 1 never steps: give it the stride that makes rows join
-    if size[2] == 1:
-        steps[4] = steps[3] if nd > 1 and size[1] > 1 else 1
-    for i in range(1, -1, -1):
-        if size[i] == 1:
-            steps[2 + i] = steps[3 + i] * size[i + 1]
-    return 0
-
-
-cdef int finish(int status) except -1:
-    if status == CV_NOMEM:
-        raise MemoryError("no memory for the scratch of a kernel")
-    if status == CV_INTERRUPTED:
-        raise_pending()
-        raise KeyboardInterrupt
-    return 0
-
-
 # ------------------------------------------------------------------ convolution
-
-cdef bint contiguous(Array a):
-    cdef int i
-    cdef Py_ssize_t step = a.view.itemsize
-    for i in range(a.view.ndim - 1, -1, -1):
-        if a.view.shape[i] > 1 and a.view.strides[i] != step:
-            return False
-        step *= a.view.shape[i]
-    return True
-
 
 cdef class ConvProblem:
     """The finished integers of a convolution, without strides.
@@ -386,37 +298,27 @@ def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t 
     finish(status)
 
 
-cdef class Runner:
+cdef class Runner(Shaped):
     """A convolution for arrays of one shape and type: the short way of a plan, and of a plain call.
 
     Parameters
     ----------
     problem, w, bias, algorithm
         As for `conv`; `w` None: weights and bias come with each call.
-    x_shape, y_shape : tuple of int
-        (N, C, *in) and (N, OC, *out).
-    dtype : numpy.dtype
-        float32 or float64.
+    x_shape, y_shape, dtype
+        As for `Shaped`; float32 or float64.
     """
 
     cdef ConvProblem problem
-    cdef object w, bias, dtype
-    cdef tuple y_shape
+    cdef object w, bias
     cdef str algorithm
-    cdef char code
-    cdef cv_conv dense           # with the strides of C-contiguous arrays
-    cdef int way, nd, typenum
-    cdef cnp.npy_intp x_dims[5]
-    cdef cnp.npy_intp y_dims[5]
+    cdef cv_conv dense            # with the strides of C-contiguous arrays
+    cdef int way
     cdef Array plain, plain_bias  # held for as long as the runner lives
 
     def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
-        cdef int i
+        Shaped.__init__(self, x_shape, y_shape, dtype)
         self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
-        self.y_shape, self.dtype, self.code = y_shape, dtype, ord(dtype.char)
-        self.nd, self.typenum = len(x_shape), dtype.num
-        for i in range(self.nd):
-            self.x_dims[i], self.y_dims[i] = x_shape[i], y_shape[i]
         self.way = algorithm_number(algorithm)
         if w is not None:
             self.plain = (<Weights>w).plain if isinstance(w, Weights) else readable(w)
@@ -452,7 +354,7 @@ cdef class Runner:
                 pb = cnp.PyArray_DATA(<cnp.ndarray>bias)
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
             return self.strided(x, threads, max_workspace, w, bias)
-        cdef cnp.ndarray y = cnp.PyArray_EMPTY(self.nd, self.y_dims, self.typenum, 0)
+        cdef cnp.ndarray y = self.result()
         cdef const void* px = cnp.PyArray_DATA(<cnp.ndarray>x)
         cdef void* py = cnp.PyArray_DATA(y)
         e.threads, e.max_workspace = threads, max_workspace
@@ -464,30 +366,14 @@ cdef class Runner:
         return y
 
     cdef strided(self, x, int threads, Py_ssize_t max_workspace, w, bias):
-        cdef Array ax = readable(x)
-        cdef int i
-        for i in range(self.nd):
-            if ax.view.strides[i] % ax.view.itemsize:
-                return None
+        cdef Array ax = self.accept(x)
+        if ax is None:
+            return None
         if self.w is not None:
             w, bias = self.w, self.bias
-        y = empty(self.y_shape, self.dtype)
+        y = self.result()
         run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
         return y
-
-    cdef bint usable(self, a) noexcept:
-        """Whether a is an ndarray of the type, aligned and in native byte order."""
-        return (type(a) is ndarray and cnp.PyArray_TYPE(<cnp.ndarray>a) == self.typenum
-                and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>a))
-
-    cdef bint shaped(self, x) noexcept:
-        cdef int i
-        if not self.usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.nd:
-            return False
-        for i in range(self.nd):
-            if cnp.PyArray_DIM(<cnp.ndarray>x, i) != self.x_dims[i]:
-                return False
-        return True
 
     cdef bint sized(self, a, Py_ssize_t size) noexcept:
         return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
@@ -519,7 +405,7 @@ cdef void dense(cv_conv* c) noexcept:
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
-    """Return the most scratch in bytes of `conv` for contiguous arrays of type `code`; `packed` weights do not count."""
+    """Return the most scratch in bytes of `conv` for C-contiguous arrays of type `code`, `packed` weights apart."""
     cdef cv_exec e
     cdef const cv_kernels* k = kernels()
     cdef cv_conv c = problem.conv

@@ -3,9 +3,10 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
 
-from convlib._ext._native cimport (
-    CV_BAD_INDEX, Array, cv_kernels, cv_pool, fill, finish, kernels, place, readable, writable,
-)
+from convlib._ext._native cimport CV_BAD_INDEX, cv_kernels, cv_pool, kernels
+from convlib._ext._native_arrays cimport Array, Shaped, fill, finish, place, readable, writable
+
+from numpy import empty_like, int64
 
 KINDS = ("max", "min", "sum", "avg")
 
@@ -51,7 +52,10 @@ def pool(PoolProblem problem, x, y, indices, int threads):
         Receives the flat position of each extreme in its plane.
     threads : int
     """
-    cdef Array ax = readable(x), ay = writable(y), ai = None
+    run_pool(problem, readable(x), writable(y), None if indices is None else writable(indices), threads)
+
+
+cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads) except -1:
     cdef cv_pool p = problem.pool
     cdef int64_t* at = NULL
     cdef const cv_kernels* k = kernels()
@@ -61,8 +65,7 @@ def pool(PoolProblem problem, x, y, indices, int threads):
     place(ay, p.n, p.c, p.out, p.ys)
     if ay.code != code:
         raise TypeError("x and y differ in type")
-    if indices is not None:
-        ai = writable(indices)
+    if ai is not None:
         if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
             raise ValueError("indices do not have the size of y")
         at = <int64_t*>ai.view.buf
@@ -89,7 +92,37 @@ def pool(PoolProblem problem, x, y, indices, int threads):
             status = -1
     if status == -1:
         raise TypeError(f"the engine does not pool type {chr(code)!r}")
-    finish(status)
+    return finish(status)
+
+
+cdef class PoolRunner(Shaped):
+    """A pooling of arrays of one shape and type: the short way of a plain call.
+
+    Parameters
+    ----------
+    problem : PoolProblem
+    x_shape, y_shape, dtype
+        As for `Shaped`.
+    """
+
+    cdef PoolProblem problem
+
+    def __init__(self, PoolProblem problem, tuple x_shape, tuple y_shape, dtype):
+        Shaped.__init__(self, x_shape, y_shape, dtype)
+        self.problem = problem
+
+    def __call__(self, x, int threads, bint indices):
+        """Return the result (with `indices`, also those), or None if `x` is no ndarray of the right shape and type."""
+        cdef Array ax = self.accept(x)
+        if ax is None:
+            return None
+        y = self.result()
+        if not indices:
+            run_pool(self.problem, ax, writable(y), None, threads)
+            return y
+        places = empty_like(y, int64)
+        run_pool(self.problem, ax, writable(y), writable(places), threads)
+        return y, places
 
 
 def pool_grad(PoolProblem problem, y, indices, x, bint add, int threads):

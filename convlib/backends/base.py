@@ -9,8 +9,7 @@ No hook computes a size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar, final
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import SpecError
-from ..spec import ConvSpec, PoolSpec, WindowSpec
+from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
 from . import halves
 from .halves import Types
 
@@ -131,6 +130,13 @@ class Backend:
         """
         return None
 
+    def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
+        """Return a short way through `pool` for plain arrays of `dtype`, or None if there is none.
+
+        It takes (x, threads, indices), checks all it needs, and returns None where `pool` must serve.
+        """
+        return None
+
     def from_numpy(self, a: Array) -> Array:
         """Return a NumPy array as one of the backend's own type; the conformance suite moves its arrays by this."""
         return a
@@ -206,7 +212,7 @@ class Backend:
         if dtype == dtypes.INT64:
             self._check_range(spec.ocg * spec.taps_count, grad_y, w, bias)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        if _needs_padding(spec):
+        if needs_padding(spec):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
             self._conv_grad_input(inner, grad_y, w, wide, algorithm)
@@ -412,7 +418,7 @@ class Backend:
 
     def _explicit_padding(self, spec: ConvSpec, x: Array) -> tuple[ConvSpec, Array]:
         """Write any padding but zeros into a copy of `x`, so that hooks know zero padding only."""
-        if not _needs_padding(spec):
+        if not needs_padding(spec):
             return spec, x
         pairs = ((0, 0), (0, 0), *zip(spec.pad_lo, spec.pad_hi, strict=True))
         value: float | int = spec.pad_value
@@ -550,15 +556,3 @@ def _channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""
     a = a if spec.batched else a[None]
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
-
-
-def _needs_padding(spec: ConvSpec) -> bool:
-    return (spec.padding_mode != "constant" or spec.pad_value != 0) and spec.padded
-
-
-@lru_cache(maxsize=256)
-def zero_padded(spec: ConvSpec) -> ConvSpec:
-    """Return the spec as hooks see it: padding that holds anything but zeros is part of the input."""
-    if not _needs_padding(spec):
-        return spec
-    return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)

@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import config, dtypes
 from ..errors import SpecError
-from ..spec import ConvSpec, PoolSpec, WindowSpec
+from ..spec import ConvSpec, PoolSpec, WindowSpec, zero_padded
 from . import cupy_device as device
-from .base import OPERATIONS, Backend, zero_padded
+from .base import OPERATIONS, Backend
 from .cupy_cudnn import Cudnn
 from .cupy_device import THREADS, TILE, Launch, bits, element, guarded, launch_of, layout
 from .slabs import ColumnSlabs

@@ -185,6 +185,13 @@ class NativeBackend(Backend):
         found: Any = _native.Runner(_problem(spec), None, None, form, spec.x_shape, spec.y_shape, x_dtype)
         return found  # type: ignore[no-any-return]
 
+    def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
+        """See `Backend.quick_pool`."""
+        plain = spec.batched and not spec.channels_last and spec.n and spec.c
+        if not plain or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
+            return None
+        return _native_pool.PoolRunner(_pool_problem(spec), spec.x_shape, spec.y_shape, dtype)
+
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:

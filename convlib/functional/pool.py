@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from .. import dtypes, registry
 from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
+from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
 
 
 def _pool(
-    kind: str, spec: PoolSpec, x: Any, indices: bool, out: Array | None, backend: str | None
-) -> Any:
-    dtype = dtypes.for_pool(spec.kind, x.dtype)[1]
-    choice = registry.select("pool", spec, dtype, backend, kind)
+    make: Callable[..., PoolSpec], nd: int, kind: str, x: Any, options: tuple[Any, ...], indices: bool,
+    out: Array | None, backend: str | None,
+) -> Any:  # fmt: skip
+    """Pool `x` by the spec that ``make(nd, kind, x.shape, *options)`` gives."""
+    if out is None and type(x) is np.ndarray:
+        try:
+            run = _quick(make, nd, kind, x.shape, x.dtype, backend, registry.state(), *options)
+        except TypeError:  # the long way says which argument is wrong
+            run = None
+        found = run and run(x, get_num_threads(), indices)
+        if found is not None:
+            return found
+    array_type, (x,) = take(x=x)
+    spec = make(nd, kind, x.shape, *options)
+    dtype = dtypes.for_pool(kind, x.dtype)[1]
+    choice = registry.select("pool", spec, dtype, backend, array_type)
     return choice.backend.pool(spec, x, indices, out, choice.algorithm)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _quick(
+    make: Callable[..., PoolSpec], nd: int, kind: str, x_shape: tuple[int, ...], x_dtype: np.dtype[Any],
+    backend: str | None, _: Any, *options: Any,
+) -> Callable[..., Any] | None:  # fmt: skip
+    """Return the short way of `Backend.quick_pool` for a pooling of NumPy arrays without `out`, if there is one."""
+    spec = make(nd, kind, x_shape, *options)
+    choice = registry.select("pool", spec, dtypes.for_pool(kind, x_dtype)[1], backend, "numpy")
+    return choice.backend.quick_pool(spec, x_dtype, choice.algorithm)
+
+
+def _windows(
+    kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, layout: Any, counting: Any = True,
+    divisor: Any = None, norm: Any = 0.0,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Return the options of `make_pool`, in its order."""
+    windows = frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation)
+    return *windows, ceil_mode, counting, divisor, norm, layout
 
 
 def _max_poolnd(
@@ -63,12 +100,8 @@ def _max_poolnd(
     >>> max_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    array_type, (x,) = take(x=x)
-    spec = make_pool(
-        nd, "max", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
-        layout=layout,
-    )  # fmt: skip
-    return _pool(array_type, spec, x, return_indices, out, backend)
+    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    return _pool(make_pool, nd, "max", x, options, return_indices, out, backend)
 
 
 def _min_poolnd(
@@ -110,12 +143,8 @@ def _min_poolnd(
     >>> min_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    array_type, (x,) = take(x=x)
-    spec = make_pool(
-        nd, "min", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
-        layout=layout,
-    )  # fmt: skip
-    return _pool(array_type, spec, x, return_indices, out, backend)
+    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    return _pool(make_pool, nd, "min", x, options, return_indices, out, backend)
 
 
 def _avg_poolnd(
@@ -162,12 +191,10 @@ def _avg_poolnd(
     >>> avg_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    array_type, (x,) = take(x=x)
-    spec = make_pool(
-        nd, "avg", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
-        count_include_pad, divisor_override, layout=layout,
-    )  # fmt: skip
-    y: Array = _pool(array_type, spec, x, False, out, backend)
+    options = _windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override
+    )
+    y: Array = _pool(make_pool, nd, "avg", x, options, False, out, backend)
     return y
 
 
@@ -205,12 +232,8 @@ def _sum_poolnd(
     >>> sum_pool<nd>d(np.ones((1, 1, <four>)), 2).max().item()
     <taps>.0
     """
-    array_type, (x,) = take(x=x)
-    spec = make_pool(
-        nd, "sum", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode,
-        layout=layout,
-    )  # fmt: skip
-    y: Array = _pool(array_type, spec, x, False, out, backend)
+    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    y: Array = _pool(make_pool, nd, "sum", x, options, False, out, backend)
     return y
 
 
@@ -250,12 +273,8 @@ def _lp_poolnd(
     >>> lp_pool<nd>d(-np.ones((1, 1, <four>)), 1, 2).max().item()
     <taps>.0
     """
-    array_type, (x,) = take(x=x)
-    spec = make_pool(
-        nd, "lp", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode, norm=p,
-        layout=layout,
-    )  # fmt: skip
-    y: Array = _pool(array_type, spec, x, False, out, backend)
+    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout, norm=p)
+    y: Array = _pool(make_pool, nd, "lp", x, options, False, out, backend)
     return y
 
 
@@ -290,8 +309,7 @@ def _adaptive_avg_poolnd(
     >>> adaptive_avg_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
     (1, 1, <three>)
     """
-    array_type, (x,) = take(x=x)
-    y: Array = _pool(array_type, make_adaptive(nd, "avg", x.shape, frozen(output_size), layout), x, False, out, backend)
+    y: Array = _pool(make_adaptive, nd, "avg", x, (frozen(output_size), layout), False, out, backend)
     return y
 
 
@@ -330,9 +348,7 @@ def _adaptive_max_poolnd(
     >>> adaptive_max_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
     (1, 1, <three>)
     """
-    array_type, (x,) = take(x=x)
-    spec = make_adaptive(nd, "max", x.shape, frozen(output_size), layout)
-    return _pool(array_type, spec, x, return_indices, out, backend)
+    return _pool(make_adaptive, nd, "max", x, (frozen(output_size), layout), return_indices, out, backend)
 
 
 def _global_avg_poolnd(
@@ -363,8 +379,7 @@ def _global_avg_poolnd(
     >>> global_avg_pool<nd>d(np.ones((1, 1, <four>))).item()
     1.0
     """
-    array_type, (x,) = take(x=x)
-    y: Array = _pool(array_type, make_adaptive(nd, "avg", x.shape, 1, layout), x, False, out, backend)
+    y: Array = _pool(make_adaptive, nd, "avg", x, (1, layout), False, out, backend)
     return y
 
 
@@ -396,8 +411,7 @@ def _global_max_poolnd(
     >>> global_max_pool<nd>d(np.ones((1, 1, <four>))).item()
     1.0
     """
-    array_type, (x,) = take(x=x)
-    y: Array = _pool(array_type, make_adaptive(nd, "max", x.shape, 1, layout), x, False, out, backend)
+    y: Array = _pool(make_adaptive, nd, "max", x, (1, layout), False, out, backend)
     return y
 
 

@@ -75,7 +75,7 @@ def frozen(value: Any) -> Any:
 
     Entries become plain integers here: ``(1.0,)`` and ``(True,)`` equal ``(1,)`` and would share its place in a cache.
     """
-    if isinstance(value, (int, str, float, type(None))):
+    if type(value) is int or value is None or isinstance(value, (int, str, float)):
         return value
     if type(value) is tuple and all(type(item) is int for item in value):
         return value

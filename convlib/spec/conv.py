@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
@@ -219,3 +220,16 @@ def _transpose_sizes(
     if min(out) < 1:
         raise SpecError(f"the result would have the spatial size {out}; reduce the padding (lo {lo}, hi {hi})")
     return lo, hi, out
+
+
+def needs_padding(spec: ConvSpec) -> bool:
+    """Return whether the padding holds anything but zeros, so that it must be written into a copy of the input."""
+    return (spec.padding_mode != "constant" or spec.pad_value != 0) and spec.padded
+
+
+@lru_cache(maxsize=256)
+def zero_padded(spec: ConvSpec) -> ConvSpec:
+    """Return the spec as hooks see it: padding that holds anything but zeros is part of the input."""
+    if not needs_padding(spec):
+        return spec
+    return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)

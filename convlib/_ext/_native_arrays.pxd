@@ -1,0 +1,27 @@
+# Arrays as the modules over the engine take them.
+
+cimport numpy as cnp
+
+cdef class Array:
+    cdef Py_buffer view
+    cdef char code
+    cdef bint held
+    cdef int take(self, object array, int flags) except -1
+    cdef Py_ssize_t step(self, int axis) noexcept
+
+cdef class Shaped:
+    cdef char code
+    cdef int nd, typenum
+    cdef cnp.npy_intp x_dims[5]
+    cdef cnp.npy_intp y_dims[5]
+    cdef bint usable(self, object a) noexcept
+    cdef bint shaped(self, object x) noexcept
+    cdef Array accept(self, object x)
+    cdef cnp.ndarray result(self)
+
+cdef Array readable(object array)
+cdef Array writable(object array)
+cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1
+cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1
+cdef int finish(int status) except -1
+cdef bint contiguous(Array a)

@@ -1,0 +1,143 @@
+# cython: freethreading_compatible=True
+"""Arrays as the engine takes them: by buffer, checked for type, rank and size, and no further; see `_native`."""
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer,
+)
+cimport numpy as cnp
+
+from convlib._ext._native cimport CV_INTERRUPTED, CV_NOMEM
+from convlib._ext._pool cimport raise_pending
+
+from numpy import ndarray
+
+cnp.import_array()
+
+
+cdef class Array:
+    """A buffer held for the length of a call, and its strides in elements."""
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+    cdef int take(self, object array, int flags) except -1:
+        PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
+        self.held = True
+        self.code = self.view.format[0]
+        if self.view.format[1] != 0:
+            raise TypeError(f"format {self.view.format.decode()!r} is not a plain number in native byte order")
+        return 0
+
+    cdef Py_ssize_t step(self, int axis) noexcept:
+        return self.view.strides[axis] // self.view.itemsize
+
+
+cdef Array readable(object array):
+    cdef Array a = Array.__new__(Array)
+    a.take(array, PyBUF_STRIDED_RO)
+    return a
+
+
+cdef Array writable(object array):
+    cdef Array a = Array.__new__(Array)
+    a.take(array, PyBUF_STRIDED)
+    return a
+
+
+cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1:
+    cdef Py_ssize_t i, gap = 3 - len(values)
+    if gap < 0:
+        raise ValueError("at most three spatial axes")
+    for i in range(3):
+        target[i] = missing if i < gap else values[i - gap]
+    return 0
+
+
+cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1:
+    """Check that the array is (n, c, *size) and give its strides over (n, c, d, h, w)."""
+    cdef int i, nd = a.view.ndim - 2
+    cdef bint same = 1 <= nd <= 3 and a.view.shape[0] == n and a.view.shape[1] == c
+    for i in range(3):
+        steps[2 + i] = 0
+        if same and i >= 3 - nd:
+            same = a.view.shape[a.view.ndim - 3 + i] == size[i]
+            steps[2 + i] = a.step(a.view.ndim - 3 + i)
+        elif size[i] != 1:
+            same = False
+    if not same:
+        raise ValueError("array does not have the shape of the problem")
+    steps[0], steps[1] = a.step(0), a.step(1)
+    # an axis of length 1 never steps: give it the stride that makes rows join
+    if size[2] == 1:
+        steps[4] = steps[3] if nd > 1 and size[1] > 1 else 1
+    for i in range(1, -1, -1):
+        if size[i] == 1:
+            steps[2 + i] = steps[3 + i] * size[i + 1]
+    return 0
+
+
+cdef int finish(int status) except -1:
+    if status == CV_NOMEM:
+        raise MemoryError("no memory for the scratch of a kernel")
+    if status == CV_INTERRUPTED:
+        raise_pending()
+        raise KeyboardInterrupt
+    return 0
+
+
+cdef bint contiguous(Array a):
+    cdef int i
+    cdef Py_ssize_t step = a.view.itemsize
+    for i in range(a.view.ndim - 1, -1, -1):
+        if a.view.shape[i] > 1 and a.view.strides[i] != step:
+            return False
+        step *= a.view.shape[i]
+    return True
+
+
+cdef class Shaped:
+    """Plain arrays of one shape and type, which need no other look than this one, and results for them.
+
+    Parameters
+    ----------
+    x_shape, y_shape : tuple of int
+        (N, C, *in) and (N, C, *out).
+    dtype : numpy.dtype
+        Of both.
+    """
+
+    def __init__(self, tuple x_shape, tuple y_shape, dtype):
+        cdef int i
+        self.nd, self.typenum, self.code = len(x_shape), dtype.num, ord(dtype.char)
+        for i in range(self.nd):
+            self.x_dims[i], self.y_dims[i] = x_shape[i], y_shape[i]
+
+    cdef bint usable(self, a) noexcept:
+        """Whether a is an ndarray of the type, aligned and in native byte order."""
+        return (type(a) is ndarray and cnp.PyArray_TYPE(<cnp.ndarray>a) == self.typenum
+                and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>a))
+
+    cdef bint shaped(self, x) noexcept:
+        cdef int i
+        if not self.usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.nd:
+            return False
+        for i in range(self.nd):
+            if cnp.PyArray_DIM(<cnp.ndarray>x, i) != self.x_dims[i]:
+                return False
+        return True
+
+    cdef Array accept(self, x):
+        """Return the buffer, or None of anything but an ndarray of the right shape and type."""
+        cdef Array a
+        cdef int i
+        if not self.shaped(x):
+            return None
+        a = readable(x)
+        for i in range(self.nd):
+            if a.view.strides[i] % a.view.itemsize:
+                return None
+        return a
+
+    cdef cnp.ndarray result(self):
+        return cnp.PyArray_EMPTY(self.nd, self.y_dims, self.typenum, 0)
