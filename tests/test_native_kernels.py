@@ -146,6 +146,100 @@ def test_pooling_in_pairs_of_rows(isa: str, dtype: str, shape: tuple[int, ...]) 
             np.testing.assert_array_equal(result, expected)
 
 
+def windows_of(x: Any, k: int, lo: int, fill: float) -> Any:
+    """Return all windows of stride 1 over the last two axes."""
+    wide = np.pad(x, ((0, 0), (0, 0), (lo, lo), (lo, lo)), constant_values=fill)
+    return np.lib.stride_tricks.sliding_window_view(wide, (k, k), (2, 3))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "u1", "i8"])
+@pytest.mark.parametrize("k", [2, 3, 4, 5, 7, 9, 13, 18, 21])
+def test_pooling_of_stride_1(isa: str, dtype: str, k: int) -> None:
+    rng = np.random.default_rng(k)
+    for width, lo in itertools.product((1, 3, 7, 8, 9, 15, 16, 17, 20, 33, 49, 65), (0, 1, k // 2)):
+        height = max(k - 2 * lo, width % 11 + 1)
+        if width + 2 * lo < k or lo >= k:
+            continue
+        x = rng.integers(0, 9, (2, 3, height, width)).astype(dtype)
+        if dtype[0] == "f":
+            x[1, 1, height // 2, width // 2] = np.nan
+        low, high = (-np.inf, np.inf) if dtype[0] == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        frame = np.full((2, 3, height + 2, width + 1), 7, dtype)
+        for source in (x, frame[:, :, 1:-1, :-1]):
+            source[...] = x
+            options = {"stride": 1, "padding": lo, "backend": "native"}
+            expected = windows_of(x, k, lo, low).max((-2, -1))
+            np.testing.assert_array_equal(convlib.max_pool2d(source, k, **options), expected)
+            expected = windows_of(x, k, lo, high).min((-2, -1))
+            np.testing.assert_array_equal(convlib.min_pool2d(source, k, **options), expected)
+            if dtype[0] == "f":
+                total = windows_of(x, k, lo, 0).sum((-2, -1))
+                np.testing.assert_array_equal(convlib.sum_pool2d(source, k, **options), total)
+                np.testing.assert_array_equal(convlib.avg_pool2d(source, k, **options), total / np.array(k * k, dtype))
+                inside = windows_of(np.ones_like(x), k, lo, 0).sum((-2, -1))
+                averages = convlib.avg_pool2d(source, k, count_include_pad=False, **options)
+                np.testing.assert_array_equal(averages, total / inside)
+
+
+@pytest.mark.parametrize("k", [3, 5, 13])
+def test_pooling_writes_nothing_outside(isa: str, k: int) -> None:
+    for width in (1, 5, 16, 17, 40):
+        frame = np.full((1, 3, 12, width + 80), 7, "f4")
+        y = frame[:, :, 2:9, 40 : 40 + width]
+        convlib.max_pool2d(np.ones(y.shape, "f4"), k, stride=1, padding=k // 2, out=y, backend="native")
+        assert (y == 1).all()
+        y[...] = 7
+        assert (frame == 7).all()
+
+
+@pytest.mark.parametrize("name", ["max", "min", "sum", "avg"])
+def test_bits_of_pools_do_not_depend_on_threads(isa: str, name: str) -> None:
+    rng = np.random.default_rng(0)
+    for k, stride, shape in ((3, 1, (1, 5, 150, 61)), (5, 1, (1, 40, 20, 20)), (13, 1, (1, 40, 50, 20)),
+                             (7, 7, (3, 29, 7, 7)), (2, 2, (1, 90, 14, 14)), (3, 2, (1, 9, 60, 61))):  # fmt: skip
+        x = rng.standard_normal(shape).astype("f4")
+        x[:, :, ::3] *= -0.0
+        results = set()
+        for threads in (1, 2, 3, 7):
+            with convlib.num_threads(threads):
+                results.add(getattr(convlib, f"{name}_pool2d")(x, k, stride=stride, backend="native").tobytes())
+        assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_averages_are_rounded_as_divisions_are(isa: str, dtype: str) -> None:
+    """Large, tiny, infinite and signed zero sums among them; a single element is its window's sum."""
+    rng = np.random.default_rng(5)
+    info = np.finfo(dtype)
+    x = rng.standard_normal((1, 1, 2000, 40)).astype(dtype)
+    x[0, 0, :600:3] *= info.max / 8
+    x[0, 0, 1:600:3] *= info.tiny
+    x[0, 0, 2:600:3, ::2] *= -0.0
+    x[0, 0, 700, 3] = np.inf
+    x[0, 0, 800, 4] = np.nan
+    for k, divisor in ((3, None), (5, None), (13, None), (3, 1), (3, 2**20), (3, 2**20 + 1), (3, -7), (5, 1000003)):
+        total = convlib.sum_pool2d(x, k, stride=1, padding=k // 2, backend="native")
+        average = convlib.avg_pool2d(x, k, stride=1, padding=k // 2, divisor_override=divisor, backend="native")
+        expected = total / np.array(divisor or k * k, dtype)
+        same = (average == expected) & (np.signbit(average) == np.signbit(expected))
+        assert (same | (np.isnan(average) & np.isnan(expected))).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("plane", [(1, 1), (1, 5), (7, 7), (3, 16), (4, 33), (20, 13)], ids=str)
+def test_pooling_of_whole_planes(isa: str, dtype: str, plane: tuple[int, int]) -> None:
+    for n, c in ((1, 1), (1, 17), (3, 5), (2, 64)):
+        x = np.random.default_rng(c).integers(-9, 10, (n, c, *plane)).astype(dtype)
+        x[-1, -1, -1, -1] = np.nan
+        for source in (x, np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1)):
+            y = np.full((n, c, 1, 3), 7, dtype)
+            for name, expected in (("max", x.max((2, 3))), ("min", x.min((2, 3))), ("avg", x.mean((2, 3)))):
+                pool = getattr(convlib, f"{name}_pool2d")
+                pool(source, plane, out=y[..., 1:2], backend="native")
+                np.testing.assert_array_equal(y[:, :, 0, 1], expected)
+                assert (y[..., ::2] == 7).all()
+
+
 #: (n, groups, icg, ocg, h, w, lo): fewer tiles than a vector, as many, more; rows that share a vector; many blocks.
 WINOGRAD = [
     (1, 1, 1, 1, 1, 1, 1), (1, 1, 5, 9, 7, 7, 1), (1, 1, 33, 17, 3, 3, 1), (2, 1, 3, 8, 14, 14, 1),

@@ -4,6 +4,7 @@
 #define CONVLIB_ISA_H
 #include <limits.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

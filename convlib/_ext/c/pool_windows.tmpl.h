@@ -4,19 +4,6 @@
  * columns then slide over those vectors in registers, wider ones over a row buffer.
  * Channels in the lanes: one output pixel at a time.
  */
-/* Lanes lo .. hi-1 of p, `fill` elsewhere. */
-CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
-#if CV_VB == 64
-    return (vec)CV_GLUE(_mm512_mask_loadu_epi, CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
-#else
-    if (lo == 0 && hi == VL) return CV_(load)(p);
-    T lanes[VL];
-    CV_(store)(lanes, fill);
-    for (ptrdiff_t i = lo; i < hi; i++) lanes[i] = p[i];
-    return CV_(load)(lanes);
-#endif
-}
-
 /* Lanes t .. t+VL-1 of the pair (a, b). */
 #undef CV_SLIDE
 #if CV_VB * 8 / CV_BITS == 2
@@ -31,21 +18,6 @@ CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
     __builtin_shufflevector(a, b, t, (t) + 1, (t) + 2, (t) + 3, (t) + 4, (t) + 5, (t) + 6, (t) + 7, (t) + 8, (t) + 9, \
                             (t) + 10, (t) + 11, (t) + 12, (t) + 13, (t) + 14, (t) + 15)
 #endif
-
-/* The join of all lanes. */
-CV_INLINE T CV_(across)(const int kind, vec v) {
-#if CV_VB * 8 / CV_BITS >= 16
-    v = CV_(vjoin)(kind, v, CV_SLIDE(v, v, 8));
-#endif
-#if CV_VB * 8 / CV_BITS >= 8
-    v = CV_(vjoin)(kind, v, CV_SLIDE(v, v, 4));
-#endif
-#if CV_VB * 8 / CV_BITS >= 4
-    v = CV_(vjoin)(kind, v, CV_SLIDE(v, v, 2));
-#endif
-    v = CV_(vjoin)(kind, v, CV_SLIDE(v, v, 1));
-    return v[0];
-}
 
 /* The rows of one row of windows: `count` of them lie inside the input. */
 typedef struct {
@@ -71,51 +43,23 @@ CV_INLINE vec CV_(joined)(const int kind, const int known, const CV_(window_rows
     return v;
 }
 
-CV_INLINE void CV_(put)(const CV_(pool_job) *j, vec v, ptrdiff_t rest, T *y, ptrdiff_t ox) {
-    const ptrdiff_t n = CV_MIN2(VL, j->p.out[2] - ox);
-    if (j->divide) {
-        vec d = j->p.divisor != 0 ? CV_(set1)((T)j->p.divisor) : CV_(load)(j->divide + ox) * CV_(set1)((T)rest);
-        v = v / CV_(select)((ivec)(d == 0), CV_(set1)((T)1), d); /* an empty window's sum is 0 */
-    }
-    if (n == VL) CV_(store)(y + ox, v);
-    else CV_(store_n)(y + ox, v, n);
-}
-
-/* Windows of k = 2, 3 or (stride 1) 5 neighbouring columns, stride s = 1 or 2, in registers. */
-CV_INLINE void CV_(slide_row)(const int kind, const int s, const int k, const int known, const CV_(pool_job) *j,
+/* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers. */
+CV_INLINE void CV_(slide_row)(const int kind, const int k, const int known, const CV_(pool_job) *j,
                               const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
     ptrdiff_t ix = -p->lo[2];
-    vec a = CV_(joined)(kind, known, w, ix, in), next = a, odd = a;
-    if (s == 2) {
-        const vec b = CV_(joined)(kind, known, w, ix + VL, in);
-        odd = CV_(odd)(a, b), a = CV_(even)(a, b);
-    }
+    const vec first = CV_(joined)(kind, known, w, ix, in), second = CV_(joined)(kind, known, w, ix + VL, in);
+    vec a = CV_(even)(first, second), odd = CV_(odd)(first, second), next = a, next_odd = odd;
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
-        ix += s * VL;
-        vec v = a, next_odd = odd;
-        const int last = s == 2 && k == 2 && ox + VL >= p->out[2];
-        if (!last) {
+        ix += 2 * VL;
+        if (k == 3 || ox + VL < p->out[2]) {
             next = CV_(joined)(kind, known, w, ix, in);
-            if (s == 2) {
-                const vec b = CV_(joined)(kind, known, w, ix + VL, in);
-                next_odd = CV_(odd)(next, b), next = CV_(even)(next, b);
-            }
+            const vec b = CV_(joined)(kind, known, w, ix + VL, in);
+            next_odd = CV_(odd)(next, b), next = CV_(even)(next, b);
         }
-        if (s == 1) {
-            v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
-            if (k >= 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 2));
-#if CV_VB * 8 / CV_BITS >= 4
-            if (k == 5) {
-                v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 3));
-                v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 4));
-            }
-#endif
-        } else {
-            v = CV_(vjoin)(kind, v, odd);
-            if (k == 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
-        }
+        vec v = CV_(vjoin)(kind, a, odd);
+        if (k == 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
         CV_(put)(j, v, rest, y, ox);
         a = next, odd = next_odd;
     }
@@ -192,16 +136,10 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
     const ptrdiff_t s = j->p.stride[2], k = j->p.dil[2] == 1 ? j->p.k[2] : 0;
     if (indices && s == 1) CV_(places_row)(kind, 1, j, w, y, indices);
     else if (indices) CV_(places_row)(kind, 2, j, w, y, indices);
-    else if (s == 1 && k == 2) CV_(slide_row)(kind, 1, 2, 0, j, w, rest, y);
-    else if (s == 1 && k == 3 && w->count == 3) CV_(slide_row)(kind, 1, 3, 3, j, w, rest, y);
-    else if (s == 1 && k == 3) CV_(slide_row)(kind, 1, 3, 0, j, w, rest, y);
-#if CV_VB * 8 / CV_BITS >= 4
-    else if (s == 1 && k == 5) CV_(slide_row)(kind, 1, 5, 0, j, w, rest, y);
-#endif
-    else if (s == 2 && k == 2 && w->count == 2) CV_(slide_row)(kind, 2, 2, 2, j, w, rest, y);
-    else if (s == 2 && k == 2) CV_(slide_row)(kind, 2, 2, 0, j, w, rest, y);
-    else if (s == 2 && k == 3 && w->count == 3) CV_(slide_row)(kind, 2, 3, 3, j, w, rest, y);
-    else if (s == 2 && k == 3) CV_(slide_row)(kind, 2, 3, 0, j, w, rest, y);
+    else if (s == 2 && k == 2 && w->count == 2) CV_(slide_row)(kind, 2, 2, j, w, rest, y);
+    else if (s == 2 && k == 2) CV_(slide_row)(kind, 2, 0, j, w, rest, y);
+    else if (s == 2 && k == 3 && w->count == 3) CV_(slide_row)(kind, 3, 3, j, w, rest, y);
+    else if (s == 2 && k == 3) CV_(slide_row)(kind, 3, 0, j, w, rest, y);
     else CV_(line_row)(kind, j, w, rest, y);
 }
 
@@ -235,7 +173,7 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
     CV_UNROLL(4)
     for (int i = 0; i < nv; i++) {
         const ptrdiff_t lanes = i == nv - 1 ? n : VL;
-        if (j->divide) best[i] = divide == 0 ? (vec){0} : best[i] / CV_(set1)(divide);
+        if (j->divide) best[i] = best[i] / CV_(set1)(divide);
         CV_(store_n)(y + c + i * VL, best[i], lanes);
         if (indices)
             for (ptrdiff_t l = 0; l < lanes; l++) indices[c + i * VL + l] = at[i][l];
@@ -247,7 +185,7 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
     const cv_pool *p = &j->p;
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += indices ? p->ys[4] : 0) {
         const ptrdiff_t ix0 = j->windows[2][ox].first, ix1 = j->windows[2][ox].end;
-        const T divide = !j->divide ? 0 : p->divisor != 0 ? (T)p->divisor : (T)((T)rest * j->divide[ox]);
+        const T divide = !j->divide ? 1 : p->divisor != 0 ? (T)p->divisor : (T)((T)CV_MAX2(1, rest) * j->divide[ox]);
         ptrdiff_t c = 0;
         for (; c + 4 * VL <= p->c; c += 4 * VL)
             CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y, indices);
@@ -260,22 +198,26 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
  * line is one long row.  So many rows that what was stored has left the processor's store queue before it is read. */
 CV_INLINE void CV_(pairs_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t width = p->in[2], outs = p->out[1] * p->out[2];
+    const ptrdiff_t width = p->in[2], rows = p->out[1], outs = rows * p->out[2], step = p->xs[3];
     const ptrdiff_t b0 = item * j->batch, b1 = CV_MIN2(b0 + j->batch, p->n * p->c), all = (b1 - b0) * outs;
+    const ptrdiff_t last = (width - 1) / VL * VL;
+    const CV_LANE_SET rest = CV_(lane_set)(0, width - last);
     const vec by = CV_(set1)((T)(!j->divide ? 1 : p->divisor != 0 ? p->divisor : 4));
+    const int divided = j->divide != NULL;
     T *to = (T *)scratch, *y = j->y + b0 * outs;
     for (ptrdiff_t b = b0; b < b1; b++) {
         const T *x = j->x + b / p->c * p->xs[0] + b % p->c * p->xs[1];
-        for (ptrdiff_t r = 0; r < p->out[1]; r++, x += 2 * p->xs[3], to += width)
-            for (ptrdiff_t i = 0; i < width; i += VL) {
-                const ptrdiff_t n = CV_MIN2(VL, width - i);
-                CV_(store)(to + i, CV_(vjoin)(kind, CV_(load_n)(x + i, n), CV_(load_n)(x + p->xs[3] + i, n)));
-            }
+        for (ptrdiff_t r = 0; r < rows; r++, x += 2 * step, to += width) {
+            for (ptrdiff_t i = 0; i < last; i += VL)
+                CV_(store)(to + i, CV_(vjoin)(kind, CV_(load)(x + i), CV_(load)(x + step + i)));
+            const vec upper = CV_(load_set)(x + last, rest), lower = CV_(load_set)(x + step + last, rest);
+            CV_(store)(to + last, CV_(vjoin)(kind, upper, lower));
+        }
     }
     for (ptrdiff_t o = 0; o < all; o += VL) {
         const vec a = CV_(load)((T *)scratch + 2 * o), b = CV_(load)((T *)scratch + 2 * o + VL);
         vec v = CV_(vjoin)(kind, CV_(even)(a, b), CV_(odd)(a, b));
-        if (j->divide) v = v / by;
+        if (divided) v = v / by;
         if (all - o >= VL) CV_(store)(y + o, v);
         else CV_(store_n)(y + o, v, all - o);
     }
@@ -292,33 +234,59 @@ static int CV_(pairs_fit)(const CV_(pool_job) *j) {
            (p->n == 1 || p->ys[0] == p->c * outs);
 }
 
-/* The window is the whole plane. */
-CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t plane) {
-    const cv_pool *p = &j->p;
-    const T *x = j->x + plane / p->c * p->xs[0] + plane % p->c * p->xs[1];
-    const ptrdiff_t size = p->in[0] * p->in[1] * p->in[2];
-    const vec start = CV_(set1)(CV_START(kind));
-    vec acc[8], v = start;
-    ptrdiff_t i = 0;
-    if (size >= 8 * VL) {
+/* The elements of a plane, joined but for the lanes of one vector: `full` vectors and the lanes `rest`. */
+CV_INLINE vec CV_(plane_join)(const int kind, const T *x, ptrdiff_t full, CV_LANE_SET rest) {
+    vec acc[8], v = CV_(load_set)(x + full * VL, rest);
+    if (kind <= CV_MIN) v = CV_(fill_set)(v, rest, CV_(set1)(CV_START(kind)));
+    if (full >= 8) {
         CV_UNROLL(8)
         for (int q = 0; q < 8; q++) acc[q] = CV_(load)(x + q * VL);
-        for (i = 8 * VL; i + 8 * VL <= size; i += 8 * VL) {
+        for (x += 8 * VL, full -= 8; full >= 8; x += 8 * VL, full -= 8) {
             CV_UNROLL(8)
-            for (int q = 0; q < 8; q++) acc[q] = CV_(vjoin)(kind, acc[q], CV_(load)(x + i + q * VL));
+            for (int q = 0; q < 8; q++) acc[q] = CV_(vjoin)(kind, acc[q], CV_(load)(x + q * VL));
         }
         CV_UNROLL(3)
         for (int half = 4; half; half /= 2) {
             CV_UNROLL(4)
             for (int q = 0; q < half; q++) acc[q] = CV_(vjoin)(kind, acc[q], acc[q + half]);
         }
-        v = acc[0];
+        v = CV_(vjoin)(kind, acc[0], v);
     }
-    for (; i + VL <= size; i += VL) v = CV_(vjoin)(kind, v, CV_(load)(x + i));
-    if (i < size) v = CV_(vjoin)(kind, v, CV_(load_or)(x + i, 0, size - i, start));
-    const T all = CV_(across)(kind, v), by = j->divide ? j->divide[0] : 1;
-    j->y[plane / p->c * p->ys[0] + plane % p->c * p->ys[1]] = by == 1 || by == 0 ? all : all / by;
+    for (; full > 0; x += VL, full--) v = CV_(vjoin)(kind, v, CV_(load)(x));
+    return v;
 }
+
+/* The window is the plane: up to VL planes together, so that their lanes are joined by one transposition. */
+CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t first = item * j->batch, count = CV_MIN2(j->batch, p->n * p->c - first);
+    const ptrdiff_t full = p->in[0] * p->in[1] * p->in[2] / VL;
+    const CV_LANE_SET rest = CV_(lane_set)(0, p->in[0] * p->in[1] * p->in[2] - full * VL);
+    ptrdiff_t n = first / p->c, c = first % p->c;
+    const T by = j->divide ? j->divide[0] : 1;
+    vec acc[VL];
+    T result[VL];
+    for (ptrdiff_t i = 0; i < VL; i++) {
+        if (i < count) acc[i] = CV_(plane_join)(kind, j->x + n * p->xs[0] + c * p->xs[1], full, rest);
+        else acc[i] = CV_(set1)(0);
+        if (++c == p->c) c = 0, n++;
+    }
+    CV_UNROLL(4)
+    for (int half = VL / 2; half; half /= 2) {
+        CV_UNROLL(8)
+        for (int i = 0; i < half; i++) /* lane l of the last one: plane l */
+            acc[i] = CV_(vjoin)(kind, CV_(zip_low)(acc[i], acc[i + half]), CV_(zip_high)(acc[i], acc[i + half]));
+    }
+    if (j->divide) acc[0] = acc[0] / CV_(set1)(by);
+    CV_(store)(result, acc[0]);
+    n = first / p->c, c = first % p->c;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        j->y[n * p->ys[0] + c * p->ys[1]] = result[i];
+        if (++c == p->c) c = 0, n++;
+    }
+}
+
+#include "pool_strips.tmpl.h"
 
 /* Some rows of outputs of one plane, or of one image where the lanes are channels. */
 CV_INLINE void CV_(rows_item)(const int kind, const int channels, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
@@ -327,6 +295,12 @@ CV_INLINE void CV_(rows_item)(const int kind, const int channels, const CV_(pool
     const ptrdiff_t plane = item / j->cuts[1] / p->out[0], planes = channels ? 1 : p->c;
     const ptrdiff_t n = plane / planes, c = plane % planes, taps = p->k[0] * p->k[1];
     const T *x = j->x + n * p->xs[0] + c * p->xs[1];
+    if (!channels && CV_(strips_fit)(j)) {
+        const ptrdiff_t iz = oz * p->stride[0]; /* a window of one slice has no padding there */
+        CV_(strips)(kind, j, x + iz * p->xs[2], j->y + n * p->ys[0] + c * p->ys[1] + oz * p->ys[2], oy0,
+                    CV_MIN2(oy0 + j->step[1], p->out[1]), (T *)scratch);
+        return;
+    }
     CV_(window_rows) w = {.rows = (const T **)scratch, .places = (ptrdiff_t *)(scratch + taps * (ptrdiff_t)sizeof(T *)),
                           .line = (T *)(scratch + taps * (ptrdiff_t)(sizeof(T *) + sizeof(ptrdiff_t)))};
     for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {

@@ -45,6 +45,7 @@ CV_INLINE vec CV_(set1)(T a) { return a - (vec){0}; } /* a − 0, not a + 0: kee
 /* mask ? a : b, lane by lane (GCC has no vector ?: in C) */
 CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 
+#undef CV_LANES
 /* Lanes lo..hi-1 of p (0 <= lo, hi <= VL; hi <= lo: none), zero elsewhere; no other element is touched. */
 #if defined(__AVX512BW__) && CV_VB == 64
 #ifndef CV_KMASK
@@ -64,6 +65,7 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
 }
 #elif defined(__AVX2__) && CV_VB == 32 && CV_BITS >= 32
 #if CV_BITS == 32
+#define CV_LANES(lo, hi) (ivec)CV_AVX2_MASK(lo, hi)
 #ifndef CV_AVX2_MASK
 #define CV_AVX2_MASK(lo, hi) \
     (_mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)(lo)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), \
@@ -76,6 +78,7 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
     _mm256_maskstore_epi32((int *)p, CV_AVX2_MASK(lo, hi), (__m256i)v);
 }
 #else
+#define CV_LANES(lo, hi) (ivec)CV_AVX2_MASK64(lo, hi)
 #ifndef CV_AVX2_MASK64
 #define CV_AVX2_MASK64(lo, hi) \
     (_mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), _mm256_setr_epi64x(0, 1, 2, 3)), \
@@ -101,6 +104,61 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
         return;
     }
     for (ptrdiff_t i = lo; i < hi; i++) p[i] = v[i];
+}
+#endif
+
+/* Lanes lo .. hi-1 of p, `fill` elsewhere. */
+CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
+#if defined(__AVX512BW__) && CV_VB == 64
+    return (vec)CV_GLUE(_mm512_mask_loadu_epi, CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
+#elif defined(CV_LANES)
+    return CV_(select)(CV_LANES(lo, hi), CV_(load_range)(p, lo, hi), fill);
+#else
+    if (lo == 0 && hi == VL) return CV_(load)(p);
+    T lanes[VL];
+    CV_(store)(lanes, fill);
+    for (ptrdiff_t i = lo; i < hi; i++) lanes[i] = p[i];
+    return CV_(load)(lanes);
+#endif
+}
+
+/* Lanes that exist, worked out once for many loads (zero elsewhere) and stores. */
+#undef CV_LANE_SET
+#if defined(__AVX512BW__) && CV_VB == 64
+#define CV_LANE_SET CV_GLUE(CV_MASK, CV_BITS)
+CV_INLINE CV_LANE_SET CV_(lane_set)(ptrdiff_t lo, ptrdiff_t hi) {
+    lo = CV_MAX2(lo, 0), hi = CV_MIN2(hi, VL);
+    return (CV_LANE_SET)CV_KMASK(lo, hi);
+}
+CV_INLINE vec CV_(load_set)(const T *p, CV_LANE_SET set) {
+    return (vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)(set, p);
+}
+CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
+    return (vec)CV_GLUE(_mm512_mask_mov_epi, CV_BITS)((__m512i)fill, set, (__m512i)v);
+}
+CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
+    CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, set, (__m512i)v);
+}
+#else
+typedef struct {
+    short lo, hi;
+} CV_(lane_range);
+#define CV_LANE_SET CV_(lane_range)
+CV_INLINE CV_LANE_SET CV_(lane_set)(ptrdiff_t lo, ptrdiff_t hi) {
+    lo = CV_MIN2(VL, CV_MAX2(lo, 0));
+    return (CV_LANE_SET){(short)lo, (short)CV_MAX2(lo, CV_MIN2(hi, VL))};
+}
+CV_INLINE vec CV_(load_set)(const T *p, CV_LANE_SET set) {
+    return set.lo == 0 && set.hi == VL ? CV_(load)(p) : CV_(load_range)(p, set.lo, set.hi);
+}
+CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
+    if (set.lo == 0 && set.hi == VL) return v;
+    for (int i = 0; i < VL; i++) v[i] = i >= set.lo && i < set.hi ? v[i] : fill[i];
+    return v;
+}
+CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
+    if (set.hi == VL) CV_(store)(p, v);
+    else CV_(store_range)(p, v, 0, set.hi);
 }
 #endif
 
