@@ -248,7 +248,7 @@ def windows_of(x: Any, k: int, lo: int, fill: float) -> Any:
     return np.lib.stride_tricks.sliding_window_view(wide, (k, k), (2, 3))
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "u1", "i8"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "i4", "i8", "u1", "u2", "u4", "u8"])
 @pytest.mark.parametrize("k", [2, 3, 4, 5, 7, 9, 13, 18, 21])
 def test_pooling_of_stride_1(isa: str, dtype: str, k: int) -> None:
     rng = np.random.default_rng(k)
@@ -259,6 +259,8 @@ def test_pooling_of_stride_1(isa: str, dtype: str, k: int) -> None:
         x = rng.integers(0, 9, (2, 3, height, width)).astype(dtype)
         if dtype[0] == "f":
             x[1, 1, height // 2, width // 2] = np.nan
+        else:
+            x[1, 1, height // 2] *= np.array(-1).astype(dtype)
         low, high = (-np.inf, np.inf) if dtype[0] == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         frame = np.full((2, 3, height + 2, width + 1), 7, dtype)
         for source in (x, frame[:, :, 1:-1, :-1]):
@@ -268,13 +270,22 @@ def test_pooling_of_stride_1(isa: str, dtype: str, k: int) -> None:
             np.testing.assert_array_equal(convlib.max_pool2d(source, k, **options), expected)
             expected = windows_of(x, k, lo, high).min((-2, -1))
             np.testing.assert_array_equal(convlib.min_pool2d(source, k, **options), expected)
-            if dtype[0] == "f":
-                total = windows_of(x, k, lo, 0).sum((-2, -1))
+            if dtype not in ("u4", "u8"):  # the sums of these wrap around at -1
+                total = windows_of(x.astype("i8") if dtype[0] != "f" else x, k, lo, 0).sum((-2, -1))
                 np.testing.assert_array_equal(convlib.sum_pool2d(source, k, **options), total)
+            if dtype[0] == "f":
                 np.testing.assert_array_equal(convlib.avg_pool2d(source, k, **options), total / np.array(k * k, dtype))
                 inside = windows_of(np.ones_like(x), k, lo, 0).sum((-2, -1))
                 averages = convlib.avg_pool2d(source, k, count_include_pad=False, **options)
                 np.testing.assert_array_equal(averages, total / inside)
+
+
+def test_integer_sums_are_exact_or_refused(isa: str) -> None:
+    x = np.full((1, 2, 9, 9), 2**60, "i8")
+    for _ in range(2):
+        with pytest.raises(convlib.SpecError, match="integer overflow"):
+            convlib.sum_pool2d(x, 3, stride=1, backend="native")
+    assert (convlib.sum_pool2d(x // 4 + 1, 3, stride=1, backend="native") == 9 * (2**58 + 1)).all()
 
 
 @pytest.mark.parametrize("k", [3, 5, 13])
@@ -319,6 +330,38 @@ def test_averages_are_rounded_as_divisions_are(isa: str, dtype: str) -> None:
         expected = total / np.array(divisor or k * k, dtype)
         same = (average == expected) & (np.signbit(average) == np.signbit(expected))
         assert (same | (np.isnan(average) & np.isnan(expected))).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u4"])
+@pytest.mark.parametrize("case", [(5, 3, 7, 2), (40, 7, 33, 33), (1, 1, 70, 69), (9, 9, 16, 5), (3, 2, 2, 3)], ids=str)
+def test_adaptive_pooling(isa: str, dtype: str, case: tuple[int, int, int, int]) -> None:
+    h, oh, w, ow = case
+    rng = np.random.default_rng(h * w)
+    x = rng.integers(0, 9, (2, 19, h, w)).astype(dtype)
+    if dtype[0] == "f":
+        x[0, 1, h // 2, w // 2] = np.nan
+    y, where = np.empty((2, 19, oh, ow), dtype), np.empty((2, 19, oh, ow), "i8")
+    means = np.empty(y.shape, dtype if dtype[0] == "f" else "f8")
+    for a, b in itertools.product(range(oh), range(ow)):
+        rows, columns = slice(a * h // oh, -(-(a + 1) * h // oh)), slice(b * w // ow, -(-(b + 1) * w // ow))
+        window = x[:, :, rows, columns]
+        y[:, :, a, b], means[:, :, a, b] = window.max((2, 3)), window.sum((2, 3)) / window[0, 0].size
+        best = window.reshape(2, 19, -1).argmax(2)
+        across = window.shape[3]
+        where[:, :, a, b] = (best // across + rows.start) * w + best % across + columns.start
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for source, threads in itertools.product((x, last, x[:, :, ::-1][:, :, ::-1]), (1, 3)):
+        with convlib.num_threads(threads):
+            found, places = convlib.adaptive_max_pool2d(source, (oh, ow), return_indices=True, backend="native")
+            np.testing.assert_array_equal(found, y)
+            np.testing.assert_array_equal(places, where)
+            np.testing.assert_array_equal(convlib.adaptive_max_pool2d(source, (oh, ow), backend="native"), y)
+            averages = convlib.adaptive_avg_pool2d(source, (oh, ow), backend="native")
+            np.testing.assert_allclose(averages, means, rtol=1e-6)
+    nhwc = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    found, places = convlib.adaptive_max_pool2d(nhwc, (oh, ow), return_indices=True, layout="NHWC", backend="native")
+    np.testing.assert_array_equal(found, np.moveaxis(y, 1, -1))
+    np.testing.assert_array_equal(places, np.moveaxis(where, 1, -1))
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

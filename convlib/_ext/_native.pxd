@@ -1,6 +1,6 @@
 # The C interface of the engine.
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from convlib._ext._pool cimport task
 
@@ -30,7 +30,7 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t xs[5]
         Py_ssize_t ys[5]
         Py_ssize_t size "in"[3]
-        int kind, count_include_pad
+        int kind, count_include_pad, adaptive
         double divisor
     ctypedef struct cv_exec:
         int threads
@@ -72,6 +72,9 @@ cdef extern from "c/convlib.h" nogil:
         int (*pool_i32)(const cv_pool*, const int32_t*, int32_t*, int64_t*, int) noexcept nogil
         int (*pool_i16)(const cv_pool*, const int16_t*, int16_t*, int64_t*, int) noexcept nogil
         int (*pool_i8)(const cv_pool*, const int8_t*, int8_t*, int64_t*, int) noexcept nogil
+        int (*pool_u64)(const cv_pool*, const uint64_t*, uint64_t*, int64_t*, int) noexcept nogil
+        int (*pool_u32)(const cv_pool*, const uint32_t*, uint32_t*, int64_t*, int) noexcept nogil
+        int (*pool_u16)(const cv_pool*, const uint16_t*, uint16_t*, int64_t*, int) noexcept nogil
         int (*pool_u8)(const cv_pool*, const uint8_t*, uint8_t*, int64_t*, int) noexcept nogil
     const cv_kernels* cv_active()
     int cv_set_isa(const char*)

@@ -6,7 +6,7 @@ class PoolProblem:
     def __init__(
         self, n: int, c: int, in_size: tuple[int, ...], kernel: tuple[int, ...], out_size: tuple[int, ...],
         stride: tuple[int, ...], dilation: tuple[int, ...], lo: tuple[int, ...], hi: tuple[int, ...], kind: str,
-        count_include_pad: bool = True, divisor: float = 0,
+        count_include_pad: bool = True, divisor: float = 0, adaptive: bool = False,
     ) -> None: ...  # fmt: skip
 
 def pool_grad(problem: PoolProblem, y: Any, indices: Any, x: Any, add: bool, threads: int) -> bool: ...

@@ -1,7 +1,7 @@
 # cython: freethreading_compatible=True
 """Pooling by the native engine; what is checked here, and why so little, says `_native`."""
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from convlib._ext._native cimport CV_BAD_INDEX, cv_kernels, cv_pool, kernels
 from convlib._ext._native_arrays cimport Array, Shaped, fill, finish, place, readable, writable
@@ -23,12 +23,14 @@ cdef class PoolProblem:
     count_include_pad : bool
     divisor : float
         Divisor of the average; 0 counts the taps.
+    adaptive : bool
+        Whether windows share the axes out; `kernel` is then the longest, without stride, dilation and padding.
     """
 
     cdef cv_pool pool
 
     def __init__(self, Py_ssize_t n, Py_ssize_t c, in_size, kernel, out_size, stride, dilation, lo, hi, str kind,
-                 bint count_include_pad=True, double divisor=0):
+                 bint count_include_pad=True, double divisor=0, bint adaptive=False):
         self.pool.n, self.pool.c = n, c
         fill(self.pool.size, in_size, 1)
         fill(self.pool.k, kernel, 1)
@@ -38,6 +40,7 @@ cdef class PoolProblem:
         fill(self.pool.lo, lo, 0)
         fill(self.pool.hi, hi, 0)
         self.pool.kind, self.pool.count_include_pad, self.pool.divisor = KINDS.index(kind), count_include_pad, divisor
+        self.pool.adaptive = adaptive
 
 
 def pool(PoolProblem problem, x, y, indices, int threads):
@@ -47,7 +50,7 @@ def pool(PoolProblem problem, x, y, indices, int threads):
     ----------
     problem : PoolProblem
     x, y : buffers (N, C, *in) and (N, C, *out) of one type, any strides
-        float32, float64; for maxima and minima also signed integers, uint8 and bool.
+        float32, float64; for sums also int64, for maxima and minima any integers and bool.
     indices : buffer like `y` of int64, C-contiguous, or None
         Receives the flat position of each extreme in its plane.
     threads : int
@@ -73,6 +76,10 @@ cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads
         code = b"B"
     elif code in (b"l", b"q"):
         code = b"q" if ax.view.itemsize == 8 else b"i"
+    elif code in (b"L", b"Q"):
+        code = b"Q" if ax.view.itemsize == 8 else b"I"
+    if p.kind > 1 and code not in (b"f", b"d", b"q"):
+        raise TypeError(f"the engine does not sum type {chr(code)!r}")
     with nogil:
         if code == b"f":
             status = k.pool_f32(&p, <float*>ax.view.buf, <float*>ay.view.buf, at, threads)
@@ -86,6 +93,12 @@ cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads
             status = k.pool_i16(&p, <int16_t*>ax.view.buf, <int16_t*>ay.view.buf, at, threads)
         elif code == b"b":
             status = k.pool_i8(&p, <int8_t*>ax.view.buf, <int8_t*>ay.view.buf, at, threads)
+        elif code == b"Q":
+            status = k.pool_u64(&p, <uint64_t*>ax.view.buf, <uint64_t*>ay.view.buf, at, threads)
+        elif code == b"I":
+            status = k.pool_u32(&p, <uint32_t*>ax.view.buf, <uint32_t*>ay.view.buf, at, threads)
+        elif code == b"H":
+            status = k.pool_u16(&p, <uint16_t*>ax.view.buf, <uint16_t*>ay.view.buf, at, threads)
         elif code == b"B":
             status = k.pool_u8(&p, <uint8_t*>ax.view.buf, <uint8_t*>ay.view.buf, at, threads)
         else:

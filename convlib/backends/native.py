@@ -93,13 +93,11 @@ class NativeBackend(Backend):
             return f"spreads floats only, not {dtype}"
         if op in ("pool", "pool_grad_input"):
             assert isinstance(spec, PoolSpec)
-            if spec.adaptive:
-                return "adaptive windows differ in size, and its kernels take windows of one size"
+            if spec.adaptive and op != "pool":
+                return "adaptive windows differ in size, and its gradients take windows of one size"
             if spec.kind == "lp":
                 return "has no kernel for p-norms"
-            if spec.kind in ("sum", "avg") and dtype.kind != "f":
-                return f"sums and averages floats, not {dtype}"
-            if dtype.kind == "c" or (dtype.kind == "u" and dtype.itemsize > 1):
+            if dtype.kind == "c":
                 return f"has no pooling kernel for {dtype}"
         return super().supports(op, spec, dtype)
 
@@ -188,6 +186,8 @@ class NativeBackend(Backend):
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """See `Backend.quick_pool`."""
         plain = spec.batched and not spec.channels_last and spec.n and spec.c
+        if spec.kind == "sum" and dtype.kind != "f":
+            return None  # whether sums fit depends on the numbers
         if not plain or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
             return None
         return _native_pool.PoolRunner(_pool_problem(spec), spec.x_shape, spec.y_shape, dtype)
@@ -396,9 +396,12 @@ def _problem(spec: ConvSpec) -> Any:
 
 @lru_cache(maxsize=4096)
 def _pool_problem(spec: PoolSpec) -> Any:
+    kernel = spec.kernel  # the longest window, which in an adaptive pooling may be one element longer
+    if spec.adaptive:
+        kernel = tuple(min(k + 1, size) for k, size in zip(kernel, spec.in_size, strict=True))
     return _native_pool.PoolProblem(
-        spec.n, spec.c, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
-        spec.kind, spec.count_include_pad, spec.divisor or 0,
+        spec.n, spec.c, spec.in_size, kernel, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
+        spec.kind, spec.count_include_pad, spec.divisor or 0, spec.adaptive,
     )  # fmt: skip
 
 

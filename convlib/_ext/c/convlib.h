@@ -31,6 +31,7 @@ typedef struct {
     ptrdiff_t xs[5], ys[5];
     int kind;              /* CV_MAX, CV_MIN, CV_SUM, CV_AVG */
     int count_include_pad; /* average: do padded taps count? */
+    int adaptive;          /* windows share the axis out; k is the longest, stride and dil are 1, lo and hi 0 */
     double divisor;        /* average: 0 = count the taps */
 } cv_pool;
 
@@ -70,6 +71,7 @@ typedef struct {
  * written.  CV_BAD_INDEX: an index lay outside its plane, and was skipped. */
 #define CV_POOL_GRAD_KERNEL(T, S) \
     int (*pool_grad_##S)(const cv_pool *, const T *y, const int64_t *indices, T *x, int add, int threads);
+/* Sums and averages: f32, f64 and i64 only. */
 #define CV_POOL_KERNEL(T, S) int (*pool_##S)(const cv_pool *, const T *x, T *y, int64_t *indices, int threads);
 
 typedef struct {
@@ -87,6 +89,9 @@ typedef struct {
     CV_POOL_KERNEL(int32_t, i32)
     CV_POOL_KERNEL(int16_t, i16)
     CV_POOL_KERNEL(int8_t, i8)
+    CV_POOL_KERNEL(uint64_t, u64)
+    CV_POOL_KERNEL(uint32_t, u32)
+    CV_POOL_KERNEL(uint16_t, u16)
     CV_POOL_KERNEL(uint8_t, u8)
 } cv_kernels;
 

@@ -20,6 +20,7 @@
 #define CV_BITS 64
 #define CV_S i64
 #define CV_FLOAT 0
+#define CV_SIGNED64 1
 #include "typed.tmpl.h"
 
 #define T int32_t
@@ -40,6 +41,24 @@
 #define CV_FLOAT 0
 #include "typed.tmpl.h"
 
+#define T uint64_t
+#define CV_BITS 64
+#define CV_S u64
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T uint32_t
+#define CV_BITS 32
+#define CV_S u32
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
+#define T uint16_t
+#define CV_BITS 16
+#define CV_S u16
+#define CV_FLOAT 0
+#include "typed.tmpl.h"
+
 #define T uint8_t
 #define CV_BITS 8
 #define CV_S u8
@@ -56,7 +75,8 @@
     .name = CV_STR(isa), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)                          \
     .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,                  \
     .wino_workspace_f32 = wino_workspace_f32,                                                                        \
-    .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8, .pool_u8 = pool_u8,
+    .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8,                            \
+    .pool_u64 = pool_u64, .pool_u32 = pool_u32, .pool_u16 = pool_u16, .pool_u8 = pool_u8,
 #define CV_BF16X3_ENTRIES                                                                                             \
     .bf16x3_size_f32 = bf16_size_f32, .bf16x3_pack_f32 = bf16_pack_f32, .bf16x3_conv_f32 = bf16_conv_f32,            \
     .bf16x3_workspace_f32 = bf16_workspace_f32,

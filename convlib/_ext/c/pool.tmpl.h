@@ -4,6 +4,7 @@
  *   channels (small windows, NHWC)       the same with channels in the lanes
  *   whole    (the window is the plane)   one pass over the plane
  *   sweep    (stride 1, NCHW)            padded planes, rows and then columns by whole vectors
+ *   uneven   (adaptive windows)          rows joined by whole vectors, then element by element
  *   doubling (everything else)           windows of 1, 2, 4, … elements by repeated shifts, O(log k) per axis
  * The first three serve floating-point types only.
  *
@@ -11,88 +12,7 @@
  *
  * Included after simd.h with CV_FLOAT 1 for floating-point types and 0 for integers.
  */
-#ifndef CV_POOL_ONCE
-#define CV_POOL_ONCE
-#define CV_POOL_WORK 40000.0  /* elements read that repay waking one more thread */
-#define CV_POOL_PIECE 25000.0 /* and at least in a piece of work */
-#define CV_POOL_INNER 64     /* channels side by side in scratch, channels-last */
-#define CV_POOL_SCRATCH (192 * 1024) /* bytes of padded input that a worker aims at: stays in L2 with its companions */
-#define CV_POOL_BATCH (24 * 1024)    /* and of small planes taken together */
-
-/* One window along one axis: the positions first, first + dil, … below end lie inside the input; `counted` taps are
- * divided by in an average. */
-typedef struct {
-    ptrdiff_t first, end, counted;
-} cv_window;
-
-static inline cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t o) {
-    const ptrdiff_t i = o * p->stride[a] - p->lo[a], d = p->dil[a], limit = p->in[a] + p->hi[a];
-    cv_window w = {i >= 0 ? i : i + (-i + d - 1) / d * d, CV_MIN2(i + (p->k[a] - 1) * d + 1, p->in[a]), 0};
-    if (w.end < w.first) w.end = w.first;
-    w.counted = p->count_include_pad ? (limit <= i ? 0 : CV_MIN2(p->k[a], (limit - i + d - 1) / d))
-                                     : (w.end - w.first + d - 1) / d;
-    return w;
-}
-
-/* How many threads repay being woken, and how many pieces: enough to share evenly, few enough to hand out. */
-static inline ptrdiff_t cv_pool_cut(double work, ptrdiff_t items, int *threads) {
-    *threads = (int)CV_MAX2(1, CV_MIN2((double)CV_MIN2(*threads, CV_MAX_THREADS), work / CV_POOL_WORK));
-    const double pieces = CV_MIN2(12.0 * *threads, CV_MAX2(2.0 * *threads, work / CV_POOL_PIECE));
-    return CV_MIN2(items, CV_MAX2(*threads == 1 ? 1 : (ptrdiff_t)pieces, (ptrdiff_t)(work / 5e7)));
-}
-
-/* Who works on which piece: each worker has a range of its own and goes on to the others' when it is done, so that a
- * plane that is pooled again, or was written by a kernel that is cut alike, is found in the same processor's cache. */
-typedef struct {
-    ptrdiff_t pieces;
-    int threads;
-    atomic_ptrdiff_t taken[CV_MAX_THREADS];
-} cv_shares;
-
-static inline ptrdiff_t cv_take(cv_shares *s, int worker) {
-    for (int w = worker;; w = w + 1 < s->threads ? w + 1 : 0) {
-        const ptrdiff_t first = w * s->pieces / s->threads, end = (w + 1) * s->pieces / s->threads;
-        const ptrdiff_t piece = first + atomic_fetch_add_explicit(&s->taken[w], 1, memory_order_relaxed);
-        if (piece < end) return piece;
-    }
-}
-
-/* How a window of elements `gap` apart is joined: windows of `part` elements first, then `parts` of those and `ones`
- * single elements, `count` in all, at these offsets.  count 0: not so.  At most CV_DIRECT at once. */
-#define CV_DIRECT 5
-typedef struct {
-    int part, parts, ones, count;
-    ptrdiff_t gap, at[CV_DIRECT];
-} cv_ladder;
-
-/* overlap: may parts overlap, as they may for extremes? */
-static inline cv_ladder cv_ladder_of(ptrdiff_t k, ptrdiff_t gap, int overlap) {
-    cv_ladder l = {.part = 1, .gap = gap};
-    ptrdiff_t least = k <= CV_DIRECT ? k : 4 * CV_DIRECT;
-    if (k <= CV_DIRECT) l.ones = l.count = (int)k;
-    for (ptrdiff_t part = 2; part <= CV_DIRECT && k > CV_DIRECT; part++) {
-        const ptrdiff_t parts = overlap ? (k + part - 1) / part : k / part, ones = overlap ? 0 : k % part;
-        if (parts + ones > CV_DIRECT || part + parts + ones >= least) continue;
-        least = part + parts + ones;
-        l.part = (int)part, l.parts = (int)parts, l.ones = (int)ones, l.count = (int)(parts + ones);
-    }
-    for (int i = 0; i < l.count; i++)
-        l.at[i] = (i < l.parts ? CV_MIN2(i * l.part, k - l.part) : l.parts * l.part + i - l.parts) * gap;
-    return l;
-}
-
-/* Lanes of one (vector, tap) whose input exists, in the vector at the first lane and in the next one (stride 2). */
-typedef struct {
-    short a0, a1, b0, b1;
-} cv_span;
-
-static inline cv_span cv_span_of(const cv_pool *p, ptrdiff_t ox, ptrdiff_t kx, ptrdiff_t vl) {
-    const ptrdiff_t ix = ox * p->stride[2] + kx * p->dil[2] - p->lo[2], in = p->in[2];
-    const ptrdiff_t a0 = CV_MAX2(0, CV_MIN2(vl, -ix)), b0 = CV_MAX2(0, CV_MIN2(vl, -ix - vl));
-    return (cv_span){(short)a0, (short)CV_MAX2(a0, CV_MIN2(vl, in - ix)), (short)b0,
-                     (short)CV_MAX2(b0, CV_MIN2(vl, in - ix - vl))};
-}
-#endif
+#include "pool.h"
 
 #undef CV_MM
 #undef CV_MMT
@@ -203,12 +123,19 @@ static ptrdiff_t CV_(reach)(const cv_pool *p, int a, ptrdiff_t count) {
 #include "pool_divide.tmpl.h"
 #include "pool_double.tmpl.h"
 #include "pool_sweep.tmpl.h"
+#include "pool_uneven.tmpl.h"
 #if CV_FLOAT
 #include "pool_windows.tmpl.h"
 #endif
 
 /* ------------------------------------------------------------------------------------------------ putting it together */
 
+#undef CV_SUMS
+#if CV_FLOAT || CV_SIGNED64
+#define CV_SUMS(call) call
+#else
+#define CV_SUMS(call) (void)0
+#endif
 /* A task for each way, with the kind of pooling as a constant inside. */
 #define CV_KINDS(call)                                                                                      \
     (void)unit;                                                                                             \
@@ -217,11 +144,17 @@ static ptrdiff_t CV_(reach)(const cv_pool *p, int a, ptrdiff_t count) {
         switch (j->p.kind) {                                                                                \
         case CV_MAX: call(CV_MAX); break;                                                                   \
         case CV_MIN: call(CV_MIN); break;                                                                   \
-        default: call(CV_SUM);                                                                              \
+        default: CV_SUMS(call(CV_SUM));                                                                     \
         }
 static void CV_(sweep_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(pool_job) *j = context;
 #define CV_CALL(kind) CV_(sweep_item)(kind, j, i, j->scratch + worker * j->scratch_each)
+    CV_KINDS(CV_CALL)
+#undef CV_CALL
+}
+static void CV_(uneven_task)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(pool_job) *j = context;
+#define CV_CALL(kind) CV_(uneven_item)(kind, j, i, j->scratch + worker * j->scratch_each)
     CV_KINDS(CV_CALL)
 #undef CV_CALL
 }
@@ -305,6 +238,23 @@ static cv_task CV_(plan_small)(CV_(pool_job) *j, int threads) {
 }
 #endif
 
+static cv_task CV_(plan_uneven)(CV_(pool_job) *j) {
+    const cv_pool *p = &j->p;
+#if CV_FLOAT
+    const ptrdiff_t list = p->k[0] * p->k[1] * (ptrdiff_t)(sizeof(T *) + sizeof(ptrdiff_t));
+    const int places = j->indices && CV_BITS == 32 && p->in[0] * p->in[1] * p->in[2] > INT32_MAX; /* too large */
+    if (p->xs[1] == 1 && p->ys[1] == 1 && p->c > 1 && !places) {
+        j->step[1] = 1, j->cuts[1] = p->out[1];
+        j->items = p->n * p->out[0] * p->out[1];
+        j->scratch_each = (list + 127) / 64 * 64;
+        return CV_(channel_task);
+    }
+#endif
+    j->items = p->n * p->c;
+    j->scratch_each = ((p->in[2] + VL) * (ptrdiff_t)sizeof(T) + 127) / 64 * 64;
+    return CV_(uneven_task);
+}
+
 /* Cut the rows of outputs into items; returns the task, or NULL where sweeping does not serve. */
 static cv_task CV_(plan_sweep)(CV_(pool_job) *j, int threads) {
     const cv_pool *p = &j->p;
@@ -358,8 +308,9 @@ static int CV_(pool)(const cv_pool *p, const T *x, T *y, int64_t *indices, int t
     const ptrdiff_t outs = p->n * p->c * p->out[0] * p->out[1] * p->out[2], ow = p->out[2], kw = p->k[2];
     if (!outs) return CV_OK;
     cv_task task = NULL;
+    if (p->adaptive) task = CV_(plan_uneven)(&j);
 #if CV_FLOAT
-    task = CV_(plan_small)(&j, threads);
+    if (!task) task = CV_(plan_small)(&j, threads);
 #endif
     if (!task) task = CV_(plan_sweep)(&j, threads);
     if (!task) task = CV_(plan_double)(&j, threads);

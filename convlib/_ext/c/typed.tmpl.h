@@ -29,3 +29,4 @@
 #undef CV_BITS
 #undef CV_S
 #undef CV_FLOAT
+#undef CV_SIGNED64
