@@ -141,10 +141,10 @@ BF16X3 = {
     "outputs 17": sizes(1, 1, 31, 17, (6, 3), (3, 3), lo=1),
     "outputs 33": sizes(2, 1, 64, 33, (3, 11), (1, 1)),
     "outputs 48": sizes(1, 2, 40, 48, (9, 9), (3, 3), 2, lo=1),
-    "blocks of rows": sizes(1, 1, 33, 32, (60, 60), (3, 3), lo=1),
+    "blocks of rows": sizes(1, 1, 33, 32, (34, 35), (3, 3), lo=1),
     "blocks of columns": sizes(1, 1, 70, 20, (1, 3000), (1, 1)),
     "blocks of images": sizes(9, 1, 64, 32, (14, 14), (3, 3), lo=1),
-    "blocks of slices": sizes(1, 1, 32, 16, (20, 18, 18), (3, 3, 3), lo=1),
+    "blocks of slices": sizes(1, 1, 32, 16, (8, 11, 12), (3, 3, 3), lo=1),
     "taps along W": sizes(1, 1, 3, 40, (30, 31), (7, 7), 2, lo=3),
     "all taps": sizes(1, 1, 3, 16, (20, 33), (3, 3), lo=1),
     "phases": sizes(2, 1, 35, 16, (17, 19), (3, 3), 2, lo=1),
@@ -156,7 +156,9 @@ BF16X3 = {
 
 @pytest.mark.parametrize("case", BF16X3)
 def test_bf16x3_at_its_edges(matrix_isa: str, case: str) -> None:
-    for threads, packed, last in itertools.product((1, 2, 5), (False, True), (False, True)):
+    # The unit in plain C is slow, and under sanitizers slower still.
+    some = (1, 2, 5) if matrix_isa == "amx" else (2,)
+    for threads, packed, last in itertools.product(some, (False, True), (False, True)):
         options = {"threads": threads, "packed": packed, "last": last}
         run(BF16X3[case], "bf16x3", "float32", workspace=1 << 20, **options)
         run(BF16X3[case], "bf16x3", "float32", with_bias=False, **options)

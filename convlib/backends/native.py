@@ -52,8 +52,9 @@ MIN_TILES_ONCE = 40
 #: 4 x 4 than this are faster there, in a plan and in a single call.
 MIN_TILES_MATRIX, MIN_TILES_MATRIX_ONCE = 32, 100
 
-#: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three.
-MATRIX_PRODUCTS, MATRIX_OUTPUTS = 128, 48
+#: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three; where a
+#: window has one tap only, the split serves no other tap, and takes more outputs.
+MATRIX_PRODUCTS, MATRIX_OUTPUTS, MATRIX_OUTPUTS_ONE_TAP = 128, 48, 128
 
 #: Where channels come last, so many of either side fill half a row of the matrix unit: neither input nor result has to
 #: be turned round there, as the kernels for channels first would.
@@ -122,7 +123,7 @@ class NativeBackend(Backend):
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
             return "direct", "narrow groups: each packed window would serve few outputs"
-        return _plain(spec.ocg, spec.reduction, dtype, spec.icg if spec.channels_last else 0)
+        return _plain(spec.ocg, spec.reduction, spec.taps_count, dtype, spec.icg if spec.channels_last else 0)
 
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
@@ -251,7 +252,8 @@ class NativeBackend(Backend):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
-        return _plain(spec.icg, spec.ocg * math.prod(kernel), dtype, spec.ocg if spec.channels_last else 0)[0]
+        taps, pixel = math.prod(kernel), spec.ocg if spec.channels_last else 0
+        return _plain(spec.icg, spec.ocg * taps, taps, dtype, pixel)[0]
 
     def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
@@ -263,7 +265,7 @@ class NativeBackend(Backend):
         total = np.empty(y.shape, kind)
         values = np.ascontiguousarray(x, kind)
         start = None if bias is None else bias.astype(kind)
-        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, total.dtype, 0)[0])
+        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, spec.taps_count, total.dtype, 0)[0])
         y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
@@ -355,7 +357,7 @@ def _plain_call(spec: ConvSpec) -> bool:
 
 def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
     """Return whether Winograd repays its transforms, and may, in a map of `results`; `once`: the weights', too."""
-    if _native.active_isa() == MATRIX_ISA and _matrix_pays(spec.ocg, spec.reduction):
+    if _native.active_isa() == MATRIX_ISA and _matrix_pays(spec.ocg, spec.reduction, spec.taps_count):
         side, least = 4, MIN_TILES_MATRIX_ONCE if once else MIN_TILES_MATRIX
     else:
         side, least = (4, MIN_TILES_ONCE) if once else (2, MIN_TILES)
@@ -364,8 +366,8 @@ def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
     return many and not spec.channels_last and config.get_accuracy() != "strict"
 
 
-def _matrix_pays(outputs: int, products: int) -> bool:
-    return outputs >= MATRIX_OUTPUTS and products >= MATRIX_PRODUCTS
+def _matrix_pays(outputs: int, products: int, taps: int) -> bool:
+    return outputs >= (MATRIX_OUTPUTS if taps > 1 else MATRIX_OUTPUTS_ONE_TAP) and products >= MATRIX_PRODUCTS
 
 
 def _summable(spec: ConvSpec) -> bool:
@@ -373,12 +375,12 @@ def _summable(spec: ConvSpec) -> bool:
     return bool(spec.n and spec.c and spec.oc and spec.taps_count and spec.out_count and math.prod(spec.in_size))
 
 
-def _plain(outputs: int, products: int, dtype: np.dtype[Any], pixel: int) -> tuple[str, str]:
+def _plain(outputs: int, products: int, taps: int, dtype: np.dtype[Any], pixel: int) -> tuple[str, str]:
     """Choose for so many output channels per group and products per output, Winograd apart.
 
     pixel : channels of a group that lie side by side, if they come last, else 0.
     """
-    pays = min(pixel, outputs) >= MATRIX_PIXEL if pixel else _matrix_pays(outputs, products)
+    pays = min(pixel, outputs) >= MATRIX_PIXEL if pixel else _matrix_pays(outputs, products, taps)
     if pays and dtype == dtypes.FLOAT32 and _native.active_isa() == MATRIX_ISA:
         return "bf16x3", "dense, and there is a matrix unit: six products in bfloat16 outrun one in float32"
     if outputs < FEW_OUTPUTS or products < FEW_PRODUCTS:
