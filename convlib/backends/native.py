@@ -265,7 +265,8 @@ class NativeBackend(Backend):
         total = np.empty(y.shape, kind)
         values = np.ascontiguousarray(x, kind)
         start = None if bias is None else bias.astype(kind)
-        self._run(spec, values, w.astype(kind), start, total, _plain(spec.ocg, spec.reduction, spec.taps_count, total.dtype, 0)[0])
+        form = _plain(spec.ocg, spec.reduction, spec.taps_count, total.dtype, 0)[0]
+        self._run(spec, values, w.astype(kind), start, total, form)
         y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
