@@ -193,8 +193,10 @@ static void CV_(bf16_multiply)(const CV_(bf16_job) *j, const CV_(bf16_block) *q,
     CV_TILES_BEGIN();
     for (ptrdiff_t t = out0; t < out1; t += 2) {
         const int two = out1 - t > 1;
-        const char *w = j->packed + (g * j->outs + t) * j->panel;
-        if (!j->packed) {
+        const char *w;
+        if (j->packed) {
+            w = j->packed + (g * j->outs + t) * j->panel;
+        } else {
             char *own = j->tiles + worker * 2 * j->panel;
             for (int h = 0; h <= two; h++) CV_(bf16_pack_tile)(&j->p, &j->view, j->w, g, t + h, own + h * j->panel);
             w = own;

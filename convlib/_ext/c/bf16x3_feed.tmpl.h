@@ -217,7 +217,7 @@ CV_INLINE void CV_(bf16_row)(const T *const *row, const ptrdiff_t *at, const cv_
             const T *from = row[h] + ix * p->xs[4];
             ptrdiff_t lo = 0, hi = VL;
             if (ix >= 0 && ix + VL * s <= p->in[2]) {
-                if (step <= 2) {
+                if (p->xs[4] == 1 && s <= 2) { /* strided rows: a whole vector would reach past the last element */
                     v[h] = step == 1 ? CV_(load)(from) : CV_(even)(CV_(load)(from), CV_(load)(from + VL));
                     continue;
                 }
