@@ -86,6 +86,22 @@ def run(
 def test_pointwise_at_tile_edges(isa: str, dtype: str, pixels: int) -> None:
     for ocg, icg in ((1, 1), (7, 3), (8, 4), (9, 33), (17, 5), (16, 400)):
         run(sizes(1, 1, icg, ocg, (pixels,), (1,)), "gemm", dtype)
+        run(sizes(2, 2, icg, ocg, (pixels,), (1,)), "gemm", dtype, threads=3, packed=True)
+
+
+def test_pointwise_of_rows_that_are_not_packed(isa: str) -> None:
+    rng = np.random.default_rng(0)
+    for pixels, lanes in ((196, 196), (197, 200), (5, 7), (255, 256)):
+        problem = sizes(2, 1, 200, 19, (pixels,), (1,))
+        x = rng.integers(-3, 4, (2, 200, lanes)).astype("f4")[..., :pixels]
+        w = rng.integers(-3, 4, (1, 200, 19, 1)).astype("f4").swapaxes(1, 2)
+        frame = np.full((2, 19, pixels + 40), 7, "f4")
+        y = frame[..., 20 : 20 + pixels]
+        for threads in (1, 2, 5):
+            native.conv(native.ConvProblem(*problem), x, w, None, y, "gemm", threads, WORKSPACE)
+            np.testing.assert_array_equal(y, reference(problem, x, w, None))
+            y[...] = 7
+            assert (frame == 7).all()
 
 
 CASES = {
@@ -115,6 +131,14 @@ CASES = {
     "few pixels, batch, stride": sizes(5, 1, 33, 70, (9, 9), (3, 3), 2, lo=1),
     "few pixels, groups": sizes(2, 2, 9, 49, (5, 6), (3, 3), lo=1),
     "few pixels 3d": sizes(1, 1, 3, 97, (4, 3, 3), (3, 3, 3), lo=1),
+    "groups of one vector": sizes(2, 3, 5, 16, (9, 14), (3, 3), lo=1),
+    "groups of most of a vector": sizes(1, 2, 7, 13, (30, 7), (3, 3), lo=1),
+    "groups of a vector, odd width": sizes(1, 2, 20, 16, (11, 17), (3, 2), 2, lo=1),
+    "groups of two vectors": sizes(1, 2, 9, 32, (13, 9), (3, 3), lo=1),
+    "groups of two vectors, stride 2, dilation": sizes(1, 2, 6, 30, (20, 21), (3, 3), 2, 2, 2),
+    "four vectors": sizes(2, 1, 70, 61, (9, 30), (3, 3), lo=1),
+    "groups of a vector, many channels": sizes(1, 1, 300, 16, (12, 40), (5, 5), lo=2),
+    "groups of a vector 3d": sizes(1, 2, 4, 16, (5, 6, 8), (3, 3, 3), 2, lo=1),
     "one pixel": sizes(1, 1, 40, 50, (3, 3), (3, 3)),
     "one pixel, batch": sizes(9, 1, 12, 48, (1,), (1,)),
 }

@@ -36,8 +36,9 @@ FEW_PRODUCTS = 16
 FEW_OUTPUTS = 4
 
 #: Up to so many output channels per group, the windows of several groups do not repay packing either: by vector bytes,
-#: as wide vectors come with registers for tiles of 8 channels.
-NARROW_GROUP = {64: 16}
+#: as wide vectors come with registers for tiles of 8 channels.  Groups that fill a wide vector need no packed windows:
+#: 512 channels in 32 groups at 14 x 14 take the GEMM 127 us, direct summation 184.
+NARROW_GROUP = {64: 11}
 
 #: Winograd's transforms cost about what this many channels save.
 MIN_CHANNELS = 32
@@ -59,6 +60,14 @@ MATRIX_PRODUCTS, MATRIX_OUTPUTS, MATRIX_OUTPUTS_ONE_TAP = 128, 48, 128
 #: Where channels come last, so many of either side fill half a row of the matrix unit: neither input nor result has to
 #: be turned round there, as the kernels for channels first would.
 MATRIX_PIXEL = 16
+
+#: So few pixels, under 1x1 windows, are multiplied as they lie, and so are the weights: 160 to 960 channels at 7 x 7
+#: take the GEMM 42 us where the matrix unit's splits take 58, and 88 with the weights' own.
+MAP_PIXELS, MAP_BYTES = 256, 1000 << 10
+
+#: The matrix unit is 15 % ahead even there (256 to 1024 channels at 14 x 14) from so many products and outputs on, if
+#: outputs are as many as products; single calls want pixels too, to repay splitting the weights.
+MAP_PRODUCTS, MAP_OUTPUTS, MAP_PIXELS_ONCE = 256, 512, 128
 
 
 class NativeBackend(Backend):
@@ -123,6 +132,8 @@ class NativeBackend(Backend):
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
             return "direct", "narrow groups: each packed window would serve few outputs"
+        if _small_map(spec, dtype) and not _large_product(spec, once):
+            return "gemm", "1x1 windows of a small map: neither image nor weights need packing"
         return _plain(spec.ocg, spec.reduction, spec.taps_count, dtype, spec.icg if spec.channels_last else 0)
 
     def supports_algorithm(
@@ -365,6 +376,18 @@ def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
     tiles = spec.n * math.prod(-(-size // side) for size in results)
     many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= least
     return many and not spec.channels_last and config.get_accuracy() != "strict"
+
+
+def _small_map(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    plain = spec.taps_count == 1 and max(spec.stride) == 1 and spec.in_size == spec.out_size and not spec.channels_last
+    pixels = math.prod(spec.out_size)
+    few = spec.n * pixels <= MAP_PIXELS and spec.icg * pixels * dtype.itemsize <= MAP_BYTES
+    return plain and few and spec.ocg >= FEW_OUTPUTS
+
+
+def _large_product(spec: ConvSpec, once: bool) -> bool:
+    large = spec.reduction >= MAP_PRODUCTS and spec.ocg >= max(MAP_OUTPUTS, spec.reduction)
+    return large and (not once or math.prod(spec.out_size) >= MAP_PIXELS_ONCE)
 
 
 def _matrix_pays(outputs: int, products: int, taps: int) -> bool:

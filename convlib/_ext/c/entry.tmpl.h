@@ -1,7 +1,10 @@
 /* The kernels of the table: packing once, running often, and the call that does both within the scratch limit. */
 
+/* Whether lanes are output channels, and weights are packed accordingly. */
+static int CV_(turned)(const cv_conv *p) { return CV_(narrow)(p) || CV_(swaps)(p); }
+
 static ptrdiff_t CV_(packed_size)(const cv_conv *p) {
-    const ptrdiff_t step = CV_(swaps)(p) ? VL : CV_MR;
+    const ptrdiff_t step = CV_(turned)(p) ? VL : CV_MR;
     return p->groups * ((p->ocg + step - 1) / step) * step * p->icg * p->k[0] * p->k[1] * p->k[2];
 }
 
@@ -30,7 +33,7 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
 
 static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
     CV_(pack_job) j = {p, cv_view_of(p), w, packed, 0, (p->ocg + CV_MR - 1) / CV_MR, 0};
-    if (CV_(swaps)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = (j.vecs + CV_NV - 1) / CV_NV;
+    if (CV_(turned)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = (j.vecs + CV_NV - 1) / CV_NV;
     const ptrdiff_t size = CV_(packed_size)(p);
     const int threads = (int)CV_MIN2(e->threads, 1 + size / 65536);
     j.units = CV_MIN2(p->groups * j.oc_panels, threads == 1 ? 1 : 4 * threads);
@@ -40,6 +43,7 @@ static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) 
 static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias,
                            T *y) {
     (void)w;
+    if (CV_(narrow)(p)) return CV_(narrow_conv)(p, e, x, packed, bias, y);
     return CV_(swaps)(p) ? CV_(swap_conv)(p, e, x, packed, 0, bias, y) : CV_(gemm_conv)(p, e, x, packed, bias, y);
 }
 
@@ -84,15 +88,17 @@ static int CV_(run_way)(const CV_(way) *way, const cv_conv *p, const cv_exec *e,
 
 static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
     static const CV_(way) way = {CV_(packed_size), CV_(pack), CV_(run_packed)};
+    if (CV_(unpacked_fits)(p)) return CV_(unpacked_conv)(p, e, x, w, bias, y);
     /* exchanged roles read each weight once a pass: a panel is packed where it is used, while it is in L2 */
     if (!packed && p->n && p->groups && p->ocg && p->out[0] && p->out[1] && p->out[2] && CV_(swaps)(p) &&
-        p->ocg >= e->threads * CV_NV * VL && CV_(swap_passes)(p, e) == 1 &&
+        !CV_(narrow)(p) && p->ocg >= e->threads * CV_NV * VL && CV_(swap_passes)(p, e) == 1 &&
         CV_(swap_workspace)(p, e, 1) <= e->max_workspace)
         return CV_(swap_conv)(p, e, x, w, 1, bias, y);
     return CV_(run_way)(&way, p, e, x, w, packed, bias, y);
 }
 
 static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
+    if (CV_(narrow)(p)) return CV_(narrow_workspace)(p, e);
     if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e, 0);
     CV_(job) j;
     CV_(plan_job)(&j, p, e);

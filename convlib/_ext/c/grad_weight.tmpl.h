@@ -37,21 +37,6 @@ CV_INLINE ptrdiff_t CV_(gw_lane)(const CV_(gw_job) *j, ptrdiff_t panel) { return
 
 /* ------------------------------------------------------------------ gemm: what it is given */
 
-/* VL rows of VL elements, turned round: log2(VL) perfect shuffles. */
-CV_INLINE void CV_(turn)(vec *v) {
-    CV_UNROLL(4)
-    for (int stage = 1; stage < VL; stage *= 2) {
-        vec u[VL];
-        CV_UNROLL(8)
-        for (int i = 0; i < VL / 2; i++) {
-            u[2 * i] = CV_(zip_low)(v[i], v[i + VL / 2]);
-            u[2 * i + 1] = CV_(zip_high)(v[i], v[i + VL / 2]);
-        }
-        CV_UNROLL(16)
-        for (int i = 0; i < VL; i++) v[i] = u[i];
-    }
-}
-
 /* One stretch of grad_y, every channel of a group, into the panels. */
 static void CV_(gw_turn_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(gw_job) *j = context;

@@ -96,6 +96,21 @@ CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t 
     return v;
 }
 
+/* VL rows of VL elements, turned round: log2(VL) perfect shuffles. */
+CV_INLINE void CV_(turn)(vec *v) {
+    CV_UNROLL(4)
+    for (int stage = 1; stage < VL; stage *= 2) {
+        vec u[VL];
+        CV_UNROLL(8)
+        for (int i = 0; i < VL / 2; i++) {
+            u[2 * i] = CV_(zip_low)(v[i], v[i + VL / 2]);
+            u[2 * i + 1] = CV_(zip_high)(v[i], v[i + VL / 2]);
+        }
+        CV_UNROLL(16)
+        for (int i = 0; i < VL; i++) v[i] = u[i];
+    }
+}
+
 /* Rows [r0, r1) (in runs) of the im2col view for outputs p0 .. p0+count-1 of the image and group at x.  Row width: width
  * elements.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
  * no more than its row. */

@@ -6,6 +6,8 @@
 #include "pack.tmpl.h"
 #include "conv.tmpl.h"
 #include "swap.tmpl.h"
+#include "narrow.tmpl.h"
+#include "unpacked.tmpl.h"
 #include "entry.tmpl.h"
 
 #include "direct.tmpl.h"

@@ -1,0 +1,192 @@
+/* 1x1 windows over small maps: the same product with nothing packed.
+ *
+ * Channels of such an image are rows of B as they lie, and weights are rows of A: a tile broadcasts from MR rows of
+ * them at once.  A panel would be read too few times to repay its packing.
+ */
+#ifndef CV_UNPACKED_K
+#define CV_UNPACKED_K 192             /* channels at a time: rows of B of one tile stay in the first-level cache */
+#define CV_UNPACKED_CHUNK 8192        /* elements of B that a chunk takes: half of that cache, beside the weights */
+#define CV_UNPACKED_PIXELS 256        /* more of them read a panel of weights often enough to repay its packing */
+#define CV_UNPACKED_BYTES (1000 << 10) /* of an image: it stays in the second-level cache */
+#endif
+
+typedef struct {
+    cv_conv p;
+    const T *x, *w, *bias;
+    T *y;
+    ptrdiff_t pixels, vecs, tiles, odd; /* pixels in tiles, their vectors, the tiles; odd pixels after them */
+    ptrdiff_t chunks;                   /* tiles of a chunk share an A panel while it is in L1, and stay there themselves */
+    ptrdiff_t oc_panels, k_block;
+    ptrdiff_t units;                    /* of an image and group */
+    int by_pixels;                      /* units are cut from all tiles, not from the output channels */
+    int threads;
+} CV_(unpacked_job);
+
+/* As `tile`; the last vector starts at lane `last`: it moves back to end with its row, over lanes that the vector before
+ * it sums as well. */
+CV_INLINE void CV_(unpacked)(const int nv, ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
+                             const CV_(tile_out) *o) {
+    vec acc[CV_MR][CV_NV];
+    const T *from[CV_MR];
+    const ptrdiff_t last = o->last;
+    CV_UNROLL(16)
+    for (int m = 0; m < CV_MR; m++) {
+        from[m] = a + CV_MIN2(m, o->rows - 1) * row;
+        CV_UNROLL(4)
+        for (int v = 0; v < nv; v++) acc[m][v] = (vec){0};
+    }
+    CV_UNROLL(2)
+    for (ptrdiff_t i = 0; i < k; i++) {
+        vec bv[CV_NV];
+        CV_UNROLL(4)
+        for (int v = 0; v < nv; v++) bv[v] = CV_(load)(b + (v == nv - 1 ? last : v * VL));
+        CV_UNROLL(16)
+        for (int m = 0; m < CV_MR; m++) {
+            const vec s = CV_(set1)(from[m][i * step]);
+            CV_UNROLL(4)
+            for (int v = 0; v < nv; v++) acc[m][v] += s * bv[v];
+        }
+        b += ldb;
+    }
+    CV_UNROLL(16)
+    for (int m = 0; m < CV_MR; m++) {
+        if (m >= o->rows) break;
+        T *c = o->c + m * o->ldc;
+        CV_UNROLL(4)
+        for (int v = 0; v < nv; v++)
+            acc[m][v] += o->bias ? CV_(set1)(o->bias[m]) : CV_(load)(c + (v == nv - 1 ? last : v * VL));
+        CV_UNROLL(4)
+        for (int v = 0; v < nv; v++) CV_(store)(c + (v == nv - 1 ? last : v * VL), acc[m][v]);
+    }
+}
+
+typedef void (*CV_(unpacked_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
+                                 const CV_(tile_out) *o);
+#define CV_TILE(nv)                                                                                                    \
+    static __attribute__((noinline)) void CV_(unpacked_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step,  \
+                                                             const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {     \
+        CV_(unpacked)(nv, k, a, row, step, b, ldb, o);                                                                \
+    }
+CV_TILE(1)
+CV_TILE(2)
+#if CV_NV == 3
+CV_TILE(3)
+static const CV_(unpacked_fn) CV_(unpacked_tiles)[] = {NULL, CV_(unpacked_1), CV_(unpacked_2), CV_(unpacked_3)};
+#else
+static const CV_(unpacked_fn) CV_(unpacked_tiles)[] = {NULL, CV_(unpacked_1), CV_(unpacked_2)};
+#endif
+#undef CV_TILE
+
+/* One pixel of MR output channels: lanes are input channels, gathered in col. */
+static void CV_(unpacked_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *col, const CV_(tile_out) *o) {
+    vec acc[CV_MR];
+    const T *from[CV_MR];
+    for (int m = 0; m < CV_MR; m++) acc[m] = (vec){0}, from[m] = a + CV_MIN2(m, o->rows - 1) * row;
+    for (ptrdiff_t i = 0; i < k; i += VL) {
+        const ptrdiff_t n = CV_MIN2(VL, k - i);
+        const vec b = CV_(load)(col + i); /* zeros past k */
+        if (n == VL) {
+            CV_UNROLL(16)
+            for (int m = 0; m < CV_MR; m++) acc[m] += b * CV_(load)(from[m] + i);
+        } else {
+            for (int m = 0; m < CV_MR; m++) acc[m] += b * CV_(load_n)(from[m] + i, n);
+        }
+    }
+    int left = CV_MR;
+    CV_UNROLL(4)
+    for (int lanes = VL; lanes > 1; lanes /= 2) { /* neighbours add up, two vectors become one */
+        const int next = CV_MAX2(left / 2, 1);
+        CV_UNROLL(8)
+        for (int m = 0; m < next; m++) {
+            const vec u = acc[left > 1 ? 2 * m : 0], v = acc[left > 1 ? 2 * m + 1 : 0];
+            acc[m] = CV_(even)(u, v) + CV_(odd)(u, v);
+        }
+        left = next;
+    }
+    T sums[CV_MR + VL];
+    for (int m = 0; m < left; m++) CV_(store)(sums + m * VL, acc[m]);
+    for (ptrdiff_t m = 0; m < o->rows; m++) o->c[m * o->ldc] = sums[m] + (o->bias ? o->bias[m] : o->c[m * o->ldc]);
+}
+
+/* The tiles of chunk c, over the channels k0 .. k0+kc-1, for the panels [op0, op1) of output channels.  x, w, bias and y
+ * are those of an image and group. */
+static void CV_(unpacked_chunk)(const CV_(unpacked_job) *j, ptrdiff_t c, ptrdiff_t k0, ptrdiff_t kc, const T *x, const T *w,
+                                const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
+    const cv_conv *p = &j->p;
+    for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR)
+        for (ptrdiff_t i = c * j->tiles / j->chunks; i < (c + 1) * j->tiles / j->chunks; i++) {
+            const ptrdiff_t v0 = i * j->vecs / j->tiles, nv = (i + 1) * j->vecs / j->tiles - v0, p0 = v0 * VL;
+            const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc),
+                                     CV_MIN2((nv - 1) * VL, j->pixels - p0 - VL), k0 ? NULL : bias + (j->bias ? oc : 0)};
+            CV_(unpacked_tiles)[nv](kc, w + oc * p->ws[1] + k0 * p->ws[2], p->ws[1], p->ws[2], x + k0 * p->xs[1] + p0,
+                                    p->xs[1], &o);
+        }
+}
+
+/* The same for the pixel p0, that no tile holds. */
+static void CV_(unpacked_pixel)(const CV_(unpacked_job) *j, ptrdiff_t p0, ptrdiff_t k0, ptrdiff_t kc, const T *x, const T *w,
+                                const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
+    const cv_conv *p = &j->p;
+    T col[CV_KC + VL];
+    for (ptrdiff_t k = 0; k < kc + VL; k++) col[k] = k < kc ? x[(k0 + k) * p->xs[1] + p0] : 0;
+    for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR) {
+        const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc), 1,
+                                 k0 ? NULL : bias + (j->bias ? oc : 0)};
+        CV_(unpacked_dots)(kc, w + oc * p->ws[1] + k0, p->ws[1], col, &o);
+    }
+}
+
+static void CV_(unpacked_unit)(void *ctx, ptrdiff_t unit, int worker) {
+    static const T zeros[CV_MR];
+    const CV_(unpacked_job) *j = ctx;
+    const cv_conv *p = &j->p;
+    (void)worker;
+    const ptrdiff_t u = unit % j->units, g = unit / j->units % p->groups, n = unit / j->units / p->groups;
+    const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1], *w = j->w + g * p->ws[0];
+    const T *bias = j->bias ? j->bias + g * p->ocg : zeros;
+    T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
+    const ptrdiff_t parts = j->chunks + j->odd, rows = j->oc_panels, all = j->by_pixels ? parts * rows : rows;
+    const ptrdiff_t first = u * all / j->units, end = (u + 1) * all / j->units;
+    for (ptrdiff_t k0 = 0; k0 < p->icg; k0 += j->k_block) {
+        const ptrdiff_t kc = CV_MIN2(j->k_block, p->icg - k0);
+        for (ptrdiff_t i = j->by_pixels ? first / rows : 0; i < (j->by_pixels ? (end + rows - 1) / rows : parts); i++) {
+            const ptrdiff_t row = j->by_pixels ? i * rows : 0; /* (part, panel) pairs before this part */
+            const ptrdiff_t op0 = CV_MAX2(first - row, 0), op1 = CV_MIN2(end - row, rows);
+            if (i < j->chunks) CV_(unpacked_chunk)(j, i, k0, kc, x, w, bias, op0, op1, y);
+            else CV_(unpacked_pixel)(j, j->pixels + i - j->chunks, k0, kc, x, w, bias, op0, op1, y);
+        }
+    }
+}
+
+/* Whether rows of x and y are unbroken, and short enough. */
+static int CV_(unpacked_fits)(const cv_conv *conv) {
+    const cv_conv p = cv_simplify(conv);
+    const ptrdiff_t pixels = p.out[2];
+    if (!p.n || !p.groups || !p.ocg || !p.icg || !pixels) return 0;
+    for (int i = 0; i < 2; i++)
+        if (p.in[i] != 1 || p.out[i] != 1) return 0;
+    const int plain = p.k[0] * p.k[1] * p.k[2] == 1 && p.stride[2] == 1 && !p.lo[2] && p.in[2] == pixels;
+    return plain && p.xs[4] == 1 && p.ys[4] == 1 && (pixels >= VL || p.ws[2] == 1) && pixels <= CV_UNPACKED_PIXELS &&
+           p.icg * pixels * (ptrdiff_t)sizeof(T) <= CV_UNPACKED_BYTES;
+}
+
+static int CV_(unpacked_conv)(const cv_conv *conv, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
+    CV_(unpacked_job) j = {.p = cv_simplify(conv), .x = x, .w = w, .bias = bias, .y = y};
+    const cv_conv *p = &j.p;
+    j.oc_panels = (p->ocg + CV_MR - 1) / CV_MR;
+    j.odd = p->out[2] % VL;
+    if (p->ws[2] != 1 || (j.odd > 1 && p->out[2] > VL)) j.odd = 0;
+    j.pixels = p->out[2] - j.odd;
+    j.vecs = (j.pixels + VL - 1) / VL;
+    j.tiles = (j.vecs + CV_NV - 1) / CV_NV;
+    const ptrdiff_t blocks = (p->icg + CV_UNPACKED_K - 1) / CV_UNPACKED_K;
+    j.k_block = (p->icg + blocks - 1) / blocks;
+    j.by_pixels = j.pixels > 4 * p->ocg;
+    j.chunks = j.tiles;
+    if (j.by_pixels) j.chunks = CV_MIN2(j.tiles, 1 + j.k_block * j.pixels / CV_UNPACKED_CHUNK);
+    const double work = (double)p->n * p->groups * p->ocg * p->out[2] * p->icg;
+    j.threads = (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK);
+    const ptrdiff_t pairs = j.oc_panels * (j.by_pixels ? j.chunks + j.odd : 1);
+    j.units = j.threads == 1 ? 1 : CV_MIN2(pairs, CV_MAX2(1, 4 * j.threads / p->n / p->groups));
+    return cv_parallel(CV_(unpacked_unit), &j, p->n * p->groups * j.units, j.threads);
+}
