@@ -10,7 +10,7 @@ import pytest
 
 import convlib
 from convlib.__main__ import main
-from convlib.compare import run
+from convlib.compare import run, worker
 from convlib.compare.truth import inputs, truth
 from convlib.problem import OPERATIONS, parse
 
@@ -33,6 +33,17 @@ def test_compare_times_and_writes_json(tmp_path, capsys):
 def test_a_slow_backend_is_timed_on_a_part(capsys):
     assert main(["compare", "n1 ic16 ih32 iw32 oc16 kh3 kw3", "--backends", "naive", "--time", "0.01"]) == 0
     assert "slow: a part was timed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("speed", "part"), [(2e10, False), (1e9, True)])
+def test_the_cost_of_a_call_is_no_sign_of_a_slow_backend(monkeypatch, speed, part):
+    """A clock that gives each call 100 microseconds and the time of its work."""
+    problem = parse("n1 ic64 ih224 iw224 oc64 kh3 kw3 ph1")
+    monkeypatch.setattr(worker, "_seconds", lambda call: call())
+    monkeypatch.setattr(worker, "prepare", lambda name, part, *rest: (lambda: 1e-4 + part.work / speed, None, 0))
+    chosen = worker.Worker("native", 2)._fitting(problem, "float32")
+    assert (chosen != problem) is part
+    assert chosen.work / speed < worker.LONGEST
 
 
 def test_a_disagreement_is_shown_and_fails(tmp_path):

@@ -69,18 +69,17 @@ class Worker:
         """Return the problem, or as much of it as a slow contender computes in about a second."""
         if self.name in PEERS:
             return problem
-        part = problem.crop(20_000)
-        for budget in (400_000, 20_000_000):
+        for budget, larger in ((20_000, 400_000), (400_000, 20_000_000), (20_000_000, None)):
+            part = problem.crop(budget)
             arrays = inputs(part, dtype)
             call, _, _ = prepare(self.name, part, arrays, self.threads)
             call()
             rate = part.work / min(_seconds(call) for _ in range(3))  # one call may meet a disturbance
             if problem.work < rate * LONGEST:
                 return problem
-            if rate * LONGEST / 4 < budget:
-                return problem.crop(int(rate * LONGEST / 4))
-            part = problem.crop(budget)
-        return problem if problem.work < rate * LONGEST else problem.crop(int(rate * LONGEST / 4))
+            if larger is None or rate * LONGEST / 4 < larger:
+                break
+        return problem.crop(int(rate * LONGEST / 4))
 
     def time(self, seconds: float) -> dict[str, Any]:
         """Time calls for about `seconds`, at least one and at most 1000."""
