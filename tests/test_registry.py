@@ -208,6 +208,7 @@ def test_explain_takes_what_the_function_takes(args, options, op):
     ("args", "options", "error", "words"),
     [
         (("conv2d", X.shape), {}, TypeError, "2 positional"),
+        (("conv2d", X, W), {}, TypeError, "shapes in place of arrays"),
         (("conv2d_grad_input", (1, 3, 3, 3), W.shape), {}, TypeError, "3 positional"),
         (("conv4d", *SHAPES), {}, convlib.SpecError, "unknown"),
         ((3, *SHAPES), {}, TypeError, "op must be"),

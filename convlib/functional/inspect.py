@@ -118,6 +118,8 @@ def explain(
         If the call would break a rule.
     BackendError
         If the call would find no backend; the message holds all reasons.
+    TypeError
+        If an array is given where its shape belongs.
 
     Examples
     --------
@@ -136,6 +138,9 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
     if not isinstance(op, str):
         raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({op!r})")
+    for arg in args:
+        if isinstance(arg, np.ndarray) and (arg.ndim != 1 or arg.dtype.kind not in "iu"):
+            raise TypeError(f"{op} is described by shapes in place of arrays; valid here: {arg.shape}")
     if op in ("im2col", "col2im"):
         return op, _describe_columns(op, args, options), ""
     family, nd, suffix = _split_name(op)
