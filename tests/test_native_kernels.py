@@ -118,6 +118,8 @@ CASES = {
     "stem": sizes(1, 1, 3, 16, (31, 30), (7, 7), 2, lo=3),
     "padding wider than the kernel": sizes(1, 1, 2, 3, (3, 2), (2, 2), lo=4),
     "asymmetric": sizes(1, 1, 2, 3, (6, 7), (3, 3), lo=2, hi=0),
+    "pointwise, padding behind": sizes(2, 1, 5, 9, (14,), (1,), hi=2),
+    "pointwise, padding far behind": sizes(1, 2, 5, 9, (40,), (1,), hi=70),
     "one column": sizes(1, 1, 3, 4, (40, 1), (3, 1), lo=0),
     "1d": sizes(2, 1, 5, 6, (70,), (9,), lo=4),
     "1d dilated": sizes(1, 1, 5, 6, (70,), (3,), 1, 7, 7),
