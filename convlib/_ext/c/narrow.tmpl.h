@@ -169,7 +169,7 @@ static void CV_(narrow_measure)(CV_(narrow_job) *j, ptrdiff_t strip) {
 /* Whether lanes, rows and the copy suit; depends on the problem alone, as the weights are packed for it. */
 static int CV_(narrow)(const cv_conv *p) {
     CV_(narrow_job) j = {.p = *p, .vecs = (p->ocg + VL - 1) / VL};
-    const int square = p->stride[1] == p->stride[2] && p->stride[2] <= 2;
+    const int square = (p->stride[1] == p->stride[2] || p->out[1] == 1) && p->stride[2] <= 2;
     if (p->last || !square || (j.vecs != 1 && j.vecs != 2 && j.vecs != 4) || 4 * p->ocg < 3 * j.vecs * VL) return 0;
     if (p->out[2] < 4 || p->out[1] < 1 || p->k[0] * p->k[1] * p->k[2] == 1 || p->icg < 4) return 0;
     CV_(narrow_measure)(&j, 1);

@@ -158,15 +158,16 @@ static void CV_(unpacked_unit)(void *ctx, ptrdiff_t unit, int worker) {
     }
 }
 
-/* Whether rows of x and y are unbroken, and short enough. */
-static int CV_(unpacked_fits)(const cv_conv *conv) {
+/* Whether rows of x and y are unbroken, and short enough.  Packed weights do better with a few pixels, but not with one. */
+static int CV_(unpacked_fits)(const cv_conv *conv, int packed) {
     const cv_conv p = cv_simplify(conv);
     const ptrdiff_t pixels = p.out[2];
     if (!p.n || !p.groups || !p.ocg || !p.icg || !pixels) return 0;
     for (int i = 0; i < 2; i++)
         if (p.in[i] != 1 || p.out[i] != 1) return 0;
     const int plain = p.k[0] * p.k[1] * p.k[2] == 1 && p.stride[2] == 1 && !p.lo[2] && p.in[2] == pixels;
-    return plain && p.xs[4] == 1 && p.ys[4] == 1 && (pixels >= VL || p.ws[2] == 1) && pixels <= CV_UNPACKED_PIXELS &&
+    const int lanes = pixels >= VL || (p.ws[2] == 1 && (!packed || pixels == 1));
+    return plain && lanes && p.xs[4] == 1 && p.ys[4] == 1 && pixels <= CV_UNPACKED_PIXELS &&
            p.icg * pixels * (ptrdiff_t)sizeof(T) <= CV_UNPACKED_BYTES;
 }
 
