@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Worker:
         """Return the problem, or as much of it as a slow contender computes in about a second."""
         if self.name in PEERS:
             return problem
-        for budget, larger in ((20_000, 400_000), (400_000, 20_000_000), (20_000_000, None)):
+        for budget, larger in pairwise((20_000, 400_000, 20_000_000, sys.maxsize)):
             part = problem.crop(budget)
             arrays = inputs(part, dtype)
             call, _, _ = prepare(self.name, part, arrays, self.threads)
@@ -77,7 +78,7 @@ class Worker:
             rate = part.work / min(_seconds(call) for _ in range(3))  # one call may meet a disturbance
             if problem.work < rate * LONGEST:
                 return problem
-            if larger is None or rate * LONGEST / 4 < larger:
+            if rate * LONGEST / 4 < larger:
                 break
         return problem.crop(int(rate * LONGEST / 4))
 
