@@ -32,6 +32,12 @@ static cv_conv cv_simplify(const cv_conv *p) {
     }
     return q;
 }
+
+/* Whether the windows of a simplified problem lie in x as rows of B: 1x1, unbroken rows, no padding before or behind. */
+static int cv_in_place(const cv_conv *p) {
+    return p->k[0] * p->k[1] * p->k[2] == 1 && p->in[0] == 1 && p->in[1] == 1 && p->out[0] == 1 && p->out[1] == 1 &&
+           p->stride[2] == 1 && !p->lo[2] && p->out[2] <= p->in[2] && p->xs[4] == 1;
+}
 #endif
 
 typedef struct {
@@ -83,8 +89,7 @@ static void CV_(plan_job)(CV_(job) *j, const cv_conv *conv, const cv_exec *e) {
     j->blocks = (j->panels + j->block - 1) / j->block;
     j->oc_blocks = (j->oc_panels + j->oc_block - 1) / j->oc_block;
     j->scratch_each = (j->block * j->k_block + CV_MR + 1) * CV_NV * VL;
-    j->in_place = v->taps == 1 && p->in[0] == 1 && p->in[1] == 1 && p->stride[2] == 1 && !p->lo[2] && p->xs[4] == 1 &&
-                  p->out[0] == 1 && p->out[1] == 1 && p->out[2] <= p->in[2]; /* no padding behind it */
+    j->in_place = cv_in_place(p);
     j->flat = p->ys[4] == 1 && (p->out[1] == 1 || p->ys[3] == p->out[2]) &&
               (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
 }

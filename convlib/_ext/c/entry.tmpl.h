@@ -88,7 +88,8 @@ static int CV_(run_way)(const CV_(way) *way, const cv_conv *p, const cv_exec *e,
 
 static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias, T *y) {
     static const CV_(way) way = {CV_(packed_size), CV_(pack), CV_(run_packed)};
-    if (CV_(unpacked_fits)(p, packed != NULL)) return CV_(unpacked_conv)(p, e, x, w, bias, y);
+    const cv_conv flat = cv_simplify(p);
+    if (CV_(unpacked_fits)(&flat, packed != NULL)) return CV_(unpacked_conv)(&flat, e, x, w, bias, y);
     /* exchanged roles read each weight once a pass: a panel is packed where it is used, while it is in L2 */
     if (!packed && p->n && p->groups && p->ocg && p->out[0] && p->out[1] && p->out[2] && CV_(swaps)(p) &&
         !CV_(narrow)(p) && p->ocg >= e->threads * CV_NV * VL && CV_(swap_passes)(p, e) == 1 &&

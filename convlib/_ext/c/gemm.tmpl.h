@@ -14,12 +14,17 @@ typedef struct {
     const T *bias;
 } CV_(tile_out);
 
-/* copy != NULL: also store the B rows there, packed (the first pass over a plane packs while it multiplies). */
-CV_INLINE void CV_(tile)(const int nv, const int copying, ptrdiff_t k, const T *restrict a, const T *b, ptrdiff_t ldb,
-                         T *copy, const CV_(tile_out) *o) {
+/* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it multiplies).
+ * apart: nothing is packed.  A lies as rows `row` apart, with `step` from k to k + 1, and the last vector moves back to
+ * end with its row, over lanes that the vector before it sums as well. */
+CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, ptrdiff_t k, const T *restrict a,
+                         ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
+    const ptrdiff_t lanes = apart ? VL : o->last, end = (nv - 1) * VL - (apart ? VL - o->last : 0); /* last vector's */
     vec acc[CV_MR][CV_NV];
+    const T *from[CV_MR];
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
+        if (apart) from[m] = a + CV_MIN2(m, o->rows - 1) * row;
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) acc[m][v] = (vec){0};
     }
@@ -28,12 +33,12 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, ptrdiff_t k, const T *
         vec bv[CV_NV];
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) {
-            bv[v] = CV_(load)(b + v * VL);
+            bv[v] = CV_(load)(b + (v == nv - 1 ? end : v * VL));
             if (copying) CV_(store)(copy + v * VL, bv[v]);
         }
         CV_UNROLL(16)
         for (int m = 0; m < CV_MR; m++) {
-            const vec s = CV_(set1)(a[m]);
+            const vec s = CV_(set1)(apart ? from[m][i * step] : a[m]);
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++) acc[m][v] += s * bv[v];
         }
@@ -46,23 +51,31 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, ptrdiff_t k, const T *
         if (m >= o->rows) break;
         T *c = o->c + m * o->ldc;
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) {
-            const ptrdiff_t lanes = v == nv - 1 ? o->last : VL;
-            const vec init = o->bias ? CV_(set1)(o->bias[m]) : CV_(load_n)(c + v * VL, lanes);
-            CV_(store_n)(c + v * VL, acc[m][v] + init, lanes);
-        }
+        for (int v = 0; v < nv; v++) /* all before the first store, as they may overlap */
+            acc[m][v] += o->bias    ? CV_(set1)(o->bias[m])
+                         : v < nv - 1 ? CV_(load)(c + v * VL)
+                                      : CV_(load_n)(c + end, lanes);
+        CV_UNROLL(4)
+        for (int v = 0; v < nv - 1; v++) CV_(store)(c + v * VL, acc[m][v]);
+        CV_(store_n)(c + end, acc[m][nv - 1], lanes);
     }
 }
 
 typedef void (*CV_(tile_fn))(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o);
+typedef void (*CV_(apart_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
+                              const CV_(tile_out) *o);
 #define CV_TILE(nv)                                                                                                   \
     static __attribute__((noinline)) void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, \
                                                          const CV_(tile_out) *o) {                                   \
-        CV_(tile)(nv, 0, k, a, b, ldb, copy, o);                                                                      \
+        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
     }                                                                                                                 \
     static __attribute__((noinline)) void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,     \
                                                               T *copy, const CV_(tile_out) *o) {                     \
-        CV_(tile)(nv, 1, k, a, b, ldb, copy, o);                                                                      \
+        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
+    }                                                                                                                 \
+    static __attribute__((noinline)) void CV_(tile_apart_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, \
+                                                               const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {  \
+        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                                        \
     }
 CV_TILE(1)
 CV_TILE(2)
@@ -70,8 +83,10 @@ CV_TILE(2)
 CV_TILE(3)
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2), CV_(tile_3)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2), CV_(tile_copy_3)};
+static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(tile_apart_2), CV_(tile_apart_3)};
 #else
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};
+static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(tile_apart_2)};
 #endif
 #undef CV_TILE

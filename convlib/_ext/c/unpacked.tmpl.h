@@ -5,7 +5,6 @@
  */
 #ifndef CV_UNPACKED_K
 #define CV_UNPACKED_K 192             /* channels at a time: rows of B of one tile stay in the first-level cache */
-#define CV_UNPACKED_CHUNK 8192        /* elements of B that a chunk takes: half of that cache, beside the weights */
 #define CV_UNPACKED_PIXELS 256        /* more of them read a panel of weights often enough to repay its packing */
 #define CV_UNPACKED_BYTES (1000 << 10) /* of an image: it stays in the second-level cache */
 #endif
@@ -15,67 +14,11 @@ typedef struct {
     const T *x, *w, *bias;
     T *y;
     ptrdiff_t pixels, vecs, tiles, odd; /* pixels in tiles, their vectors, the tiles; odd pixels after them */
-    ptrdiff_t chunks;                   /* tiles of a chunk share an A panel while it is in L1, and stay there themselves */
     ptrdiff_t oc_panels, k_block;
     ptrdiff_t units;                    /* of an image and group */
     int by_pixels;                      /* units are cut from all tiles, not from the output channels */
     int threads;
 } CV_(unpacked_job);
-
-/* As `tile`; the last vector starts at lane `last`: it moves back to end with its row, over lanes that the vector before
- * it sums as well. */
-CV_INLINE void CV_(unpacked)(const int nv, ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
-                             const CV_(tile_out) *o) {
-    vec acc[CV_MR][CV_NV];
-    const T *from[CV_MR];
-    const ptrdiff_t last = o->last;
-    CV_UNROLL(16)
-    for (int m = 0; m < CV_MR; m++) {
-        from[m] = a + CV_MIN2(m, o->rows - 1) * row;
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) acc[m][v] = (vec){0};
-    }
-    CV_UNROLL(2)
-    for (ptrdiff_t i = 0; i < k; i++) {
-        vec bv[CV_NV];
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) bv[v] = CV_(load)(b + (v == nv - 1 ? last : v * VL));
-        CV_UNROLL(16)
-        for (int m = 0; m < CV_MR; m++) {
-            const vec s = CV_(set1)(from[m][i * step]);
-            CV_UNROLL(4)
-            for (int v = 0; v < nv; v++) acc[m][v] += s * bv[v];
-        }
-        b += ldb;
-    }
-    CV_UNROLL(16)
-    for (int m = 0; m < CV_MR; m++) {
-        if (m >= o->rows) break;
-        T *c = o->c + m * o->ldc;
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++)
-            acc[m][v] += o->bias ? CV_(set1)(o->bias[m]) : CV_(load)(c + (v == nv - 1 ? last : v * VL));
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) CV_(store)(c + (v == nv - 1 ? last : v * VL), acc[m][v]);
-    }
-}
-
-typedef void (*CV_(unpacked_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
-                                 const CV_(tile_out) *o);
-#define CV_TILE(nv)                                                                                                    \
-    static __attribute__((noinline)) void CV_(unpacked_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step,  \
-                                                             const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {     \
-        CV_(unpacked)(nv, k, a, row, step, b, ldb, o);                                                                \
-    }
-CV_TILE(1)
-CV_TILE(2)
-#if CV_NV == 3
-CV_TILE(3)
-static const CV_(unpacked_fn) CV_(unpacked_tiles)[] = {NULL, CV_(unpacked_1), CV_(unpacked_2), CV_(unpacked_3)};
-#else
-static const CV_(unpacked_fn) CV_(unpacked_tiles)[] = {NULL, CV_(unpacked_1), CV_(unpacked_2)};
-#endif
-#undef CV_TILE
 
 /* One pixel of MR output channels: lanes are input channels, gathered in col. */
 static void CV_(unpacked_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *col, const CV_(tile_out) *o) {
@@ -108,24 +51,24 @@ static void CV_(unpacked_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *
     for (ptrdiff_t m = 0; m < o->rows; m++) o->c[m * o->ldc] = sums[m] + (o->bias ? o->bias[m] : o->c[m * o->ldc]);
 }
 
-/* The tiles of chunk c, over the channels k0 .. k0+kc-1, for the panels [op0, op1) of output channels.  x, w, bias and y
- * are those of an image and group. */
-static void CV_(unpacked_chunk)(const CV_(unpacked_job) *j, ptrdiff_t c, ptrdiff_t k0, ptrdiff_t kc, const T *x, const T *w,
-                                const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
+/* Tile i over the channels k0 .. k0+kc-1, for the panels [op0, op1) of output channels.  x, w, bias and y are those of
+ * an image and group. */
+static void CV_(unpacked_tile)(const CV_(unpacked_job) *j, ptrdiff_t i, ptrdiff_t k0, ptrdiff_t kc, const T *x,
+                               const T *w, const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
     const cv_conv *p = &j->p;
-    for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR)
-        for (ptrdiff_t i = c * j->tiles / j->chunks; i < (c + 1) * j->tiles / j->chunks; i++) {
-            const ptrdiff_t v0 = i * j->vecs / j->tiles, nv = (i + 1) * j->vecs / j->tiles - v0, p0 = v0 * VL;
-            const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc),
-                                     CV_MIN2((nv - 1) * VL, j->pixels - p0 - VL), k0 ? NULL : bias + (j->bias ? oc : 0)};
-            CV_(unpacked_tiles)[nv](kc, w + oc * p->ws[1] + k0 * p->ws[2], p->ws[1], p->ws[2], x + k0 * p->xs[1] + p0,
-                                    p->xs[1], &o);
-        }
+    const ptrdiff_t v0 = i * j->vecs / j->tiles, nv = (i + 1) * j->vecs / j->tiles - v0, p0 = v0 * VL;
+    const ptrdiff_t last = CV_MIN2(VL, j->pixels - p0 - (nv - 1) * VL);
+    for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR) {
+        const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc), last,
+                                 k0 ? NULL : bias + (j->bias ? oc : 0)};
+        CV_(tiles_apart)[nv](kc, w + oc * p->ws[1] + k0 * p->ws[2], p->ws[1], p->ws[2], x + k0 * p->xs[1] + p0,
+                             p->xs[1], &o);
+    }
 }
 
 /* The same for the pixel p0, that no tile holds. */
-static void CV_(unpacked_pixel)(const CV_(unpacked_job) *j, ptrdiff_t p0, ptrdiff_t k0, ptrdiff_t kc, const T *x, const T *w,
-                                const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
+static void CV_(unpacked_pixel)(const CV_(unpacked_job) *j, ptrdiff_t p0, ptrdiff_t k0, ptrdiff_t kc, const T *x,
+                                const T *w, const T *bias, ptrdiff_t op0, ptrdiff_t op1, T *y) {
     const cv_conv *p = &j->p;
     T col[CV_KC + VL];
     for (ptrdiff_t k = 0; k < kc + VL; k++) col[k] = k < kc ? x[(k0 + k) * p->xs[1] + p0] : 0;
@@ -145,35 +88,29 @@ static void CV_(unpacked_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1], *w = j->w + g * p->ws[0];
     const T *bias = j->bias ? j->bias + g * p->ocg : zeros;
     T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
-    const ptrdiff_t parts = j->chunks + j->odd, rows = j->oc_panels, all = j->by_pixels ? parts * rows : rows;
+    const ptrdiff_t parts = j->tiles + j->odd, rows = j->oc_panels, all = j->by_pixels ? parts * rows : rows;
     const ptrdiff_t first = u * all / j->units, end = (u + 1) * all / j->units;
     for (ptrdiff_t k0 = 0; k0 < p->icg; k0 += j->k_block) {
         const ptrdiff_t kc = CV_MIN2(j->k_block, p->icg - k0);
         for (ptrdiff_t i = j->by_pixels ? first / rows : 0; i < (j->by_pixels ? (end + rows - 1) / rows : parts); i++) {
             const ptrdiff_t row = j->by_pixels ? i * rows : 0; /* (part, panel) pairs before this part */
             const ptrdiff_t op0 = CV_MAX2(first - row, 0), op1 = CV_MIN2(end - row, rows);
-            if (i < j->chunks) CV_(unpacked_chunk)(j, i, k0, kc, x, w, bias, op0, op1, y);
-            else CV_(unpacked_pixel)(j, j->pixels + i - j->chunks, k0, kc, x, w, bias, op0, op1, y);
+            if (i < j->tiles) CV_(unpacked_tile)(j, i, k0, kc, x, w, bias, op0, op1, y);
+            else CV_(unpacked_pixel)(j, j->pixels + i - j->tiles, k0, kc, x, w, bias, op0, op1, y);
         }
     }
 }
 
-/* Whether rows of x and y are unbroken, and short enough.  Packed weights do better with a few pixels, but not with one. */
-static int CV_(unpacked_fits)(const cv_conv *conv, int packed) {
-    const cv_conv p = cv_simplify(conv);
-    const ptrdiff_t pixels = p.out[2];
-    if (!p.n || !p.groups || !p.ocg || !p.icg || !pixels) return 0;
-    for (int i = 0; i < 2; i++)
-        if (p.in[i] != 1 || p.out[i] != 1) return 0;
-    const int plain = p.k[0] * p.k[1] * p.k[2] == 1 && p.stride[2] == 1 && !p.lo[2] && p.in[2] == pixels;
-    const int lanes = pixels >= VL || (p.ws[2] == 1 && (!packed || pixels == 1));
-    return plain && lanes && p.xs[4] == 1 && p.ys[4] == 1 && pixels <= CV_UNPACKED_PIXELS &&
-           p.icg * pixels * (ptrdiff_t)sizeof(T) <= CV_UNPACKED_BYTES;
+/* Whether a simplified problem suits.  Packed weights do better with a few pixels, but not with one. */
+static int CV_(unpacked_fits)(const cv_conv *p, int packed) {
+    const ptrdiff_t pixels = p->out[2];
+    const int lanes = pixels >= VL || (p->ws[2] == 1 && (!packed || pixels == 1));
+    return p->n && p->groups && p->ocg && p->icg && pixels && cv_in_place(p) && p->ys[4] == 1 && lanes &&
+           pixels <= CV_UNPACKED_PIXELS && p->icg * pixels * (ptrdiff_t)sizeof(T) <= CV_UNPACKED_BYTES;
 }
 
-static int CV_(unpacked_conv)(const cv_conv *conv, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
-    CV_(unpacked_job) j = {.p = cv_simplify(conv), .x = x, .w = w, .bias = bias, .y = y};
-    const cv_conv *p = &j.p;
+static int CV_(unpacked_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
+    CV_(unpacked_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
     j.oc_panels = (p->ocg + CV_MR - 1) / CV_MR;
     j.odd = p->out[2] % VL;
     if (p->ws[2] != 1 || (j.odd > 1 && p->out[2] > VL)) j.odd = 0;
@@ -183,11 +120,9 @@ static int CV_(unpacked_conv)(const cv_conv *conv, const cv_exec *e, const T *x,
     const ptrdiff_t blocks = (p->icg + CV_UNPACKED_K - 1) / CV_UNPACKED_K;
     j.k_block = (p->icg + blocks - 1) / blocks;
     j.by_pixels = j.pixels > 4 * p->ocg;
-    j.chunks = j.tiles;
-    if (j.by_pixels) j.chunks = CV_MIN2(j.tiles, 1 + j.k_block * j.pixels / CV_UNPACKED_CHUNK);
     const double work = (double)p->n * p->groups * p->ocg * p->out[2] * p->icg;
     j.threads = (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK);
-    const ptrdiff_t pairs = j.oc_panels * (j.by_pixels ? j.chunks + j.odd : 1);
+    const ptrdiff_t pairs = j.oc_panels * (j.by_pixels ? j.tiles + j.odd : 1);
     j.units = j.threads == 1 ? 1 : CV_MIN2(pairs, CV_MAX2(1, 4 * j.threads / p->n / p->groups));
     return cv_parallel(CV_(unpacked_unit), &j, p->n * p->groups * j.units, j.threads);
 }
