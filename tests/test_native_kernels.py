@@ -146,6 +146,73 @@ CASES = {
 }
 
 
+#: Where lanes are output channels: strips of images, slices, rows and columns; runs under rows of taps and apart, cut
+#: and whole; panels of one, two and three vectors, full and not; windows in place and copied; channels past a vector.
+PIXELS = {
+    "strips of images": sizes(9, 1, 70, 48, (15, 14), (3, 3), lo=1),
+    "strips of slices": sizes(1, 1, 100, 33, (9, 10, 11), (3, 3, 3), lo=1),
+    "strips of rows": sizes(1, 1, 130, 40, (40, 41), (3, 3), 2, lo=1),
+    "strips of columns": sizes(1, 1, 40, 16, (9000,), (5,), lo=2),
+    "strips of one pixel": sizes(1, 1, 2500, 16, (3, 3), (3, 3), lo=1),
+    "long runs": sizes(2, 1, 3000, 24, (4, 2), (1, 1)),
+    "long runs under rows of taps": sizes(1, 1, 600, 17, (5, 5), (3, 4), lo=1),
+    "taps apart": sizes(1, 1, 33, 32, (20, 21), (3, 3), 1, 3, 3),
+    "taps apart, in groups": sizes(2, 3, 17, 20, (9, 9), (3, 3)),
+    "stride without taps": sizes(2, 1, 40, 64, (15, 14, 13), (1, 1, 1), 3),
+    "stride past the window": sizes(1, 1, 40, 33, (20, 20), (2, 2), 3, lo=1),
+    "one axis of taps": sizes(1, 1, 40, 16, (12, 13), (1, 5), 2, lo=2),
+    "padding only": sizes(1, 1, 80, 16, (2, 3), (1, 1), lo=3),
+    "three channels": sizes(2, 1, 3, 32, (30, 31), (5, 5), 2, lo=2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", PIXELS)
+def test_lanes_of_output_channels(isa: str, dtype: str, case: str) -> None:
+    for last, packed, threads in itertools.product((False, True), (False, True), (1, 2, 5)):
+        run(PIXELS[case], "gemm", dtype, last=last, packed=packed, threads=threads, with_bias=threads == 2)
+    run(PIXELS[case], "gemm", dtype, packed=True, workspace=100 << 10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ocg", [9, 13, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 80, 97])
+def test_lanes_of_output_channels_at_their_edges(isa: str, dtype: str, ocg: int) -> None:
+    for width, k in itertools.product((1, 3, 4, 5, 6, 7, 8, 13, 14, 15, 29), (1, 3)):
+        problem = sizes(1, 1, 21, ocg, (width, 4), (k, k), 2, lo=k // 2)
+        for last, packed in itertools.product((False, True), repeat=2):
+            run(problem, "gemm", dtype, last=last, packed=packed, with_bias=packed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("pixels", [8, 9, 15, 16, 17, 33, 47, 48, 49, 63, 64, 97, 145, 255, 256, 257])
+def test_columns_of_small_maps(isa: str, dtype: str, pixels: int) -> None:
+    for n, g, icg, k, stride in ((1, 1, 35, 3, 1), (2, 2, 5, 5, 1), (1, 1, 9, 3, 2), (1, 1, 70, 1, 2)):
+        problem = sizes(n, g, icg, n * pixels + 9, (stride * (pixels - 1) + 1,), (k,), stride, lo=k // 2)
+        run(problem, "gemm", dtype, threads=1 + pixels % 3)
+    run(sizes(1, 1, 40, 300, (pixels // 4, 9), (3, 3), 2, lo=1), "gemm", dtype)
+    run(sizes(1, 1, 10, 300, (pixels // 16 + 2, 5, 4), (3, 3, 3), lo=1), "gemm", dtype)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_lanes_of_output_channels_write_nothing_outside_the_output(isa: str, last: bool) -> None:
+    for (oh, ow), ocg, stride in itertools.product(((1, 1), (3, 5), (7, 7), (5, 40)), (16, 19, 48, 90), (1, 2)):
+        problem = sizes(1, 1, 30, ocg, (oh * stride, ow * stride), (3, 3), stride, lo=1)
+        x, w = np.ones((1, 30, oh * stride, ow * stride), "f4"), np.ones((ocg, 30, 3, 3), "f4")
+        if last:
+            x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+            frame = np.full((1, oh + 2, ow + 2, ocg + 40), 7, "f4")
+            y = np.moveaxis(frame[:, 1:-1, 1:-1, 20:-20], -1, 1)
+        else:
+            frame = np.full((1, ocg, oh + 2, ow + 40), 7, "f4")
+            y = frame[:, :, 1:-1, 20:-20]
+        p = native.ConvProblem(*problem, last)
+        for weights in (w, native.Weights(p, w, "gemm", 2)):
+            native.conv(p, x, weights, None, y, "gemm", 2, WORKSPACE)
+            np.testing.assert_array_equal(y, reference(problem, x, w, None))
+            y[...] = 7
+            assert (frame == 7).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES)
 def test_gemm(isa: str, dtype: str, case: str) -> None:

@@ -97,3 +97,24 @@ def test_accuracy_is_an_argument_of_every_convolution() -> None:
         np.testing.assert_array_equal(call(accuracy="strict"), expected)
         with pytest.raises(convlib.SpecError, match=r"accuracy='exact'.*'fast', 'strict'"):
             call(accuracy="exact")
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_channels_last_take_the_short_way_whatever_their_strides(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (2, 9, 8, 20)).astype(dtype)
+    w, bias = rng.integers(-3, 4, (24, 20, 3, 3)).astype(dtype), np.arange(24).astype(dtype)
+    first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+    options = {"stride": 2, "padding": 1}
+    expected = np.moveaxis(convlib.conv2d(first, w, bias, backend="naive", **options), 1, -1)
+    pooled = np.moveaxis(convlib.max_pool2d(first, 3, backend="naive", **options), 1, -1)
+    plan = convlib.plan_conv2d(x.shape, w, bias, dtype=x.dtype, layout="NHWC", backend="native", **options)
+    frame = np.zeros((2, 9, 10, 41), dtype)
+    sparse = frame[:, :, 1:-1, 1::2]
+    sparse[...] = x
+    for source in (x, np.moveaxis(first, 1, -1), np.asfortranarray(x), sparse):
+        for y in (plan(source), convlib.conv2d(source, w, bias, layout="NHWC", backend="native", **options)):
+            assert y.flags.c_contiguous
+            np.testing.assert_array_equal(y, expected)
+        y = convlib.max_pool2d(source, 3, layout="NHWC", backend="native", **options)
+        np.testing.assert_array_equal(y, pooled)

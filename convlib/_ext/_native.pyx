@@ -7,7 +7,7 @@ arrays.  The spec has refused everything else.
 
 cimport numpy as cnp
 
-from convlib._ext._native_arrays cimport Array, Shaped, contiguous, fill, finish, place, readable, writable
+from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, finish, place, readable, writable
 from convlib._ext._pool cimport parallel
 
 cnp.import_array()
@@ -306,7 +306,7 @@ cdef class Runner(Shaped):
     problem, w, bias, algorithm
         As for `conv`; `w` None: weights and bias come with each call.
     x_shape, y_shape, dtype
-        As for `Shaped`; float32 or float64.
+        As for `Shaped`; float32 or float64.  (N, *in, C) and (N, *out, OC) if channels come last in the problem.
     """
 
     cdef ConvProblem problem
@@ -331,7 +331,7 @@ cdef class Runner(Shaped):
         dense(&self.dense)
 
     def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
-        """Return the result, or None if an array is anything but an ndarray of the right shape and type."""
+        """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first."""
         cdef const cv_kernels* k
         cdef const void* packed = NULL
         cdef const void* pw
@@ -353,7 +353,7 @@ cdef class Runner(Shaped):
             if bias is not None:
                 pb = cnp.PyArray_DATA(<cnp.ndarray>bias)
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return self.strided(x, threads, max_workspace, w, bias)
+            return None if self.dense.last else self.strided(x, threads, max_workspace, w, bias)
         cdef cnp.ndarray y = self.result()
         cdef const void* px = cnp.PyArray_DATA(<cnp.ndarray>x)
         cdef void* py = cnp.PyArray_DATA(y)
@@ -388,20 +388,8 @@ cdef class Runner(Shaped):
 
 
 cdef void dense(cv_conv* c) noexcept:
-    """Give both arrays C-contiguous strides, channels first or last."""
-    cdef int i
-    if c.last:
-        c.xs[1] = c.ys[1] = 1
-        c.xs[4], c.ys[4] = c.groups * c.icg, c.groups * c.ocg
-        for i in range(3, 1, -1):
-            c.xs[i], c.ys[i] = c.xs[i + 1] * c.size[i - 1], c.ys[i + 1] * c.out[i - 1]
-        c.xs[0], c.ys[0] = c.xs[2] * c.size[0], c.ys[2] * c.out[0]
-        return
-    c.xs[4] = c.ys[4] = 1
-    for i in range(3, 0, -1):
-        c.xs[i] = c.xs[i + 1] * c.size[i - 1]
-        c.ys[i] = c.ys[i + 1] * c.out[i - 1]
-    c.xs[0], c.ys[0] = c.xs[1] * c.groups * c.icg, c.ys[1] * c.groups * c.ocg
+    dense_steps(c.xs, c.size, c.groups * c.icg, c.last)
+    dense_steps(c.ys, c.out, c.groups * c.ocg, c.last)
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):

@@ -77,6 +77,16 @@ cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_s
     return 0
 
 
+cdef void dense_steps(Py_ssize_t* steps, const Py_ssize_t* size, Py_ssize_t channels, bint last) noexcept:
+    """Give the strides over (n, c, d, h, w) of a C-contiguous array, channels first or last."""
+    cdef int i
+    steps[4] = channels if last else 1
+    for i in range(3, 1, -1):
+        steps[i] = steps[i + 1] * size[i - 1]
+    steps[1] = 1 if last else steps[2] * size[0]
+    steps[0] = steps[2] * size[0] * (1 if last else channels)
+
+
 cdef int finish(int status) except -1:
     if status == CV_NOMEM:
         raise MemoryError("no memory for the scratch of a kernel")

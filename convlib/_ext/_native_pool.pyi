@@ -14,6 +14,6 @@ def pool(problem: PoolProblem, x: Any, y: Any, indices: Any, threads: int) -> No
 
 class PoolRunner:
     def __init__(
-        self, problem: PoolProblem, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any
+        self, problem: PoolProblem, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any, last: bool
     ) -> None: ...
     def __call__(self, x: Any, threads: int, indices: bool) -> Any: ...

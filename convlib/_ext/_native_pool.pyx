@@ -1,12 +1,15 @@
 # cython: freethreading_compatible=True
 """Pooling by the native engine; what is checked here, and why so little, says `_native`."""
 
+cimport numpy as cnp
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from convlib._ext._native cimport CV_BAD_INDEX, cv_kernels, cv_pool, kernels
-from convlib._ext._native_arrays cimport Array, Shaped, fill, finish, place, readable, writable
+from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, finish, place, readable, writable
 
 from numpy import empty_like, int64
+
+cnp.import_array()
 
 KINDS = ("max", "min", "sum", "avg")
 
@@ -61,8 +64,6 @@ def pool(PoolProblem problem, x, y, indices, int threads):
 cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads) except -1:
     cdef cv_pool p = problem.pool
     cdef int64_t* at = NULL
-    cdef const cv_kernels* k = kernels()
-    cdef int status = 0
     cdef char code = ax.code
     place(ax, p.n, p.c, p.size, p.xs)
     place(ay, p.n, p.c, p.out, p.ys)
@@ -72,35 +73,47 @@ cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads
         if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
             raise ValueError("indices do not have the size of y")
         at = <int64_t*>ai.view.buf
+    return launch(&p, sized(code, ax.view.itemsize), ax.view.buf, ay.view.buf, at, threads)
+
+
+cdef char sized(char code, Py_ssize_t itemsize) noexcept:
+    """Name a type by its size, where C names it otherwise on each system."""
     if code == b"?":
-        code = b"B"
-    elif code in (b"l", b"q"):
-        code = b"q" if ax.view.itemsize == 8 else b"i"
-    elif code in (b"L", b"Q"):
-        code = b"Q" if ax.view.itemsize == 8 else b"I"
+        return b"B"
+    if code in (b"l", b"q"):
+        return b"q" if itemsize == 8 else b"i"
+    if code in (b"L", b"Q"):
+        return b"Q" if itemsize == 8 else b"I"
+    return code
+
+
+cdef int launch(const cv_pool* p, char code, const void* x, void* y, int64_t* at, int threads) except -1:
+    """Run the kernel of one type, named as `sized` does."""
+    cdef const cv_kernels* k = kernels()
+    cdef int status = 0
     if p.kind > 1 and code not in (b"f", b"d", b"q"):
         raise TypeError(f"the engine does not sum type {chr(code)!r}")
     with nogil:
         if code == b"f":
-            status = k.pool_f32(&p, <float*>ax.view.buf, <float*>ay.view.buf, at, threads)
+            status = k.pool_f32(p, <const float*>x, <float*>y, at, threads)
         elif code == b"d":
-            status = k.pool_f64(&p, <double*>ax.view.buf, <double*>ay.view.buf, at, threads)
+            status = k.pool_f64(p, <const double*>x, <double*>y, at, threads)
         elif code == b"q":
-            status = k.pool_i64(&p, <int64_t*>ax.view.buf, <int64_t*>ay.view.buf, at, threads)
+            status = k.pool_i64(p, <const int64_t*>x, <int64_t*>y, at, threads)
         elif code == b"i":
-            status = k.pool_i32(&p, <int32_t*>ax.view.buf, <int32_t*>ay.view.buf, at, threads)
+            status = k.pool_i32(p, <const int32_t*>x, <int32_t*>y, at, threads)
         elif code == b"h":
-            status = k.pool_i16(&p, <int16_t*>ax.view.buf, <int16_t*>ay.view.buf, at, threads)
+            status = k.pool_i16(p, <const int16_t*>x, <int16_t*>y, at, threads)
         elif code == b"b":
-            status = k.pool_i8(&p, <int8_t*>ax.view.buf, <int8_t*>ay.view.buf, at, threads)
+            status = k.pool_i8(p, <const int8_t*>x, <int8_t*>y, at, threads)
         elif code == b"Q":
-            status = k.pool_u64(&p, <uint64_t*>ax.view.buf, <uint64_t*>ay.view.buf, at, threads)
+            status = k.pool_u64(p, <const uint64_t*>x, <uint64_t*>y, at, threads)
         elif code == b"I":
-            status = k.pool_u32(&p, <uint32_t*>ax.view.buf, <uint32_t*>ay.view.buf, at, threads)
+            status = k.pool_u32(p, <const uint32_t*>x, <uint32_t*>y, at, threads)
         elif code == b"H":
-            status = k.pool_u16(&p, <uint16_t*>ax.view.buf, <uint16_t*>ay.view.buf, at, threads)
+            status = k.pool_u16(p, <const uint16_t*>x, <uint16_t*>y, at, threads)
         elif code == b"B":
-            status = k.pool_u8(&p, <uint8_t*>ax.view.buf, <uint8_t*>ay.view.buf, at, threads)
+            status = k.pool_u8(p, <const uint8_t*>x, <uint8_t*>y, at, threads)
         else:
             status = -1
     if status == -1:
@@ -116,17 +129,32 @@ cdef class PoolRunner(Shaped):
     problem : PoolProblem
     x_shape, y_shape, dtype
         As for `Shaped`.
+    last : bool
+        Whether they are (N, *in, C) and (N, *out, C).
     """
 
     cdef PoolProblem problem
+    cdef cv_pool dense  # with the strides of C-contiguous arrays
+    cdef bint last
 
-    def __init__(self, PoolProblem problem, tuple x_shape, tuple y_shape, dtype):
+    def __init__(self, PoolProblem problem, tuple x_shape, tuple y_shape, dtype, bint last):
         Shaped.__init__(self, x_shape, y_shape, dtype)
-        self.problem = problem
+        self.problem, self.last, self.dense = problem, last, problem.pool
+        dense_steps(self.dense.xs, self.dense.size, self.dense.c, last)
+        dense_steps(self.dense.ys, self.dense.out, self.dense.c, last)
+        self.code = sized(self.code, dtype.itemsize)
 
     def __call__(self, x, int threads, bint indices):
-        """Return the result (with `indices`, also those), or None if `x` is no ndarray of the right shape and type."""
-        cdef Array ax = self.accept(x)
+        """Return the result (with `indices`, also those), or None if `x` is not usable as it is.
+
+        With channels last that is anything but a C-contiguous array without a call for indices.
+        """
+        cdef cnp.ndarray out
+        if self.shaped(x) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) and not indices:
+            out = self.result()
+            launch(&self.dense, self.code, cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(out), NULL, threads)
+            return out
+        cdef Array ax = None if self.last else self.accept(x)
         if ax is None:
             return None
         y = self.result()

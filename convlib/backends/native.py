@@ -193,7 +193,7 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None
     ) -> Callable[..., Array | None] | None:
         """See `Backend.quick_conv`."""
-        plain = _plain_call(spec) and spec.batched and not spec.channels_last and not spec.flip
+        plain = _plain_call(spec) and spec.batched and not spec.flip
         if x_dtype != w_dtype or x_dtype not in (dtypes.FLOAT32, dtypes.FLOAT64) or not plain:
             return None
         form = algorithm or "gemm"
@@ -202,12 +202,12 @@ class NativeBackend(Backend):
 
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """See `Backend.quick_pool`."""
-        plain = spec.batched and not spec.channels_last and spec.n and spec.c
+        plain = spec.batched and spec.n and spec.c
         if spec.kind == "sum" and dtype.kind != "f":
             return None  # whether sums fit depends on the numbers
         if not plain or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
             return None
-        return _native_pool.PoolRunner(_pool_problem(spec), spec.x_shape, spec.y_shape, dtype)
+        return _native_pool.PoolRunner(_pool_problem(spec), spec.x_shape, spec.y_shape, dtype, spec.channels_last)
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
@@ -349,7 +349,7 @@ class _Prepared:
     ) -> None:
         self._backend, self._spec, self._w, self._bias, self._dtype, self._form = backend, spec, w, bias, dtype, form
         self._runner: Any = None
-        if spec.batched and not spec.channels_last:
+        if spec.batched:
             self._runner = _native.Runner(_problem(spec), w, bias, form, spec.x_shape, spec.y_shape, dtype)
 
     def __call__(self, x: Array, out: Array | None) -> Array:

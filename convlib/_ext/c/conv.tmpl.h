@@ -148,7 +148,7 @@ static void CV_(unit)(void *ctx, ptrdiff_t unit, int worker) {
                 if (op == op0 && j->in_place && count == width) {
                     (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](kc, panel_a, x + k0 * p->xs[1] + p0, p->xs[1], bp, &o);
                 } else {
-                    if (op == op0) CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, bp);
+                    if (op == op0) CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, 0, bp);
                     CV_(tiles)[nv](kc, panel_a, bp, width, NULL, &o);
                 }
                 if (!j->flat)

@@ -1,10 +1,7 @@
 /* The kernels of the table: packing once, running often, and the call that does both within the scratch limit. */
 
-/* Whether lanes are output channels, and weights are packed accordingly. */
-static int CV_(turned)(const cv_conv *p) { return CV_(narrow)(p) || CV_(swaps)(p); }
-
 static ptrdiff_t CV_(packed_size)(const cv_conv *p) {
-    const ptrdiff_t step = CV_(turned)(p) ? VL : CV_MR;
+    const ptrdiff_t step = CV_(pixels_fit)(p) ? VL : CV_MR;
     return p->groups * ((p->ocg + step - 1) / step) * step * p->icg * p->k[0] * p->k[1] * p->k[2];
 }
 
@@ -13,7 +10,7 @@ typedef struct {
     cv_view view;
     const T *w;
     T *packed;
-    ptrdiff_t vecs, oc_panels, units; /* vecs: of output channels, if roles are exchanged */
+    ptrdiff_t vecs, oc_panels, units; /* vecs: of output channels, if lanes are those */
 } CV_(pack_job);
 
 static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
@@ -23,9 +20,9 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
     for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
         const ptrdiff_t g = i / j->oc_panels, op = i % j->oc_panels;
         const T *w = j->w + g * j->p->ws[0];
-        const ptrdiff_t l0 = CV_(swap_lane)(j->vecs, j->oc_panels, op), l1 = CV_(swap_lane)(j->vecs, j->oc_panels, op + 1);
+        const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->oc_panels, op), l1 = CV_(pixels_lane)(j->vecs, j->oc_panels, op + 1);
         if (j->vecs)
-            CV_(pack_weights)(j->p, &j->view, w, l0, l1 - l0, j->packed + (g * j->vecs * VL + l0) * j->view.k);
+            CV_(pixels_pack)(j->p, w, l0, l1, j->packed + (g * j->vecs * VL + l0) * j->view.k);
         else
             CV_(pack_weights)(j->p, &j->view, w, op * CV_MR, CV_MR, j->packed + i * j->view.k * CV_MR);
     }
@@ -33,7 +30,7 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
 
 static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) {
     CV_(pack_job) j = {p, cv_view_of(p), w, packed, 0, (p->ocg + CV_MR - 1) / CV_MR, 0};
-    if (CV_(turned)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = (j.vecs + CV_NV - 1) / CV_NV;
+    if (CV_(pixels_fit)(p)) j.vecs = (p->ocg + VL - 1) / VL, j.oc_panels = CV_(pixels_panels)(j.vecs);
     const ptrdiff_t size = CV_(packed_size)(p);
     const int threads = (int)CV_MIN2(e->threads, 1 + size / 65536);
     j.units = CV_MIN2(p->groups * j.oc_panels, threads == 1 ? 1 : 4 * threads);
@@ -43,8 +40,10 @@ static int CV_(pack)(const cv_conv *p, const cv_exec *e, const T *w, T *packed) 
 static int CV_(run_packed)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *packed, const T *bias,
                            T *y) {
     (void)w;
-    if (CV_(narrow)(p)) return CV_(narrow_conv)(p, e, x, packed, bias, y);
-    return CV_(swaps)(p) ? CV_(swap_conv)(p, e, x, packed, 0, bias, y) : CV_(gemm_conv)(p, e, x, packed, bias, y);
+    if (!CV_(pixels_fit)(p)) return CV_(gemm_conv)(p, e, x, packed, bias, y);
+    CV_(pixels_job) j;
+    CV_(pixels_plan)(&j, p, e, 0);
+    return CV_(pixels_run)(&j, x, packed, bias, y);
 }
 
 /* A way that packs weights: elements they take, packing, and the convolution after it. */
@@ -90,17 +89,22 @@ static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w,
     static const CV_(way) way = {CV_(packed_size), CV_(pack), CV_(run_packed)};
     const cv_conv flat = cv_simplify(p);
     if (CV_(unpacked_fits)(&flat, packed != NULL)) return CV_(unpacked_conv)(&flat, e, x, w, bias, y);
-    /* exchanged roles read each weight once a pass: a panel is packed where it is used, while it is in L2 */
-    if (!packed && p->n && p->groups && p->ocg && p->out[0] && p->out[1] && p->out[2] && CV_(swaps)(p) &&
-        !CV_(narrow)(p) && p->ocg >= e->threads * CV_NV * VL && CV_(swap_passes)(p, e) == 1 &&
-        CV_(swap_workspace)(p, e, 1) <= e->max_workspace)
-        return CV_(swap_conv)(p, e, x, w, 1, bias, y);
+    if (!packed && CV_(pixels_fit)(p) && CV_(columns_fit)(&flat, e)) return CV_(columns_conv)(&flat, e, x, w, bias, y);
+    if (!packed && CV_(pixels_fit)(p)) { /* a single strip reads each weight once: panels are packed while they are in L2 */
+        CV_(pixels_job) j;
+        CV_(pixels_plan)(&j, p, e, 1);
+        if (j.all == 1 && j.panels >= j.threads && CV_(pixels_bytes)(&j) <= e->max_workspace)
+            return CV_(pixels_run)(&j, x, w, bias, y);
+    }
     return CV_(run_way)(&way, p, e, x, w, packed, bias, y);
 }
 
 static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
-    if (CV_(narrow)(p)) return CV_(narrow_workspace)(p, e);
-    if (CV_(swaps)(p)) return CV_(swap_workspace)(p, e, 0);
+    if (CV_(pixels_fit)(p)) {
+        CV_(pixels_job) j;
+        CV_(pixels_plan)(&j, p, e, 0);
+        return CV_(pixels_bytes)(&j);
+    }
     CV_(job) j;
     CV_(plan_job)(&j, p, e);
     return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);

@@ -1,6 +1,6 @@
 /* Every kernel of one instruction set, and its table.  An ISA file sets
  *   CV_ISA  name          CV_VB  vector bytes
- *   CV_MR, CV_NV          register tile
+ *   CV_MR, CV_NV          register tile: rows and vectors; CV_PX: pixels, where lanes are output channels
  * and switches the compiler's target around this include, so that one translation unit holds all code that may use the
  * instructions, and nothing in it can leak into another unit.
  */

@@ -4,6 +4,7 @@
 #define CV_ISA avx2
 #define CV_VB 32
 #define CV_MR 4
+#define CV_PX 4
 #define CV_NV 3
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

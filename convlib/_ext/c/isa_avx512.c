@@ -5,6 +5,7 @@
 #define CV_ISA avx512
 #define CV_VB 64
 #define CV_MR 8
+#define CV_PX 7
 #define CV_NV 3
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma"))), apply_to = function)

@@ -5,6 +5,7 @@
 #define CV_ISA neon
 #define CV_VB 16
 #define CV_MR 8
+#define CV_PX 7
 #define CV_NV 3
 #include "isa.tmpl.h"
 #endif

@@ -4,6 +4,7 @@
 #define CV_ISA scalar
 #define CV_VB 16
 #define CV_MR 4
+#define CV_PX 4
 #define CV_NV 2
 #define CV_EMULATED_TILES 1
 #include "isa.tmpl.h"

@@ -26,6 +26,12 @@ static inline __attribute__((unused)) ptrdiff_t cv_tap_of(const cv_conv *p, ptrd
     return tap / p->k[2] / p->k[1] * p->ws[3] + tap / p->k[2] % p->k[1] * p->ws[4] + tap % p->k[2] * p->ws[5];
 }
 
+/* Whether the weights of an output channel lie in a row. */
+static inline __attribute__((unused)) int cv_joined_weights(const cv_conv *p) {
+    return (p->k[2] == 1 || p->ws[5] == 1) && (p->k[1] == 1 || p->ws[4] == p->k[2]) &&
+           (p->k[0] == 1 || p->ws[3] == p->k[1] * p->k[2]) && p->ws[2] == p->k[0] * p->k[1] * p->k[2];
+}
+
 /* First row of K of run r (r may be v->runs: the end). */
 static inline __attribute__((unused)) ptrdiff_t cv_run_start(const cv_conv *p, const cv_view *v, ptrdiff_t r) {
     const ptrdiff_t ic0 = r / v->taps * CV_ICB, width = CV_MIN2(CV_ICB, p->icg - ic0);
@@ -112,19 +118,22 @@ CV_INLINE void CV_(turn)(vec *v) {
 }
 
 /* Rows [r0, r1) (in runs) of the im2col view for outputs p0 .. p0+count-1 of the image and group at x.  Row width: width
- * elements.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
+ * elements.  Rows follow each other as runs do; pitch > 0: they lie pitch apart, [c][tap] as weights do, the first of all
+ * at dst.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
  * no more than its row. */
 static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, ptrdiff_t p0, ptrdiff_t count,
-                            ptrdiff_t width, ptrdiff_t r0, ptrdiff_t r1, T *dst) {
+                            ptrdiff_t width, ptrdiff_t r0, ptrdiff_t r1, ptrdiff_t pitch, T *dst) {
     cv_piece pieces[CV_NV * VL];
     cv_item items[CV_NV * VL];
     const int n = cv_pieces(p, p0, count, VL, pieces);
-    const ptrdiff_t step = p->stride[2] * p->xs[4];
+    const ptrdiff_t step = p->stride[2] * p->xs[4], next = pitch ? view->taps * pitch : width;
+    T *const first = dst;
     for (ptrdiff_t r = r0; r < r1; r++) {
         const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
+        if (pitch) dst = first + (ic0 * view->taps + r % view->taps) * pitch;
         cv_items(p, r % view->taps, pieces, n, items);
         if (ic1 - ic0 < 8) {
-            for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += width) {
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, dst += next) {
                 const T *src = x + ic * p->xs[1];
                 for (int i = 0; i < n; i++) {
                     const cv_item it = items[i];
@@ -143,7 +152,7 @@ static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, p
             T *to = dst + it.dst;
             const ptrdiff_t room = CV_MIN2(width - it.dst, VL);
 #define CV_COPY(value)                                                                                                \
-    for (ptrdiff_t ic = ic0; ic < ic1; ic++, src += p->xs[1], to += width) {                                          \
+    for (ptrdiff_t ic = ic0; ic < ic1; ic++, src += p->xs[1], to += next) {                                           \
         const vec v = value;                                                                                          \
         if (room == VL) CV_(store)(to, v);                                                                            \
         else CV_(store_n)(to, v, room);                                                                               \

@@ -5,8 +5,7 @@
 #include "gemm.tmpl.h"
 #include "pack.tmpl.h"
 #include "conv.tmpl.h"
-#include "swap.tmpl.h"
-#include "narrow.tmpl.h"
+#include "pixels.tmpl.h"
 #include "unpacked.tmpl.h"
 #include "entry.tmpl.h"
 

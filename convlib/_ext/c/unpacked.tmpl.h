@@ -1,12 +1,14 @@
-/* 1x1 windows over small maps: the same product with nothing packed.
+/* Windows over small maps: the same product with no panels packed.
  *
- * Channels of such an image are rows of B as they lie, and weights are rows of A: a tile broadcasts from MR rows of
- * them at once.  A panel would be read too few times to repay its packing.
+ * Channels of an image under 1x1 windows are rows of B as they lie, and weights are rows of A: a tile broadcasts from MR
+ * rows of them at once.  A panel would be read too few times to repay its packing.  For other windows the rows of B are
+ * columns, [c][tap][pixel], if weights are not packed yet: those of 3x3 windows are larger than all columns together.
  */
 #ifndef CV_UNPACKED_K
 #define CV_UNPACKED_K 192             /* channels at a time: rows of B of one tile stay in the first-level cache */
 #define CV_UNPACKED_PIXELS 256        /* more of them read a panel of weights often enough to repay its packing */
 #define CV_UNPACKED_BYTES (1000 << 10) /* of an image: it stays in the second-level cache */
+#define CV_COLUMNS_BYTES (8 << 20)     /* of columns */
 #endif
 
 typedef struct {
@@ -125,4 +127,54 @@ static int CV_(unpacked_conv)(const cv_conv *p, const cv_exec *e, const T *x, co
     const ptrdiff_t pairs = j.oc_panels * (j.by_pixels ? j.tiles + j.odd : 1);
     j.units = j.threads == 1 ? 1 : CV_MIN2(pairs, CV_MAX2(1, 4 * j.threads / p->n / p->groups));
     return cv_parallel(CV_(unpacked_unit), &j, p->n * p->groups * j.units, j.threads);
+}
+
+/* ---- other windows: columns first */
+
+typedef struct {
+    cv_conv p;
+    cv_view view;
+    const T *x;
+    T *columns; /* [n][group][c][tap][pixel] */
+} CV_(columns_job);
+
+static void CV_(columns_unit)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(columns_job) *j = context;
+    const cv_conv *p = &j->p;
+    (void)worker;
+    const ptrdiff_t r = unit % j->view.runs, plane = unit / j->view.runs, g = plane % p->groups, n = plane / p->groups;
+    T *to = j->columns + plane * j->view.k * j->view.pixels;
+    for (ptrdiff_t p0 = 0; p0 < j->view.pixels; p0 += CV_NV * VL)
+        CV_(pack_panel)(p, &j->view, j->x + n * p->xs[0] + g * p->icg * p->xs[1], p0,
+                        CV_MIN2(CV_NV * VL, j->view.pixels - p0), j->view.pixels - p0, r, r + 1, j->view.pixels, to + p0);
+}
+
+static ptrdiff_t CV_(columns_bytes)(const cv_conv *p) {
+    const cv_view v = cv_view_of(p);
+    return p->n * p->groups * v.k * v.pixels * (ptrdiff_t)sizeof(T);
+}
+
+/* Whether a simplified problem suits whose weights are not packed. */
+static int CV_(columns_fit)(const cv_conv *p, const cv_exec *e) {
+    const cv_view v = cv_view_of(p);
+    const int rows = p->ys[4] == 1 && p->ys[3] == p->out[2] && (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
+    return rows && cv_joined_weights(p) && v.pixels >= VL && v.pixels <= CV_UNPACKED_PIXELS &&
+           p->ocg * v.k > p->n * v.k * v.pixels && CV_(columns_bytes)(p) <= CV_MIN2(e->max_workspace / 2, CV_COLUMNS_BYTES);
+}
+
+static int CV_(columns_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
+    CV_(columns_job) j = {.p = *p, .view = cv_view_of(p), .x = x};
+    const cv_view *v = &j.view;
+    j.columns = cv_alloc((size_t)CV_(columns_bytes)(p));
+    if (!j.columns) return CV_NOMEM;
+    const double work = (double)p->n * p->groups * v->k * v->pixels * 32; /* a number costs as much as that */
+    int status = cv_parallel(CV_(columns_unit), &j, p->n * p->groups * v->runs,
+                             (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK));
+    cv_conv q = {.n = p->n, .groups = p->groups, .icg = v->k, .ocg = p->ocg, .in = {1, 1, v->pixels}, .k = {1, 1, 1},
+                 .out = {1, 1, v->pixels}, .stride = {1, 1, 1}, .dil = {1, 1, 1},
+                 .xs = {p->groups * v->k * v->pixels, v->pixels, v->pixels, v->pixels, 1},
+                 .ys = {p->ys[0], p->ys[1], v->pixels, v->pixels, 1}, .ws = {p->ws[0], p->ws[1], 1, 1, 1, 1}};
+    if (status == CV_OK) status = CV_(unpacked_conv)(&q, e, j.columns, w, bias, y);
+    cv_free(j.columns);
+    return status;
 }

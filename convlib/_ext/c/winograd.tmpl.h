@@ -109,6 +109,7 @@ CV_INLINE void CV_(wino_at)(const int m, const vec *v, const int s, vec *r) {
 
 /* G: the weights are transformed in double, MR output channels to a vector, and rounded once. */
 typedef double CV_(rows_t) __attribute__((vector_size(CV_MR * 8)));
+typedef T CV_(row_t) __attribute__((vector_size(CV_MR * CV_BITS / 8), aligned(CV_BITS / 8), may_alias));
 
 CV_INLINE void CV_(wino_g)(const int m, const CV_(rows_t) *g, const int s, CV_(rows_t) *r) {
     if (m == 4) {
