@@ -46,8 +46,8 @@ cdef extern from "c/convlib.h" nogil:
                         float*) noexcept nogil
         int (*conv_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*, const double*,
                         double*) noexcept nogil
-        Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
+        Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*, int) noexcept nogil
+        Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*, int) noexcept nogil
         int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
         int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
         int (*grad_weight_f32)(const cv_conv*, const cv_exec*, const float*, const float*, float*) noexcept nogil
@@ -58,7 +58,7 @@ cdef extern from "c/convlib.h" nogil:
         int (*wino_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
         int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
                              float*) noexcept nogil
-        Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
+        Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*, int) noexcept nogil
         Py_ssize_t (*bf16x3_size_f32)(const cv_conv*) noexcept nogil
         int (*bf16x3_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
         int (*bf16x3_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,

@@ -393,10 +393,10 @@ cdef void dense(cv_conv* c) noexcept:
 
 
 def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
-    """Return the most scratch in bytes of `conv` for C-contiguous arrays of type `code`, `packed` weights apart."""
+    """Return the most scratch in bytes of `conv` for C-contiguous arrays of type `code`; weights: `packed` or not."""
     cdef cv_exec e
     cdef const cv_kernels* k = kernels()
-    cdef cv_conv c = problem.conv
+    cdef cv_conv c = problem.dense_weights()
     cdef Py_ssize_t weights
     e.threads, e.max_workspace = threads, max_workspace
     cdef int way = algorithm_number(algorithm)
@@ -404,14 +404,12 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
         return 0
     problem.fits(way, code, k)
     dense(&c)
-    weights = 0 if packed else packed_bytes(k, &c, way, code == b"f")
     if way == WINOGRAD:
-        return k.wino_workspace_f32(&c, &e) + weights
-    if way == BF16X3:
-        scratch = k.bf16x3_workspace_f32(&c, &e)
-    else:
-        scratch = k.workspace_f32(&c, &e) if code == b"f" else k.workspace_f64(&c, &e)
-    return scratch + min(weights, max_workspace // 2)
+        return k.wino_workspace_f32(&c, &e, packed)
+    if way == GEMM:
+        return k.workspace_f32(&c, &e, packed) if code == b"f" else k.workspace_f64(&c, &e, packed)
+    weights = 0 if packed else packed_bytes(k, &c, way, True)
+    return k.bf16x3_workspace_f32(&c, &e) + min(weights, max_workspace // 2)
 
 
 def grad_weight_workspace(ConvProblem problem, char code, int threads, Py_ssize_t max_workspace):

@@ -46,8 +46,9 @@ MIN_CHANNELS = 32
 #: Fewer tiles of 2 x 2 outputs than this leave most lanes of Winograd's vectors empty.
 MIN_TILES = 16
 
-#: A single call transforms the weights, four times as many numbers as they were; so many tiles of 4 x 4 repay it.
-MIN_TILES_ONCE = 40
+#: A single call transforms the weights, four times as many numbers as they were; so many tiles of 4 x 4 repay it: 256
+#: channels at 14 x 14 take 355 us so, and the GEMM 507.
+MIN_TILES_ONCE = 16
 
 #: The matrix unit sums directly more than half as fast as Winograd multiplies, and reads fewer weights: fewer tiles of
 #: 4 x 4 than this are faster there, in a plan and in a single call.
@@ -377,7 +378,7 @@ def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
     if _native.active_isa() == MATRIX_ISA and _matrix_pays(spec.ocg, spec.reduction, spec.taps_count):
         side, least = 4, MIN_TILES_MATRIX_ONCE if once else MIN_TILES_MATRIX
     elif spec.groups > 1 and spec.ocg <= GROUP_OUTPUTS and _native.vector_bytes() == 64:
-        side, least = 4, MIN_TILES_ONCE if once else MIN_TILES_GROUPS
+        side, least = 4, MIN_TILES_GROUPS
     else:
         side, least = (4, MIN_TILES_ONCE) if once else (2, MIN_TILES)
     tiles = spec.n * math.prod(-(-size // side) for size in results)

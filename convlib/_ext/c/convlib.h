@@ -47,8 +47,8 @@ typedef struct {
     ptrdiff_t (*packed_size_##S)(const cv_conv *);                                                                    \
     int (*pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                         \
     int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
-    /* the most scratch bytes conv_##S takes for this problem, beside the packed weights */                          \
-    ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *);                                                     \
+    /* the most scratch bytes conv_##S takes for this problem, beside weights that are packed */                     \
+    ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *, int packed);                                         \
     int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);                     \
     /* the adjoint in w; needs at least one element in each array */                                                  \
     int (*grad_weight_##S)(const cv_conv *, const cv_exec *, const T *x, const T *grad_y, T *grad_w);                 \
@@ -59,7 +59,7 @@ typedef struct {
     int (*wino_pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                    \
     int (*wino_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,    \
                          T *y);                                                                                       \
-    ptrdiff_t (*wino_workspace_##S)(const cv_conv *, const cv_exec *);
+    ptrdiff_t (*wino_workspace_##S)(const cv_conv *, const cv_exec *, int packed);
 /* Three bfloat16 for a float32, on a matrix unit; the four as above, w needed beside packed.  NULL where there is none. */
 #define CV_BF16X3_KERNELS(T, S)                                                                                       \
     ptrdiff_t (*bf16x3_size_##S)(const cv_conv *);                                                                    \

@@ -89,23 +89,29 @@ static int CV_(conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w,
     static const CV_(way) way = {CV_(packed_size), CV_(pack), CV_(run_packed)};
     const cv_conv flat = cv_simplify(p);
     if (CV_(unpacked_fits)(&flat, packed != NULL)) return CV_(unpacked_conv)(&flat, e, x, w, bias, y);
-    if (!packed && CV_(pixels_fit)(p) && CV_(columns_fit)(&flat, e)) return CV_(columns_conv)(&flat, e, x, w, bias, y);
-    if (!packed && CV_(pixels_fit)(p)) { /* a single strip reads each weight once: panels are packed while they are in L2 */
+    if (!packed && CV_(pixels_fit)(p)) {
         CV_(pixels_job) j;
-        CV_(pixels_plan)(&j, p, e, 1);
-        if (j.all == 1 && j.panels >= j.threads && CV_(pixels_bytes)(&j) <= e->max_workspace)
-            return CV_(pixels_run)(&j, x, w, bias, y);
+        if (CV_(columns_fit)(&flat, e)) return CV_(columns_conv)(&flat, e, x, w, bias, y);
+        if (CV_(pixels_fresh)(&j, p, e)) return CV_(pixels_run)(&j, x, w, bias, y);
     }
     return CV_(run_way)(&way, p, e, x, w, packed, bias, y);
 }
 
-static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e) {
+static ptrdiff_t CV_(workspace)(const cv_conv *p, const cv_exec *e, int packed) {
+    const cv_conv flat = cv_simplify(p);
+    if (CV_(unpacked_fits)(&flat, packed)) return 0;
+    const ptrdiff_t weights = CV_MIN2(CV_(packed_size)(p) * (ptrdiff_t)sizeof(T), e->max_workspace / 2);
+    ptrdiff_t bytes;
     if (CV_(pixels_fit)(p)) {
         CV_(pixels_job) j;
+        if (!packed && CV_(columns_fit)(&flat, e)) return CV_(columns_bytes)(&flat);
+        if (!packed && CV_(pixels_fresh)(&j, p, e)) return CV_(pixels_bytes)(&j);
         CV_(pixels_plan)(&j, p, e, 0);
-        return CV_(pixels_bytes)(&j);
+        bytes = CV_(pixels_bytes)(&j);
+    } else {
+        CV_(job) j;
+        CV_(plan_job)(&j, p, e);
+        bytes = j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);
     }
-    CV_(job) j;
-    CV_(plan_job)(&j, p, e);
-    return j.threads * j.scratch_each * (ptrdiff_t)sizeof(T);
+    return bytes + (packed ? 0 : weights);
 }

@@ -12,6 +12,7 @@
 #define CV_PIXELS_FEW 96              /* that many outputs */
 #define CV_PIXELS_PANEL (256 * 1024)  /* weights of a panel that stay in L2 from tile to tile */
 #define CV_PIXELS_K 64                /* products that repay turning round an output, where windows are packed fast */
+#define CV_PIXELS_OWN (8 << 20)       /* weights that all workers may pack for themselves: what others wrote comes slowly */
 #define CV_PIXELS_TILES 16            /* tiles whose sums are kept before they go to y */
 
 typedef struct {
@@ -32,7 +33,8 @@ typedef struct {
     ptrdiff_t size[4], pitch[4], step[4]; /* of the copy, or of x: size and strides (n, D, H, W); from window to window */
     ptrdiff_t len, cuts;                /* products of a run that is not cut; runs it is cut into */
     ptrdiff_t pixels, each;             /* the most outputs of a strip; bytes of scratch per worker */
-    int in_place, direct, own, threads; /* direct: sums go straight to y; own: weights are packed where they are used */
+    ptrdiff_t own;                      /* elements of weights that a worker packs for itself, where it uses them */
+    int in_place, direct, threads;      /* direct: sums go straight to y */
 } CV_(pixels_job);
 
 /* The sums of one tile, to c: from `init` for each pixel, or else from what c holds. */
@@ -226,21 +228,22 @@ typedef struct {
     ptrdiff_t held;    /* the strip whose copy this worker has, and one more; 0: none */
     ptrdiff_t *at;     /* window of each output of it */
     T *copy, *sums, *init, *own;
+    char *packed;      /* which panels of that group lie in own, if it has room for all */
 } CV_(pixels_scratch);
 
 static ptrdiff_t CV_(pixels_layout)(const CV_(pixels_job) *j, char *base, CV_(pixels_scratch) *s) {
     const ptrdiff_t copy = j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg;
-    const ptrdiff_t sizes[5] = {
+    const ptrdiff_t sizes[6] = {
         (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t), copy * (ptrdiff_t)sizeof(T),
         CV_PIXELS_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T), CV_NV * VL * (ptrdiff_t)sizeof(T),
-        j->own ? j->k * CV_NV * VL * (ptrdiff_t)sizeof(T) : 0,
+        j->own * (ptrdiff_t)sizeof(T), j->panels,
     };
-    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[5];
-    for (int i = 0; i < 5; i++) starts[i] = offset, offset += CV_ROUND64(sizes[i]);
+    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[6];
+    for (int i = 0; i < 6; i++) starts[i] = offset, offset += CV_ROUND64(sizes[i]);
     if (s) {
         *s = (CV_(pixels_scratch)){.at = (ptrdiff_t *)(base + starts[0]), .copy = (T *)(base + starts[1]),
                                    .sums = (T *)(base + starts[2]), .init = (T *)(base + starts[3]),
-                                   .own = (T *)(base + starts[4])};
+                                   .own = (T *)(base + starts[4]), .packed = base + starts[5]};
     }
     return offset;
 }
@@ -249,6 +252,7 @@ static ptrdiff_t CV_(pixels_layout)(const CV_(pixels_job) *j, char *base, CV_(pi
 static void CV_(pixels_hold)(const CV_(pixels_job) *j, CV_(pixels_scratch) *s, ptrdiff_t g, ptrdiff_t strip,
                              const ptrdiff_t *first, const ptrdiff_t *count, ptrdiff_t pixels) {
     if (s->held == g * j->all + strip + 1) return;
+    if ((s->held - 1) / j->all != g || !s->held) __builtin_memset(s->packed, 0, (size_t)j->panels);
     s->held = g * j->all + strip + 1;
     if (!j->in_place) CV_(pixels_copy)(j, g, first, count[0], s->copy);
     ptrdiff_t i = 0;
@@ -302,8 +306,9 @@ static void CV_(pixels_unit)(void *context, ptrdiff_t unit, int worker) {
     for (ptrdiff_t i = part * j->panels / j->parts; i < (part + 1) * j->panels / j->parts; i++) {
         const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->panels, i), l1 = CV_(pixels_lane)(j->vecs, j->panels, i + 1);
         const ptrdiff_t oc = g * p->ocg + l0, real = CV_MIN2(l1, p->ocg) - l0;
-        const T *w = j->w + (g * j->vecs * VL + l0) * j->k;
-        if (j->own) CV_(pixels_pack)(p, j->w + g * p->ws[0], l0, l1, s->own), w = s->own;
+        const T *w = j->own ? s->own + (j->all > 1 ? l0 * j->k : 0) : j->w + (g * j->vecs * VL + l0) * j->k;
+        if (j->own && !(j->all > 1 && s->packed[i])) CV_(pixels_pack)(p, j->w + g * p->ws[0], l0, l1, (T *)w);
+        s->packed[i] = 1;
         for (ptrdiff_t l = 0; l < l1 - l0; l++) s->init[l] = j->bias && l < real ? j->bias[oc + l] : 0;
         for (ptrdiff_t b = 0; b < pixels; b += CV_PIXELS_TILES * CV_PX)
             CV_(pixels_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b, CV_MIN2(b + CV_PIXELS_TILES * CV_PX, pixels));
@@ -337,8 +342,9 @@ static void CV_(pixels_cut)(CV_(pixels_job) *j, const cv_exec *e) {
         }
 }
 
-static void CV_(pixels_plan)(CV_(pixels_job) *j, const cv_conv *conv, const cv_exec *e, int own) {
-    *j = (CV_(pixels_job)){.p = cv_simplify(conv), .own = own};
+/* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
+static void CV_(pixels_plan)(CV_(pixels_job) *j, const cv_conv *conv, const cv_exec *e, int fresh) {
+    *j = (CV_(pixels_job)){.p = cv_simplify(conv)};
     const cv_conv *p = &j->p;
     j->k = p->icg * p->k[0] * p->k[1] * p->k[2];
     j->vecs = (p->ocg + VL - 1) / VL, j->panels = CV_(pixels_panels)(j->vecs);
@@ -351,6 +357,10 @@ static void CV_(pixels_plan)(CV_(pixels_job) *j, const cv_conv *conv, const cv_e
     j->threads = (int)CV_MIN2((double)e->threads, 1 + work / CV_MIN_WORK);
     for (;; j->threads--) {
         CV_(pixels_cut)(j, e);
+        const ptrdiff_t all = j->vecs * VL * j->k;
+        /* one strip: each panel is read by one worker only, so room for one is enough */
+        j->own = !fresh ? 0 : j->all == 1 && j->panels >= j->threads ? j->k * CV_MIN2(CV_NV, j->vecs) * VL
+               : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_PIXELS_OWN ? all : 0;
         j->each = CV_(pixels_layout)(j, NULL, NULL);
         if (j->threads == 1 || j->threads * j->each <= e->max_workspace) break;
     }
@@ -386,6 +396,12 @@ static void CV_(pixels_runs)(const CV_(pixels_job) *j) {
 
 static ptrdiff_t CV_(pixels_bytes)(const CV_(pixels_job) *j) {
     return CV_ROUND64(j->n_runs * (ptrdiff_t)sizeof *j->runs) + j->threads * j->each;
+}
+
+/* Plan for weights that are not packed; whether they need not be. */
+static int CV_(pixels_fresh)(CV_(pixels_job) *j, const cv_conv *p, const cv_exec *e) {
+    CV_(pixels_plan)(j, p, e, 1);
+    return j->own && CV_(pixels_bytes)(j) <= e->max_workspace;
 }
 
 static int CV_(pixels_run)(CV_(pixels_job) *j, const T *x, const T *w, const T *bias, T *y) {

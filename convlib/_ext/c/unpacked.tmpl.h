@@ -158,8 +158,9 @@ static ptrdiff_t CV_(columns_bytes)(const cv_conv *p) {
 static int CV_(columns_fit)(const cv_conv *p, const cv_exec *e) {
     const cv_view v = cv_view_of(p);
     const int rows = p->ys[4] == 1 && p->ys[3] == p->out[2] && (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
-    return rows && cv_joined_weights(p) && v.pixels >= VL && v.pixels <= CV_UNPACKED_PIXELS &&
-           p->ocg * v.k > p->n * v.k * v.pixels && CV_(columns_bytes)(p) <= CV_MIN2(e->max_workspace / 2, CV_COLUMNS_BYTES);
+    const ptrdiff_t pixels = p->n * v.pixels, most = CV_MIN2(e->max_workspace / 2, CV_COLUMNS_BYTES);
+    return rows && cv_joined_weights(p) && v.pixels >= VL && pixels <= CV_UNPACKED_PIXELS && p->ocg > pixels &&
+           CV_(columns_bytes)(p) <= most;
 }
 
 static int CV_(columns_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {

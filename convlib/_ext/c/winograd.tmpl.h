@@ -14,6 +14,8 @@
 #ifndef CV_WINO_TILES
 #define CV_WINO_TILES 48
 #define CV_WINO_SKEW 16 /* elements between two planes of V or M: else all of a tile's planes fall into one cache set */
+#define CV_WINO_OWN (8 << 20) /* bytes of weights that all threads may transform for themselves */
+#define CV_WINO_FAR (8 << 20) /* bytes of weights that no second-level cache holds */
 #define CV_WINO_FEW 16  /* fewer tiles than this leave lanes of F(4) empty */
 
 /* Neighbouring tiles of one row: the first is number t of its block and lies at (n, ty, tx). */
@@ -30,14 +32,22 @@ typedef struct {
     cv_conv p;
     int m, points, threads;
     const T *x, *w, *u, *bias;
-    T *y, *scratch, *shared;           /* shared: V of all blocks, when blocks are too few to go round */
+    T *y, *scratch, *shared;           /* shared: V of all blocks, if split */
     ptrdiff_t th, tw, tiles;           /* tiles of an image's height and width; of the batch */
     ptrdiff_t vecs, blocks;            /* vectors of tiles; blocks per group */
-    ptrdiff_t oc_panels, chunks;       /* chunks: parts of the channels, when V is shared */
+    ptrdiff_t oc_panels, chunks;       /* chunks: parts of the channels, if split */
     ptrdiff_t v_plane, m_plane, v_size, each;
+    ptrdiff_t own;                     /* elements of weights that a worker transforms for itself */
+    ptrdiff_t held[CV_MAX_THREADS];    /* the group whose weights it has, and one more */
+    int split;                         /* between output channels: blocks are too few to go round, or weights large */
+    int first;                         /* large weights of a call are packed before all else: V would be larger still */
 } CV_(wino_job);
 
-static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e) {
+static inline ptrdiff_t CV_(u_plane)(const cv_conv *p) {
+    return (p->ocg + CV_MR - 1) / CV_MR * CV_MR * p->icg + CV_WINO_SKEW;
+}
+
+static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e, int packed) {
     *j = (CV_(wino_job)){.p = *p, .m = cv_wino_m(p)};
     const ptrdiff_t a = j->m + 2, ld = CV_WINO_TILES + VL;
     j->points = (int)(a * a);
@@ -53,20 +63,31 @@ static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e)
         j->blocks = CV_MIN2(j->vecs, (j->blocks + j->threads - 1) / j->threads * j->threads);
         all = p->groups * j->blocks;
     }
-    j->chunks = all < 2 * j->threads && all % j->threads ? 3 * j->threads : 1;
+    const ptrdiff_t weights = j->points * CV_(u_plane)(p);
+    const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_WINO_OWN;
+    j->first = large && j->tiles > p->ocg;
+    packed |= j->first;
+    j->split = (all < 2 * j->threads && all % j->threads) || (large && !j->first);
+    j->chunks = j->split ? 3 * j->threads : 1;
     j->chunks = CV_MAX2(1, CV_MIN2(j->chunks, CV_MIN2(j->oc_panels, p->icg))); /* there may be no channel at all */
-    const ptrdiff_t panels = (j->oc_panels + j->chunks - 1) / j->chunks;
+    const ptrdiff_t panels = !packed && j->split ? 1 : (j->oc_panels + j->chunks - 1) / j->chunks;
+    j->own = packed ? 0 : j->split ? j->points * (p->icg * CV_MR + CV_WINO_SKEW) : weights;
     j->v_plane = p->icg * CV_WINO_TILES + CV_WINO_SKEW;
     j->m_plane = panels * CV_MR * CV_WINO_TILES + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
-    j->each = j->points * (j->m_plane + ld) + (j->chunks > 1 ? 0 : j->v_size);
+    j->each = j->points * (j->m_plane + ld) + (j->split ? 0 : j->v_size) + j->own;
 }
 
-static ptrdiff_t CV_(wino_workspace)(const cv_conv *p, const cv_exec *e) {
+static ptrdiff_t CV_(wino_size)(const cv_conv *p) {
+    const ptrdiff_t a = cv_wino_m(p) + 2;
+    return a * a * p->groups * CV_(u_plane)(p);
+}
+
+static ptrdiff_t CV_(wino_workspace)(const cv_conv *p, const cv_exec *e, int packed) {
     CV_(wino_job) j;
-    CV_(wino_plan)(&j, p, e);
-    const ptrdiff_t shared = j.chunks > 1 ? p->groups * j.blocks * j.v_size : 0;
-    return (j.threads * j.each + shared) * (ptrdiff_t)sizeof(T);
+    CV_(wino_plan)(&j, p, e, packed);
+    const ptrdiff_t shared = j.split ? p->groups * j.blocks * j.v_size : 0;
+    return (j.threads * j.each + shared + (j.first ? CV_(wino_size)(p) : 0)) * (ptrdiff_t)sizeof(T);
 }
 
 /* Block b's first tile and number of tiles; vectors are cut evenly. */
@@ -107,79 +128,7 @@ CV_INLINE void CV_(wino_at)(const int m, const vec *v, const int s, vec *r) {
     }
 }
 
-/* G: the weights are transformed in double, MR output channels to a vector, and rounded once. */
-typedef double CV_(rows_t) __attribute__((vector_size(CV_MR * 8)));
-typedef T CV_(row_t) __attribute__((vector_size(CV_MR * CV_BITS / 8), aligned(CV_BITS / 8), may_alias));
-
-CV_INLINE void CV_(wino_g)(const int m, const CV_(rows_t) *g, const int s, CV_(rows_t) *r) {
-    if (m == 4) {
-        const CV_(rows_t) a = g[0] + 0.5625 * g[2 * s], b = 0.75 * g[s], c = g[0] + 2.25 * g[2 * s], d = 1.5 * g[s];
-        r[0] = g[0] * (1 / 0.31640625), r[1] = (a + b) * (-1 / 0.474609375), r[2] = (a - b) * (-1 / 0.474609375);
-        r[3] = (c + d) * (1 / 3.796875), r[4] = (c - d) * (1 / 3.796875), r[5] = g[2 * s] * 4;
-    } else {
-        const CV_(rows_t) a = 0.5 * (g[0] + g[2 * s]), b = 0.5 * g[s];
-        r[0] = g[0], r[1] = a + b, r[2] = a - b, r[3] = g[2 * s];
-    }
-}
-
-/* ---- weights: U[group][point][oc panel][c][MR] */
-
-static inline ptrdiff_t CV_(u_plane)(const cv_conv *p) {
-    return (p->ocg + CV_MR - 1) / CV_MR * CV_MR * p->icg + CV_WINO_SKEW;
-}
-
-static ptrdiff_t CV_(wino_size)(const cv_conv *p) {
-    const ptrdiff_t a = cv_wino_m(p) + 2;
-    return a * a * p->groups * CV_(u_plane)(p);
-}
-
-typedef struct {
-    const cv_conv *p;
-    const T *w;
-    T *u;
-    ptrdiff_t oc_panels;
-} CV_(wino_pack_job);
-
-CV_INLINE void CV_(wino_pack_rows)(const int m, const CV_(wino_pack_job) *j, ptrdiff_t g, ptrdiff_t op) {
-    const int a = m + 2;
-    const ptrdiff_t rows = CV_MIN2(CV_MR, j->p->ocg - op * CV_MR), c_all = j->p->icg;
-    const T *w = j->w + g * j->p->ws[0] + op * CV_MR * j->p->ws[1];
-    T *u = j->u + g * a * a * CV_(u_plane)(j->p) + op * c_all * CV_MR;
-    for (ptrdiff_t c = 0; c < c_all; c++, w += j->p->ws[2], u += CV_MR) {
-        CV_(rows_t) half[6 * 3], r[6], k[9] = {0};
-        double *to = (double *)k;
-        for (ptrdiff_t i = 0; i < rows; i++)
-            for (int t = 0; t < 9; t++) to[t * CV_MR + i] = w[i * j->p->ws[1] + cv_tap_of(j->p, t)];
-        CV_UNROLL(3)
-        for (int x = 0; x < 3; x++) {
-            CV_(wino_g)(m, k + x, 3, r);
-            CV_UNROLL(6)
-            for (int i = 0; i < a; i++) half[i * 3 + x] = r[i];
-        }
-        for (int i = 0; i < a; i++) {
-            CV_(wino_g)(m, half + i * 3, 1, r);
-            CV_UNROLL(6)
-            for (int q = 0; q < a; q++)
-                *(CV_(row_t) *)(u + (i * a + q) * CV_(u_plane)(j->p)) =
-                    __builtin_convertvector(r[q], CV_(row_t));
-        }
-    }
-}
-
-static void CV_(wino_pack_unit)(void *context, ptrdiff_t unit, int worker) {
-    const CV_(wino_pack_job) *j = context;
-    (void)worker;
-    if (cv_wino_m(j->p) == 4)
-        CV_(wino_pack_rows)(4, j, unit / j->oc_panels, unit % j->oc_panels);
-    else
-        CV_(wino_pack_rows)(2, j, unit / j->oc_panels, unit % j->oc_panels);
-}
-
-static int CV_(wino_pack)(const cv_conv *p, const cv_exec *e, const T *w, T *u) {
-    CV_(wino_pack_job) j = {p, w, u, (p->ocg + CV_MR - 1) / CV_MR};
-    const int threads = (int)CV_MIN2(e->threads, 1 + CV_(wino_size)(p) / 65536);
-    return cv_parallel(CV_(wino_pack_unit), &j, p->groups * j.oc_panels, threads);
-}
+#include "winograd_weights.tmpl.h"
 
 /* ---- inputs */
 
@@ -255,23 +204,20 @@ CV_INLINE void CV_(wino_in)(const int m, const CV_(wino_job) *j, ptrdiff_t g, pt
     }
 }
 
-/* ---- products: M of the output channel panels op0 .. op1-1 */
+/* ---- products: M of `panels` panels of output channels, whose weights lie at u, points `plane` apart */
 
-static void CV_(wino_multiply)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t count, ptrdiff_t op0, ptrdiff_t op1,
+static void CV_(wino_multiply)(const CV_(wino_job) *j, ptrdiff_t count, ptrdiff_t panels, const T *u, ptrdiff_t plane,
                                const T *v, T *mm) {
     static const T zeros[CV_MR];
     const ptrdiff_t c_all = j->p.icg, vecs = (count + VL - 1) / VL, parts = (vecs + CV_NV - 1) / CV_NV;
-    for (int point = 0; point < j->points; point++) {
-        const T *u = j->u + (g * j->points + point) * CV_(u_plane)(&j->p);
-        for (ptrdiff_t op = op0; op < op1; op++)
+    const CV_(tile_fn) *tiles = j->points * plane * (ptrdiff_t)sizeof(T) > CV_WINO_FAR ? CV_(tiles_far) : CV_(tiles);
+    for (int point = 0; point < j->points; point++, u += plane, v += j->v_plane, mm += j->m_plane)
+        for (ptrdiff_t op = 0; op < panels; op++)
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t v0 = i * vecs / parts, v1 = (i + 1) * vecs / parts;
-                T *to = mm + point * j->m_plane + (op - op0) * CV_MR * CV_WINO_TILES + v0 * VL;
-                const CV_(tile_out) o = {to, CV_WINO_TILES, CV_MR, VL, zeros};
-                CV_(tiles)[v1 - v0](c_all, u + op * c_all * CV_MR, v + point * j->v_plane + v0 * VL, CV_WINO_TILES, NULL,
-                                    &o);
+                const CV_(tile_out) o = {mm + op * CV_MR * CV_WINO_TILES + v0 * VL, CV_WINO_TILES, CV_MR, VL, zeros};
+                tiles[v1 - v0](c_all, u + op * c_all * CV_MR, v + v0 * VL, CV_WINO_TILES, NULL, &o);
             }
-    }
 }
 
 /* ---- outputs */
@@ -368,19 +314,25 @@ CV_INLINE void CV_(wino_out)(const int m, const CV_(wino_job) *j, ptrdiff_t g, p
         else CV_(step)(2, __VA_ARGS__); \
     } while (0)
 
-/* Worker's scratch: M, then the phases of one channel, then V unless it is shared. */
+/* Worker's scratch: M, then the phases of one channel, then V unless it is shared, then weights of its own. */
 CV_INLINE T *CV_(wino_phases)(const CV_(wino_job) *j, int worker) {
     return j->scratch + worker * j->each + j->points * j->m_plane;
 }
+CV_INLINE T *CV_(wino_own)(const CV_(wino_job) *j, int worker) { return j->scratch + (worker + 1) * j->each - j->own; }
 
 static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
-    const CV_(wino_job) *j = context;
-    const ptrdiff_t g = unit / j->blocks, b = unit % j->blocks, first = CV_(wino_first)(j, b);
+    CV_(wino_job) *j = context;
+    const ptrdiff_t g = unit / j->blocks, b = unit % j->blocks, first = CV_(wino_first)(j, b), plane = CV_(u_plane)(&j->p);
     const ptrdiff_t count = CV_(wino_first)(j, b + 1) - first;
-    T *mm = j->scratch + worker * j->each, *phases = CV_(wino_phases)(j, worker);
+    T *mm = j->scratch + worker * j->each, *phases = CV_(wino_phases)(j, worker), *own = CV_(wino_own)(j, worker);
     T *v = phases + j->points * (CV_WINO_TILES + VL);
     CV_WINO(wino_in, j, g, first, count, 0, j->p.icg, v, phases);
-    CV_(wino_multiply)(j, g, count, 0, j->oc_panels, v, mm);
+    if (j->own && j->held[worker] != g + 1) { /* each thread its own: numbers another one wrote come slowly */
+        for (ptrdiff_t op = 0; op < j->oc_panels; op++)
+            CV_(wino_pack_panel)(&j->p, j->w + g * j->p.ws[0], op, own + op * j->p.icg * CV_MR, plane);
+        j->held[worker] = g + 1;
+    }
+    CV_(wino_multiply)(j, count, j->oc_panels, j->own ? own : j->u + g * j->points * plane, plane, v, mm);
     CV_WINO(wino_out, j, g, first, count, 0, j->oc_panels, mm, phases);
 }
 
@@ -396,41 +348,59 @@ static void CV_(wino_in_unit)(void *context, ptrdiff_t unit, int worker) {
 static void CV_(wino_out_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(wino_job) *j = context;
     const ptrdiff_t i = unit % j->chunks, all = unit / j->chunks, g = all / j->blocks, b = all % j->blocks;
-    const ptrdiff_t first = CV_(wino_first)(j, b), count = CV_(wino_first)(j, b + 1) - first;
+    const ptrdiff_t first = CV_(wino_first)(j, b), count = CV_(wino_first)(j, b + 1) - first, plane = CV_(u_plane)(&j->p);
     const ptrdiff_t op0 = i * j->oc_panels / j->chunks, op1 = (i + 1) * j->oc_panels / j->chunks;
     T *mm = j->scratch + worker * j->each;
-    CV_(wino_multiply)(j, g, count, op0, op1, j->shared + all * j->v_size, mm);
+    CV_(wino_multiply)(j, count, op1 - op0, j->u + g * j->points * plane + op0 * j->p.icg * CV_MR, plane,
+                       j->shared + all * j->v_size, mm);
     CV_WINO(wino_out, j, g, first, count, op0, op1, mm, CV_(wino_phases)(j, worker));
+}
+
+/* Weights that are not packed: one panel at a time, which stays in L2, for the tiles of all blocks. */
+static void CV_(wino_fresh_unit)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(wino_job) *j = context;
+    const ptrdiff_t op = unit % j->oc_panels, g = unit / j->oc_panels, plane = j->p.icg * CV_MR + CV_WINO_SKEW;
+    T *mm = j->scratch + worker * j->each, *own = CV_(wino_own)(j, worker);
+    CV_(wino_pack_panel)(&j->p, j->w + g * j->p.ws[0], op, own, plane);
+    for (ptrdiff_t b = 0; b < j->blocks; b++) {
+        const ptrdiff_t first = CV_(wino_first)(j, b), count = CV_(wino_first)(j, b + 1) - first;
+        CV_(wino_multiply)(j, count, 1, own, plane, j->shared + (g * j->blocks + b) * j->v_size, mm);
+        CV_WINO(wino_out, j, g, first, count, op, op + 1, mm, CV_(wino_phases)(j, worker));
+    }
 }
 #undef CV_WINO
 
+/* u: packed weights, or NULL. */
 static int CV_(wino_conv)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *u, const T *bias, T *y) {
     CV_(wino_job) j;
     if (!p->n || !p->groups || !p->ocg || !p->out[1] || !p->out[2]) return CV_OK;
-    CV_(wino_plan)(&j, p, e);
-    T *own = NULL;
-    int status = CV_NOMEM;
-    j.scratch = cv_alloc((size_t)CV_(wino_workspace)(p, e));
+    CV_(wino_plan)(&j, p, e, u != NULL);
+    j.scratch = cv_alloc((size_t)CV_(wino_workspace)(p, e, u != NULL));
     if (!j.scratch) return CV_NOMEM;
     j.shared = j.scratch + j.threads * j.each;
-    if (!u) {
-        own = cv_alloc((size_t)CV_(wino_size)(p) * sizeof(T));
-        if (!own || (status = CV_(wino_pack)(p, e, w, own)) != CV_OK) goto end;
-        u = own;
-    }
     j.x = x, j.w = w, j.u = u, j.bias = bias, j.y = y;
     /* lanes past a block's last tile are computed too: let them start from numbers */
     for (int i = 0; i < j.threads; i++)
         __builtin_memset(CV_(wino_phases)(&j, i), 0, (size_t)(j.points * (CV_WINO_TILES + VL)) * sizeof(T));
     const ptrdiff_t blocks = p->groups * j.blocks;
-    if (j.chunks == 1) {
+    int status = CV_OK;
+    if (j.first) {
+        T *all = j.shared + (j.split ? blocks * j.v_size : 0);
+        status = CV_(wino_pack)(p, e, w, all);
+        j.u = u = all;
+    }
+    if (status != CV_OK) {
+        cv_free(j.scratch);
+        return status;
+    }
+    if (!j.split) {
         status = cv_parallel(CV_(wino_unit), &j, blocks, j.threads);
     } else {
         status = cv_parallel(CV_(wino_in_unit), &j, blocks * j.chunks, j.threads);
-        if (status == CV_OK) status = cv_parallel(CV_(wino_out_unit), &j, blocks * j.chunks, j.threads);
+        if (status == CV_OK)
+            status = u ? cv_parallel(CV_(wino_out_unit), &j, blocks * j.chunks, j.threads)
+                       : cv_parallel(CV_(wino_fresh_unit), &j, p->groups * j.oc_panels, j.threads);
     }
-end:
-    cv_free(own);
     cv_free(j.scratch);
     return status;
 }
