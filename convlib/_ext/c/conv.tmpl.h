@@ -7,6 +7,7 @@
 #ifndef CV_KC
 #define CV_KC 384               /* rows of K in a block: an A panel of 12 KB in L1 */
 #define CV_B_BYTES (320 * 1024) /* B block: stays in a 1 MB L2 beside the rest */
+#define CV_OWN_BYTES (8 << 20)  /* weights that all threads may pack for themselves: what others wrote comes slowly */
 #define CV_MIN_WORK 1e6         /* multiply-adds that repay waking one more thread */
 
 /* Join axis a to axis a+1 when a 1x1 convolution walks both without gaps: one long row instead of many short ones. */

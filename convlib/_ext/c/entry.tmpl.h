@@ -20,11 +20,13 @@ static void CV_(pack_unit)(void *ctx, ptrdiff_t unit, int worker) {
     for (ptrdiff_t i = unit * all / j->units; i < (unit + 1) * all / j->units; i++) {
         const ptrdiff_t g = i / j->oc_panels, op = i % j->oc_panels;
         const T *w = j->w + g * j->p->ws[0];
-        const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->oc_panels, op), l1 = CV_(pixels_lane)(j->vecs, j->oc_panels, op + 1);
-        if (j->vecs)
-            CV_(pixels_pack)(j->p, w, l0, l1, j->packed + (g * j->vecs * VL + l0) * j->view.k);
-        else
-            CV_(pack_weights)(j->p, &j->view, w, op * CV_MR, CV_MR, j->packed + i * j->view.k * CV_MR);
+        if (!j->vecs) {
+            CV_(pack_weights)(j->p, &j->view, w, op * CV_MR, j->packed + i * j->view.k * CV_MR);
+            continue;
+        }
+        const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->oc_panels, op);
+        const ptrdiff_t l1 = CV_(pixels_lane)(j->vecs, j->oc_panels, op + 1);
+        CV_(pixels_pack)(j->p, w, l0, l1, j->packed + (g * j->vecs * VL + l0) * j->view.k);
     }
 }
 

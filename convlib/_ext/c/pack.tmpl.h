@@ -117,10 +117,17 @@ CV_INLINE void CV_(turn)(vec *v) {
     }
 }
 
+/* n numbers, `step` apart, of each of VL rows, turned round: v[i] holds number i of every row; zeros past the last row. */
+CV_INLINE void CV_(turn_rows)(const T *from, ptrdiff_t row, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n, vec *v) {
+    CV_UNROLL(16)
+    for (int i = 0; i < VL; i++) v[i] = i < rows ? CV_(gather)(from + i * row, step, 0, n) : (vec){0};
+    CV_(turn)(v);
+}
+
 /* Rows [r0, r1) (in runs) of the im2col view for outputs p0 .. p0+count-1 of the image and group at x.  Row width: width
  * elements.  Rows follow each other as runs do; pitch > 0: they lie pitch apart, [c][tap] as weights do, the first of all
- * at dst.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the last one stores
- * no more than its row. */
+ * at dst.  A piece stores a whole vector; what it writes past its end belongs to the next piece, written later; the
+ * last one stores no more than its row. */
 static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, ptrdiff_t p0, ptrdiff_t count,
                             ptrdiff_t width, ptrdiff_t r0, ptrdiff_t r1, ptrdiff_t pitch, T *dst) {
     cv_piece pieces[CV_NV * VL];
@@ -166,23 +173,19 @@ static void CV_(pack_panel)(const cv_conv *p, const cv_view *view, const T *x, p
     }
 }
 
-/* Weights of the output channels oc0 .. oc0+width-1 of a group, in run order, [K][width], zero past ocg.  Eight channels
- * at a time: more streams, a power of two apart, would push each other out of the first-level cache. */
-static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, ptrdiff_t width, T *dst) {
-    for (ptrdiff_t m0 = 0; m0 < width; m0 += 8) {
-        const ptrdiff_t lanes = CV_MIN2(8, width - m0), rows = CV_MIN2(lanes, p->ocg - oc0 - m0);
-        T *to = dst + m0;
-        for (ptrdiff_t r = 0; r < view->runs; r++) {
-            const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
-            const T *src = w + (oc0 + m0) * p->ws[1] + ic0 * p->ws[2] + cv_tap_of(p, r % view->taps);
-            if (rows == 8)
-                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2]) {
-                    CV_UNROLL(8)
-                    for (int m = 0; m < 8; m++) to[m] = src[m * p->ws[1]];
-                }
-            else
-                for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += width, src += p->ws[2])
-                    for (ptrdiff_t m = 0; m < lanes; m++) to[m] = m < rows ? src[m * p->ws[1]] : 0;
-        }
+/* Weights of a panel, the output channels oc0 .. oc0+MR-1 of a group, in run order, [K][MR], zero past ocg. */
+static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, T *to) {
+    const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - oc0);
+    for (ptrdiff_t r = 0; r < view->runs; r++) {
+        const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
+        const T *src = w + oc0 * p->ws[1] + ic0 * p->ws[2] + cv_tap_of(p, r % view->taps);
+        if (rows == CV_MR)
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += CV_MR, src += p->ws[2]) {
+                CV_UNROLL(8)
+                for (int m = 0; m < CV_MR; m++) to[m] = src[m * p->ws[1]];
+            }
+        else
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += CV_MR, src += p->ws[2])
+                for (ptrdiff_t m = 0; m < CV_MR; m++) to[m] = m < rows ? src[m * p->ws[1]] : 0;
     }
 }

@@ -12,7 +12,6 @@
 #define CV_PIXELS_FEW 96              /* that many outputs */
 #define CV_PIXELS_PANEL (256 * 1024)  /* weights of a panel that stay in L2 from tile to tile */
 #define CV_PIXELS_K 64                /* products that repay turning round an output, where windows are packed fast */
-#define CV_PIXELS_OWN (8 << 20)       /* weights that all workers may pack for themselves: what others wrote comes slowly */
 #define CV_PIXELS_TILES 16            /* tiles whose sums are kept before they go to y */
 
 typedef struct {
@@ -107,9 +106,7 @@ static void CV_(pixels_pack)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff
         for (ptrdiff_t k0 = 0, c = 0, tap = 0; joined && k0 < k; k0 += VL) { /* numbers of a channel lie in a row */
             const ptrdiff_t n = CV_MIN2(VL, k - k0);
             vec v[VL];
-            CV_UNROLL(16)
-            for (int i = 0; i < VL; i++) v[i] = i < lanes ? CV_(load_n)(from + i * p->ws[1] + k0, n) : (vec){0};
-            CV_(turn)(v);
+            CV_(turn_rows)(from + k0, p->ws[1], 1, lanes, n, v);
             for (ptrdiff_t i = 0; i < n; i++) {
                 CV_(store)(dst + (tap * p->icg + c) * width, v[i]);
                 if (++tap == taps) tap = 0, c++;
@@ -144,10 +141,7 @@ static void CV_(pixels_row)(const cv_conv *p, const T *from, ptrdiff_t next, ptr
             const T *src = from + c * p->xs[1] + i * next;
             T *to = dst + i * icg + c;
             vec v[VL];
-            CV_UNROLL(16)
-            for (int q = 0; q < VL; q++)
-                v[q] = q < channels ? CV_(gather)(src + q * p->xs[1], next, 0, pixels) : (vec){0};
-            CV_(turn)(v);
+            CV_(turn_rows)(src, p->xs[1], next, channels, pixels, v);
             if (channels == VL && pixels == VL) {
                 CV_UNROLL(16)
                 for (int q = 0; q < VL; q++) CV_(store)(to + q * icg, v[q]);
@@ -360,7 +354,7 @@ static void CV_(pixels_plan)(CV_(pixels_job) *j, const cv_conv *conv, const cv_e
         const ptrdiff_t all = j->vecs * VL * j->k;
         /* one strip: each panel is read by one worker only, so room for one is enough */
         j->own = !fresh ? 0 : j->all == 1 && j->panels >= j->threads ? j->k * CV_MIN2(CV_NV, j->vecs) * VL
-               : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_PIXELS_OWN ? all : 0;
+               : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_OWN_BYTES ? all : 0;
         j->each = CV_(pixels_layout)(j, NULL, NULL);
         if (j->threads == 1 || j->threads * j->each <= e->max_workspace) break;
     }

@@ -14,7 +14,6 @@
 #ifndef CV_WINO_TILES
 #define CV_WINO_TILES 48
 #define CV_WINO_SKEW 16 /* elements between two planes of V or M: else all of a tile's planes fall into one cache set */
-#define CV_WINO_OWN (8 << 20) /* bytes of weights that all threads may transform for themselves */
 #define CV_WINO_FAR (8 << 20) /* bytes of weights that no second-level cache holds */
 #define CV_WINO_FEW 16  /* fewer tiles than this leave lanes of F(4) empty */
 
@@ -64,7 +63,7 @@ static void CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e,
         all = p->groups * j->blocks;
     }
     const ptrdiff_t weights = j->points * CV_(u_plane)(p);
-    const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_WINO_OWN;
+    const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_OWN_BYTES;
     j->first = large && j->tiles > p->ocg;
     packed |= j->first;
     j->split = (all < 2 * j->threads && all % j->threads) || (large && !j->first);
@@ -387,20 +386,13 @@ static int CV_(wino_conv)(const cv_conv *p, const cv_exec *e, const T *x, const 
     if (j.first) {
         T *all = j.shared + (j.split ? blocks * j.v_size : 0);
         status = CV_(wino_pack)(p, e, w, all);
-        j.u = u = all;
+        j.u = all;
     }
-    if (status != CV_OK) {
-        cv_free(j.scratch);
-        return status;
-    }
-    if (!j.split) {
-        status = cv_parallel(CV_(wino_unit), &j, blocks, j.threads);
-    } else {
-        status = cv_parallel(CV_(wino_in_unit), &j, blocks * j.chunks, j.threads);
-        if (status == CV_OK)
-            status = u ? cv_parallel(CV_(wino_out_unit), &j, blocks * j.chunks, j.threads)
-                       : cv_parallel(CV_(wino_fresh_unit), &j, p->groups * j.oc_panels, j.threads);
-    }
+    if (status == CV_OK && j.split) status = cv_parallel(CV_(wino_in_unit), &j, blocks * j.chunks, j.threads);
+    if (status == CV_OK)
+        status = !j.split ? cv_parallel(CV_(wino_unit), &j, blocks, j.threads)
+                 : j.u    ? cv_parallel(CV_(wino_out_unit), &j, blocks * j.chunks, j.threads)
+                          : cv_parallel(CV_(wino_fresh_unit), &j, p->groups * j.oc_panels, j.threads);
     cv_free(j.scratch);
     return status;
 }

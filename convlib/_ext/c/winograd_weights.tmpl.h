@@ -40,10 +40,7 @@ CV_INLINE void CV_(wino_gather)(const cv_conv *p, const T *w, ptrdiff_t rows, pt
     for (ptrdiff_t r = 0; r < CV_MR; r += VL)
         for (ptrdiff_t k = 0; k < n * 9; k += VL) {
             vec v[VL];
-            CV_UNROLL(16)
-            for (int i = 0; i < VL; i++)
-                v[i] = r + i < rows ? CV_(load_n)(w + (r + i) * p->ws[1] + c0 * 9 + k, CV_MIN2(VL, n * 9 - k)) : (vec){0};
-            CV_(turn)(v);
+            CV_(turn_rows)(w + r * p->ws[1] + c0 * 9 + k, p->ws[1], 1, rows - r, CV_MIN2(VL, n * 9 - k), v);
             CV_UNROLL(16)
             for (int i = 0; i < VL; i++) CV_(store)(to + (k + i) * CV_WINO_ROWS + r, v[i]);
         }
@@ -87,7 +84,8 @@ static void CV_(wino_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(wino_pack_job) *j = context;
     const ptrdiff_t g = unit / j->oc_panels, op = unit % j->oc_panels, plane = CV_(u_plane)(j->p);
     (void)worker;
-    CV_(wino_pack_panel)(j->p, j->w + g * j->p->ws[0], op, j->u + g * CV_(wino_size)(j->p) / j->p->groups + op * j->p->icg * CV_MR, plane);
+    T *u = j->u + g * (CV_(wino_size)(j->p) / j->p->groups) + op * j->p->icg * CV_MR;
+    CV_(wino_pack_panel)(j->p, j->w + g * j->p->ws[0], op, u, plane);
 }
 
 static int CV_(wino_pack)(const cv_conv *p, const cv_exec *e, const T *w, T *u) {
