@@ -474,35 +474,70 @@ def test_pooling_of_whole_planes(isa: str, dtype: str, plane: tuple[int, int]) -
                 assert (y[..., ::2] == 7).all()
 
 
-#: (n, groups, icg, ocg, h, w, lo): fewer tiles than a vector, as many, more; rows that share a vector; many blocks.
+def deep(n: int, size: tuple[int, ...], d: int, stride: int, dil: int, lo: int) -> tuple[Any, ...]:
+    """A problem of 3x3 windows and stride 1 along H and W, with `d` taps along D at a stride and a dilation of its own."""
+    out = ((size[0] + 2 * lo - dil * (d - 1) - 1) // stride + 1, size[1], size[2])
+    return n, 1, 9, 5, size, (d, 3, 3), out, (stride, 1, 1), (dil, 1, 1), (lo, 1, 1)
+
+
+#: Fewer tiles than a GEMM takes at once, as many, more; one panel of output channels and several, full and in part; many
+#: blocks, cut along each axis; dilation beyond the map; windows that span slices.
 WINOGRAD = [
-    (1, 1, 1, 1, 1, 1, 1), (1, 1, 5, 9, 7, 7, 1), (1, 1, 33, 17, 3, 3, 1), (2, 1, 3, 8, 14, 14, 1),
-    (3, 2, 4, 5, 13, 29, 0), (2, 1, 8, 8, 60, 5, 2), (1, 1, 8, 8, 9, 200, 1), (1, 1, 16, 40, 28, 28, 1),
-    (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
+    *(sizes(n, g, icg, ocg, (h, w), (3, 3), lo=lo) for n, g, icg, ocg, h, w, lo in (
+        (1, 1, 1, 1, 1, 1, 1), (1, 1, 5, 9, 7, 7, 1), (1, 1, 33, 17, 3, 3, 1), (2, 1, 3, 8, 14, 14, 1),
+        (3, 2, 4, 5, 13, 29, 0), (2, 1, 8, 8, 60, 5, 2), (1, 1, 8, 8, 9, 200, 1), (1, 1, 16, 40, 28, 28, 1),
+        (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
+        (1, 1, 17, 97, 12, 13, 1), (1, 1, 2, 3, 4, 300, 1), (2, 2, 20, 70, 18, 18, 1), (5, 1, 4, 4, 14, 14, 1),
+    )),
+    *(sizes(n, g, icg, ocg, (h, w), (5, 5), lo=lo, hi=hi) for n, g, icg, ocg, h, w, lo, hi in (
+        (1, 1, 1, 1, 1, 1, 2, 2), (1, 1, 17, 33, 9, 9, 2, 2), (2, 2, 5, 8, 28, 12, 0, 3), (1, 1, 3, 9, 40, 41, 4, 0),
+    )),
+    *(sizes(1, 1, icg, ocg, (h, w), (k, k), dil=dil, lo=lo) for icg, ocg, h, w, k, dil, lo in (
+        (7, 9, 15, 17, 3, 2, 2), (17, 5, 9, 40, 3, 3, 3), (3, 3, 5, 5, 3, 7, 7), (2, 18, 20, 20, 5, 2, 4),
+        (3, 4, 12, 90, 3, 12, 12),
+    )),
+    deep(1, (4, 9, 9), 3, 1, 1, 1), deep(2, (9, 8, 8), 3, 2, 1, 0), deep(1, (7, 30, 6), 2, 1, 3, 2),
+    deep(3, (5, 14, 14), 1, 1, 1, 0), deep(2, (5, 5, 5), 1, 2, 1, 1),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", WINOGRAD, ids=str)
-def test_winograd(isa: str, case: tuple[int, ...]) -> None:
-    n, g, icg, ocg, h, w, lo = case
-    problem = sizes(n, g, icg, ocg, (h, w), (3, 3), lo=lo)
-    rng = np.random.default_rng(h * w)
-    x = rng.standard_normal((n, g * icg, h, w)).astype("f4")
-    weights = rng.standard_normal((g * ocg, icg, 3, 3)).astype("f4")
+def test_winograd(isa: str, case: tuple[Any, ...]) -> None:
+    n, g, icg, ocg, size, k, out, *_ = case
+    rng = np.random.default_rng(sum(size) + icg)
+    x = rng.standard_normal((n, g * icg, *size)).astype("f4")
+    weights = rng.standard_normal((g * ocg, icg, *k)).astype("f4")
     bias = rng.standard_normal(g * ocg).astype("f4")
-    expected = reference(problem, x, weights.astype("f8"), bias.astype("f8"))
-    p = native.ConvProblem(*problem)
+    expected = reference(case, x, weights.astype("f8"), bias.astype("f8"))
+    p = native.ConvProblem(*case)
+    turned = np.empty((*k, icg, g * ocg), "f4").transpose(-1, -2, *range(len(k)))  # the same weights in another order
+    turned[...] = weights
     results = []
-    for threads, packed, last in itertools.product((1, 2, 5), (False, True), (False, True)):
-        source, y = x, np.full(expected.shape, np.nan, "f4")
+    for threads, way, last in itertools.product((1, 2, 5), ("plain", "turned", "packed"), (False, True)):
+        source, y = x, np.full((n, g * ocg, *out), np.nan, "f4")
         if last:
             source = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
-            y = np.moveaxis(np.full((n, *expected.shape[2:], g * ocg), np.nan, "f4"), -1, 1)
-        ready = native.Weights(p, weights, "winograd", threads) if packed else weights
-        native.conv(p, source, ready, bias, y, "winograd", threads, WORKSPACE)
+            y = np.moveaxis(np.full((n, *out, g * ocg), np.nan, "f4"), -1, 1)
+        given = turned.reshape(g, ocg, icg, *k) if way == "turned" else weights
+        ready = native.Weights(p, weights, "winograd", threads) if way == "packed" else given
+        native.conv(p, source, ready, bias, y, "winograd", threads, WORKSPACE if threads < 5 else 1)
         results.append(y.tobytes())
-    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.sqrt(9 * icg))
+    np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.sqrt(icg * np.prod(k)))
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_winograd_keeps_infinities_in_their_windows(isa: str, kernel: int, dilation: int) -> None:
+    problem = sizes(2, 2, 3, 19, (17, 18), (kernel, kernel), dil=dilation, lo=2)
+    rng = np.random.default_rng(kernel)
+    x, w = rng.integers(-3, 4, (2, 6, 17, 18)).astype("f4"), rng.integers(-3, 4, (38, 3, kernel, kernel)).astype("f4")
+    x[0, 1, 8, 9], x[1, 5, 0, 17], x[1, 0, 16, 0] = np.inf, np.nan, -np.inf
+    y = np.empty((2, 38, *problem[6]), "f4")
+    native.conv(native.ConvProblem(*problem), x, w, None, y, "winograd", 2, WORKSPACE)
+    with np.errstate(invalid="ignore"):
+        expected = reference(problem, x, w.astype("f8"), None)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("algorithm", ["winograd", "bf16x3"])
@@ -518,16 +553,16 @@ def test_infinite_weights(isa: str, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dilation": (1, 2)}, {"dtype": "f8"}], ids=str
+    "change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dtype": "f8"}], ids=str
 )
 def test_winograd_refuses_what_it_has_no_kernel_for(change: dict[str, Any]) -> None:
     given = {"kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "dtype": "f4", **change}
     kernel = given["kernel"]
     p = native.ConvProblem(1, 1, 2, 2, (9, 9), kernel, (3, 3), given["stride"], given["dilation"], (0, 0))
     x, w, y = (np.ones(s, given["dtype"]) for s in ((1, 2, 9, 9), (2, 2, *kernel), (1, 2, 3, 3)))
-    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+    with pytest.raises(ValueError, match="winograd serves float32 with windows"):
         native.conv(p, x, w, None, y, "winograd", 1, WORKSPACE)
-    with pytest.raises(ValueError, match="winograd serves float32 with 3x3"):
+    with pytest.raises(ValueError, match="winograd serves float32 with windows"):
         native.Weights(p, w, "winograd", 1)
 
 

@@ -54,6 +54,7 @@ cdef extern from "c/convlib.h" nogil:
         int (*grad_weight_f64)(const cv_conv*, const cv_exec*, const double*, const double*, double*) noexcept nogil
         Py_ssize_t (*grad_weight_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
         Py_ssize_t (*grad_weight_workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
+        double (*wino_products_f32)(const cv_conv*, int*) noexcept nogil
         Py_ssize_t (*wino_size_f32)(const cv_conv*) noexcept nogil
         int (*wino_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
         int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,

@@ -148,9 +148,8 @@ cdef class ConvProblem:
             raise ValueError(f"bf16x3 serves float32 on a matrix unit, not this type on {k.name.decode()}")
         if way != WINOGRAD:
             return 0
-        if code != b"f" or c.size[0] * c.k[0] * c.out[0] != 1 or c.lo[0] != 0 or c.k[1] != 3 or c.k[2] != 3 \
-                or c.stride[1] * c.stride[2] * c.dil[1] * c.dil[2] != 1:
-            raise ValueError("winograd serves float32 with 3x3 windows over two axes, stride and dilation 1")
+        if code != b"f" or c.k[1] != c.k[2] or c.k[2] not in (3, 5) or c.stride[1] * c.stride[2] != 1:
+            raise ValueError("winograd serves float32 with windows of 3x3 or 5x5 along H and W, stride 1 there")
         return 0
 
 
@@ -420,3 +419,10 @@ def grad_weight_workspace(ConvProblem problem, char code, int threads, Py_ssize_
     e.threads, e.max_workspace = threads, max_workspace
     dense(&c)
     return k.grad_weight_workspace_f32(&c, &e) if code == b"f" else k.grad_weight_workspace_f64(&c, &e)
+
+
+def winograd_products(ConvProblem problem):
+    """Return Winograd's products per pair of channels and slice of the window, for the batch, and its points."""
+    cdef int points = 0
+    cdef double products = kernels().wino_products_f32(&problem.conv, &points)
+    return products, points

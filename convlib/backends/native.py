@@ -2,7 +2,7 @@
 
 Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
 matrix exists; ``direct`` serves depthwise and few-channel filters; ``winograd`` takes 36 products where a sum of 3 x 3
-windows takes 144, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3`` runs float32 on a matrix unit
+windows takes 144 and one of 5 x 5 windows 100, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3`` runs float32 on a matrix unit
 for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang and Heinecke, ARITH 2019).
 """
 
@@ -40,24 +40,19 @@ FEW_OUTPUTS = 4
 #: 512 channels in 32 groups at 14 x 14 take the GEMM 127 us, direct summation 184.
 NARROW_GROUP = {64: 11}
 
-#: Winograd's transforms cost about what this many channels save.
-MIN_CHANNELS = 32
+#: What Winograd has transforms for, along H and W.
+WINOGRAD_WINDOWS = ((3, 3), (5, 5))
 
-#: Fewer tiles of 2 x 2 outputs than this leave most lanes of Winograd's vectors empty.
-MIN_TILES = 16
+#: Fewer channels per group, on either side, than this leave lanes of Winograd's transforms empty.
+WINOGRAD_CHANNELS = 16
 
-#: A single call transforms the weights, four times as many numbers as they were; so many tiles of 4 x 4 repay it: 256
-#: channels at 14 x 14 take 355 us so, and the GEMM 507.
-MIN_TILES_ONCE = 16
+#: Winograd's share of the products of direct summation, at most: its transforms cost the rest.  7 x 7 maps stand at
+#: 0.58 (512 channels: 285 us, GEMM 451), full tiles at 0.25.  The matrix unit sums directly about twice as fast.
+WINOGRAD_SHARE, WINOGRAD_SHARE_MATRIX = 0.6, 0.4
 
-#: The matrix unit sums directly more than half as fast as Winograd multiplies, and reads fewer weights: fewer tiles of
-#: 4 x 4 than this are faster there, in a plan and in a single call.
-MIN_TILES_MATRIX, MIN_TILES_MATRIX_ONCE = 32, 100
-
-#: Groups of up to so many outputs have a GEMM without packing where vectors are wide.  It is ahead of Winograd up to so
-#: many tiles of 4 x 4: 1024 channels in 32 groups take it 81 us at 7 x 7, 327 at 14 x 14, and Winograd 135 and 374; at
-#: 28 x 28 Winograd takes 1395 and the GEMM 2018.
-GROUP_OUTPUTS, MIN_TILES_GROUPS = 32, 32
+#: A single call transforms the weights, which takes as long as so many products for each point: 512 channels at 7 x 7
+#: take the GEMM 526 us so, Winograd 674; 256 at 14 x 14 523 and 330.  The matrix unit again wants twice as many.
+WINOGRAD_ONCE = 20
 
 #: Fewer products per output, or output channels per group, than this do not repay splitting numbers in three; where a
 #: window has one tap only, the split serves no other tap, and takes more outputs.
@@ -133,8 +128,9 @@ class NativeBackend(Backend):
         return self._best(spec, dtype, once=False)
 
     def _best(self, spec: ConvSpec, dtype: np.dtype[Any], *, once: bool) -> tuple[str, str]:
-        if _pays(spec, spec.out_size, once) and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
-            return "winograd", "3x3 windows, stride 1, many channels: a quarter of the products"
+        able = self.supports_algorithm("winograd", "conv", spec, dtype) is None
+        if able and _winograd_pays(_problem(spec), spec.icg, spec.ocg, spec.kernel, spec.n * spec.out_count, once):
+            return "winograd", "small windows, stride 1, enough channels: a quarter to a half of the products"
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
             return "direct", "narrow groups: each packed window would serve few outputs"
@@ -155,8 +151,8 @@ class NativeBackend(Backend):
         assert isinstance(spec, ConvSpec)
         if dtype != dtypes.FLOAT32:
             return f"winograd serves float32, not {dtype}"
-        if spec.kernel != (3, 3) or max(spec.stride) * max(spec.dilation) > 1:
-            return "winograd serves 3x3 windows with stride 1 and dilation 1"
+        if spec.kernel[-2:] not in WINOGRAD_WINDOWS or max(spec.stride[-2:]) > 1:
+            return "winograd serves windows of 3x3 or 5x5 along H and W, with stride 1 there"
         need, bound = self.workspace(op, spec, dtype, algorithm), config.get_max_workspace()
         return None if need <= bound else f"winograd needs {need} bytes of scratch, more than max_workspace={bound}"
 
@@ -264,8 +260,9 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any, problem: Any
     ) -> str:
         """Choose the algorithm of one phase as `choose` does for a forward convolution."""
-        plain = max(spec.stride) == 1 and all(phase.dilation == 1 for phase in phases)
-        if plain and kernel == (3, 3) and dtype == dtypes.FLOAT32 and _pays(spec, spec.in_size, True):
+        able = kernel[-2:] in WINOGRAD_WINDOWS and dtype == dtypes.FLOAT32
+        places = math.prod(-(-size // s) for size, s in zip(spec.in_size, spec.stride, strict=True))
+        if able and _winograd_pays(problem, spec.ocg, spec.icg, kernel, spec.n * places, True):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
@@ -373,17 +370,16 @@ def _plain_call(spec: ConvSpec) -> bool:
     return bool(zeros and spec.reduction and spec.oc and spec.n)
 
 
-def _pays(spec: ConvSpec, results: tuple[int, ...], once: bool) -> bool:
-    """Return whether Winograd repays its transforms, and may, in a map of `results`; `once`: the weights', too."""
-    if _native.active_isa() == MATRIX_ISA and _matrix_pays(spec.ocg, spec.reduction, spec.taps_count):
-        side, least = 4, MIN_TILES_MATRIX_ONCE if once else MIN_TILES_MATRIX
-    elif spec.groups > 1 and spec.ocg <= GROUP_OUTPUTS and _native.vector_bytes() == 64:
-        side, least = 4, MIN_TILES_GROUPS
-    else:
-        side, least = (4, MIN_TILES_ONCE) if once else (2, MIN_TILES)
-    tiles = spec.n * math.prod(-(-size // side) for size in results)
-    many = min(spec.icg, spec.ocg) >= MIN_CHANNELS and tiles >= least
-    return many and not spec.channels_last and config.get_accuracy() != "strict"
+def _winograd_pays(problem: Any, icg: int, ocg: int, kernel: tuple[int, ...], outs: int, once: bool) -> bool:
+    """Return whether Winograd repays its transforms, and may; `outs` of the batch, `once`: the weights' transform, too."""
+    if min(icg, ocg) < WINOGRAD_CHANNELS or config.get_accuracy() == "strict":
+        return False
+    products, points = _native.winograd_products(problem)
+    direct = kernel[-1] ** 2 * outs  # each slice of the window, and pair of channels
+    matrix = _native.active_isa() == MATRIX_ISA and _matrix_pays(ocg, icg * math.prod(kernel), math.prod(kernel))
+    if products > (WINOGRAD_SHARE_MATRIX if matrix else WINOGRAD_SHARE) * direct:
+        return False
+    return not once or direct - products >= WINOGRAD_ONCE * points * (2 if matrix else 1)
 
 
 def _small_map(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:

@@ -53,8 +53,10 @@ typedef struct {
     /* the adjoint in w; needs at least one element in each array */                                                  \
     int (*grad_weight_##S)(const cv_conv *, const cv_exec *, const T *x, const T *grad_y, T *grad_w);                 \
     ptrdiff_t (*grad_weight_workspace_##S)(const cv_conv *, const cv_exec *);
-/* Winograd: 3x3 windows of two axes, stride and dilation 1; the four as above, w needed beside packed. */
+/* Winograd: windows of 3x3 or 5x5 along H and W, stride 1 there; products per pair of channels and slice of the window,
+ * and points; the four as above, w needed beside packed. */
 #define CV_WINOGRAD_KERNELS(T, S)                                                                                     \
+    double (*wino_products_##S)(const cv_conv *, int *points);                                                        \
     ptrdiff_t (*wino_size_##S)(const cv_conv *);                                                                      \
     int (*wino_pack_##S)(const cv_conv *, const cv_exec *, const T *w, T *packed);                                    \
     int (*wino_conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias,    \

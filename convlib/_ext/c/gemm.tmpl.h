@@ -6,10 +6,6 @@
  * pixels were cut into tiles.
  */
 
-#ifndef CV_FAR_BYTES
-#define CV_FAR_BYTES 8192 /* of A, ahead of where a tile is */
-#endif
-
 /* Where a tile ends: rows c + m·ldc, the first `rows` of them, `last` lanes of the last vector.
  * bias != NULL starts from bias[m], else from what c holds (a later block of K). */
 typedef struct {
@@ -19,11 +15,10 @@ typedef struct {
 } CV_(tile_out);
 
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it multiplies).
- * far: A is read once, from behind the second-level cache; ask for it early.
  * apart: nothing is packed.  A lies as rows `row` apart, with `step` from k to k + 1, and the last vector moves back to
  * end with its row, over lanes that the vector before it sums as well. */
-CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, const int far, ptrdiff_t k, const T *restrict a,
-                         ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
+CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, ptrdiff_t k, const T *restrict a, ptrdiff_t row,
+                         ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
     const ptrdiff_t lanes = apart ? VL : o->last, end = (nv - 1) * VL - (apart ? VL - o->last : 0); /* last vector's */
     vec acc[CV_MR][CV_NV];
     const T *from[CV_MR];
@@ -47,7 +42,6 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, const
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++) acc[m][v] += s * bv[v];
         }
-        if (far) __builtin_prefetch((const char *)a + CV_FAR_BYTES, 0, 2);
         a += CV_MR;
         b += ldb;
         if (copying) copy += nv * VL;
@@ -73,19 +67,15 @@ typedef void (*CV_(apart_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t 
 #define CV_TILE(nv)                                                                                                   \
     static __attribute__((noinline)) void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, \
                                                          const CV_(tile_out) *o) {                                   \
-        CV_(tile)(nv, 0, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
-    }                                                                                                                 \
-    static __attribute__((noinline, unused)) void CV_(tile_far_##nv)(ptrdiff_t k, const T *a, const T *b,             \
-                                                                     ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) { \
-        CV_(tile)(nv, 0, 0, 1, k, a, 0, 0, b, ldb, copy, o);                                                          \
+        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
     }                                                                                                                 \
     static __attribute__((noinline)) void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,     \
                                                               T *copy, const CV_(tile_out) *o) {                     \
-        CV_(tile)(nv, 1, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
+        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
     }                                                                                                                 \
     static __attribute__((noinline)) void CV_(tile_apart_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, \
                                                                const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {  \
-        CV_(tile)(nv, 0, 1, 0, k, a, row, step, b, ldb, NULL, o);                                                     \
+        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                                     \
     }
 CV_TILE(1)
 CV_TILE(2)
@@ -93,12 +83,10 @@ CV_TILE(2)
 CV_TILE(3)
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2), CV_(tile_3)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2), CV_(tile_copy_3)};
-static const CV_(tile_fn) CV_(tiles_far)[] __attribute__((unused)) = {NULL, CV_(tile_far_1), CV_(tile_far_2), CV_(tile_far_3)};
 static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(tile_apart_2), CV_(tile_apart_3)};
 #else
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};
-static const CV_(tile_fn) CV_(tiles_far)[] __attribute__((unused)) = {NULL, CV_(tile_far_1), CV_(tile_far_2)};
 static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(tile_apart_2)};
 #endif
 #undef CV_TILE

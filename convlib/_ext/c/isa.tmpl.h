@@ -74,7 +74,7 @@
 #define CV_ENTRIES(isa)                                                                                              \
     .name = CV_STR(isa), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)                          \
     .wino_size_f32 = wino_size_f32, .wino_pack_f32 = wino_pack_f32, .wino_conv_f32 = wino_conv_f32,                  \
-    .wino_workspace_f32 = wino_workspace_f32,                                                                        \
+    .wino_workspace_f32 = wino_workspace_f32, .wino_products_f32 = wino_products_f32,                                \
     .pool_i64 = pool_i64, .pool_i32 = pool_i32, .pool_i16 = pool_i16, .pool_i8 = pool_i8,                            \
     .pool_u64 = pool_u64, .pool_u32 = pool_u32, .pool_u16 = pool_u16, .pool_u8 = pool_u8,
 #define CV_BF16X3_ENTRIES                                                                                             \

@@ -13,6 +13,7 @@
 #define CV_PIXELS_PANEL (256 * 1024)  /* weights of a panel that stay in L2 from tile to tile */
 #define CV_PIXELS_K 64                /* products that repay turning round an output, where windows are packed fast */
 #define CV_PIXELS_TILES 16            /* tiles whose sums are kept before they go to y */
+#define CV_FAR_BYTES 8192             /* of weights, ahead of where a tile is */
 
 typedef struct {
     ptrdiff_t at, len; /* neighbours from `at` on, relative to the first input of a pixel's window */
@@ -36,26 +37,30 @@ typedef struct {
     int in_place, direct, threads;      /* direct: sums go straight to y */
 } CV_(pixels_job);
 
-/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds. */
-CV_INLINE void CV_(pixels_tile)(const int nv, const cv_run *runs, ptrdiff_t n, const T *x, const ptrdiff_t *at,
-                                const T *w, const T *init, T *c, ptrdiff_t ldc) {
-    vec acc[CV_PX][CV_NV];
+/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.
+ * far: the weights are read once, from behind the second-level cache; ask for them early. */
+CV_INLINE void CV_(pixels_tile)(const int px, const int nv, const int far, const cv_run *runs, ptrdiff_t n, const T *x,
+                                const ptrdiff_t *at, const T *w, const T *init, T *c, ptrdiff_t ldc) {
+    vec acc[CV_PX + 1][CV_NV];
     CV_UNROLL(16)
-    for (int i = 0; i < CV_PX; i++) {
+    for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
     }
     for (; n > 0; n--, runs++) {
-        const T *q[CV_PX];
+        const T *q[CV_PX + 1];
         CV_UNROLL(16)
-        for (int i = 0; i < CV_PX; i++) q[i] = x + at[i] + runs->at;
+        for (int i = 0; i < px; i++) q[i] = x + at[i] + runs->at;
         CV_UNROLL(2)
         for (ptrdiff_t k = 0; k < runs->len; k++, w += nv * VL) {
             vec b[CV_NV];
             CV_UNROLL(4)
-            for (int v = 0; v < nv; v++) b[v] = CV_(load)(w + v * VL);
+            for (int v = 0; v < nv; v++) {
+                b[v] = CV_(load)(w + v * VL);
+                if (far) __builtin_prefetch((const char *)(w + v * VL) + CV_FAR_BYTES, 0, 2);
+            }
             CV_UNROLL(16)
-            for (int i = 0; i < CV_PX; i++) {
+            for (int i = 0; i < px; i++) {
                 const vec a = CV_(set1)(q[i][k]);
                 CV_UNROLL(4)
                 for (int v = 0; v < nv; v++) acc[i][v] += a * b[v];
@@ -63,7 +68,7 @@ CV_INLINE void CV_(pixels_tile)(const int nv, const cv_run *runs, ptrdiff_t n, c
         }
     }
     CV_UNROLL(16)
-    for (int i = 0; i < CV_PX; i++) {
+    for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) CV_(store)(c + i * ldc + v * VL, acc[i][v]);
     }
@@ -75,7 +80,7 @@ typedef void (*CV_(pixels_fn))(const cv_run *runs, ptrdiff_t n, const T *x, cons
     static __attribute__((noinline)) void CV_(pixels_##nv)(const cv_run *runs, ptrdiff_t n, const T *x,             \
                                                            const ptrdiff_t *at, const T *w, const T *init, T *c,    \
                                                            ptrdiff_t ldc) {                                         \
-        CV_(pixels_tile)(nv, runs, n, x, at, w, init, c, ldc);                                                       \
+        CV_(pixels_tile)(CV_PX, nv, 0, runs, n, x, at, w, init, c, ldc);                                                       \
     }
 CV_PIXELS(1)
 CV_PIXELS(2)
@@ -179,9 +184,8 @@ static void CV_(pixels_copy)(const CV_(pixels_job) *j, ptrdiff_t g, const ptrdif
 /* ---- sums to y */
 
 /* The sums of `count` pixels, the first one number `pixel` of the batch, to y; outs channels, the first one at y. */
-static void CV_(pixels_out)(const CV_(pixels_job) *j, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t outs, const T *sums,
+static void CV_(pixels_out)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t outs, const T *sums,
                             ptrdiff_t ld, T *y) {
-    const cv_conv *p = &j->p;
     const int flat = p->ys[3] == p->out[2] * p->ys[4] && (p->out[0] == 1 || p->ys[2] == p->out[1] * p->ys[3]);
     const ptrdiff_t plane = p->out[1] * p->out[2], image = p->out[0] * plane, row = flat ? image : p->out[2];
     for (ptrdiff_t n; count > 0; count -= n, pixel += n, sums += n * ld) {
@@ -275,7 +279,7 @@ static void CV_(pixels_block)(const CV_(pixels_job) *j, const CV_(pixels_scratch
         for (ptrdiff_t i = 0; i < runs; i++) w += j->runs[r + i].len * ld;
     }
     if (b0 + whole < b1)
-        CV_(pixels_out)(j, pixel + b0 + whole, b1 - b0 - whole, outs, s->sums + whole * ld, ld, y);
+        CV_(pixels_out)(p, pixel + b0 + whole, b1 - b0 - whole, outs, s->sums + whole * ld, ld, y);
 }
 
 static void CV_(pixels_unit)(void *context, ptrdiff_t unit, int worker) {
