@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby, product
@@ -53,7 +53,7 @@ class Bounds(NamedTuple):
     """How a block's scratch is divided."""
 
     copies: int  # bytes for float32 copies
-    rest: int | None  # what the backend may use in place of max_workspace; None leaves it as it is
+    rest: int  # what the backend may use in place of max_workspace
 
 
 def stored(*types: np.dtype[Any]) -> bool:
@@ -67,8 +67,7 @@ def blocks(
     """Return the blocks of a call whose arrays are float16 and that computes in `dtype`."""
     bound, need = config.get_max_workspace(), backend.workspace(op, spec, dtype, algorithm)
     copies = max(bound - need, bound // 4)
-    bounds = Bounds(copies, bound - copies if need > bound - copies else None)
-    return bounds, _blocks(op, spec, dtype.itemsize, copies, indices)
+    return Bounds(copies, bound - copies), _blocks(op, spec, dtype.itemsize, copies, indices)
 
 
 def storage(
@@ -99,7 +98,7 @@ def scratch(
 
 def limited(bounds: Bounds) -> AbstractContextManager[None]:
     """Leave a backend what the copies of a block do not use."""
-    return nullcontext() if bounds.rest is None else config.scratch(bounds.rest)
+    return config.scratch(bounds.rest)
 
 
 def cut(a: Array | None, spec: WindowSpec, where: Slices) -> Any:
