@@ -475,12 +475,12 @@ def test_pooling_of_whole_planes(isa: str, dtype: str, plane: tuple[int, int]) -
 
 
 def deep(n: int, size: tuple[int, ...], d: int, stride: int, dil: int, lo: int) -> tuple[Any, ...]:
-    """A problem of 3x3 windows and stride 1 along H and W, with `d` taps along D at a stride and a dilation of its own."""
+    """3x3 windows of stride 1 along H and W, and `d` taps along D with a stride and a dilation of their own."""
     out = ((size[0] + 2 * lo - dil * (d - 1) - 1) // stride + 1, size[1], size[2])
     return n, 1, 9, 5, size, (d, 3, 3), out, (stride, 1, 1), (dil, 1, 1), (lo, 1, 1)
 
 
-#: Fewer tiles than a GEMM takes at once, as many, more; one panel of output channels and several, full and in part; many
+#: Fewer tiles than a GEMM takes at once, as many, more; panels of output channels, full and in part; many
 #: blocks, cut along each axis; dilation beyond the map; windows that span slices.
 WINOGRAD = [
     *(sizes(n, g, icg, ocg, (h, w), (3, 3), lo=lo) for n, g, icg, ocg, h, w, lo in (

@@ -2,8 +2,9 @@
 
 Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
 matrix exists; ``direct`` serves depthwise and few-channel filters; ``winograd`` takes 36 products where a sum of 3 x 3
-windows takes 144 and one of 5 x 5 windows 100, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3`` runs float32 on a matrix unit
-for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang and Heinecke, ARITH 2019).
+windows takes 144 and one of 5 x 5 windows 100, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3``
+runs float32 on a matrix unit for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang and
+Heinecke, ARITH 2019).
 """
 
 from __future__ import annotations
@@ -371,7 +372,7 @@ def _plain_call(spec: ConvSpec) -> bool:
 
 
 def _winograd_pays(problem: Any, icg: int, ocg: int, kernel: tuple[int, ...], outs: int, once: bool) -> bool:
-    """Return whether Winograd repays its transforms, and may; `outs` of the batch, `once`: the weights' transform, too."""
+    """Return whether Winograd may, and repays its transforms, `once`: that of the weights, too; outs: of the batch."""
     if min(icg, ocg) < WINOGRAD_CHANNELS or config.get_accuracy() == "strict":
         return False
     products, points = _native.winograd_products(problem)
