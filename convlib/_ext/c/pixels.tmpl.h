@@ -135,9 +135,26 @@ static void CV_(pixels_row)(const cv_conv *p, const T *from, ptrdiff_t next, ptr
             for (ptrdiff_t i = 0; i < n; i++) __builtin_memcpy(dst + i * icg, from + i * next, (size_t)icg * sizeof(T));
         return;
     }
-    if (icg <= 4) {
-        for (ptrdiff_t i = 0; i < n; i++)
-            for (ptrdiff_t c = 0; c < icg; c++) dst[i * icg + c] = from[i * next + c * p->xs[1]];
+    if (icg <= 4) { /* four to a pixel, and each pixel over the last one's fourth */
+        for (ptrdiff_t i = 0; i < n; i += VL) {
+            const ptrdiff_t pixels = CV_MIN2(VL, n - i);
+            vec v[4];
+            T four[4 * VL];
+            CV_UNROLL(4)
+            for (int c = 0; c < 4; c++)
+                v[c] = c < icg ? CV_(gather)(from + i * next + c * p->xs[1], next, 0, pixels) : (vec){0};
+            CV_UNROLL(2)
+            for (int q = 0; q < 2; q++) {
+                const vec e = q ? CV_(zip_high)(v[0], v[2]) : CV_(zip_low)(v[0], v[2]);
+                const vec o = q ? CV_(zip_high)(v[1], v[3]) : CV_(zip_low)(v[1], v[3]);
+                CV_(store)(four + 2 * q * VL, CV_(zip_low)(e, o));
+                CV_(store)(four + (2 * q + 1) * VL, CV_(zip_high)(e, o));
+            }
+            T *to = dst + i * icg;
+            const ptrdiff_t whole = i + pixels < n ? pixels : pixels - 1; /* nothing past the last one */
+            for (ptrdiff_t q = 0; q < whole; q++) __builtin_memcpy(to + q * icg, four + 4 * q, 4 * sizeof(T));
+            if (whole < pixels) __builtin_memcpy(to + whole * icg, four + 4 * whole, (size_t)icg * sizeof(T));
+        }
         return;
     }
     for (ptrdiff_t c = 0; c < icg; c += VL)
