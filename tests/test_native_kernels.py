@@ -623,6 +623,76 @@ def test_depthwise_of_channels_last(isa: str, dtype: str, kernel: int, channels:
             run(problem, "direct", dtype, last=True, with_bias=channels != 8)
 
 
+#: Kernel, size, padding: tiles of 1 to 7 outputs and of 1 to 3 rows, one and many; kernels as wide as a tile, narrower
+#: and wider, and larger than the image; rows and columns that lie in the padding, in part and whole; one axis.
+DEEP = [
+    ((5, 5), (9, 7), (2, 2)), ((5, 5), (3, 6), (4, 0)), ((7, 7), (7, 7), (3, 3)), ((7, 7), (14, 15), (3, 3)),
+    ((7, 7), (6, 20), (0, 6)), ((7, 7), (22, 28), (3, 3)), ((4, 6), (8, 11), (2, 1)), ((6, 4), (11, 13), (2, 3)),
+    ((9, 8), (2, 16), (7, 0)), ((8, 9), (16, 1), (0, 8)), ((11, 11), (5, 30), (5, 5)), ((13, 5), (3, 33), (6, 6)),
+    ((31, 31), (7, 14), (15, 15)), ((31, 31), (3, 2), (40, 15)), ((5, 31), (31, 9), (0, 30)),
+    ((15, 14), (15, 14), (0, 0)),
+    ((1, 4), (1, 17), (0, 3)), ((1, 31), (4, 40), (15, 15)), ((9, 1), (9, 5), (1, 4)), ((2, 2), (5, 5), (1, 0)),
+    ((1, 1), (3, 5), (0, 1)), ((3, 3), (6, 7), (1, 1)), ((6, 6), (2, 2), (12, 12)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", DEEP, ids=str)
+def test_depthwise_with_lanes_of_channels(isa: str, dtype: str, case: Any) -> None:
+    kernel, size, (lo, hi) = case
+    for n, channels in ((1, 3), (2, 4), (1, 5), (1, 8), (3, 15), (1, 16), (2, 17), (1, 31), (1, 50)):
+        problem = sizes(n, channels, 1, 1, size, kernel, lo=lo, hi=hi)
+        for last, threads in ((False, 2), (True, 2), (False, 5)):
+            run(problem, "direct", dtype, last=last, threads=threads, with_bias=channels != 8)
+    run(sizes(2, 19, 1, 1, size[1:], kernel[1:], lo=lo, hi=hi), "direct", dtype)
+
+
+@pytest.mark.parametrize("kernel", [7, 11, 40])
+def test_depthwise_with_lanes_of_channels_in_strips(isa: str, kernel: int) -> None:
+    for channels, size in ((16, (150, 140)), (9, (33, 700)), (16, (900, 20))):
+        problem = sizes(1, channels, 1, 1, size, (kernel, kernel), lo=kernel // 2, hi=3)
+        for last in (False, True):
+            run(problem, "direct", "float32", last=last)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_depthwise_with_lanes_of_channels_of_any_strides(isa: str, last: bool) -> None:
+    rng = np.random.default_rng(7)
+    for channels, size, kernel in itertools.product((5, 16, 33), ((9, 7), (3, 20)), ((7, 7), (9, 12))):
+        problem = sizes(1, channels, 1, 1, size, kernel, lo=6)
+        x, w = (rng.integers(-3, 4, shape).astype("f4") for shape in ((1, channels, *size), (channels, 1, *kernel)))
+        out = problem[6]
+        for step in (1, 2):
+            if last:
+                frame = np.full((1, out[0] + 2, out[1] + 2, step * channels + 40), 7, "f4")
+                y = np.moveaxis(frame[:, 1:-1, 1:-1, 20 : 20 + step * channels : step], -1, 1)
+                source = np.moveaxis(np.repeat(np.moveaxis(x, 1, -1), step, -1)[..., ::step], -1, 1)
+            else:
+                frame = np.full((1, channels, out[0] + 2, step * out[1] + 40), 7, "f4")
+                y = frame[:, :, 1:-1, 20 : 20 + step * out[1] : step]
+                source = np.repeat(x, step, -1)[..., ::step]
+            native.conv(native.ConvProblem(*problem), source, w, None, y, "direct", 2, WORKSPACE)
+            np.testing.assert_array_equal(y, reference(problem, x, w, None))
+            y[...] = 7
+            assert (frame == 7).all()
+
+
+def test_depthwise_with_lanes_of_channels_keeps_to_its_workspace(isa: str) -> None:
+    """Fewer threads where scratch is short, pixels as lanes where there is not enough for one."""
+    rng = np.random.default_rng(3)
+    problem = sizes(1, 40, 1, 1, (30, 31), (9, 9), lo=4)
+    x, w = (rng.standard_normal(shape).astype("f4") for shape in ((1, 40, 30, 31), (40, 1, 9, 9)))
+    p, results = native.ConvProblem(*problem), set()
+    one = native.workspace(p, "direct", ord("f"), 1, WORKSPACE, False)
+    assert one > 0
+    for bound in (1 << 10, one, 2 * one + 100, WORKSPACE):
+        assert native.workspace(p, "direct", ord("f"), 4, bound, False) <= bound
+        y = np.empty((1, 40, 30, 31), "f4")
+        native.conv(p, x, w, None, y, "direct", 4, bound)
+        results.add(y.tobytes())
+    assert len(results) == 1
+
+
 def test_depthwise_of_channels_last_writes_nothing_outside_the_output(isa: str) -> None:
     for channels, stride in itertools.product((5, 16, 19, 40), (1, 2)):
         problem = sizes(1, channels, 1, 1, (6, 7), (3, 3), stride, lo=1)
@@ -660,14 +730,14 @@ def test_direct_tiles_of_channels(isa: str, dtype: str, ocg: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(14, 14), (7, 7), (112, 30), (9, 200)])
-@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("kernel", [3, 5, 7, 12, 31])
 def test_bits_of_depthwise_do_not_depend_on_threads(isa: str, kernel: int, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     problem = sizes(2, 63, 1, 1, size, (kernel, kernel), lo=kernel // 2)
     x, w = (rng.standard_normal(shape).astype("f4") for shape in ((2, 63, *size), (63, 1, kernel, kernel)))
     results = []
     for threads in (1, 2, 3, 7):
-        y = np.empty(x.shape, "f4")
+        y = np.empty((2, 63, *problem[6]), "f4")
         native.conv(native.ConvProblem(*problem), x, w, None, y, "direct", threads, WORKSPACE)
         results.append(y.tobytes())
     assert len(set(results)) == 1

@@ -48,8 +48,12 @@ cdef extern from "c/convlib.h" nogil:
                         double*) noexcept nogil
         Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*, int) noexcept nogil
         Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*, int) noexcept nogil
-        int (*direct_f32)(const cv_conv*, const float*, const float*, const float*, float*, int) noexcept nogil
-        int (*direct_f64)(const cv_conv*, const double*, const double*, const double*, double*, int) noexcept nogil
+        int (*direct_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*,
+                          float*) noexcept nogil
+        int (*direct_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*,
+                          double*) noexcept nogil
+        Py_ssize_t (*direct_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
+        Py_ssize_t (*direct_workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
         int (*grad_weight_f32)(const cv_conv*, const cv_exec*, const float*, const float*, float*) noexcept nogil
         int (*grad_weight_f64)(const cv_conv*, const cv_exec*, const double*, const double*, double*) noexcept nogil
         Py_ssize_t (*grad_weight_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil

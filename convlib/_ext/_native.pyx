@@ -267,8 +267,8 @@ cdef int launch(const cv_kernels* k, const cv_conv* c, const cv_exec* e, int way
                                  <float*>y)
     if way == DIRECT:
         if single:
-            return k.direct_f32(c, <const float*>x, <const float*>w, <const float*>bias, <float*>y, e.threads)
-        return k.direct_f64(c, <const double*>x, <const double*>w, <const double*>bias, <double*>y, e.threads)
+            return k.direct_f32(c, e, <const float*>x, <const float*>w, <const float*>bias, <float*>y)
+        return k.direct_f64(c, e, <const double*>x, <const double*>w, <const double*>bias, <double*>y)
     if single:
         return k.conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias, <float*>y)
     return k.conv_f64(c, e, <const double*>x, <const double*>w, <const double*>packed, <const double*>bias, <double*>y)
@@ -399,10 +399,10 @@ def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssi
     cdef Py_ssize_t weights
     e.threads, e.max_workspace = threads, max_workspace
     cdef int way = algorithm_number(algorithm)
-    if way == DIRECT:
-        return 0
     problem.fits(way, code, k)
     dense(&c)
+    if way == DIRECT:
+        return k.direct_workspace_f32(&c, &e) if code == b"f" else k.direct_workspace_f64(&c, &e)
     if way == WINOGRAD:
         return k.wino_workspace_f32(&c, &e, packed)
     if way == GEMM:

@@ -49,7 +49,8 @@ typedef struct {
     int (*conv_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *packed, const T *bias, T *y); \
     /* the most scratch bytes conv_##S takes for this problem, beside weights that are packed */                     \
     ptrdiff_t (*workspace_##S)(const cv_conv *, const cv_exec *, int packed);                                         \
-    int (*direct_##S)(const cv_conv *, const T *x, const T *w, const T *bias, T *y, int threads);                     \
+    int (*direct_##S)(const cv_conv *, const cv_exec *, const T *x, const T *w, const T *bias, T *y);                 \
+    ptrdiff_t (*direct_workspace_##S)(const cv_conv *, const cv_exec *);                                              \
     /* the adjoint in w; needs at least one element in each array */                                                  \
     int (*grad_weight_##S)(const cv_conv *, const cv_exec *, const T *x, const T *grad_y, T *grad_w);                 \
     ptrdiff_t (*grad_weight_workspace_##S)(const cv_conv *, const cv_exec *);

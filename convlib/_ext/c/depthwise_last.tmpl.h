@@ -1,4 +1,4 @@
-/* Depthwise 3x3, 5x5 and 7x7 with channels last, stride 1 or 2: lanes are channels.
+/* Depthwise 3x3 with channels last, stride 1 or 2, and 5x5 and 7x7, stride 2: lanes are channels.
  *
  * The weights are turned round once per call, [tap][channel].  A block of channels runs along a row of outputs; each input
  * column is loaded once and adds to every output whose window holds it.
@@ -67,7 +67,7 @@ CV_INLINE void CV_(last_row)(const int k, const int nv, const int s, const int p
     }
 }
 
-/* By [kernel][stride][last vector in part][vectors]. */
+/* By [3x3, stride 1; 3x3, 5x5, 7x7, stride 2][last vector in part][vectors]. */
 typedef void (*CV_(last_fn))(const cv_conv *, const T *const *row, const ptrdiff_t *step, const T *w, ptrdiff_t pitch,
                              const T *bias, T *y, ptrdiff_t lanes);
 #define CV_LAST(k, nv, s, part)                                                                                         \
@@ -84,9 +84,9 @@ typedef void (*CV_(last_fn))(const cv_conv *, const T *const *row, const ptrdiff
 #define CV_LAST_SET(k, s) CV_LAST(k, 1, s, 0) CV_LAST(k, 1, s, 1)
 #define CV_LAST_ROW(k, s) {{CV_(last_##k##_1_##s##_0)}, {CV_(last_##k##_1_##s##_1)}}
 #endif
-CV_LAST_SET(3, 1) CV_LAST_SET(3, 2) CV_LAST_SET(5, 1) CV_LAST_SET(5, 2) CV_LAST_SET(7, 1) CV_LAST_SET(7, 2)
-static const CV_(last_fn) CV_(lasts)[3][2][2][CV_LNV] = {
-    {CV_LAST_ROW(3, 1), CV_LAST_ROW(3, 2)}, {CV_LAST_ROW(5, 1), CV_LAST_ROW(5, 2)}, {CV_LAST_ROW(7, 1), CV_LAST_ROW(7, 2)}};
+CV_LAST_SET(3, 1) CV_LAST_SET(3, 2) CV_LAST_SET(5, 2) CV_LAST_SET(7, 2)
+static const CV_(last_fn) CV_(lasts)[4][2][CV_LNV] = {CV_LAST_ROW(3, 1), CV_LAST_ROW(3, 2), CV_LAST_ROW(5, 2),
+                                                      CV_LAST_ROW(7, 2)};
 #undef CV_LAST
 #undef CV_LAST_SET
 #undef CV_LAST_ROW
@@ -111,13 +111,15 @@ static void CV_(last_task)(void *context, ptrdiff_t unit, int worker) {
                 row[ky] = in ? j->x + n * p->xs[0] + iy * p->xs[3] + c : zeros;
                 step[ky] = in ? p->xs[4] : 0;
             }
-            CV_(lasts)[p->k[2] / 2 - 1][p->stride[2] - 1][lanes < VL][v1 - v0 - 1](
+            CV_(lasts)[p->stride[2] == 1 ? 0 : p->k[2] / 2][lanes < VL][v1 - v0 - 1](
                 p, row, step, j->w + c, vecs * VL, j->bias ? j->bias + c : NULL, j->y + n * p->ys[0] + oy * p->ys[3] + c, lanes);
         }
     }
 }
 
-static int CV_(last_fits)(const cv_conv *p) { return p->groups > 1 && p->xs[1] == 1 && p->ys[1] == 1 && CV_(dw_window)(p); }
+static int CV_(last_fits)(const cv_conv *p) {
+    return p->groups > 1 && p->xs[1] == 1 && p->ys[1] == 1 && CV_(dw_window)(p) && (p->stride[2] == 2 || p->k[2] == 3);
+}
 
 static int CV_(last_conv)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
     CV_(last_job) j = {.p = *p, .x = x, .bias = bias, .y = y, .channels = p->groups};

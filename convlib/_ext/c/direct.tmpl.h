@@ -380,10 +380,17 @@ static void CV_(plan_direct)(CV_(direct_job) *j) {
 #include "depthwise.tmpl.h"
 #include "depthwise_last.tmpl.h"
 #include "flat.tmpl.h"
+#include "depthwise_deep.tmpl.h"
 
-static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, T *y, int threads) {
+static int CV_(direct)(const cv_conv *p, const cv_exec *e, const T *x, const T *w, const T *bias, T *y) {
+    int threads = e->threads;
     CV_(direct_job) j = {.p = *p, .x = x, .w = w, .bias = bias, .y = y};
     if (!p->n || !p->groups || !p->ocg || !p->out[0] || !p->out[1] || !p->out[2]) return CV_OK;
+    if (CV_(deep_fits)(p)) {
+        CV_(deep_job) d = {.x = x, .w = w, .bias = bias, .y = y};
+        if (CV_(deep_plan)(&d, p, e, &threads)) return CV_(deep_conv)(&d, threads);
+        threads = e->threads;
+    }
     if (CV_(dw_fits)(p)) return CV_(dw_conv)(p, x, w, bias, y, threads);
     if (CV_(last_fits)(p)) return CV_(last_conv)(p, x, w, bias, y, threads);
 #if CV_VB == 64
@@ -404,6 +411,14 @@ static int CV_(direct)(const cv_conv *p, const T *x, const T *w, const T *bias, 
     const int status = cv_parallel(CV_(direct_task), &j, j.plane_pieces * j.line_pieces, threads);
     cv_free(scratch);
     return status;
+}
+
+/* Scratch that grows with the problem: the other kernels take a few KB, masks and offsets. */
+static ptrdiff_t CV_(direct_workspace)(const cv_conv *p, const cv_exec *e) {
+    CV_(deep_job) d;
+    int threads;
+    if (!CV_(deep_fits)(p) || !CV_(deep_plan)(&d, p, e, &threads)) return 0;
+    return threads * d.each * (ptrdiff_t)sizeof(T);
 }
 #undef CV_LOAD_A
 #undef CV_LOAD_B

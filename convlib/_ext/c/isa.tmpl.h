@@ -69,7 +69,8 @@
 #define CV_STR(x) CV_STR2(x)
 #define CV_FLOAT_ENTRIES(s)                                                                                          \
     .packed_size_##s = packed_size_##s, .pack_##s = pack_##s, .conv_##s = conv_##s, .workspace_##s = workspace_##s, \
-    .direct_##s = direct_##s, .pool_##s = pool_##s, .grad_weight_##s = grad_weight_##s,                               \
+    .direct_##s = direct_##s, .direct_workspace_##s = direct_workspace_##s, .pool_##s = pool_##s,                     \
+    .grad_weight_##s = grad_weight_##s,                                                                              \
     .grad_weight_workspace_##s = grad_weight_workspace_##s, .pool_grad_##s = pool_grad_##s,
 #define CV_ENTRIES(isa)                                                                                              \
     .name = CV_STR(isa), .vector_bytes = CV_VB, CV_FLOAT_ENTRIES(f32) CV_FLOAT_ENTRIES(f64)                          \

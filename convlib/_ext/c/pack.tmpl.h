@@ -117,8 +117,48 @@ CV_INLINE void CV_(turn)(vec *v) {
     }
 }
 
+#undef CV_LANE
+#if CV_FLOAT && CV_VB > 16
+#define CV_LANE (128 / CV_BITS) /* numbers in 16 bytes, which shuffles do not leave */
+/* Of the rows that lie CV_LANE apart, the 16 bytes at p, one after the other. */
+CV_INLINE vec CV_(lanes_at)(const T *p, ptrdiff_t row) {
+#define CV_AT(l) _mm_loadu_ps((const float *)(p + (l) * CV_LANE * row))
+#if CV_VB == 64
+    const __m512 a = _mm512_insertf32x4(_mm512_castps128_ps512(CV_AT(0)), CV_AT(1), 1);
+    return (vec)_mm512_insertf32x4(_mm512_insertf32x4(a, CV_AT(2), 2), CV_AT(3), 3);
+#else
+    return (vec)_mm256_insertf128_ps(_mm256_castps128_ps256(CV_AT(0)), CV_AT(1), 1);
+#endif
+#undef CV_AT
+}
+
+/* VL whole rows in memory, turned round: the loads do what half of the shuffles would. */
+CV_INLINE void CV_(turn_whole)(const T *from, ptrdiff_t row, vec *v) {
+    CV_UNROLL(4)
+    for (int k = 0; k < VL; k += CV_LANE) {
+        const T *p = from + k;
+        const vec a = CV_(lanes_at)(p, row), b = CV_(lanes_at)(p + row, row);
+#if CV_BITS == 64
+        v[k] = CV_(lane_low)(a, b), v[k + 1] = CV_(lane_high)(a, b);
+#else
+        const vec c = CV_(lanes_at)(p + 2 * row, row), d = CV_(lanes_at)(p + 3 * row, row);
+        const vec e = CV_(lane_low)(a, c), f = CV_(lane_high)(a, c);
+        const vec g = CV_(lane_low)(b, d), h = CV_(lane_high)(b, d);
+        v[k] = CV_(lane_low)(e, g), v[k + 1] = CV_(lane_high)(e, g);
+        v[k + 2] = CV_(lane_low)(f, h), v[k + 3] = CV_(lane_high)(f, h);
+#endif
+    }
+}
+#endif
+
 /* n numbers, `step` apart, of each of VL rows, turned round: v[i] holds number i of every row; zeros past the last row. */
 CV_INLINE void CV_(turn_rows)(const T *from, ptrdiff_t row, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n, vec *v) {
+#ifdef CV_LANE
+    if (step == 1 && rows == VL && n == VL) {
+        CV_(turn_whole)(from, row, v);
+        return;
+    }
+#endif
     CV_UNROLL(16)
     for (int i = 0; i < VL; i++) v[i] = i < rows ? CV_(gather)(from + i * row, step, 0, n) : (vec){0};
     CV_(turn)(v);

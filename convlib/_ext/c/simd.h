@@ -203,3 +203,22 @@ CV_INLINE vec CV_(zip_high)(vec a, vec b) {
     return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 #endif
+
+/* The same within each 16 bytes of a and b. */
+#if CV_VB * 8 / CV_BITS == 16
+CV_INLINE vec CV_(lane_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+}
+CV_INLINE vec CV_(lane_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+#elif CV_VB == 32 && CV_BITS == 32
+CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13); }
+CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15); }
+#elif CV_VB == 64 && CV_BITS == 64
+CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
+CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
+#elif CV_VB == 32 && CV_BITS == 64
+CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 2, 6); }
+CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 5, 3, 7); }
+#endif
