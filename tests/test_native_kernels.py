@@ -383,6 +383,24 @@ def test_integer_sums_are_exact_or_refused(isa: str) -> None:
     assert (convlib.sum_pool2d(x // 4 + 1, 3, stride=1, backend="native") == 9 * (2**58 + 1)).all()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_pooling_of_stride_2(isa: str, dtype: str, k: int) -> None:
+    rng = np.random.default_rng(k)
+    for width, lo in itertools.product((3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 34, 64, 65, 97), range(k)):
+        x = rng.integers(-9, 10, (2, 3, width % 9 + 3, width)).astype(dtype)
+        x[1, 1, 1, width // 2], x[0, 2], x[1, 0, 0, 0] = np.nan, -np.inf, np.inf
+        for name, fill in (("max", -np.inf), ("min", np.inf), ("sum", 0)):
+            frame = np.full((2, 3, 12, width + 8), 7, dtype)
+            expected = getattr(windows_of(x, k, lo, fill)[:, :, ::2, ::2], name)((4, 5))
+            y = frame[:, :, 1 : 1 + expected.shape[2], 3 : 3 + expected.shape[3]]
+            with np.errstate(invalid="ignore"):
+                getattr(convlib, f"{name}_pool2d")(x, k, stride=2, padding=lo, out=y, backend="native")
+            np.testing.assert_array_equal(y, expected)
+            y[...] = 7
+            assert (frame == 7).all()
+
+
 @pytest.mark.parametrize("k", [3, 5, 13])
 def test_pooling_writes_nothing_outside(isa: str, k: int) -> None:
     for width in (1, 5, 16, 17, 40):

@@ -43,25 +43,27 @@ CV_INLINE vec CV_(joined)(const int kind, const int known, const CV_(window_rows
     return v;
 }
 
-/* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers. */
-CV_INLINE void CV_(slide_row)(const int kind, const int k, const int known, const CV_(pool_job) *j,
+/* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers.  back: they begin one column before the row, as in
+ * 3x3 with padding 1; the column before each is kept from the last vector, and whole vectors lie inside the row. */
+CV_INLINE void CV_(slide_row)(const int kind, const int k, const int back, const int known, const CV_(pool_job) *j,
                               const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
-    ptrdiff_t ix = -p->lo[2];
-    const vec first = CV_(joined)(kind, known, w, ix, in), second = CV_(joined)(kind, known, w, ix + VL, in);
-    vec a = CV_(even)(first, second), odd = CV_(odd)(first, second), next = a, next_odd = odd;
+    ptrdiff_t ix = back ? 0 : -p->lo[2];
+    vec first = CV_(joined)(kind, known, w, ix, in), second = CV_(joined)(kind, known, w, ix + VL, in);
+    vec a = CV_(even)(first, second), odd = CV_(odd)(first, second), before = CV_(set1)(CV_START(kind));
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
+        vec next = a, next_odd = odd;
         ix += 2 * VL;
-        if (k == 3 || ox + VL < p->out[2]) {
-            next = CV_(joined)(kind, known, w, ix, in);
-            const vec b = CV_(joined)(kind, known, w, ix + VL, in);
-            next_odd = CV_(odd)(next, b), next = CV_(even)(next, b);
+        if ((k == 3 && !back) || ox + VL < p->out[2]) {
+            first = CV_(joined)(kind, known, w, ix, in), second = CV_(joined)(kind, known, w, ix + VL, in);
+            next = CV_(even)(first, second), next_odd = CV_(odd)(first, second);
         }
-        vec v = CV_(vjoin)(kind, a, odd);
-        if (k == 3) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
+        vec v = back ? CV_(vjoin)(kind, CV_SLIDE(before, odd, VL - 1), a) : a;
+        v = CV_(vjoin)(kind, v, odd);
+        if (k == 3 && !back) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
         CV_(put)(j, v, rest, y, ox);
-        a = next, odd = next_odd;
+        before = odd, a = next, odd = next_odd;
     }
 }
 
@@ -136,10 +138,11 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
     const ptrdiff_t s = j->p.stride[2], k = j->p.dil[2] == 1 ? j->p.k[2] : 0;
     if (indices && s == 1) CV_(places_row)(kind, 1, j, w, y, indices);
     else if (indices) CV_(places_row)(kind, 2, j, w, y, indices);
-    else if (s == 2 && k == 2 && w->count == 2) CV_(slide_row)(kind, 2, 2, j, w, rest, y);
-    else if (s == 2 && k == 2) CV_(slide_row)(kind, 2, 0, j, w, rest, y);
-    else if (s == 2 && k == 3 && w->count == 3) CV_(slide_row)(kind, 3, 3, j, w, rest, y);
-    else if (s == 2 && k == 3) CV_(slide_row)(kind, 3, 0, j, w, rest, y);
+    else if (s == 2 && k == 2 && w->count == 2) CV_(slide_row)(kind, 2, 0, 2, j, w, rest, y);
+    else if (s == 2 && k == 2) CV_(slide_row)(kind, 2, 0, 0, j, w, rest, y);
+    else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3) CV_(slide_row)(kind, 3, 1, 3, j, w, rest, y);
+    else if (s == 2 && k == 3 && w->count == 3) CV_(slide_row)(kind, 3, 0, 3, j, w, rest, y);
+    else if (s == 2 && k == 3) CV_(slide_row)(kind, 3, 0, 0, j, w, rest, y);
     else CV_(line_row)(kind, j, w, rest, y);
 }
 
