@@ -544,6 +544,39 @@ def test_winograd(isa: str, case: tuple[Any, ...]) -> None:
     assert len(set(results)) == 1
 
 
+@pytest.mark.parametrize(
+    ("x", "w", "options", "call", "plan"),
+    [
+        ((1, 64, 56, 56), (64, 64, 3, 3), {}, True, True),
+        ((1, 64, 56, 56), (64, 64, 5, 5), {}, True, True),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"dilation": 2}, True, True),
+        ((1, 32, 28, 28, 28), (32, 32, 3, 3, 3), {}, True, True),
+        ((1, 56, 56, 64), (64, 64, 3, 3), {"layout": "NHWC"}, True, True),
+        ((1, 512, 28, 28), (512, 16, 3, 3), {"groups": 32}, True, True),
+        ((1, 512, 7, 7), (512, 512, 3, 3), {}, False, True),  # a call transforms too many weights
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"accuracy": "strict"}, False, False),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"dilation": 50}, False, False),  # one output to a tile
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"stride": 2}, False, False),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"dtype": "float64"}, False, False),
+        ((1, 64, 56, 56), (64, 8, 3, 3), {"groups": 8}, False, False),
+        ((1, 64, 56, 56), (64, 64, 7, 7), {}, False, False),
+    ],
+    ids=str,
+)
+def test_when_winograd_is_chosen(
+    isa: str, x: tuple[int, ...], w: tuple[int, ...], options: dict[str, Any], call: bool, plan: bool
+) -> None:
+    if isa == "amx":
+        return  # the matrix unit takes some of these
+    rank = len(w) - 2
+    options = {"padding": w[-1] // 2 * options.get("dilation", 1), "backend": "native", **options}
+    dtype = options.setdefault("dtype", "float32")
+    said = convlib.explain(f"conv{rank}d", x, w, **options)
+    assert (said.algorithm == "winograd") == call
+    ready = getattr(convlib, f"plan_conv{rank}d")(x, np.ones(w, dtype), **options)
+    assert (ready.explain().algorithm == "winograd") == plan
+
+
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_winograd_keeps_infinities_in_their_windows(isa: str, kernel: int, dilation: int) -> None:

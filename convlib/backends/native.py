@@ -2,9 +2,9 @@
 
 Algorithms of convolution: ``gemm`` packs windows into register-sized panels while it multiplies, so that no im2col
 matrix exists; ``direct`` serves depthwise and few-channel filters; ``winograd`` takes 36 products where a sum of 3 x 3
-windows takes 144 and one of 5 x 5 windows 100, and rounds about twice as much (Lavin and Gray, CVPR 2016); ``bf16x3``
-runs float32 on a matrix unit for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang and
-Heinecke, ARITH 2019).
+windows takes 144 and one of 5 x 5 windows 100, and rounds two to six times as much (Lavin and Gray, CVPR 2016);
+``bf16x3`` runs float32 on a matrix unit for bfloat16, each number in three parts, and rounds like ``gemm`` (Henry, Tang
+and Heinecke, ARITH 2019).
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ class NativeBackend(Backend):
         return self._best(spec, dtype, once=False)
 
     def _best(self, spec: ConvSpec, dtype: np.dtype[Any], *, once: bool) -> tuple[str, str]:
-        able = self.supports_algorithm("winograd", "conv", spec, dtype) is None
-        if able and _winograd_pays(_problem(spec), spec.icg, spec.ocg, spec.kernel, spec.n * spec.out_count, once):
+        pays = _winograd_pays(_problem(spec), spec.icg, spec.ocg, spec.kernel, spec.n * spec.out_count, once)
+        if pays and self.supports_algorithm("winograd", "conv", spec, dtype) is None:
             return "winograd", "small windows, stride 1, enough channels: a quarter to a half of the products"
         rows = not spec.channels_last and max(spec.stride) <= 2  # pixels of a row are lanes
         if spec.groups > 1 and rows and spec.taps_count > 1 and spec.ocg <= NARROW_GROUP.get(_native.vector_bytes(), 4):
@@ -243,7 +243,7 @@ class NativeBackend(Backend):
                 spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, kernel, target.shape[2:], (1,) * spec.nd,
                 tuple(phase.dilation for phase in phases), tuple(phase.lo for phase in phases), spec.channels_last,
             )  # fmt: skip
-            form = self._adjoint_form(spec, kernel, phases, grad_y.dtype, problem)
+            form = self._adjoint_form(spec, kernel, target.shape[2:], grad_y.dtype, problem)
             if form == "direct":
                 weights = np.ascontiguousarray(weights)
             _native.conv(problem, grad_y, weights, None, target, form, get_num_threads(), config.get_max_workspace())
@@ -258,12 +258,11 @@ class NativeBackend(Backend):
             grad_w[...] = 0
 
     def _adjoint_form(
-        self, spec: ConvSpec, kernel: tuple[int, ...], phases: tuple[_Phase, ...], dtype: Any, problem: Any
+        self, spec: ConvSpec, kernel: tuple[int, ...], size: tuple[int, ...], dtype: Any, problem: Any
     ) -> str:
-        """Choose the algorithm of one phase as `choose` does for a forward convolution."""
-        able = kernel[-2:] in WINOGRAD_WINDOWS and dtype == dtypes.FLOAT32
-        places = math.prod(-(-size // s) for size, s in zip(spec.in_size, spec.stride, strict=True))
-        if able and _winograd_pays(problem, spec.ocg, spec.icg, kernel, spec.n * places, True):
+        """Choose the algorithm of one phase, of that size, as `choose` does for a forward convolution."""
+        outs = spec.n * math.prod(size)
+        if dtype == dtypes.FLOAT32 and _winograd_pays(problem, spec.ocg, spec.icg, kernel, outs, True):
             bound = config.get_max_workspace()
             if _native.workspace(problem, "winograd", ord("f"), get_num_threads(), bound, False) <= bound:
                 return "winograd"
@@ -373,7 +372,7 @@ def _plain_call(spec: ConvSpec) -> bool:
 
 def _winograd_pays(problem: Any, icg: int, ocg: int, kernel: tuple[int, ...], outs: int, once: bool) -> bool:
     """Return whether Winograd may, and repays its transforms, `once`: that of the weights, too; outs: of the batch."""
-    if min(icg, ocg) < WINOGRAD_CHANNELS or config.get_accuracy() == "strict":
+    if kernel[-2:] not in WINOGRAD_WINDOWS or min(icg, ocg) < WINOGRAD_CHANNELS or config.get_accuracy() == "strict":
         return False
     products, points = _native.winograd_products(problem)
     direct = kernel[-1] ** 2 * outs  # each slice of the window, and pair of channels

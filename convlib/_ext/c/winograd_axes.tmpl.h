@@ -1,7 +1,7 @@
 /* One axis of Winograd's transforms, for a inputs of a tile (a = 6 or 4) and windows of r.
  *
- * a = 6: points 0, +-3/4, +-3/2 and infinity; every entry of B and A is exact in binary, and the error is about twice
- * that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the points alone, so F(4, 3) and F(2, 5) share it.
+ * a = 6: points 0, +-3/4, +-3/2 and infinity; every entry of B and A is exact in binary, and the error is two to six
+ * times that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the points alone, so F(4, 3) and F(2, 5) share it.
  */
 
 CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
