@@ -37,10 +37,11 @@ typedef struct {
     int in_place, direct, threads;      /* direct: sums go straight to y */
 } CV_(pixels_job);
 
-/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.
+/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.  Pixels lie where `at` says, or
+ * `pitch` apart if it is NULL.
  * far: the weights are read once, from behind the second-level cache; ask for them early. */
 CV_INLINE void CV_(pixels_tile)(const int px, const int nv, const int far, const cv_run *runs, ptrdiff_t n, const T *x,
-                                const ptrdiff_t *at, const T *w, const T *init, T *c, ptrdiff_t ldc) {
+                                const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init, T *c, ptrdiff_t ldc) {
     vec acc[CV_PX + 1][CV_NV];
     CV_UNROLL(16)
     for (int i = 0; i < px; i++) {
@@ -50,7 +51,7 @@ CV_INLINE void CV_(pixels_tile)(const int px, const int nv, const int far, const
     for (; n > 0; n--, runs++) {
         const T *q[CV_PX + 1];
         CV_UNROLL(16)
-        for (int i = 0; i < px; i++) q[i] = x + at[i] + runs->at;
+        for (int i = 0; i < px; i++) q[i] = x + (at ? at[i] : i * pitch) + runs->at;
         CV_UNROLL(2)
         for (ptrdiff_t k = 0; k < runs->len; k++, w += nv * VL) {
             vec b[CV_NV];
@@ -80,7 +81,7 @@ typedef void (*CV_(pixels_fn))(const cv_run *runs, ptrdiff_t n, const T *x, cons
     static __attribute__((noinline)) void CV_(pixels_##nv)(const cv_run *runs, ptrdiff_t n, const T *x,             \
                                                            const ptrdiff_t *at, const T *w, const T *init, T *c,    \
                                                            ptrdiff_t ldc) {                                         \
-        CV_(pixels_tile)(CV_PX, nv, 0, runs, n, x, at, w, init, c, ldc);                                                       \
+        CV_(pixels_tile)(CV_PX, nv, 0, runs, n, x, at, 0, w, init, c, ldc);                                                       \
     }
 CV_PIXELS(1)
 CV_PIXELS(2)

@@ -125,12 +125,11 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const ptrdiff_t width = p->dil[2] * (j->m * j->most[3] + j->r - 1);
     j->row = (width + VL) * VL;
     j->v_row = j->c_vecs * VL;
-    j->v_plane = j->most[0] * j->slices * j->most[2] * j->most[3] * across * j->v_row + CV_WINO_SKEW;
+    j->v_plane = (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_WPX / 2) * j->v_row + CV_WINO_SKEW;
     j->m_plane = (j->tiles + CV_WPX) * panel + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
-    j->index = CV_ROUND64((j->tiles + CV_WPX) * (ptrdiff_t)sizeof(ptrdiff_t) + p->k[0] * (ptrdiff_t)sizeof(cv_run)) /
-               (ptrdiff_t)sizeof(T);
+    j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_run)) / (ptrdiff_t)sizeof(T);
     j->each = j->index + (a + 1) * j->row + j->stage + j->points * j->m_plane + j->span * j->v_size + j->own;
 }
 
@@ -172,8 +171,7 @@ static void CV_(wino_at_block)(const CV_(wino_job) *j, ptrdiff_t block, CV_(wino
 
 /* A worker's scratch. */
 typedef struct {
-    ptrdiff_t *at;  /* where the inputs of each tile of output lie in a plane of V */
-    cv_run *runs;   /* one per slice of the window */
+    cv_run *runs; /* one per slice of the window */
     T *zeros, *rows, *turned, *mm, *v, *own; /* turned: columns of input, or a stage of output */
 } CV_(wino_scratch);
 
@@ -181,8 +179,7 @@ CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) 
     CV_(wino_scratch) s;
     T *base = j->scratch + worker * j->each;
     const ptrdiff_t a = j->m + j->r - 1;
-    s.at = (ptrdiff_t *)base, s.runs = (cv_run *)(s.at + j->tiles + CV_WPX);
-    s.zeros = base + j->index, s.rows = s.zeros + j->row, s.turned = s.rows + a * j->row;
+    s.runs = (cv_run *)base, s.zeros = base + j->index, s.rows = s.zeros + j->row, s.turned = s.rows + a * j->row;
     s.own = base + j->each - j->own, s.v = s.own - j->span * j->v_size, s.mm = s.v - j->points * j->m_plane;
     return s;
 }
@@ -272,13 +269,11 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
 
 /* ---- products */
 
-typedef void (*CV_(wino_fn))(const cv_run *runs, ptrdiff_t n, const T *x, const ptrdiff_t *at, const T *w, const T *init,
-                             T *c, ptrdiff_t ldc);
-#define CV_WINO_TILE(px, nv)                                                                                              \
-    static __attribute__((noinline)) void CV_(wino_##px##_##nv)(const cv_run *runs, ptrdiff_t n, const T *x,             \
-                                                                const ptrdiff_t *at, const T *w, const T *init, T *c,    \
-                                                                ptrdiff_t ldc) {                                         \
-        CV_(pixels_tile)(px, nv, nv == CV_NV, runs, n, x, at, w, init, c, ldc);                                           \
+typedef void (*CV_(wino_fn))(const cv_run *runs, ptrdiff_t n, const T *x, ptrdiff_t pitch, const T *w, const T *init, T *c);
+#define CV_WINO_TILE(px, nv)                                                                                          \
+    static __attribute__((noinline)) void CV_(wino_##px##_##nv)(const cv_run *runs, ptrdiff_t n, const T *x,         \
+                                                                ptrdiff_t pitch, const T *w, const T *init, T *c) {  \
+        CV_(pixels_tile)(px, nv, nv == CV_NV, runs, n, x, NULL, pitch, w, init, c, nv * VL);                          \
     }
 #if CV_NV == 3
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
@@ -305,21 +300,22 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
                                const CV_(wino_scratch) *s) {
     static const T zeros[CV_NV * VL];
     const cv_conv *p = &j->p;
-    const ptrdiff_t slice = b->count[2] * b->count[3] * CV_MIN2(p->dil[2], p->out[2]);
+    const ptrdiff_t slice = b->count[2] * b->count[3] * CV_MIN2(p->dil[2], p->out[2]), step = slice * j->v_row;
     const ptrdiff_t slices = (b->count[1] - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1, ld = nv * VL;
-    ptrdiff_t tiles = 0;
-    for (ptrdiff_t n = 0; n < b->count[0]; n++)
-        for (ptrdiff_t z = 0; z < b->count[1]; z++)
-            for (ptrdiff_t t = 0; t < slice; t++)
-                s->at[tiles++] = ((n * slices + z * p->stride[0]) * slice + t) * j->v_row;
-    for (int i = 0; i < CV_WPX; i++) s->at[tiles + i] = s->at[tiles - 1];
-    for (ptrdiff_t z = 0; z < p->k[0]; z++) s->runs[z] = (cv_run){z * p->dil[0] * slice * j->v_row, p->icg};
-    const ptrdiff_t parts = (tiles + CV_WPX - 1) / CV_WPX, least = CV_WPX / 2;
+    /* tiles of all slices lie in a row, unless windows span slices or step over them */
+    const int even = slices == b->count[1], groups = even ? 1 : (int)(b->count[0] * b->count[1]);
+    const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_WPX / 2;
+    const ptrdiff_t parts = (tiles + CV_WPX - 1) / CV_WPX;
+    for (ptrdiff_t z = 0; z < p->k[0]; z++) s->runs[z] = (cv_run){z * p->dil[0] * step, j->p.icg};
     T *mm = s->mm;
     for (int point = 0; point < j->points; point++, u += j->k * ld + CV_WINO_SKEW, v += j->v_plane, mm += j->m_plane)
-        for (ptrdiff_t i = 0; i < parts; i++) {
-            const ptrdiff_t t = i * tiles / parts, count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-            CV_(wino_fns)[count - least][nv - 1](s->runs, p->k[0], v, s->at + t, u, zeros, mm + t * ld, ld);
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            const T *x = v + (g / b->count[1] * slices + g % b->count[1] * p->stride[0]) * step;
+            for (ptrdiff_t i = 0; i < parts; i++) {
+                const ptrdiff_t t = i * tiles / parts, count = CV_MAX2(least, (i + 1) * tiles / parts - t);
+                CV_(wino_fns)[count - least][nv - 1](s->runs, p->k[0], x + t * j->v_row, j->v_row, u, zeros,
+                                                     mm + (g * tiles + t) * ld);
+            }
         }
 }
 
