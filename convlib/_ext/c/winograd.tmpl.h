@@ -1,20 +1,20 @@
 /* Winograd convolution F(m x m, r x r) along H and W: F(4, 3), F(2, 3) and F(2, 5), stride 1, float32.
  *
- * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2: 36 for 144, 16 for 36,
- * 36 for 100.  Lanes are channels, as in pixels.tmpl.h.  A unit of work is a block of up to CV_WINO_TILES tiles, whose
+ * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2: 36 for 144, 16 for
+ * 36, 36 for 100.  Lanes are channels, as in pixels.tmpl.h.  A unit of work is a block of up to CV_WINO_TILES tiles, whose
  * intermediate results stay in the caches:
  *   V[point][tile][c]  = B^T d B    the inputs d of a tile, from rows turned round to channels last
  *   M[point][tile][oc] = V U        one GEMM per point, inputs broadcast, for one panel of output channels
  *   y                  = A^T M A    turned round again, unless channels come last in y, too
- * Dilation puts a tile's inputs and outputs so far apart.  A window's slices along D are more products of the same GEMM.
+ * Dilation puts a tile's inputs and outputs so far apart.  A window's slices along D are more products of one GEMM.
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
  *
  * Infinities and NaN would spread over their tile: a tile with such an output is summed again window by window.
  */
 #ifndef CV_WINO_TILES
 #define CV_WINO_TILES 64
-#define CV_WINO_SLICES 16 /* tiles of a slice in a block, where windows span slices: the more slices share their inputs */
-#define CV_WINO_SKEW 16   /* elements between two planes of V, M or U: else all of a tile's planes fall into one cache set */
+#define CV_WINO_SLICES 16 /* tiles of a slice in a block, where windows span slices: more slices share their inputs */
+#define CV_WINO_SKEW 16   /* elements between planes of V, M or U: else a tile's planes fall into one cache set */
 #define CV_WINO_FEW 16    /* fewer tiles than this do not repay the larger weights of F(4) */
 
 /* Tiles along an axis: of one phase of the dilation. */
@@ -337,7 +337,7 @@ static __attribute__((noinline)) void CV_(wino_mend)(const CV_(wino_job) *j, ptr
     }
 }
 
-/* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, `left` of them from it on. */
+/* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of which `left` remain. */
 CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias, ptrdiff_t gap,
                                ptrdiff_t width, ptrdiff_t left, T *to) {
     vec half[24], z = {0};
