@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby, product
@@ -88,17 +87,12 @@ def scratch(
     if not stored(storage) or op not in _SHAPES or backend.takes_halves(op, spec, algorithm, False):
         return backend.workspace(op, spec, dtype, algorithm)
     bounds, parts = blocks(backend, op, spec, dtype, algorithm)
-    with limited(bounds):
+    with config.scratch(bounds.rest):
         found = (
             _Shape(op, part.spec, dtype.itemsize).bytes() + backend.workspace(op, part.spec, dtype, algorithm)
             for part in {part.spec: part for part in parts}.values()
         )
         return max(found, default=0)
-
-
-def limited(bounds: Bounds) -> AbstractContextManager[None]:
-    """Leave a backend what the copies of a block do not use."""
-    return config.scratch(bounds.rest)
 
 
 def cut(a: Array | None, spec: WindowSpec, where: Slices) -> Any:
@@ -125,7 +119,7 @@ def run(
         return call(spec, *(a for a, _ in arrays), out)
     shape = {"x": spec.x_shape, "y": getattr(spec, "y_shape", ())}[to]
     target = backend.xp.empty(shape, types.result) if out is None else out
-    with limited(bounds):
+    with config.scratch(bounds.rest):
         for part in parts:
             given = (part_of(a, spec, part, place, to) for a, place in arrays)
             call(part.spec, *given, cut(target, spec, getattr(part, to)))
@@ -150,7 +144,7 @@ def grad_weight(
     if len(parts) == 1:
         return call(spec, grad_y, x, out)
     target = backend.xp.empty(spec.w_shape, types.result) if out is None else out
-    with limited(bounds):
+    with config.scratch(bounds.rest):
         for _, same in groupby(parts, key=lambda part: str(part.w)):
             total: Array = None
             for part in same:
@@ -170,7 +164,7 @@ def pool(
         return backend._pool_whole(types, algorithm, indices, spec, x, out)
     y = backend.xp.empty(spec.y_shape, types.result) if out is None else out
     places = backend.xp.empty(spec.y_shape, np.int64) if indices else None
-    with limited(bounds):
+    with config.scratch(bounds.rest):
         for part in parts:
             found = backend._pool_whole(
                 types, algorithm, indices, part.spec, cut(x, spec, part.x), cut(y, spec, part.y)

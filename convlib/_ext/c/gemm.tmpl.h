@@ -17,8 +17,8 @@ typedef struct {
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it multiplies).
  * apart: nothing is packed.  A lies as rows `row` apart, with `step` from k to k + 1, and the last vector moves back to
  * end with its row, over lanes that the vector before it sums as well. */
-CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, ptrdiff_t k, const T *restrict a, ptrdiff_t row,
-                         ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
+CV_INLINE void CV_(tile)(const int nv, const int copying, const int apart, ptrdiff_t k, const T *restrict a,
+                         ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
     const ptrdiff_t lanes = apart ? VL : o->last, end = (nv - 1) * VL - (apart ? VL - o->last : 0); /* last vector's */
     vec acc[CV_MR][CV_NV];
     const T *from[CV_MR];
@@ -67,15 +67,15 @@ typedef void (*CV_(apart_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t 
 #define CV_TILE(nv)                                                                                                   \
     static __attribute__((noinline)) void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, \
                                                          const CV_(tile_out) *o) {                                   \
-        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
+        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
     }                                                                                                                 \
     static __attribute__((noinline)) void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,     \
                                                               T *copy, const CV_(tile_out) *o) {                     \
-        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                                          \
+        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
     }                                                                                                                 \
     static __attribute__((noinline)) void CV_(tile_apart_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, \
                                                                const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {  \
-        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                                     \
+        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                                        \
     }
 CV_TILE(1)
 CV_TILE(2)
