@@ -17,6 +17,9 @@
 #define CV_WINO_SKEW 16   /* elements between planes of V, M or U: else a tile's planes fall into one cache set */
 #define CV_WINO_FEW 16    /* fewer tiles than this do not repay the larger weights of F(4) */
 
+/* Phases of the dilation along W that hold outputs. */
+static inline __attribute__((unused)) ptrdiff_t cv_wino_across(const cv_conv *p) { return CV_MIN2(p->dil[2], p->out[2]); }
+
 /* Tiles along an axis: of one phase of the dilation. */
 static inline __attribute__((unused)) ptrdiff_t cv_wino_along(const cv_conv *p, int axis, ptrdiff_t m) {
     return ((p->out[axis] + p->dil[axis] - 1) / p->dil[axis] + m - 1) / m;
@@ -24,12 +27,22 @@ static inline __attribute__((unused)) ptrdiff_t cv_wino_along(const cv_conv *p, 
 
 /* Of m x m outputs, in the batch. */
 static inline __attribute__((unused)) double cv_wino_tiles(const cv_conv *p, int m) {
-    const double phases = (double)CV_MIN2(p->dil[1], p->out[1]) * (double)CV_MIN2(p->dil[2], p->out[2]);
+    const double phases = (double)CV_MIN2(p->dil[1], p->out[1]) * (double)cv_wino_across(p);
     return phases * (double)(p->n * p->out[0]) * (double)(cv_wino_along(p, 1, m) * cv_wino_along(p, 2, m));
 }
 
 static inline __attribute__((unused)) int cv_wino_m(const cv_conv *p) {
     return p->k[2] == 3 && cv_wino_tiles(p, 4) >= CV_WINO_FEW ? 4 : 2;
+}
+
+static inline __attribute__((unused)) int cv_wino_points(const cv_conv *p) {
+    const int a = cv_wino_m(p) + (int)p->k[2] - 1;
+    return a * a;
+}
+
+/* Slices of input under so many neighbouring slices of output. */
+static inline __attribute__((unused)) ptrdiff_t cv_wino_slices(const cv_conv *p, ptrdiff_t count) {
+    return (count - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1;
 }
 #endif
 #define CV_WPX (CV_PX == 7 ? 8 : CV_PX) /* tiles at once: 24 accumulators of 32 registers, or 12 of 16 */
@@ -57,9 +70,8 @@ typedef struct {
 } CV_(wino_job);
 
 static double CV_(wino_products)(const cv_conv *p, int *points) {
-    const int m = cv_wino_m(p), a = m + (int)p->k[2] - 1;
-    *points = a * a;
-    return *points * cv_wino_tiles(p, m);
+    *points = cv_wino_points(p);
+    return *points * cv_wino_tiles(p, cv_wino_m(p));
 }
 
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
@@ -70,8 +82,8 @@ CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t ve
 
 /* Of a group. */
 CV_INLINE ptrdiff_t CV_(wino_group)(const cv_conv *p) {
-    const ptrdiff_t a = cv_wino_m(p) + p->k[2] - 1, vecs = (p->ocg + VL - 1) / VL;
-    return vecs ? CV_(wino_before)(a * a, p->icg * p->k[0], vecs, CV_(pixels_panels)(vecs)) : 0;
+    const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
+    return vecs ? CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], vecs, CV_(pixels_panels)(vecs)) : 0;
 }
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_group)(p); }
 
@@ -83,8 +95,8 @@ CV_INLINE void CV_(wino_measure)(CV_(wino_job) *j) {
     const cv_conv *p = &j->p;
     j->blocks = 1;
     for (int a = 0; a < 4; a++) j->most[a] = (j->size[a] + j->cuts[a] - 1) / j->cuts[a], j->blocks *= j->cuts[a];
-    j->slices = (j->most[1] - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1;
-    j->tiles = j->most[0] * j->most[1] * j->most[2] * j->most[3] * CV_MIN2(p->dil[2], p->out[2]);
+    j->slices = cv_wino_slices(p, j->most[1]);
+    j->tiles = j->most[0] * j->most[1] * j->most[2] * j->most[3] * cv_wino_across(p);
 }
 
 /* Images first; then, where windows span slices, rows of tiles before slices. */
@@ -115,7 +127,7 @@ static void CV_(wino_cut)(CV_(wino_job) *j) {
  * whoever takes it computes V, rather than read what another thread wrote. */
 static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t a = j->m + j->r - 1, across = CV_MIN2(p->dil[2], p->out[2]);
+    const ptrdiff_t a = j->m + j->r - 1, across = cv_wino_across(p);
     const ptrdiff_t weights = CV_(wino_group)(p), panel = CV_MIN2(j->vecs, CV_NV) * VL;
     const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_OWN_BYTES;
     const int split = j->p.groups * j->blocks < j->threads || large;
@@ -136,7 +148,7 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
 /* Bytes of scratch.  Large weights of a call are packed before all else (`first`) where V would be larger still. */
 static ptrdiff_t CV_(wino_plan)(CV_(wino_job) *j, const cv_conv *p, const cv_exec *e, int packed, int *first) {
     *j = (CV_(wino_job)){.p = *p, .m = cv_wino_m(p), .r = (int)p->k[2]};
-    j->points = (j->m + j->r - 1) * (j->m + j->r - 1);
+    j->points = cv_wino_points(p);
     j->k = p->icg * p->k[0];
     j->vecs = (p->ocg + VL - 1) / VL, j->panels = CV_(pixels_panels)(j->vecs), j->c_vecs = (p->icg + VL - 1) / VL;
     j->th = cv_wino_along(p, 1, j->m);
@@ -208,7 +220,7 @@ CV_INLINE void CV_(wino_row)(const cv_conv *p, const T *from, ptrdiff_t first, p
 /* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then along W. */
 CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j, const T *const *row, ptrdiff_t tiles,
                                ptrdiff_t width, T *turned, T *v) {
-    const ptrdiff_t gap = j->p.dil[2], across = CV_MIN2(gap, j->p.out[2]);
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
     for (ptrdiff_t x = 0; x < width; x++) {
         vec d[6], r[6];
         CV_UNROLL(6)
@@ -237,9 +249,9 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
                             const CV_(wino_scratch) *s, T *v) {
     const int a = m + r - 1;
     const cv_conv *p = &j->p;
-    const ptrdiff_t slices = (b->count[1] - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1;
+    const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1), left = b->first[3] * m * p->dil[2] - p->lo[2];
-    const ptrdiff_t next = b->count[3] * CV_MIN2(p->dil[2], p->out[2]) * j->v_row;
+    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row;
     for (ptrdiff_t c = 0; c < p->icg; c += VL) {
         T *to = v + c;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
@@ -300,8 +312,8 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
                                const CV_(wino_scratch) *s) {
     static const T zeros[CV_NV * VL];
     const cv_conv *p = &j->p;
-    const ptrdiff_t slice = b->count[2] * b->count[3] * CV_MIN2(p->dil[2], p->out[2]), step = slice * j->v_row;
-    const ptrdiff_t slices = (b->count[1] - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1, ld = nv * VL;
+    const ptrdiff_t slice = b->count[2] * b->count[3] * cv_wino_across(p), step = slice * j->v_row;
+    const ptrdiff_t slices = cv_wino_slices(p, b->count[1]), ld = nv * VL;
     /* tiles of all slices lie in a row, unless windows span slices or step over them */
     const int even = slices == b->count[1], groups = even ? 1 : (int)(b->count[0] * b->count[1]);
     const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_WPX / 2;
@@ -321,8 +333,8 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
 
 /* ---- outputs */
 
-/* A tile of which some outputs are not finite (z: NaN there): sum those again.  The first one lies at `to`, of width
- * columns and rows so far apart; b's at (n, z, y, x). */
+/* A tile of which some outputs are not finite (z: NaN there): sum those again.  Its first output is `first` (n, z, y, x) of
+ * the batch, and lies at `to` in a stage `width` columns wide. */
 static __attribute__((noinline)) void CV_(wino_mend)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc, ptrdiff_t outs, vec z,
                                                      const ptrdiff_t *first, ptrdiff_t width, T *to) {
     const cv_conv *p = &j->p;
@@ -368,7 +380,7 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
 CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                              ptrdiff_t l0, ptrdiff_t nv, const CV_(wino_scratch) *s) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t gap = p->dil[2], across = CV_MIN2(gap, p->out[2]), down = p->dil[1], ld = nv * VL;
+    const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
     const ptrdiff_t left = b->first[3] * m * gap, width = CV_MIN2(p->out[2] - left, b->count[3] * m * gap);
     for (ptrdiff_t l = l0; l < l0 + ld; l += VL) {
         const ptrdiff_t oc = g * p->ocg + l, outs = CV_MIN2(VL, p->ocg - l);
@@ -390,16 +402,14 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
                     }
                 rows += CV_MAX2(0, CV_MIN2(m, (p->out[1] - y + down - 1) / down));
                 to = s->turned + rows * width * VL;
-                const ptrdiff_t last = y + (m - 1) * down, pixel = ((n * p->out[0] + z) * p->out[1] + y) * p->out[2] + left;
                 const int whole = down == 1 && width == p->out[2]; /* rows of one image go together */
                 if (whole && t + 1 < b->first[2] + b->count[2]) continue;
+                const ptrdiff_t first = whole ? b->first[2] * m : y;
+                const ptrdiff_t pixel = ((n * p->out[0] + z) * p->out[1] + first) * p->out[2] + left;
                 T *y0 = j->y + oc * p->ys[1];
-                if (whole) {
-                    const ptrdiff_t first = CV_MIN2(last + 1, p->out[1]) - rows;
-                    CV_(pixels_out)(p, pixel + (first - y) * width, rows * width, outs, s->turned, VL, y0);
-                } else
-                    for (ptrdiff_t q = 0; q < rows; q++)
-                        CV_(pixels_out)(p, pixel + q * down * p->out[2], width, outs, s->turned + q * width * VL, VL, y0);
+                if (whole) CV_(pixels_out)(p, pixel, rows * width, outs, s->turned, VL, y0);
+                for (ptrdiff_t q = 0; q < rows && !whole; q++)
+                    CV_(pixels_out)(p, pixel + q * down * p->out[2], width, outs, s->turned + q * width * VL, VL, y0);
                 rows = 0, to = s->turned;
             }
         }

@@ -40,10 +40,8 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
         const T *u = j->u + g * CV_(wino_group)(&j->p) + before;
         if (j->own) {
             T *own = s.own + (j->parts > 1 ? 0 : before);
-            const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->panels, panel);
-            const ptrdiff_t l1 = CV_(pixels_lane)(j->vecs, j->panels, panel + 1);
             if (j->parts > 1 || j->held[worker][1] != g + 1)
-                CV_(wino_pack_panel)(&j->p, j->w + g * j->p.ws[0], l0, l1, own);
+                CV_(wino_pack_panel)(&j->p, j->w + g * j->p.ws[0], panel, own);
             u = own;
         }
         for (ptrdiff_t i = 0; i < j->span; i++) {

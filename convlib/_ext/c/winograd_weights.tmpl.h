@@ -49,7 +49,10 @@ CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const
             }
 }
 
-static void CV_(wino_pack_panel)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *u) {
+/* Panel i of the weights of the group at w. */
+static void CV_(wino_pack_panel)(const cv_conv *p, const T *w, ptrdiff_t i, T *u) {
+    const ptrdiff_t vecs = (p->ocg + VL - 1) / VL, panels = CV_(pixels_panels)(vecs);
+    const ptrdiff_t l0 = CV_(pixels_lane)(vecs, panels, i), l1 = CV_(pixels_lane)(vecs, panels, i + 1);
     if (p->k[2] == 5) CV_(wino_panel)(2, 5, p, w, l0, l1, u);
     else if (cv_wino_m(p) == 4) CV_(wino_panel)(4, 3, p, w, l0, l1, u);
     else CV_(wino_panel)(2, 3, p, w, l0, l1, u);
@@ -59,21 +62,21 @@ typedef struct {
     const cv_conv *p;
     const T *w;
     T *u;
-    ptrdiff_t points, vecs, panels;
+    ptrdiff_t vecs, panels;
 } CV_(wino_pack_job);
 
 static void CV_(wino_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(wino_pack_job) *j = context;
+    const cv_conv *p = j->p;
     const ptrdiff_t g = unit / j->panels, i = unit % j->panels;
-    const ptrdiff_t l0 = CV_(pixels_lane)(j->vecs, j->panels, i), l1 = CV_(pixels_lane)(j->vecs, j->panels, i + 1);
     (void)worker;
-    CV_(wino_pack_panel)(j->p, j->w + g * j->p->ws[0], l0, l1,
-                         j->u + g * CV_(wino_group)(j->p) +
-                             CV_(wino_before)(j->points, j->p->icg * j->p->k[0], j->vecs, i));
+    T *u = j->u + g * CV_(wino_group)(p) + CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], j->vecs, i);
+    CV_(wino_pack_panel)(p, j->w + g * p->ws[0], i, u);
 }
 
 static int CV_(wino_pack)(const cv_conv *p, const cv_exec *e, const T *w, T *u) {
-    const ptrdiff_t a = cv_wino_m(p) + p->k[2] - 1, vecs = (p->ocg + VL - 1) / VL, all = CV_(wino_size)(p);
-    CV_(wino_pack_job) j = {p, w, u, a * a, vecs, CV_(pixels_panels)(vecs)};
-    return cv_parallel(CV_(wino_pack_unit), &j, p->groups * j.panels, (int)CV_MIN2(e->threads, 1 + all / 65536));
+    const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
+    CV_(wino_pack_job) j = {p, w, u, vecs, CV_(pixels_panels)(vecs)};
+    const int threads = (int)CV_MIN2(e->threads, 1 + CV_(wino_size)(p) / 65536);
+    return cv_parallel(CV_(wino_pack_unit), &j, p->groups * j.panels, threads);
 }
