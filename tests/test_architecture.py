@@ -24,7 +24,7 @@ ALLOWED = {
     "spec": {"errors", "spec"},
     "backends.base": {"errors", "config", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
-    "registry": {"errors", "config", "spec", "backends.base"},
+    "registry": {"errors", "config", "spec", "backends.base", "registry"},
     "_ext": set(),
     "functional": {*TOOLS, "spec", "registry", "functional"},
 }
