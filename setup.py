@@ -18,20 +18,24 @@ from building import OUT, PYTHON, BuildError, identify, run, source, step
 
 SOURCES = {
     "_loops": [],
-    "_pool": ["convlib/_ext/c/threads.c"],
+    "_threads": ["convlib/_ext/c/runtime/threads.c"],
     "_im2col": [],
-    "_probe": ["convlib/_ext/c/probe.c"],
-    "_native": ["convlib/_ext/c/dispatch.c", *sorted(glob("convlib/_ext/c/isa_*.c"))],
+    "_probe": ["convlib/_ext/c/runtime/probe.c"],
+    "_native": [
+        *(f"convlib/_ext/c/runtime/{name}.c" for name in ("dispatch", "plan", "scratch")),
+        *sorted(glob("convlib/_ext/c/isa/*.c")),
+    ],
     "_native_arrays": [],
+    "_native_conv": [],
     "_native_pool": [],
 }
 
 # How sources are optimised, by how their names begin; the first that fits.  -O3 doubles what gcc takes over kernels,
 # and raced over all suites they are as fast at -O2, but for the exceptions: depthwise 31x31 takes 1.37 times as long,
 # a 3x3 filter of one channel 1.2 times.  Cython's loops were not raced.
-OPTIMISE = {"depthwise": "-O3", "direct": "-O3", "isa": "-O3", "_loops": "-O3", "_im2col": "-O3", "": "-O2"}
+OPTIMISE = {"depthwise": "-O3", "direct": "-O3", "_loops": "-O3", "_im2col": "-O3", "": "-O2"}
 # What takes longest to compile begins first, so that no processor waits for it at the end.
-LONGEST = ("isa_avx512", "isa_scalar", "isa_avx2", "_loops", "_im2col", "_native", "")
+LONGEST = ("pool", "gemm", "direct", "depthwise", "grad_weight", "winograd", "_loops", "_im2col", "_native", "")
 
 EXTRA = os.environ.get("CONVLIB_CFLAGS", "").split()
 FLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]

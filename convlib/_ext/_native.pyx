@@ -80,23 +80,19 @@ def implementations(str op):
     )
 
 
-cdef uint64_t named(const cv_isa* isa, cv_op op, str names) except? 0:
+cdef uint64_t named(const cv_isa* isa, str names) except? 0:
     """Return the rows that names stand for: one, all of a family, or several of these joined by "+"."""
-    cdef uint64_t found, all_found = 0
+    cdef uint64_t found = 0
     cdef int i
-    for name in names.split("+"):
-        found = 0
-        for i in range(CV_ROWS):
-            if isa.rows[i].op == op and name.encode() in (isa.rows[i].name, isa.rows[i].family):
-                found |= <uint64_t>1 << i
-        if not found:
-            raise ValueError(f"no implementation or family is called {name!r}")
-        all_found |= found
-    return all_found
+    wanted = names.encode().split(b"+")
+    for i in range(CV_ROWS):
+        if isa.rows[i].name in wanted or isa.rows[i].family in wanted:
+            found |= <uint64_t>1 << i
+    return found
 
 
 cdef object verdicts(const cv_problem* p):
-    """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each row of the operation."""
+    """Return (name, family, refusal or None, predicted nanoseconds, bytes of scratch) of each row of the operation."""
     cdef const cv_isa* isa = active()
     cdef Py_ssize_t scratch = 0
     cdef const char* refusal
@@ -104,17 +100,18 @@ cdef object verdicts(const cv_problem* p):
     for i in range(CV_ROWS):
         if isa.rows[i].op != p.op:
             continue
+        who = isa.rows[i].name.decode(), isa.rows[i].family.decode()
         refusal = cv_refusal(&isa.rows[i], p, &scratch)
         if refusal == NULL:
-            said.append((isa.rows[i].name.decode(), None, predicted(&isa.rows[i], p), scratch))
+            said.append((*who, None, predicted(&isa.rows[i], p), scratch))
         elif scratch > p.max_workspace:
             reason = f"needs {scratch} bytes of scratch, more than max_workspace={p.max_workspace}"
-            said.append((isa.rows[i].name.decode(), reason, 0.0, scratch))
+            said.append((*who, reason, 0.0, scratch))
         else:
             reason = refusal.decode()
             if isa.rows[i].lacks != NULL:
                 reason = f"{reason}, which {isa.name.decode()} has not"
-            said.append((isa.rows[i].name.decode(), reason, 0.0, 0))
+            said.append((*who, reason, 0.0, 0))
     return said
 
 
@@ -190,7 +187,7 @@ cdef class Problem:
         found = self.plans.get(key)
         if found is not None:
             return found
-        row = cv_choose(isa, p, ~<uint64_t>0 if names is None else named(isa, p.op, names), exact)
+        row = cv_choose(isa, p, ~<uint64_t>0 if names is None else named(isa, names), exact)
         if row == NULL:
             return None
         plan = planned(isa, row, p)

@@ -80,20 +80,19 @@ cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_s
     return 0
 
 
-cdef int place_dense(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, bint last, Py_ssize_t* steps) except -1:
-    """The same, where arrays without gaps give the strides of `dense_steps`, whatever those of axes of length 1 are."""
-    cdef Py_ssize_t plain[5]
+cdef int place_like(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, const Py_ssize_t* expected,
+                    Py_ssize_t* steps) except -1:
+    """The same, with the strides that are expected if those of axes longer than 1 are them."""
     cdef int i
     place(a, n, c, size, steps)
-    dense_steps(plain, size, c, last)
-    if ((n > 1 and steps[0] != plain[0]) or (c > 1 and steps[1] != plain[1])):
+    if (n > 1 and steps[0] != expected[0]) or (c > 1 and steps[1] != expected[1]):
         return 0
     for i in range(3):
-        if size[i] > 1 and steps[2 + i] != plain[2 + i]:
+        if size[i] > 1 and steps[2 + i] != expected[2 + i]:
             return 0
     for i in range(5):
-        steps[i] = plain[i]
-    return 1
+        steps[i] = expected[i]
+    return 0
 
 
 cdef void dense_steps(Py_ssize_t* steps, const Py_ssize_t* size, Py_ssize_t channels, bint last) noexcept:

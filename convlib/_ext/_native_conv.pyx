@@ -8,7 +8,7 @@ from convlib._ext._native cimport (
     CV_F32, CV_F64, CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_isa, cv_op,
     cv_problem, cv_type, release, type_of, verdicts,
 )
-from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_dense, readable, writable
+from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
 
 cnp.import_array()
 
@@ -43,14 +43,35 @@ cdef class ConvProblem(Problem):
     cdef void dense(self) noexcept:
         """Take the strides of arrays without gaps."""
         cdef cv_conv* c = &self.conv
+        self.plain_weights(c)
+        dense_steps(c.xs, c.size, c.groups * c.icg, c.last)
+        dense_steps(c.ys, c.out, c.groups * c.ocg, c.last)
+
+    cdef void plain_weights(self, cv_conv* c) noexcept:
         c.ws[5] = 1
         c.ws[4] = c.k[2]
         c.ws[3] = c.k[1] * c.ws[4]
         c.ws[2] = c.k[0] * c.ws[3]
         c.ws[1] = c.icg * c.ws[2]
         c.ws[0] = c.ocg * c.ws[1]
-        dense_steps(c.xs, c.size, c.groups * c.icg, c.last)
-        dense_steps(c.ys, c.out, c.groups * c.ocg, c.last)
+
+    def scatter(self, full_size, stride):
+        """Expect a result whose elements lie `stride` apart in an array of `full_size` per axis."""
+        cdef Py_ssize_t size[3]
+        cdef Py_ssize_t step[3]
+        cdef int i
+        fill(size, full_size, 1)
+        fill(step, stride, 1)
+        dense_steps(self.conv.ys, size, self.conv.groups * self.conv.ocg, self.conv.last)
+        for i in range(3):
+            self.conv.ys[2 + i] *= step[i]
+
+    def weigh(self, Py_ssize_t group, Py_ssize_t output, Py_ssize_t channel, kernel):
+        """Expect weights with these strides, in elements."""
+        self.conv.ws[0], self.conv.ws[1], self.conv.ws[2] = group, output, channel
+        for i in range(3):
+            self.conv.ws[3 + i] = 0
+        fill(self.conv.ws + 3, kernel, 0)
 
     cdef cv_problem asked(self, cv_op op, cv_type type, bint fresh, int threads, Py_ssize_t max_workspace) noexcept:
         """Return what is asked of the engine for arrays without gaps."""
@@ -73,10 +94,11 @@ cdef class ConvProblem(Problem):
     cdef int place(self, cv_conv* c, Array x, Array y, Array w) except -1:
         """Give the strides of the arrays; weights (OC, C / groups, *kernel) or (groups, OC / groups, …, *kernel)."""
         cdef int i, nd = w.view.ndim - 3
-        place_dense(x, c.n, c.groups * c.icg, c.size, c.last, c.xs)
-        place_dense(y, c.n, c.groups * c.ocg, c.out, c.last, c.ys)
+        place_like(x, c.n, c.groups * c.icg, c.size, self.conv.xs, c.xs)
+        place_like(y, c.n, c.groups * c.ocg, c.out, self.conv.ys, c.ys)
         c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
         if contiguous(w):
+            self.plain_weights(c)
             return 0
         if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
             raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
@@ -86,6 +108,11 @@ cdef class ConvProblem(Problem):
             if w.view.shape[3 + i] != c.k[3 - nd + i]:
                 raise ValueError("weights do not have the kernel of the problem")
             c.ws[6 - nd + i] = w.step(3 + i)
+        for i in range(6):
+            if self.conv.ws[i] != c.ws[i] and (i == 0 and c.groups > 1 or i == 1 and c.ocg > 1 or i == 2 and c.icg > 1
+                                               or i > 2 and c.k[i - 3] > 1):
+                return 0
+        c.ws = self.conv.ws
         return 0
 
     def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace):
@@ -210,22 +237,23 @@ cdef class Runner(Shaped):
     problem : ConvProblem
     packed : Packed or None
         None: weights and bias come with each call.
-    name : str
-        The implementation, where weights come with the call.
+    names, exact
+        As for `ConvProblem.chosen`, where weights come with the call.
     x_shape, y_shape, dtype
         As for `Shaped`; float32 or float64.  (N, *in, C) and (N, *out, OC) if channels come last in the problem.
     """
 
     cdef ConvProblem problem
     cdef Packed packed
-    cdef str name
+    cdef object names
+    cdef bint exact
     cdef Plan plan               # for arrays without gaps, and these settings
     cdef int threads
     cdef Py_ssize_t max_workspace
 
-    def __init__(self, ConvProblem problem, Packed packed, str name, tuple x_shape, tuple y_shape, dtype):
+    def __init__(self, ConvProblem problem, Packed packed, names, bint exact, tuple x_shape, tuple y_shape, dtype):
         Shaped.__init__(self, x_shape, y_shape, dtype)
-        self.problem, self.packed, self.name = problem, packed, name
+        self.problem, self.packed, self.names, self.exact = problem, packed, names, exact
 
     cdef Plan settled(self, const cv_conv* c, int threads, Py_ssize_t max_workspace):
         """Return the plan for these strides and settings, or None."""
@@ -233,11 +261,14 @@ cdef class Runner(Shaped):
                                                max_workspace)
         p.conv = c[0]
         if self.packed is None:
-            return self.problem.plan(&p, self.name, False)
+            return self.problem.plan(&p, self.names, self.exact)
         return self.packed.plan.like(&p)
 
-    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
-        """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first."""
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None, out=None):
+        """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first.
+
+        `out`, if given, has the shape and type of the result.
+        """
         cdef cv_call call
         cdef Plan plan = self.plan
         if not self.shaped(x):
@@ -254,17 +285,21 @@ cdef class Runner(Shaped):
         else:
             return None
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return self.strided(x, &call, threads, max_workspace)
+            return None if out is not None else self.strided(x, &call, threads, max_workspace)
         if (plan is None or threads != self.threads or max_workspace != self.max_workspace
                 or self.packed is None and plan.isa != active()):
             plan = self.settled(&self.problem.conv, threads, max_workspace)
             if plan is None:
                 return None
             self.threads, self.max_workspace, self.plan = threads, max_workspace, plan
-        cdef cnp.ndarray y = self.result()
+        cdef bint usable = out is not None and self.usable(out) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out)
+        cdef cnp.ndarray y = <cnp.ndarray>out if usable else self.result()
         call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
         plan.run(&call)
-        return y
+        if out is None or usable:
+            return y
+        out[...] = y
+        return out
 
     cdef strided(self, x, cv_call* call, int threads, Py_ssize_t max_workspace):
         cdef Array ax = None if self.problem.conv.last else self.accept(x)
@@ -272,7 +307,7 @@ cdef class Runner(Shaped):
         cdef Plan plan
         if ax is None:
             return None
-        place_dense(ax, c.n, c.groups * c.icg, c.size, c.last, c.xs)
+        place_like(ax, c.n, c.groups * c.icg, c.size, self.problem.conv.xs, c.xs)
         plan = self.settled(&c, threads, max_workspace)
         if plan is None:
             return None

@@ -8,7 +8,7 @@ from libc.string cimport memset
 from convlib._ext._native cimport (
     CV_OP_POOL, CV_OP_SPREAD, Plan, Problem, active, cv_call, cv_op, cv_pool, cv_problem, cv_type, type_of, verdicts,
 )
-from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, place_dense, readable, writable
+from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, place_like, readable, writable
 
 from numpy import empty_like, int64
 
@@ -64,8 +64,8 @@ cdef class PoolProblem(Problem):
         return p
 
     cdef int place(self, cv_pool* c, Array x, Array y) except -1:
-        place_dense(x, c.n, c.c, c.size, self.last, c.xs)
-        place_dense(y, c.n, c.c, c.out, self.last, c.ys)
+        place_like(x, c.n, c.c, c.size, self.pool.xs, c.xs)
+        place_like(y, c.n, c.c, c.out, self.pool.ys, c.ys)
         if x.code != y.code:
             raise TypeError("x and y differ in type")
         return 0
@@ -115,12 +115,14 @@ def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_
     names, threads, max_workspace
         As for `PoolProblem.chosen`.
     """
-    run_pool(problem, readable(x), writable(y), None if indices is None else writable(indices), names, threads,
-             max_workspace)
+    cdef Array ai = None if indices is None else writable(indices)
+    if not run_pool(problem, readable(x), writable(y), ai, names, threads, max_workspace):
+        refuse(names)
 
 
-cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int threads,
-                  Py_ssize_t max_workspace) except -1:
+cdef bint run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int threads,
+                   Py_ssize_t max_workspace) except -1:
+    """Pool, if one of the named implementations fits; return whether."""
     cdef cv_problem p = problem.asked(CV_OP_POOL, type_of(ax.code, ax.view.itemsize), ai is not None, False, threads,
                                       max_workspace)
     cdef cv_call call
@@ -132,9 +134,10 @@ cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int 
         call.indices = <int64_t*>ai.view.buf
     plan = problem.plan(&p, names, False)
     if plan is None:
-        refuse(names)
+        return False
     call.x, call.y = ax.view.buf, ay.view.buf
-    return plan.run(&call)
+    plan.run(&call)
+    return True
 
 
 cdef int same_places(Array y, Array places) except -1:
@@ -201,8 +204,9 @@ cdef class PoolRunner(Shaped):
             return None
         y = self.result()
         places = empty_like(y, int64) if indices else None
-        run_pool(self.problem, ax, writable(y), writable(places) if indices else None, self.name, threads,
-                 max_workspace)
+        if not run_pool(self.problem, ax, writable(y), writable(places) if indices else None, self.name, threads,
+                        max_workspace):
+            return None
         return (y, places) if indices else y
 
 

@@ -85,7 +85,7 @@ def _convnd(
     else:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    y: Array = storage.conv(choice.backend, spec, x, w, bias, out, choice.algorithm)
+    y: Array = storage.conv(choice.backend, spec, x, w, bias, out, choice.named)
     return y
 
 
@@ -99,7 +99,7 @@ def _quick(
     dtype = dtypes.for_sums(x=x_dtype, w=w_dtype)[1]
     spec = make_conv(nd, x_shape, w_shape, *options)
     choice = registry.select("conv", spec, dtype, backend, "numpy")
-    return choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.algorithm)
+    return choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
 
 
 def _conv_transposend(
@@ -168,7 +168,7 @@ def _conv_transposend(
     else:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    y: Array = storage.conv_transpose(choice.backend, spec, x, w, bias, out, choice.algorithm)
+    y: Array = storage.conv_transpose(choice.backend, spec, x, w, bias, out, choice.named)
     return y
 
 
@@ -223,7 +223,7 @@ def _convnd_grad_input(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    grad_x: Array = storage.conv_grad_input(choice.backend, spec, grad_y, w, out, choice.algorithm)
+    grad_x: Array = storage.conv_grad_input(choice.backend, spec, grad_y, w, out, choice.named)
     return grad_x
 
 
@@ -278,7 +278,7 @@ def _convnd_grad_weight(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = storage.conv_grad_weight(choice.backend, spec, grad_y, x, out, choice.algorithm)
+    grad_w: Array = storage.conv_grad_weight(choice.backend, spec, grad_y, x, out, choice.named)
     return grad_w
 
 

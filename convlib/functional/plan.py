@@ -43,7 +43,7 @@ class ConvPlan:
             "conv", spec, self._compute, backend, self._kind, prepared=True
         )
         self._run = storage.prepare_conv(
-            self._choice.backend, spec, self._w, self._bias, dtype, self._choice.algorithm
+            self._choice.backend, spec, self._w, self._bias, dtype, self._choice.named
         )
         # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
         self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
@@ -71,12 +71,12 @@ class ConvPlan:
     @property
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
-        backend, algorithm = self._choice.backend, self._choice.algorithm
-        return storage.scratch(backend, "conv", self.spec, self.dtype, self._compute, algorithm)
+        backend, named = self._choice.backend, self._choice.named
+        return storage.scratch(backend, "conv", self.spec, self.dtype, self._compute, named, prepared=True)
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""
-        return registry.explained("conv", self.spec, self.dtype, self._compute, self._choice)
+        return registry.explained("conv", self.spec, self.dtype, self._compute, self._choice, prepared=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested)

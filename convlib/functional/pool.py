@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, registry, storage
+from .. import config, dtypes, registry, storage
 from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
@@ -21,28 +21,28 @@ def _pool(
     """Pool `x` by the spec that ``make(nd, kind, x.shape, *options)`` gives."""
     if out is None and type(x) is np.ndarray:
         try:
-            run = _quick(make, nd, kind, x.shape, x.dtype, backend, registry.state(), *options)
+            run = _quick(make, nd, kind, x.shape, x.dtype, indices, backend, registry.state(), *options)
         except TypeError:  # the long way says which argument is wrong
             run = None
-        found = run and run(x, get_num_threads(), indices)
+        found = run and run(x, get_num_threads(), indices, config.get_max_workspace())
         if found is not None:
             return found
     array_type, (x,) = take(x=x)
-    spec = make(nd, kind, x.shape, *options)
+    spec = make(nd, kind, x.shape, *options).with_places(indices)
     dtype = dtypes.for_pool(kind, x.dtype)[1]
     choice = registry.select("pool", spec, dtype, backend, array_type)
-    return storage.pool(choice.backend, spec, x, indices, out, choice.algorithm)
+    return storage.pool(choice.backend, spec, x, indices, out, choice.named)
 
 
 @lru_cache(maxsize=4096, typed=True)
 def _quick(
     make: Callable[..., PoolSpec], nd: int, kind: str, x_shape: tuple[int, ...], x_dtype: np.dtype[Any],
-    backend: str | None, _: Any, *options: Any,
+    indices: bool, backend: str | None, _: Any, *options: Any,
 ) -> Callable[..., Any] | None:  # fmt: skip
     """Return the short way of `Backend.quick_pool` for a pooling of NumPy arrays without `out`, if there is one."""
-    spec = make(nd, kind, x_shape, *options)
+    spec = make(nd, kind, x_shape, *options).with_places(indices)
     choice = registry.select("pool", spec, dtypes.for_pool(kind, x_dtype)[1], backend, "numpy")
-    return choice.backend.quick_pool(spec, x_dtype, choice.algorithm)
+    return choice.backend.quick_pool(spec, x_dtype, choice.named)
 
 
 def _windows(

@@ -62,7 +62,7 @@ def _conv_transposend_grad_input(
     _check(spec, grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    grad_x: Array = storage.conv_transpose_grad_input(choice.backend, spec, grad_y, w, out, choice.algorithm)
+    grad_x: Array = storage.conv_transpose_grad_input(choice.backend, spec, grad_y, w, out, choice.named)
     return grad_x
 
 
@@ -119,7 +119,7 @@ def _conv_transposend_grad_weight(
     _check(spec, grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = storage.conv_transpose_grad_weight(choice.backend, spec, grad_y, x, out, choice.algorithm)
+    grad_w: Array = storage.conv_transpose_grad_weight(choice.backend, spec, grad_y, x, out, choice.named)
     return grad_w
 
 

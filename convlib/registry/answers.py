@@ -40,8 +40,9 @@ def algorithm_refusal(
     if config.get_accuracy() == "strict" and not sums_directly(backend, algorithm):
         return STRICT
     known = backend.algorithms.get(op, ())
-    if algorithm not in known:
-        return f"it has no algorithm {algorithm!r} for {op}; valid: {', '.join(known) or 'none'}"
+    for name in algorithm.split("+"):
+        if name not in known:
+            return f"it has no algorithm {name!r} for {op}; valid: {', '.join(known) or 'none'}"
     reason: str | None = said(backend, "supports_algorithm", str, algorithm, op, spec, dtype)
     return reason
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage
+from ..backends.base import Implementation
 from ..spec import WindowSpec
 from .answers import Verdict, verdicts
 from .plugins import answer
@@ -34,6 +35,8 @@ class Explanation:
         Scratch memory of the call, in bytes.
     others : tuple of Verdict
         What every other backend says.
+    implementations : tuple of Implementation
+        What the backend says of each of its implementations: name, refusal or None, predicted seconds, scratch.
     """
 
     op: str
@@ -45,6 +48,7 @@ class Explanation:
     reason: str
     workspace_nbytes: int
     others: tuple[Verdict, ...]
+    implementations: tuple[Implementation, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data, ready for JSON."""
@@ -57,8 +61,15 @@ class Explanation:
             f"  because: {self.reason}",
             f"  scratch: {self.workspace_nbytes} bytes",
         ]
+        lines += [_line(self.backend, found) for found in self.implementations]
         lines += [f"  {'could' if v.serves else 'not'} {v.backend}: {v.reason}" for v in self.others]
         return "\n".join(lines)
+
+
+def _line(backend: str, found: Implementation) -> str:
+    if found.refusal is not None:
+        return f"  not {backend}:{found.name}: {found.refusal}"
+    return f"  could {backend}:{found.name}: {1e6 * found.seconds:.1f} us predicted, {found.scratch} bytes of scratch"
 
 
 def explain_choice(
@@ -73,14 +84,16 @@ def explain_choice(
 
 
 def explained(
-    op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], choice: Choice
-) -> Explanation:
+    op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], choice: Choice, *,
+    prepared: bool = False,
+) -> Explanation:  # fmt: skip
     """Return a decision already taken, as data."""
     nbytes = answer(
         choice.backend, "workspace", int,
-        lambda: storage.scratch(choice.backend, op, spec, element, dtype, choice.algorithm),
+        lambda: storage.scratch(choice.backend, op, spec, element, dtype, choice.named, prepared=prepared),
     )  # fmt: skip
+    found = answer(choice.backend, "implementations", tuple, lambda: choice.backend.implementations(op, spec, dtype))
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason, int(nbytes),
-        verdicts(op, spec, dtype, choice.backend.array_type, choice.backend.name),
+        verdicts(op, spec, dtype, choice.backend.array_type, choice.backend.name), found,
     )  # fmt: skip

@@ -28,12 +28,13 @@ from .plugins import PassingError, backends, changed, get_backend, load, version
 
 @dataclass(frozen=True)
 class Choice:
-    """What serves a call."""
+    """What serves a call; `named` is the algorithm if the caller named it, which then serves every part of the call."""
 
     backend: Backend
     algorithm: str | None
     source: str
     reason: str
+    named: str | None = None
 
 
 class _ForNow(Exception):
@@ -170,7 +171,7 @@ def _named(
             f"backend {requested!r} (named by: {source}) cannot serve this {op}: {reason}. {advice}", reason
         )
     if algorithm is not None:
-        return Choice(backend, algorithm, source, f"named by: {source}; named")
+        return Choice(backend, algorithm, source, f"named by: {source}; named", algorithm)
     algorithm, why = algorithm_of(backend, op, spec, dtype, prepared=prepared)
     return Choice(backend, algorithm, source, f"named by: {source}; {why}")
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
+from .adjoint import Phases, phases_of
 from .arguments import (
     Ints,
     cached,
@@ -103,6 +104,14 @@ class ConvSpec(WindowSpec):
     def macs(self) -> int:
         """Multiply-adds of the whole call, padding taps included."""
         return self.n * self.oc * self.out_count * self.reduction
+
+    def phases(self) -> Phases:
+        """Return the convolutions of stride 1 over the result that give the adjoint, one per phase of the stride.
+
+        Tap ``k`` of output ``o`` lies on input ``o * s + k * d - lo``: inputs that share the residue modulo ``s`` are
+        reached by the same taps.  Residues that no tap reaches are left out: there the adjoint is 0.
+        """
+        return phases_of(self)
 
     def check_grad(self, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape` is the shape of the result."""

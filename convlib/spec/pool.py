@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ..errors import SpecError
+from .adjoint import pool_adjoint
 from .arguments import (
     IntOrAxes,
     Ints,
@@ -39,6 +40,7 @@ class PoolSpec(WindowSpec):
     divisor: int | None = None
     norm: float = 0.0
     adaptive: bool = False
+    places: bool = False
 
     __hash__ = WindowSpec.__hash__
 
@@ -89,6 +91,22 @@ class PoolSpec(WindowSpec):
         """Shape of the result as the caller gets it."""
         return self._order(self.c, self.out_size)
 
+    @property
+    def longest(self) -> Ints:
+        """Size of the longest window per axis, which in an adaptive pooling may be one element longer than others."""
+        if not self.adaptive:
+            return self.kernel
+        return tuple(min(k + 1, size) for k, size in zip(self.kernel, self.in_size, strict=True))
+
+    def with_places(self, places: bool) -> PoolSpec:
+        """Return the spec of the same pooling, with the place of each extreme wanted or not."""
+        return self if places == self.places else _with_places(self, places)
+
+    def adjoint(self) -> PoolSpec | None:
+        """Return the pooling that is the adjoint, or None: with stride 1 and one divisor, each input averages the windows
+        round it."""
+        return pool_adjoint(self)
+
     def check_grad(self, name: str, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape`, that of the argument `name`, is the shape of the result."""
         if grad_shape != self.y_shape:
@@ -113,6 +131,11 @@ class PoolSpec(WindowSpec):
             return len(self.taps(axis, o))
         first = o * self.stride[axis] - self.pad_lo[axis]
         return min(self.kernel[axis], -((first - self.in_size[axis] - self.pad_hi[axis]) // self.dilation[axis]))
+
+
+@cached
+def _with_places(spec: PoolSpec, places: bool) -> PoolSpec:
+    return replace(spec, places=places)
 
 
 @cached

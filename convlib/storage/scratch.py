@@ -26,8 +26,9 @@ def terms(op: str, spec: Any) -> int:
 
 
 def scratch(
-    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None
-) -> int:
+    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
+    *, prepared: bool = False,
+) -> int:  # fmt: skip
     """Return the scratch memory of a call on contiguous arrays of type `storage`, in bytes; for integers, at most.
 
     `dtype` is the type that the call computes in, unless a backend takes float16 as it is, or integers as floats.
@@ -36,15 +37,17 @@ def scratch(
         return backend.workspace(op, spec, dtype, algorithm)
     types = _types(backend, op, spec, storage, dtype)
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm), storage)
+        _scratch(Call(backend, op, spec, types, compute, algorithm), storage, prepared)
         for compute in _computed(backend, op, spec, storage, types, algorithm)
     )
 
 
-def _scratch(call: Call, storage: np.dtype[Any]) -> int:
+def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
     copied = call.assumed(storage)
     if copied:
         return Job(call, copied).scratch()
+    if prepared:
+        return call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 

@@ -8,7 +8,7 @@ fills its last array and returns nothing.  No hook computes a size.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,15 @@ Array = Any  # the backend's own array type: numpy.ndarray, or cupy.ndarray on a
 OPERATIONS = (
     "conv", "conv_grad_input", "conv_grad_weight", "pool", "pool_grad_input", "unpool", "im2col", "col2im",
 )  # fmt: skip
+
+
+class Implementation(NamedTuple):
+    """What a backend says of one of its implementations of a call."""
+
+    name: str  # which "backend:name" takes
+    refusal: str | None  # why it cannot serve
+    seconds: float  # predicted, where it can
+    scratch: int  # bytes
 
 
 class Contract:
@@ -98,6 +107,14 @@ class Contract:
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0
+
+    def workspace_prepared(self, spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """Return what `workspace` would for a convolution whose weights a plan has prepared."""
+        return self.workspace("conv", spec, dtype, algorithm)
+
+    def implementations(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[Implementation, ...]:
+        """Return what the backend says of each of its implementations of an operation, or nothing if it has one way."""
+        return ()
 
     def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
         """Return whether the hook takes and gives float16 arrays as they are, and sums in float32."""

@@ -39,7 +39,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
             bound(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
-        self._conv(spec, x, w, bias, y, algorithm)
+        self._conv(spec, x, w, bias, y, algorithm or self.choose("conv", spec, dtype)[0])
         return finish()
 
     @final
@@ -70,6 +70,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.ocg * spec.taps_count, y, w, bias)
         x, finish = self._result(spec.x_shape, dtype, result, spec, out)
+        algorithm = algorithm or self.choose("conv_grad_input", zero_padded(spec), dtype)[0]
         if needs_padding(spec):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
@@ -118,7 +119,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.n * spec.out_count, y, x)
         w = self.xp.empty(spec.w_shape, dtype)
-        self._conv_grad_weight(spec, x, y, w, algorithm)
+        self._conv_grad_weight(spec, x, y, w, algorithm or self.choose("conv_grad_weight", spec, dtype)[0])
         return self._deliver(self._flipped(w) if spec.flip else w, result, out)
 
     def prepare_conv(
@@ -139,7 +140,7 @@ class Backend(Arrays):
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """Return a short way through `pool` for plain arrays of `dtype`, or None if there is none.
 
-        It takes (x, threads, indices), checks all it needs, and returns None where `pool` must serve.
+        It takes (x, threads, indices, max_workspace), checks all it needs, and returns None where `pool` must serve.
         """
         return None
 
@@ -157,6 +158,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64 and spec.kind == "sum" and not narrow:
             bound(spec.taps_count, x)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
+        algorithm = algorithm or self.choose("pool", spec, dtype)[0]
         if not indices:
             self._pool(spec, x, y, None, algorithm)
             return finish()

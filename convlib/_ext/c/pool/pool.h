@@ -55,7 +55,7 @@ static inline CV_UNUSED int cv_pool_whole(const cv_pool *p) {
 }
 
 static inline CV_UNUSED int cv_pool_any_work(const cv_pool *p) {
-    return p->n && p->c && p->out[0] && p->out[1] && p->out[2] && p->in[0] && p->in[1] && p->in[2];
+    return p->n && p->c && p->out[0] && p->out[1] && p->out[2];
 }
 
 /* Elements read, roughly: what a window holds, or a few passes over the input. */

@@ -114,7 +114,7 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
 
 /* A plane of x must be one unbroken row of its xs[4]. */
 static const char *CV_(spread_unfit)(const cv_pool *p) {
-    if (!cv_pool_any_work(p)) return "has no work in an empty pooling";
+    if (!cv_pool_any_work(p) || !p->in[0] || !p->in[1] || !p->in[2]) return "has no work in an empty pooling";
     if (p->xs[3] != p->xs[4] * p->in[2] || p->xs[2] != p->xs[3] * p->in[1]) return "needs planes without gaps";
     return p->xs[4] != 1 && p->c > 1 && (p->xs[1] != 1 || p->ys[1] != 1) ? "needs both arrays in one layout" : NULL;
 }

@@ -1,0 +1,124 @@
+"""What a call asks of the native engine: one problem, or one for each phase of a stride."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import config
+from .._ext import _native_conv, _native_pool
+from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
+from ..threads import get_num_threads
+
+#: Weights of a phase up to so many elements are copied, as some kernels take them only without gaps.
+COPIED_WEIGHTS = 1 << 16
+
+
+def settings() -> tuple[bool, int, int]:
+    """Return whether sums must be direct, the threads, and the bytes of scratch that a call may take."""
+    return config.get_accuracy() == "strict", get_num_threads(), config.get_max_workspace()
+
+
+def plain(spec: ConvSpec) -> bool:
+    """Return whether nothing but zeros pads the input, and no array is empty."""
+    return spec.padding_mode == "constant" and not spec.pad_value and filled(spec)
+
+
+def filled(spec: WindowSpec) -> bool:
+    """Return whether none of the arrays of a call is empty."""
+    sizes = (spec.n, spec.c, getattr(spec, "oc", 1), *spec.kernel, *spec.in_size, *spec.out_size)
+    return min(sizes) > 0
+
+
+class Call(NamedTuple):
+    """One problem of the engine, and how it is asked."""
+
+    problem: Any
+    op: str  # of the engine's lists
+    dtype: np.dtype[Any]
+    indices: bool = False
+    copied: int = 0  # bytes of weights that are copied for it
+
+    def _arguments(self, fresh: bool) -> tuple[Any, ...]:
+        code = ord(self.dtype.char)
+        if self.op.startswith("conv"):
+            return code, fresh
+        return code, self.dtype.itemsize, self.indices
+
+    def plan(self, names: str | None, fresh: bool, exact: bool | None = None) -> Any:
+        """Return the plan by one of the named implementations, None for any; None if none of them fits."""
+        strict, threads, bound = settings()
+        exact = strict if exact is None else exact
+        if self.op.startswith("conv"):
+            code, fresh = self._arguments(fresh)
+            return self.problem.chosen(self.op, code, names, exact, fresh, threads, bound)
+        code, itemsize, indices = self._arguments(fresh)
+        return self.problem.chosen(self.op, code, itemsize, names, indices, False, threads, bound)
+
+    def verdicts(self) -> list[tuple[str, str, str | None, float, int]]:
+        """Return (name, family, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
+        said: list[Any] = self.problem.verdicts(self.op, *self._arguments(True), *settings()[1:])
+        return said
+
+    def scratch(self, names: str | None, fresh: bool) -> int:
+        """Return the bytes of scratch that a call takes."""
+        plan = self.plan(names, fresh)
+        return self.copied + (0 if plan is None else int(plan.scratch))
+
+
+def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
+    """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops."""
+    if op.startswith("conv"):
+        spec = zero_padded(spec)  # as hooks see it
+    if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
+        return ()
+    if op == "conv_grad_input":
+        return tuple(phase_call(spec, phase, dtype) for phase in spec.phases())
+    if op.startswith("conv"):
+        return (Call(conv_problem(spec), op, dtype),)
+    if op == "pool":
+        return (Call(pool_problem(spec), "pool", dtype, spec.places),)
+    adjoint = spec.adjoint() if op == "pool_grad_input" else None
+    if adjoint is not None:
+        return (Call(pool_problem(adjoint), "pool", dtype),)
+    return (Call(pool_problem(spec), "spread", dtype, op == "unpool"),)
+
+
+@lru_cache(maxsize=4096)
+def phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
+    """Return the forward convolution over grad_y that gives one phase of the input's gradient."""
+    weights = spec.groups * spec.ocg * spec.icg * math.prod(phase.kernel)
+    copied = weights <= COPIED_WEIGHTS
+    problem = _native_conv.ConvProblem(
+        spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, phase.kernel, phase.out_size, (1,) * spec.nd,
+        phase.dilation, phase.lo, spec.channels_last,
+    )  # fmt: skip
+    problem.scatter(spec.in_size, spec.stride)
+    if not copied:
+        step, steps = 1, []
+        for size, tap in zip(reversed(spec.kernel), reversed(phase.taps), strict=True):
+            steps.append(step * (tap.step or 1))
+            step *= size
+        problem.weigh(spec.ocg * spec.icg * step, step, spec.icg * step, steps[::-1])
+    return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0)
+
+
+@lru_cache(maxsize=4096)
+def conv_problem(spec: ConvSpec) -> Any:
+    """Return the problem of a convolution."""
+    return _native_conv.ConvProblem(
+        spec.n, spec.groups, spec.icg, spec.ocg, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation,
+        spec.pad_lo, spec.channels_last,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def pool_problem(spec: PoolSpec) -> Any:
+    """Return the problem of a pooling."""
+    return _native_pool.PoolProblem(
+        spec.n, spec.c, spec.in_size, spec.longest, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
+        spec.kind, spec.count_include_pad, spec.divisor or 0, spec.adaptive, spec.channels_last,
+    )  # fmt: skip
