@@ -29,7 +29,6 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     name = "cython"
     operations = OPERATIONS
     strided = True
-    narrow_unpool = False
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
         """See `Backend.supports`."""
@@ -74,8 +73,8 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not x.size or not y.size:
             return
-        if x.dtype.kind == "u":
-            x, y = x.view(np.int64), y.view(np.int64)
+        if x.dtype == dtypes.BOOL:
+            x, y = x.view(np.uint8), y.view(np.uint8)
         _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
 
 

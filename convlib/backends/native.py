@@ -144,7 +144,12 @@ class NativeBackend(Backend):
 
     def workspace_prepared(self, spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace_prepared`."""
-        return max((call.scratch(algorithm, not plain(spec)) for call in calls_of("conv", spec, dtype)), default=0)
+        fresh = not self._packs(spec, dtype, algorithm)
+        return max((call.scratch(algorithm, fresh) for call in calls_of("conv", spec, dtype)), default=0)
+
+    def _packs(self, spec: ConvSpec, dtype: np.dtype[Any], names: str | None) -> bool:
+        """Return whether a plan keeps packed weights, or else calls as anybody would."""
+        return plain(spec) and all(call.plan(names, False) is not None for call in calls_of("conv", spec, dtype))
 
     # ------------------------------------------------------------------ short ways
 
@@ -153,7 +158,7 @@ class NativeBackend(Backend):
     ) -> Callable[[Array, Array | None], Array]:
         """See `Backend.prepare_conv`."""
         compute = dtypes.for_sums(x=dtype, w=w.dtype)[1]
-        if compute.kind != "f" or compute != dtype or not plain(spec):
+        if compute.kind != "f" or compute != dtype or not self._packs(spec, dtype, algorithm):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         ready = _native_conv.Packed(
             conv_problem(spec), self._weights(w, compute, spec), None if bias is None else self._usable(bias, compute, False),

@@ -73,14 +73,14 @@ def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
     """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops."""
     if op.startswith("conv"):
         spec = zero_padded(spec)  # as hooks see it
+    if op == "pool" and min(spec.n, spec.c, *spec.out_size) > 0:
+        return (Call(pool_problem(spec), "pool", dtype, spec.places),)
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
         return ()
     if op == "conv_grad_input":
         return tuple(phase_call(spec, phase, dtype) for phase in spec.phases())
     if op.startswith("conv"):
         return (Call(conv_problem(spec), op, dtype),)
-    if op == "pool":
-        return (Call(pool_problem(spec), "pool", dtype, spec.places),)
     adjoint = spec.adjoint() if op == "pool_grad_input" else None
     if adjoint is not None:
         return (Call(pool_problem(adjoint), "pool", dtype),)

@@ -115,12 +115,13 @@ def pool(
                 job.put(places, block, found[1], shifted)
             else:
                 job.put(y, block, found)
+            del found  # before the next block is there
     return (y, places) if indices else y
 
 
 def unpool(backend: Backend, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
     """See `Backend.unpool`."""
-    types = backend.unpool_types(x.dtype, add)
+    types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
     backend.check_out(out, spec.x_shape, types.result, x, indices)
     check_indices(spec, indices)
     call = Call(backend, "unpool", spec, types, types.compute, None)
@@ -226,5 +227,6 @@ def _weights(
                     total = part
                 else:
                     total += part
+                del part
             job.put(target, block, total)
     return target

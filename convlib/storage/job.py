@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import config, dtypes
-from ..backends.base.arrays import channels_first
 from ..backends.base import Backend
+from ..backends.base.arrays import channels_first
 from ..backends.base.checks import Types, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, needs_padding, zero_padded
@@ -114,8 +114,9 @@ class Job:
 
     @contextmanager
     def running(self) -> Iterator[tuple[Block, ...]]:
-        """Bound the backend's own scratch, and give the blocks."""
-        with config.scratch(self.rest):
+        """Bound the backend's own scratch, see that sums of integers come out exactly, and give the blocks."""
+        exact = self.call.types.compute == dtypes.INT64 and self.call.op.startswith("conv")
+        with config.scratch(self.rest), config.accuracy("strict" if exact else config.get_accuracy()):
             yield self.blocks
 
     def scratch(self) -> int:

@@ -35,7 +35,7 @@ def scratch(
     """
     if op not in RESULTS:
         return backend.workspace(op, spec, dtype, algorithm)
-    types = _types(backend, op, spec, storage, dtype)
+    types = _types(op, spec, storage, dtype)
     return max(
         _scratch(Call(backend, op, spec, types, compute, algorithm), storage, prepared)
         for compute in _computed(backend, op, spec, storage, types, algorithm)
@@ -51,9 +51,9 @@ def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 
-def _types(backend: Backend, op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
+def _types(op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
     if op == "unpool":  # only gradients add, and integers that add are int64
-        return backend.unpool_types(storage, dtype == dtypes.INT64)
+        return Types(*dtypes.for_pool("sum" if dtype == dtypes.INT64 else "max", storage))
     if op.startswith("conv"):
         return Types(*dtypes.for_sums(x=storage))
     return Types(*dtypes.for_pool(spec.kind, storage))

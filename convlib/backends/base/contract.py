@@ -47,8 +47,6 @@ class Contract:
         Whether hooks take contiguous channels-last memory (seen as ``(N, C, *spatial)``) without a copy.
     exact : bool
         Whether sums of small integers held in floats come out exactly, as they do by direct summation.
-    narrow_unpool : bool
-        Whether `_unpool` takes integers of less than 8 bytes; if not, they come as int64.
     whole_unpool : bool
         Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
     algorithms : dict of str to tuple of str
@@ -61,7 +59,6 @@ class Contract:
     strided: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
-    narrow_unpool: ClassVar[bool] = True
     whole_unpool: ClassVar[bool] = False
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np

@@ -169,7 +169,7 @@ class Backend(Arrays):
     @final
     def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
         """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up."""
-        result, dtype = self.unpool_types(x.dtype, add)
+        result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
         self.check_out(out, spec.x_shape, result, x, indices)
         check_indices(spec, indices)
         if not self.whole_unpool:
@@ -182,13 +182,6 @@ class Backend(Arrays):
             y[...] = 0
         self._unpool(spec, x, places, y, add)
         return finish()
-
-    @final
-    def unpool_types(self, dtype: np.dtype[Any], add: bool) -> Types:
-        """Return the types of an unpooling of elements of `dtype`."""
-        types = Types(*dtypes.for_pool("sum" if add else "max", dtype))
-        wide = not self.narrow_unpool and dtype.kind in "biu" and dtype.itemsize < 8
-        return types._replace(compute=dtypes.INT64) if wide else types
 
     @final
     def pool_grad_input(
