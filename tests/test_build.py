@@ -149,6 +149,15 @@ def test_a_compiler_that_is_not_there_is_named():
         building.identify("absent-cc", "-O2")
 
 
+def test_variables_that_compilers_read_count(monkeypatch):
+    building.identify.cache_clear()
+    plain = building.identify("cc")
+    monkeypatch.setenv("CPATH", "/elsewhere")
+    building.identify.cache_clear()
+    assert building.identify("cc", "-O2") == plain + "CPATH=/elsewhere\n"
+    building.identify.cache_clear()
+
+
 def test_two_builds_at_once_do_not_meet(project):
     failed = []
 

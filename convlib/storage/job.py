@@ -100,8 +100,9 @@ class Job:
         self.spec = zero_padded(spec) if self.padding else spec
         bound = config.get_max_workspace()
         need = call.backend.workspace(call.op, spec, call.dtype, call.algorithm)
-        limit = max(bound - need, bound // 4)
-        self.rest = bound - limit  # what the backend may use in place of max_workspace
+        # What the backend may use in place of max_workspace: a block may be served otherwise than the whole.
+        self.rest = min(max(need, bound // 4), bound - bound // 4)
+        limit = bound - self.rest
         self.blocks = blocks(call.op, self.spec, call.item(), copied, limit)
         self._last = spec.channels_last and call.backend.channels_last
         self._weights: tuple[Slices, Array] | None = None

@@ -28,6 +28,7 @@ from typing import TextIO
 FOLDER = "build/objects"
 # What stands in a command for the file to make (what it was made from is listed in that name + ".dep"), and for Python.
 OUT, PYTHON = "{out}", "{python}"
+VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "SDKROOT", "MACOSX_DEPLOYMENT_TARGET")
 
 
 class BuildError(Exception):
@@ -63,12 +64,14 @@ class Step:
 
 @cache
 def identify(*command: str) -> str:
-    """Return what the compiler of a command says of itself."""
+    """Return what the compiler of a command says of itself, and the variables that it reads."""
     program = list(takewhile(lambda word: not word.startswith("-"), command))  # may be two words: ccache gcc
+    asked = [*program, "--version"]
     try:
-        return subprocess.run([*program, "--version"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
     except (OSError, subprocess.CalledProcessError) as error:
         raise BuildError(f"no C compiler: {error}; install one, or name another in the variable CC") from None
+    return said.stdout + "".join(f"{name}={os.environ[name]}\n" for name in VARIABLES if name in os.environ)
 
 
 def step(title: str, command: Sequence[str], inputs: Sequence[str], outside: Sequence[str], *key: str) -> Step:
