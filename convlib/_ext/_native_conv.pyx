@@ -143,8 +143,8 @@ cdef cv_op op_of(str op) noexcept:
     return CV_OP_GRAD_WEIGHT if op == "conv_grad_weight" else CV_OP_CONV
 
 
-cdef int refuse(names) except -1:
-    raise ValueError(f"{names or 'no implementation'} cannot serve these arrays")
+cdef int refuse(names, Py_ssize_t max_workspace) except -1:
+    raise MemoryError(f"{names or 'no implementation'} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 
 def conv(ConvProblem problem, x, w, bias, y, names, bint exact, int threads, Py_ssize_t max_workspace):
@@ -175,7 +175,7 @@ cdef int run(ConvProblem problem, Array ax, Array aw, Array ab, Array ay, names,
     problem.place(&p.conv, ax, ay, aw)
     plan = problem.plan(&p, names, exact)
     if plan is None:
-        refuse(names)
+        refuse(names, max_workspace)
     memset(&call, 0, sizeof(call))
     call.x, call.w, call.y, call.bias = ax.view.buf, aw.view.buf, ay.view.buf, NULL if ab is None else ab.view.buf
     return plan.run(&call)
@@ -195,7 +195,7 @@ def grad_weight(ConvProblem problem, x, grad_y, grad_w, names, int threads, Py_s
     problem.place(&p.conv, ax, ay, aw)
     plan = problem.plan(&p, names, False)
     if plan is None:
-        refuse(names)
+        refuse(names, max_workspace)
     memset(&call, 0, sizeof(call))
     call.x, call.y, call.w = ax.view.buf, ay.view.buf, aw.view.buf
     plan.run(&call)
@@ -215,7 +215,7 @@ cdef class Packed:
             raise ValueError("weights to be packed must be contiguous")
         self.plan = problem.chosen("conv", self.plain.code, names, exact, False, threads, max_workspace)
         if self.plan is None:
-            refuse(names)
+            refuse(names, max_workspace)
         if self.plan.plan.packed:
             self.packed = allocate(self.plan.plan.packed)
             self.plan.pack(self.plain.view.buf, self.packed)

@@ -98,8 +98,8 @@ cdef cv_op op_of(str op) noexcept:
     return CV_OP_SPREAD if op == "spread" else CV_OP_POOL
 
 
-cdef int refuse(names) except -1:
-    raise ValueError(f"{names or 'no implementation'} cannot serve these arrays")
+cdef int refuse(names, Py_ssize_t max_workspace) except -1:
+    raise MemoryError(f"{names or 'no implementation'} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 
 def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_workspace):
@@ -117,7 +117,7 @@ def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_
     """
     cdef Array ai = None if indices is None else writable(indices)
     if not run_pool(problem, readable(x), writable(y), ai, names, threads, max_workspace):
-        refuse(names)
+        refuse(names, max_workspace)
 
 
 cdef bint run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int threads,
@@ -242,6 +242,6 @@ def spread(PoolProblem problem, y, indices, x, bint add, names, int threads, Py_
         call.indices = <int64_t*>ai.view.buf
     plan = problem.plan(&p, names, False)
     if plan is None:
-        refuse(names)
+        refuse(names, max_workspace)
     call.x, call.y = ax.view.buf, ay.view.buf
     return bool(plan.run(&call))

@@ -101,7 +101,7 @@ class Job:
         bound = config.get_max_workspace()
         need = call.backend.workspace(call.op, spec, call.dtype, call.algorithm)
         # What the backend may use in place of max_workspace: a block may be served otherwise than the whole.
-        self.rest = min(max(need, bound // 4), bound - bound // 4)
+        self.rest = min(max(need, bound // 2), bound - bound // 4)
         limit = bound - self.rest
         self.blocks = blocks(call.op, self.spec, call.item(), copied, limit)
         self._last = spec.channels_last and call.backend.channels_last

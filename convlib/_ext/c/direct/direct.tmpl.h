@@ -200,9 +200,11 @@ static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(direct_sizes)(j);
     j->lines = j->oc_blocks * p->out[0] * j->strips;
     cv_cut(cv_products(p), &j->threads, j->planes, j->lines, &j->plane_pieces, &j->line_pieces);
-    plan->threads = j->threads;
+    const ptrdiff_t steps = j->max_steps * (ptrdiff_t)sizeof(CV_(step));
     plan->tables = CV_ROUND64(CV_(direct_lanes)(j) * (ptrdiff_t)sizeof(CV_(lanes)));
-    plan->scratch = j->threads * j->max_steps * (ptrdiff_t)sizeof(CV_(step));
+    while (j->threads > 1 && j->threads * steps + plan->tables > problem->max_workspace) j->threads--;
+    plan->threads = j->threads;
+    plan->scratch = j->threads * steps;
 }
 
 static void CV_(direct_fill)(cv_plan *plan) {

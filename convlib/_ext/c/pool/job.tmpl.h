@@ -157,8 +157,9 @@ static void CV_(pool_end)(CV_(pool_job) *j, double work, cv_plan *plan) {
     j->pieces = cv_pool_cut(work, j->items, &j->threads);
     while (j->threads > 1 && j->threads * j->scratch_each > plan->problem.max_workspace) j->threads--;
     plan->threads = j->threads;
-    plan->tables = CV_(pool_tables)(j);
     plan->scratch = j->threads * j->scratch_each;
+    plan->tables = CV_(pool_tables)(j);
+    if (plan->scratch + plan->tables > plan->problem.max_workspace) plan->tables = 0; /* it goes without */
 }
 
 static void CV_(pool_fill)(cv_plan *plan) {
