@@ -90,6 +90,10 @@ class NativeBackend(Backend):
             return names, f"integers as floats that hold them exactly, else in exact loops; {why}"
         return self._said([call.plan(None, True) for call in calls_of(op, spec, dtype)])
 
+    def settled(self, algorithm: str | None, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
+        """See `Backend.settled`: the engine itself chooses for the arrays of the call."""
+        return algorithm
+
     def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose_prepared`."""
         return self._said([call.plan(None, False) for call in calls_of("conv", spec, dtype)])

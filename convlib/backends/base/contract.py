@@ -87,6 +87,10 @@ class Contract:
         """Return the algorithm the backend would take for a call that it supports, and why."""
         return None, "its only algorithm"
 
+    def settled(self, algorithm: str | None, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
+        """Return the algorithm that a hook is given: the one that was named, or else that of `choose`."""
+        return algorithm or self.choose(op, spec, dtype)[0]
+
     def supports_algorithm(
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
     ) -> str | None:

@@ -39,7 +39,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
             bound(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
-        self._conv(spec, x, w, bias, y, algorithm or self.choose("conv", spec, dtype)[0])
+        self._conv(spec, x, w, bias, y, self.settled(algorithm, "conv", spec, dtype))
         return finish()
 
     @final
@@ -70,7 +70,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.ocg * spec.taps_count, y, w, bias)
         x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        algorithm = algorithm or self.choose("conv_grad_input", zero_padded(spec), dtype)[0]
+        algorithm = self.settled(algorithm, "conv_grad_input", zero_padded(spec), dtype)
         if needs_padding(spec):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
@@ -119,7 +119,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.n * spec.out_count, y, x)
         w = self.xp.empty(spec.w_shape, dtype)
-        self._conv_grad_weight(spec, x, y, w, algorithm or self.choose("conv_grad_weight", spec, dtype)[0])
+        self._conv_grad_weight(spec, x, y, w, self.settled(algorithm, "conv_grad_weight", spec, dtype))
         return self._deliver(self._flipped(w) if spec.flip else w, result, out)
 
     def prepare_conv(
@@ -158,7 +158,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64 and spec.kind == "sum" and not narrow:
             bound(spec.taps_count, x)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
-        algorithm = algorithm or self.choose("pool", spec, dtype)[0]
+        algorithm = self.settled(algorithm, "pool", spec, dtype)
         if not indices:
             self._pool(spec, x, y, None, algorithm)
             return finish()

@@ -298,9 +298,9 @@ static double CV_(deep_cost)(const cv_problem *problem) {
     for (int a = 1; a < 3; a++) /* on average, that share of the taps lies inside */
         inside *= CV_MIN2(1.0, 1 - (double)p->lo[a] * (double)(p->lo[a] + 1) / (double)(p->k[a] * p->out[a]));
     inside = CV_MAX2(inside, 1.0);
-    const double turn = p->xs[1] == 1 && p->ys[1] == 1 ? 1.2 : 3.0;
-    const double start = 14.0 / (double)CV_MIN2(p->k[2], 12); /* of short rows of taps */
-    return 600 + (double)p->n * vecs * ((ins + outs) * turn / CV_PACE + outs * inside * (1 + start / 8) / (0.9 * CV_PACE)) +
+    const double turn = p->xs[1] == 1 && p->ys[1] == 1 ? 3.5 : 5.0;
+    const double start = CV_MAX2(1, 0.3 + 6 / (double)p->k[2]); /* of rows of taps */
+    return 600 + (double)p->n * vecs * (600 + (ins + outs) * turn / CV_PACE + outs * (1 + inside * start / 0.95) / CV_PACE) +
            vecs * taps * 3;
 }
 

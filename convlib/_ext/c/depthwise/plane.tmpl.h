@@ -113,7 +113,7 @@ static const char *CV_(plane_fits)(const cv_problem *problem) {
 static double CV_(plane_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->in[1] * p->in[2] + VL - 1) / VL), taps = (double)cv_taps(p);
-    return 300 + (double)(p->n * p->groups) * (10 + vecs * (taps * 1.35 + 2) / CV_PACE);
+    return 300 + (double)(p->n * p->groups) * (15 + vecs * (taps * 2.3 + 5) / CV_PACE);
 }
 
 static void CV_(plane_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -254,8 +254,11 @@ static double CV_(dw_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const int pair = p->n * p->groups > 1 && 2 * p->out[2] <= VL;
     const double vecs = pair ? 0.5 : (double)((p->out[2] + VL - 1) / VL), rows = (double)(p->n * p->groups * p->out[1]);
-    const double k = (double)p->k[2], load = p->stride[2] == 1 ? k : 4.5 * k;
-    return 300 + rows * vecs * (k * k / (0.75 * CV_PACE) + (load + 4) / CV_PACE);
+    const double k = (double)p->k[2], load = p->stride[2] == 1 ? k : 3.5 * k;
+    const double shared = !pair ? 1 : CV_CHEAP_MASKS ? 1.7 : 3;
+    const double masks = CV_CHEAP_MASKS ? 0 : p->stride[2] == 1 ? 2.8 : 8.5;
+    const double sets = p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5; /* rows that share a cache set push each other out */
+    return 300 + shared * rows * vecs * (k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + masks + sets);
 }
 
 static void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -189,8 +189,10 @@ static double CV_(direct_cost)(const cv_problem *problem) {
     const double vecs = (double)((p->out[2] + VL - 1) / VL), planes = (double)(p->n * p->groups * p->ocg);
     const double adds = planes * (double)(p->out[0] * p->out[1]) * vecs * (double)(p->icg * cv_taps(p));
     const int plain = p->xs[4] == 1 && p->ys[4] == 1 && p->stride[2] <= 2;
-    const double load = !plain ? 0.45 * VL : p->stride[2] == 1 ? 1.2 / CV_PACE : 4.0 / CV_PACE;
-    return 300 + adds * (1 / (0.85 * CV_PACE) + load / CV_MIN2(CV_DM, p->ocg > 1 ? p->ocg : p->out[1]));
+    const double load = !plain ? 0.45 * VL : p->stride[2] == 1 ? 1.2 / CV_PACE : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
+    const double shared = (double)CV_MIN2(CV_DM, p->ocg > 1 ? p->ocg : p->out[1]);
+    const double tiles = planes / shared * (double)(p->out[0] * p->out[1]) * ((vecs + CV_DNV - 1) / CV_DNV);
+    return 300 + adds * (1 / (0.85 * CV_PACE) + load / shared) + tiles * (CV_CHEAP_MASKS ? 18 : 45);
 }
 
 static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -26,9 +26,13 @@ static CV_UNUSED CV_(lanes) CV_(lanes_of)(const cv_conv *p, ptrdiff_t ox, ptrdif
  * Kernels that form no product with padding call this afterwards. */
 static CV_UNUSED void CV_(poison)(const cv_conv *p, const T *w, T *y) {
     const ptrdiff_t taps = cv_taps(p), all = p->groups * p->ocg * p->icg * taps;
-    T bad = 0;
-    for (ptrdiff_t i = 0; i < all; i++) bad += w[i] * 0;
-    for (ptrdiff_t i = 0; bad != 0 && i < all; i++) {
+    ivec bad = {0};
+    for (ptrdiff_t i = 0; i < all; i += VL) {
+        const vec v = CV_(load_n)(w + i, CV_MIN2(VL, all - i)), zero = v - v;
+        bad |= (ivec)(zero != zero);
+    }
+    if (!CV_(any)(bad)) return;
+    for (ptrdiff_t i = 0; i < all; i++) {
         if (w[i] * 0 == 0) continue;
         const ptrdiff_t t = i % taps, k[3] = {t / p->k[2] / p->k[1], t / p->k[2] % p->k[1], t % p->k[2]};
         T *plane = y + i / taps / p->icg * p->ys[1];

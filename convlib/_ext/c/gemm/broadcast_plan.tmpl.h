@@ -98,8 +98,8 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
     const double vecs = (double)((p.ocg + VL - 1) / VL);
     double inputs = (double)(p.n * p.groups * p.icg);
     for (int a = 0; a < 3; a++) inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
-    double ns = pixels * vecs * (k / (0.86 * CV_PACE) + (p.last ? 0.3 : 1.6));
-    if (!p.last) ns += inputs * (p.icg <= 4 ? 0.4 : 1.6 / VL);
+    double ns = pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
+    if (!p.last) ns += inputs * (p.icg <= 4 ? 0.4 : 3.0 / VL);
     else if (p.lo[0] || p.lo[1] || p.lo[2]) ns += inputs * 0.6 / VL;
     if (problem->fresh) ns += 3.0 * (double)p.groups * vecs * k;
     return 400 + ns;

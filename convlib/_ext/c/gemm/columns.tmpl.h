@@ -47,9 +47,9 @@ static const char *CV_(columns_fits)(const cv_problem *problem) {
 static double CV_(columns_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
-    const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
+    const double vecs = CV_(nopack_vecs)(cv_outputs(&p), 1);
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    return 500 + images * k * vecs * (rows / (0.78 * CV_PACE) + 1.5);
+    return 500 + images * k * vecs * (rows / (0.80 * CV_PACE) + 1.8);
 }
 
 static void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -136,13 +136,17 @@ static const char *CV_(nopack_fits)(const cv_problem *problem) {
     return NULL;
 }
 
+/* Vectors of pixels, an odd pixel taken as a dot product where weights lie side by side. */
+CV_INLINE double CV_(nopack_vecs)(ptrdiff_t pixels, int joined) {
+    const ptrdiff_t odd = joined && (pixels % VL == 1 || pixels < VL) ? pixels % VL : 0;
+    return (double)((pixels - odd + VL - 1) / VL) + (double)odd * 1.6 / VL;
+}
+
 static double CV_(nopack_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)p.icg;
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    const ptrdiff_t odd = p.ws[2] == 1 && (p.out[2] % VL == 1 || p.out[2] < VL) ? p.out[2] % VL : 0;
-    const double vecs = (double)((p.out[2] - odd + VL - 1) / VL) + (double)odd * 1.6 / VL;
-    return 250 + images * rows * k * vecs / (0.82 * CV_PACE);
+    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.88 * CV_PACE);
 }
 
 static void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -146,8 +146,11 @@ static double CV_(panels_cost)(const cv_problem *problem) {
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
     const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    const double packing = cv_in_place(&p) ? 0.1 : p.stride[2] == 1 ? 0.7 : 1.6;
-    double ns = images * vecs * k * (rows / (0.86 * CV_PACE) + packing);
+    const double pieces = 9.0 / (double)CV_MIN2(p.icg, CV_ICB); /* a tap's geometry serves a block of channels */
+    const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
+    const double load = p.xs[4] != 1 || p.stride[2] > 2 ? apart : p.stride[2] == 2 ? 1.6 : 0.7;
+    double ns = images * vecs * k * (rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load));
+    if (p.ys[4] != 1) ns += images * vecs * VL * (double)p.ocg * 0.7;
     if (problem->fresh) ns += 0.3 * (double)p.groups * rows * k;
     return 300 + ns;
 }

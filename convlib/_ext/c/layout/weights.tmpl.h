@@ -5,7 +5,7 @@
 #include "transpose.tmpl.h"
 
 /* Weights of a panel, the output channels oc0 .. oc0+MR-1 of a group, in run order, [K][MR], zero past ocg. */
-static void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, T *to) {
+static CV_UNUSED void CV_(pack_weights)(const cv_conv *p, const cv_view *view, const T *w, ptrdiff_t oc0, T *to) {
     const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - oc0);
     for (ptrdiff_t r = 0; r < view->runs; r++) {
         const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
@@ -29,7 +29,7 @@ CV_INLINE ptrdiff_t CV_(lane_panels)(ptrdiff_t vecs) {
 CV_INLINE ptrdiff_t CV_(lane_of)(ptrdiff_t vecs, ptrdiff_t panels, ptrdiff_t i) { return i * vecs / panels * VL; }
 
 /* Output channels l0 .. l1-1 of the group at w to [tap][c][lane], zero past the last channel. */
-static void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *dst) {
+static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *dst) {
     const ptrdiff_t taps = p->k[0] * p->k[1] * p->k[2], k = p->icg * taps, width = l1 - l0;
     const int joined = cv_joined_weights(p);
     for (ptrdiff_t l = l0; l < l1; l += VL, dst += VL) {

@@ -84,7 +84,7 @@ static double CV_(channels_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->c + VL - 1) / VL), taps = (double)(p->k[0] * p->k[1]) * (double)p->k[2];
     const double pixels = (double)p->n * (double)(p->out[0] * p->out[1] * p->out[2]);
-    return 300 + pixels * vecs * (taps * (problem->indices ? 4.0 : 1.3) + 3) / CV_PACE + pixels * 4;
+    return 300 + pixels * vecs * (taps * (problem->indices ? 8.0 : 2.0) + 4) / CV_PACE + pixels * 6;
 }
 
 static void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -51,7 +51,7 @@ static const char *CV_(pairs_fits)(const cv_problem *problem) {
 static double CV_(pairs_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double planes = (double)p->n * (double)p->c, rows = (double)p->out[1];
-    return 300 + planes * rows * ((double)((p->in[2] + VL - 1) / VL) * 3 + (double)p->out[2] * 4 / VL + 2) / CV_PACE;
+    return 300 + planes * rows * ((double)((p->in[2] + VL - 1) / VL) * 6 + (double)p->out[2] * 8 / VL + 4) / CV_PACE;
 }
 
 static void CV_(pairs_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -179,7 +179,7 @@ static const char *CV_(strips_fits)(const cv_problem *problem) {
 static double CV_(strips_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), rows = (double)p->out[1];
-    return 300 + (double)p->n * (double)p->c * (double)p->out[0] * vecs * (rows * (2 + 0.8 * (double)p->k[2]) + 6) / CV_PACE;
+    return 300 + (double)p->n * (double)p->c * (double)p->out[0] * vecs * (rows * (4 + 1.6 * (double)p->k[2]) + 12) / CV_PACE;
 }
 
 static void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -178,7 +178,7 @@ static double CV_(sweep_cost)(const cv_problem *problem) {
     const double vecs = (double)(j.size[2] / VL), blocks = (double)((j.p.out[1] + j.step[1] - 1) / j.step[1]);
     const double joins = (double)(j.down.part + j.down.count + j.along.part + j.along.count);
     const double planes = (double)j.p.n * (double)j.p.c * (double)j.p.out[0];
-    return 300 + planes * blocks * (double)j.size[1] * vecs * (3 + 0.7 * joins) / CV_PACE;
+    return 300 + planes * blocks * (double)j.size[1] * vecs * (6 + (CV_CHEAP_MASKS ? 1.5 : 3) * joins) / CV_PACE;
 }
 
 static void CV_(sweep_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -72,7 +72,7 @@ static const char *CV_(whole_fits)(const cv_problem *problem) {
 static double CV_(whole_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)(p->in[0] * p->in[1] * p->in[2] / VL + 1);
-    return 300 + (double)p->n * (double)p->c * (vecs * 1.2 + 6) / CV_PACE;
+    return 300 + (double)p->n * (double)p->c * (vecs * 2.4 + 12) / CV_PACE;
 }
 
 static void CV_(whole_plan)(const cv_problem *problem, cv_plan *plan) {

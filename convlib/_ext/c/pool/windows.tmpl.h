@@ -182,7 +182,7 @@ static double CV_(windows_cost)(const cv_problem *problem) {
     const double apart = (double)CV_MIN2(p->stride[2], p->k[2]);
     const double loads = problem->indices ? 3.5 * kyz * kx : (kyz + kx) * apart;
     const double fill = p->stride[2] > 2 && !problem->indices ? (double)VL * 2 : 1;
-    return 300 + rows * vecs * (loads * 1.3 + 3 + fill) / CV_PACE + rows * 4;
+    return 300 + rows * vecs * (loads * 2.6 + 6 + fill) / CV_PACE + rows * 8;
 }
 
 static void CV_(windows_plan)(const cv_problem *problem, cv_plan *plan) {

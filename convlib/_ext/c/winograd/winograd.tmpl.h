@@ -163,15 +163,16 @@ static const char *CV_(wino_fits)(const cv_problem *problem) {
 }
 
 /* Products, and the transforms of inputs and outputs, vector by vector and point by point; those of the weights, made in
- * double, take as long as 18 products for each point. */
+ * double, take as long as 27 products for each point. */
 static double CV_(wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double points = cv_wino_points(p), k = (double)(p->icg * p->k[0]), groups = (double)p->groups;
     const double tiles = cv_wino_tiles(p, cv_wino_m(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
     const double vecs = (double)((p->ocg + VL - 1) / VL), c_vecs = (double)((p->icg + VL - 1) / VL);
     double ns = groups * tiles * points * vecs * k / (0.80 * CV_PACE);
-    ns += groups * tiles * points * (6.0 * c_vecs * slices + 7.0 * vecs) / CV_PACE;
-    if (problem->fresh) ns += groups * points * k * vecs * 18 / CV_PACE;
+    ns += groups * tiles * points * (7.0 * c_vecs * slices + 10.0 * vecs) / CV_PACE;
+    ns += 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p); /* written past the caches */
+    if (problem->fresh) ns += groups * points * k * vecs * 27 / CV_PACE;
     return 800 + ns;
 }
 
