@@ -81,7 +81,7 @@ static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live, c
 }
 
 /* The outputs of a block, from scratch that holds the whole windows. */
-static void CV_(collect)(const CV_(pool_job) *j, const T *a, const int64_t *at, ptrdiff_t live, const ptrdiff_t *o,
+CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a, const int64_t *at, ptrdiff_t live, const ptrdiff_t *o,
                          ptrdiff_t to) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner;
@@ -100,7 +100,7 @@ static void CV_(collect)(const CV_(pool_job) *j, const T *a, const int64_t *at, 
                 for (ptrdiff_t i = 0; i < live; i++) {
                     const ptrdiff_t s = (row + (ox - o[2]) * p->stride[2]) * inner + i;
                     const ptrdiff_t d = dst + ox * p->ys[4] + i * p->ys[1];
-                    j->y[d] = CV_(finish)(j, a[s], rest, ox);
+                    j->y[d] = CV_(finish)(kind, j, a[s], rest, ox);
                     if (at) j->indices[d] = at[s];
                 }
         }
@@ -128,7 +128,7 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
         CV_(widen)(kind, a, sum, at, size * (b1 - b0), p->k[axis], shift * p->dil[axis]);
     for (ptrdiff_t b = b0; b < b1; b++) {
         const ptrdiff_t c = b % j->blocks * j->inner;
-        CV_(collect)(j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL, CV_MIN2(j->inner, p->c - c), o,
+        CV_(collect)(kind, j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL, CV_MIN2(j->inner, p->c - c), o,
                      b / j->blocks * p->ys[0] + c * p->ys[1]);
     }
 }

@@ -34,20 +34,22 @@ CV_INLINE T CV_(counted_at)(const CV_(pool_job) *j, ptrdiff_t ox) {
     return j->divide ? j->divide[ox] : (T)CV_MAX2(1, cv_window_of(&j->p, 2, ox).counted);
 }
 /* Of a vector of windows: long rows have no table, and few windows that differ. */
-CV_INLINE vec CV_(counted)(const CV_(pool_job) *j, ptrdiff_t ox) {
+CV_NOINLINE CV_UNUSED vec CV_(counted_apart)(const CV_(pool_job) *j, ptrdiff_t ox) {
     const cv_pool *p = &j->p;
-    if (j->divide) return CV_(load)(j->divide + ox);
     const ptrdiff_t first = ox * p->stride[2] - p->lo[2];
     if (first >= 0 && first + cv_reach(p, 2, VL) <= p->in[2]) return CV_(set1)((T)p->k[2]);
     vec v;
     for (ptrdiff_t i = 0; i < VL; i++) v[i] = ox + i < p->out[2] ? CV_(counted_at)(j, ox + i) : 1;
     return v;
 }
+CV_INLINE vec CV_(counted)(const CV_(pool_job) *j, ptrdiff_t ox) {
+    return j->divide ? CV_(load)(j->divide + ox) : CV_(counted_apart)(j, ox);
+}
 
 /* What a window becomes: an average divides by the taps along W times `rest`, those along D and H; an empty window's
  * sum is 0, whatever it is divided by. */
-CV_INLINE T CV_(finish)(const CV_(pool_job) *j, T v, ptrdiff_t rest, ptrdiff_t ox) {
-    if (!j->divided) return v;
+CV_INLINE T CV_(finish)(const int kind, const CV_(pool_job) *j, T v, ptrdiff_t rest, ptrdiff_t ox) {
+    if (kind <= CV_MIN || !j->divided) return v;
     return (T)(v / (j->p.divisor != 0 ? (T)j->p.divisor : (T)CV_MAX2(1, rest) * CV_(counted_at)(j, ox)));
 }
 
@@ -110,9 +112,9 @@ CV_INLINE vec CV_(quotient)(vec v, const CV_(divisor) *s) {
     return v / s->d;
 }
 
-CV_INLINE void CV_(put)(const CV_(pool_job) *j, vec v, ptrdiff_t rest, T *y, ptrdiff_t ox) {
+CV_INLINE void CV_(put)(const int kind, const CV_(pool_job) *j, vec v, ptrdiff_t rest, T *y, ptrdiff_t ox) {
     const ptrdiff_t n = CV_MIN2(VL, j->p.out[2] - ox);
-    if (j->divided) {
+    if (kind > CV_MIN && j->divided) {
         CV_(divisor) s = CV_(divisor_at)(j, ox);
         CV_(divide_by)(&s, rest);
         v = v / s.d;

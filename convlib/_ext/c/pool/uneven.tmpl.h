@@ -57,7 +57,7 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
                 } else {
                     T v = line[w.first];
                     for (ptrdiff_t i = w.first + 1; i < w.end; i++) v = CV_(join)(kind, v, line[i]);
-                    j->y[to] = CV_(finish)(j, v, z.counted * y.counted, ox);
+                    j->y[to] = CV_(finish)(kind, j, v, z.counted * y.counted, ox);
                 }
             }
         }

@@ -44,7 +44,7 @@ CV_INLINE void CV_(slide_row)(const int kind, const int k, const int back, const
         vec v = back ? CV_(vjoin)(kind, CV_SLIDE(before, odd, VL - 1), a) : a;
         v = CV_(vjoin)(kind, v, odd);
         if (k == 3 && !back) v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
-        CV_(put)(j, v, rest, y, ox);
+        CV_(put)(kind, j, v, rest, y, ox);
         before = odd, a = next, odd = next_odd;
     }
 }
@@ -61,7 +61,7 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
             vec v = CV_(set1)(CV_START(kind));
             for (ptrdiff_t kx = 0; kx < k; kx++, from += d)
                 v = CV_(vjoin)(kind, v, s == 1 ? CV_(load)(from) : CV_(even)(CV_(load)(from), CV_(load)(from + VL)));
-            CV_(put)(j, v, rest, y, ox);
+            CV_(put)(kind, j, v, rest, y, ox);
         }
         return;
     }
@@ -71,7 +71,7 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
         for (ptrdiff_t kx = 1; kx < k; kx++) v = CV_(vjoin)(kind, v, CV_(load)(w->line + c + kx * d));
         CV_(store)(w->line + c, v);
     }
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) y[ox] = CV_(finish)(j, w->line[ox * s], rest, ox);
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) y[ox] = CV_(finish)(kind, j, w->line[ox * s], rest, ox);
 }
 
 /* Windows with places, tap by tap in order.  `at` starts at the window's first position, so that a window of nothing but
