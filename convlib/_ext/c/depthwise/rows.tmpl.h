@@ -257,7 +257,7 @@ static double CV_(dw_cost)(const cv_problem *problem) {
     const double k = (double)p->k[2], load = p->stride[2] == 1 ? k : 3.5 * k;
     const double shared = !pair ? 1 : CV_CHEAP_MASKS ? 1.7 : 3;
     const double masks = CV_CHEAP_MASKS ? 0 : p->stride[2] == 1 ? 2.8 : 8.5;
-    const double sets = p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5; /* rows that share a cache set push each other out */
+    const double sets = CV_REGISTERS == 32 || p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5; /* narrow columns of rows that share a cache set */
     return 300 + shared * rows * vecs * (k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + masks + sets);
 }
 

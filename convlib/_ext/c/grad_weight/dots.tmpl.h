@@ -5,6 +5,7 @@
 
 #define CV_GW_TAPS 5 /* taps of a row summed together */
 #define CV_DOTS_M 4  /* sums that share a vector */
+#define CV_DOTS_PART 256 /* vectors that are added up in a row */
 
 typedef struct {
     cv_conv p;
@@ -15,26 +16,44 @@ typedef struct {
     int kernel_rows; /* the sums that share a vector are kernel rows, which share grad_y; else output channels, which share x */
 } CV_(dot_job);
 
+/* Lanes of a row that may not all exist. */
+CV_NOINLINE vec CV_(dot_edge)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
+    return CV_(gather)(p, step, lo, hi);
+}
+
 /* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane lies inside the image. */
 CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
                              const T *x, ptrdiff_t at, ptrdiff_t len, int m0, int m1, vec (*acc)[CV_GW_TAPS]) {
     const cv_conv *p = &j->p;
     const ptrdiff_t step = p->stride[2] * p->xs[4], mx = p->dil[1] * p->xs[3];
-    vec g = CV_(gather)(gy, p->ys[4], 0, inner ? VL : len), v[CV_GW_TAPS] = {{0}};
+    vec g = inner ? CV_(gather)(gy, p->ys[4], 0, VL) : CV_(dot_edge)(gy, p->ys[4], 0, len), v[CV_GW_TAPS] = {{0}};
     CV_UNROLL(4)
     for (int m = 0; m < CV_DOTS_M; m++) {
         if (m < m0 || m >= m1) continue;
-        if (!kernel_rows && m) g = CV_(gather)(gy + m * p->ys[1], p->ys[4], 0, inner ? VL : len);
+        if (!kernel_rows && m) {
+            const T *next = gy + m * p->ys[1];
+            g = inner ? CV_(gather)(next, p->ys[4], 0, VL) : CV_(dot_edge)(next, p->ys[4], 0, len);
+        }
         CV_UNROLL(5)
         for (int t = 0; t < taps; t++) {
             if (kernel_rows || m == 0) {
                 ptrdiff_t lo = 0, hi = VL;
                 if (!inner) cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo, &hi);
-                v[t] = CV_(gather)(x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4], step, lo, hi);
+                const T *from = x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4];
+                v[t] = inner ? CV_(gather)(from, step, 0, VL) : CV_(dot_edge)(from, step, lo, hi);
             }
             acc[m][t] += g * v[t];
         }
     }
+}
+
+/* Long sums go on in double. */
+CV_NOINLINE void CV_(dot_flush)(int taps, vec (*acc)[CV_GW_TAPS], double (*totals)[CV_GW_TAPS]) {
+    for (int m = 0; m < CV_DOTS_M; m++)
+        for (int t = 0; t < taps; t++) {
+            for (int i = 0; i < VL; i++) totals[m][t] += (double)acc[m][t][i];
+            acc[m][t] = (vec){0};
+        }
 }
 
 typedef struct {
@@ -47,6 +66,8 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
     const cv_conv *p = &j->p;
     const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2], span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
     vec acc[CV_DOTS_M][CV_GW_TAPS] = {{{0}}};
+    double totals[CV_DOTS_M][CV_GW_TAPS] = {{0}};
+    ptrdiff_t added = 0;
     for (ptrdiff_t row = 0; row < p->n * p->out[0] * p->out[1]; row++) {
         const ptrdiff_t oy = row % p->out[1], oz = row / p->out[1] % p->out[0], n = row / p->out[1] / p->out[0];
         const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
@@ -68,12 +89,13 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
                 CV_(dot_step)(kernel_rows, taps, 1, j, go, xo, first, len, m0, m1, acc);
             else
                 CV_(dot_step)(kernel_rows, taps, 0, j, go, xo, first, len, m0, m1, acc);
+            if (++added % CV_DOTS_PART == 0) CV_(dot_flush)(taps, acc, totals);
         }
     }
+    CV_(dot_flush)(taps, acc, totals);
     for (int m = 0; m < at->ms; m++)
         for (int t = 0; t < taps; t++) {
-            T total = 0;
-            for (int i = 0; i < VL; i++) total += acc[m][t][i];
+            const T total = (T)totals[m][t];
             const ptrdiff_t line = (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
             j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = total;
@@ -85,13 +107,11 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
         if (j->kernel_rows) CV_(dot_sums)(1, taps, j, at);                                                             \
         else CV_(dot_sums)(0, taps, j, at);                                                                            \
     }
-CV_DOTS(1) CV_DOTS(2) CV_DOTS(3) CV_DOTS(4) CV_DOTS(5)
+CV_DOTS(1) CV_DOTS(3) CV_DOTS(5)
 #undef CV_DOTS
 
 /* One (group, block of m, input channel, kz, ky, block of kx). */
 static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
-    static void (*const dots[])(const CV_(dot_job) *, const CV_(dot_place) *) = {
-        NULL, CV_(dots_1), CV_(dots_2), CV_(dots_3), CV_(dots_4), CV_(dots_5)};
     const CV_(dot_job) *j = context;
     const cv_conv *p = &j->p;
     (void)worker;
@@ -102,7 +122,13 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
     at.kz = rest % p->k[0], at.ic = rest / p->k[0] % p->icg, at.g = rest / p->k[0] / p->icg;
     at.oc = at.g * p->ocg + (j->kernel_rows ? 0 : mb * CV_DOTS_M);
     at.ms = (int)CV_MIN2(CV_DOTS_M, (j->kernel_rows ? p->k[1] : p->ocg) - mb * CV_DOTS_M);
-    dots[(kxb + 1) * p->k[2] / j->kx_blocks - at.kx](j, &at);
+    for (ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks; at.kx < end;) {
+        const ptrdiff_t left = end - at.kx, taps = left == 5 ? 5 : left >= 3 ? 3 : 1;
+        if (taps == 5) CV_(dots_5)(j, &at);
+        else if (taps == 3) CV_(dots_3)(j, &at);
+        else CV_(dots_1)(j, &at);
+        at.kx += taps;
+    }
 }
 
 /* ---- the row */

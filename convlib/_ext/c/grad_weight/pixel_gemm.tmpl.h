@@ -27,7 +27,8 @@ typedef struct {
     cv_conv p; /* xs are the strides of x, or of its padded copy */
     cv_conv given;
     const T *source, *x, *gy;
-    T *gw, *copy, *b, *sums;
+    T *gw, *copy, *b;
+    double *sums; /* long sums go on in double */
     ptrdiff_t *rows; /* offset in x of each (ic, tap); the last one again up to a whole panel */
     cv_stretch *stretches;
     ptrdiff_t stretch_count, pixels, size[3]; /* pixels of a pass; size: of the copy */
@@ -94,12 +95,13 @@ static void CV_(gw_copy_unit)(void *context, ptrdiff_t unit, int worker) {
 /* ---- the sums */
 
 CV_INLINE void CV_(gw_tile)(const int nv, const cv_stretch *s, const cv_stretch *end, ptrdiff_t step, const T *x,
-                            const ptrdiff_t *rows, const T *b, T *c) {
+                            const ptrdiff_t *rows, const T *b, double *c) {
     vec acc[CV_MR][CV_NV];
+    T sums[CV_MR * CV_NV * VL];
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) acc[m][v] = CV_(load)(c + (m * nv + v) * VL);
+        for (int v = 0; v < nv; v++) acc[m][v] = (vec){0};
     }
     for (; s < end; s++) {
         const T *at[CV_MR];
@@ -120,12 +122,13 @@ CV_INLINE void CV_(gw_tile)(const int nv, const cv_stretch *s, const cv_stretch 
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) CV_(store)(c + (m * nv + v) * VL, acc[m][v]);
+        for (int v = 0; v < nv; v++) CV_(store)(sums + (m * nv + v) * VL, acc[m][v]);
     }
+    for (int i = 0; i < CV_MR * nv * VL; i++) c[i] += (double)sums[i];
 }
 
 CV_NOINLINE void CV_(gw_tiles)(int nv, const cv_stretch *s, const cv_stretch *end, ptrdiff_t step,
-                                                    const T *x, const ptrdiff_t *rows, const T *b, T *c) {
+                                                    const T *x, const ptrdiff_t *rows, const T *b, double *c) {
     if (nv == 1) CV_(gw_tile)(1, s, end, step, x, rows, b, c);
     else if (nv == 2) CV_(gw_tile)(2, s, end, step, x, rows, b, c);
 #if CV_NV == 3
@@ -142,12 +145,12 @@ static void CV_(gw_unit)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t o0 = ob * j->oc_block, o1 = CV_MIN2(o0 + j->oc_block, j->oc_panels);
     const ptrdiff_t lane0 = CV_(gw_lane)(j, o0), step = p->stride[2] * p->xs[4];
     const T *x = j->x + g * p->icg * p->xs[1], *b = j->b + g * j->lanes * j->pixels;
-    T *sums = j->sums + worker * j->sums_each;
+    double *sums = j->sums + worker * j->sums_each;
     for (ptrdiff_t i = 0; i < (k1 - k0) * CV_MR * (CV_(gw_lane)(j, o1) - lane0); i++) sums[i] = 0;
 
     for (const cv_stretch *s = j->stretches, *all = s + j->stretch_count, *end; s < all; s = end) {
         for (end = s + 1; end < all && end->at + end->len - s->at <= CV_GW_PIXELS;) end++;
-        T *c = sums;
+        double *c = sums;
         for (ptrdiff_t kp = k0; kp < k1; kp++)
             for (ptrdiff_t op = o0; op < o1; op++) {
                 const ptrdiff_t l0 = CV_(gw_lane)(j, op), width = CV_(gw_lane)(j, op + 1) - l0;
@@ -155,14 +158,14 @@ static void CV_(gw_unit)(void *context, ptrdiff_t unit, int worker) {
                 c += CV_MR * width;
             }
     }
-    const T *c = sums;
+    const double *c = sums;
     for (ptrdiff_t kp = k0; kp < k1; kp++)
         for (ptrdiff_t op = o0; op < o1; op++) {
             const ptrdiff_t l0 = CV_(gw_lane)(j, op), width = CV_(gw_lane)(j, op + 1) - l0;
             const ptrdiff_t count = CV_MIN2(CV_MR, j->k - kp * CV_MR);
             for (ptrdiff_t l = 0; l < CV_MIN2(width, p->ocg - l0); l++) {
                 T *to = j->gw + (g * p->ocg + l0 + l) * j->k + kp * CV_MR;
-                for (ptrdiff_t m = 0; m < count; m++) to[m] = (j->first ? to[m] : 0) + c[m * width + l];
+                for (ptrdiff_t m = 0; m < count; m++) to[m] = (T)((j->first ? (double)to[m] : 0) + c[m * width + l]);
             }
             c += CV_MR * width;
         }
@@ -175,7 +178,7 @@ static void CV_(gw_unit)(void *context, ptrdiff_t unit, int worker) {
 static void CV_(gw_cut)(CV_(gw_job) *j, int threads) {
     const cv_conv *p = &j->p;
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, threads);
-    const ptrdiff_t want = j->threads == 1 ? 1 : 4 * j->threads, panel = CV_MR * CV_NV * VL * (ptrdiff_t)sizeof(T);
+    const ptrdiff_t want = j->threads == 1 ? 1 : 4 * j->threads, panel = CV_MR * CV_NV * VL * (ptrdiff_t)sizeof(double);
     const double each = (double)p->icg * p->stride[0] * p->stride[1] * p->stride[2];
     double best = -1;
     for (ptrdiff_t blocks = 1; blocks <= j->oc_panels; blocks++) {
@@ -223,7 +226,8 @@ static void CV_(gw_sizes)(CV_(gw_job) *j, const cv_problem *problem) {
 
 static ptrdiff_t CV_(gw_bytes)(const CV_(gw_job) *j) {
     const ptrdiff_t copy = j->copies ? j->images * j->p.xs[0] : 0;
-    return (j->p.groups * j->lanes * j->pixels + copy + j->threads * j->sums_each) * (ptrdiff_t)sizeof(T) +
+    return (j->p.groups * j->lanes * j->pixels + copy) * (ptrdiff_t)sizeof(T) +
+           j->threads * j->sums_each * (ptrdiff_t)sizeof(double) +
            j->stretch_count * (ptrdiff_t)sizeof(cv_stretch) + j->k_panels * CV_MR * (ptrdiff_t)sizeof(ptrdiff_t);
 }
 
@@ -282,9 +286,9 @@ static int CV_(gw_run)(const cv_plan *plan, const cv_call *call) {
     j.gw = (T *)call->w;
     j.rows = (ptrdiff_t *)call->scratch;
     j.stretches = (cv_stretch *)(j.rows + j.k_panels * CV_MR);
-    j.b = (T *)(j.stretches + j.stretch_count);
-    j.sums = j.b + j.p.groups * j.lanes * j.pixels;
-    j.copy = j.sums + j.threads * j.sums_each;
+    j.sums = (double *)(j.stretches + j.stretch_count);
+    j.b = (T *)(j.sums + j.threads * j.sums_each);
+    j.copy = j.b + j.p.groups * j.lanes * j.pixels;
     CV_(gw_rows)(&j);
     const ptrdiff_t pass = j.images;
     int status = CV_OK;

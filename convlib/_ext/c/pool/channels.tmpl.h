@@ -9,12 +9,14 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
                                     int64_t *indices) {
     const cv_pool *p = &j->p;
     const vec start = CV_(set1)(CV_START(kind));
-    vec best[4];
+    vec best[4], sum[4], lost[4];
     ivec at[4];
+    ptrdiff_t added = 0;
     const ptrdiff_t none = w->count && ix0 < ix1 ? w->places[0] + ix0 : -1;
     CV_UNROLL(4)
     for (int i = 0; i < nv; i++) {
         best[i] = start;
+        sum[i] = lost[i] = (vec){0};
         at[i] = (ivec){0} + (CV_INT(CV_BITS))none;
     }
     for (ptrdiff_t r = 0; r < w->count; r++)
@@ -29,10 +31,20 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
                 }
                 best[i] = CV_(vjoin)(kind, best[i], v);
             }
+            if (kind <= CV_MIN || ++added % CV_PART) continue;
+            CV_UNROLL(4)
+            for (int i = 0; i < nv; i++) {
+                CV_(carry)(&sum[i], &lost[i], best[i]);
+                best[i] = (vec){0};
+            }
         }
     CV_UNROLL(4)
     for (int i = 0; i < nv; i++) {
         const ptrdiff_t lanes = i == nv - 1 ? n : VL;
+        if (kind > CV_MIN) {
+            CV_(carry)(&sum[i], &lost[i], best[i]);
+            best[i] = sum[i];
+        }
         if (j->divided) best[i] = best[i] / CV_(set1)(divide);
         CV_(store_n)(y + c + i * VL, best[i], lanes);
         if (indices)

@@ -128,11 +128,17 @@ typedef int (*CV_(strip_call))(const CV_(pool_job) *j, const T *x, T *y, ptrdiff
         {CV_(strip_##how##_3_1), CV_(strip_##how##_3_2)}, \
         {CV_(strip_##how##_5_1), CV_(strip_##how##_5_2)}};
 #endif
+/* With NaN among the numbers, one vector at a time is enough. */
+#define CV_STRIPS_ONE(how, kind) \
+    CV_STRIP(how, kind, 0, 2, 1) CV_STRIP(how, kind, 0, 3, 1) CV_STRIP(how, kind, 0, 5, 1) \
+    static const CV_(strip_call) CV_(strips_##how)[3] = {CV_(strip_##how##_2_1), CV_(strip_##how##_3_1), \
+                                                        CV_(strip_##how##_5_1)};
 CV_STRIPS(sum, CV_SUM, 0)
-CV_STRIPS(max, CV_MAX, 0)
-CV_STRIPS(min, CV_MIN, 0)
 CV_STRIPS(free_max, CV_MAX, 1)
 CV_STRIPS(free_min, CV_MIN, 1)
+CV_STRIPS_ONE(max, CV_MAX)
+CV_STRIPS_ONE(min, CV_MIN)
+#undef CV_STRIPS_ONE
 #undef CV_STRIP
 #undef CV_STRIPS
 
@@ -141,14 +147,15 @@ CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T
                            T *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t k = p->k[2] / 2 - (p->k[2] == 2); /* 2, 3, 5: 0, 1, 2 */
-    const CV_(strip_call) *careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
+    const CV_(strip_call) careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
     const CV_(strip_call) *quick = kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
     if (p->lo[1] || cv_reach(p, 1, p->out[1]) > p->in[1])
         for (ptrdiff_t i = 0; i < p->in[2]; i += VL) CV_(store)(scratch + i, CV_(set1)(CV_START(kind)));
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += CV_STRIP_VECTORS * VL) {
         const ptrdiff_t nv = CV_MIN2(CV_STRIP_VECTORS, (p->out[2] - ox + VL - 1) / VL) - 1;
         if (kind > CV_MIN) CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, scratch);
-        else if (quick[nv](j, x, y, ox, oy, end, scratch)) careful[nv](j, x, y, ox, oy, end, scratch);
+        else if (quick[nv](j, x, y, ox, oy, end, scratch))
+            for (ptrdiff_t v = 0; v <= nv; v++) careful(j, x, y, ox + v * VL, oy, end, scratch);
     }
 }
 

@@ -54,48 +54,43 @@ CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x
     return CV_(any_flag)(bad);
 }
 
-/* Call with the number of elements that are joined at once as a constant. */
-#define CV_COUNTS(count, call)  \
-    switch (count) {            \
-    case 1: call(1); break;     \
-    case 2: call(2); break;     \
-    case 3: call(3); break;     \
-    case 4: call(4); break;     \
-    default: call(CV_AT_ONCE);   \
-    }
-
 /* to[i] = the join of from[0][i], from[1][i], … for i < n and up to a vector more. */
-CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined, const T *const *from, T *to, ptrdiff_t n) {
-#define CV_CALL(count)                                                                                            \
-    for (ptrdiff_t i = 0; i < n; i += VL) {                                                                       \
-        vec v = CV_(load)(from[0] + i);                                                                           \
-        CV_UNROLL(5)                                                                                              \
-        for (int t = 1; t < count; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + i));                     \
-        CV_(store)(to + i, v);                                                                                    \
+CV_INLINE void CV_(sweep_loop)(const int kind, const int nan_free, const int joined, const T *const *from, T *to,
+                               ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        vec v = CV_(load)(from[0] + i);
+        CV_UNROLL(3)
+        for (int t = 1; t < joined; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + i));
+        CV_(store)(to + i, v);
     }
-    CV_COUNTS(joined, CV_CALL)
-#undef CV_CALL
+}
+
+/* The number as a constant where it is 2 or 3 and vectors are few enough for that to show. */
+CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined, const T *const *from, T *to, ptrdiff_t n) {
+    if (CV_FLOAT && joined == 2) CV_(sweep_loop)(kind, nan_free, 2, from, to, n);
+    else if (CV_FLOAT && joined == 3) CV_(sweep_loop)(kind, nan_free, 3, from, to, n);
+    else CV_(sweep_loop)(kind, nan_free, joined, from, to, n);
 }
 
 /* The same for `rows` rows of y: divided, and no element more. */
-CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined, const CV_(pool_job) *j, const T *const *from,
-                              ptrdiff_t oy, ptrdiff_t rows, T *y) {
+CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined, const CV_(pool_job) *j,
+                              const T *const *from, ptrdiff_t oy, ptrdiff_t rows, T *y) {
     const ptrdiff_t width = j->p.out[2], pitch = j->size[2], step = j->p.ys[3], n = CV_MIN2(VL, width);
-    const int divided = j->divided;
-#define CV_CALL(count)                                                                                            \
-    for (ptrdiff_t c = 0; c < width; c += VL) {                                                                   \
-        const ptrdiff_t ox = CV_MIN2(c, width - n);                                                               \
-        CV_(divisor) by = CV_(divisor_at)(j, ox);                                                                 \
-        for (ptrdiff_t r = 0; r < rows; r++) {                                                                    \
-            vec v = CV_(load)(from[0] + r * pitch + ox);                                                          \
-            CV_UNROLL(5)                                                                                          \
-            for (int t = 1; t < count; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + r * pitch + ox));    \
-            if (divided) CV_(divide_by)(&by, CV_(window)(j, 1, oy + r).counted), v = CV_(quotient)(v, &by);                      \
-            CV_(store_n)(y + r * step + ox, v, n);                                                                \
-        }                                                                                                         \
+    const int divided = kind > CV_MIN && j->divided;
+    for (ptrdiff_t c = 0; c < width; c += VL) {
+        const ptrdiff_t ox = CV_MIN2(c, width - n);
+        CV_(divisor) by;
+        if (divided) by = CV_(divisor_at)(j, ox);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            vec v = CV_(load)(from[0] + r * pitch + ox);
+            for (int t = 1; t < joined; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + r * pitch + ox));
+            if (divided) {
+                CV_(divide_by)(&by, CV_(window)(j, 1, oy + r).counted);
+                v = CV_(quotient)(v, &by);
+            }
+            CV_(store_n)(y + r * step + ox, v, n);
+        }
     }
-    CV_COUNTS(joined, CV_CALL)
-#undef CV_CALL
 }
 
 /* Where a ladder over n elements of `a` finds what it joins last; `parts`: room for windows of a few. */

@@ -8,11 +8,17 @@ CV_INLINE void CV_(uneven_line)(const int kind, const CV_(pool_job) *j, const T 
     const ptrdiff_t width = j->p.in[2], slice = j->p.xs[2], row = j->p.xs[3], step = j->p.xs[4];
     for (ptrdiff_t i = 0; i < width && step == 1; i += VL) {
         const CV_LANE_SET there = CV_(lane_set)(0, width - i);
-        vec v = CV_(set1)(CV_START(kind));
+        vec v = CV_(set1)(CV_START(kind)), part = v, lost = {0};
+        ptrdiff_t added = 0;
         for (ptrdiff_t iz = z.first; iz < z.end; iz++)
-            for (ptrdiff_t iy = y.first; iy < y.end; iy++)
-                v = CV_(vjoin)(kind, v, CV_(load_set)(x + iz * slice + iy * row + i, there));
-        CV_(store)(line + i, v);
+            for (ptrdiff_t iy = y.first; iy < y.end; iy++) {
+                part = CV_(vjoin)(kind, part, CV_(load_set)(x + iz * slice + iy * row + i, there));
+                if (kind <= CV_MIN || ++added % CV_PART) continue;
+                CV_(carry)(&v, &lost, part);
+                part = (vec){0};
+            }
+        if (kind > CV_MIN) CV_(carry)(&v, &lost, part);
+        CV_(store)(line + i, kind > CV_MIN ? v : part);
     }
     for (ptrdiff_t i = 0; i < width && step != 1; i++) {
         line[i] = CV_START(kind);

@@ -5,7 +5,18 @@
 
 /* The elements of a plane, joined but for the lanes of one vector: `full` vectors and the lanes `rest`. */
 CV_INLINE vec CV_(plane_join)(const int kind, const T *x, ptrdiff_t full, CV_LANE_SET rest) {
-    vec acc[8], v = CV_(load_set)(x + full * VL, rest);
+    vec acc[8], v = CV_(load_set)(x + full * VL, rest), lost = {0};
+    if (kind > CV_MIN)
+        for (; full >= 8 * CV_PART; x += 8 * CV_PART * VL, full -= 8 * CV_PART) {
+            CV_UNROLL(8)
+            for (int q = 0; q < 8; q++) acc[q] = (vec){0};
+            for (ptrdiff_t i = 0; i < 8 * CV_PART; i += 8) {
+                CV_UNROLL(8)
+                for (int q = 0; q < 8; q++) acc[q] += CV_(load)(x + (i + q) * VL);
+            }
+            CV_UNROLL(8)
+            for (int q = 0; q < 8; q++) CV_(carry)(&v, &lost, acc[q]);
+        }
     if (kind <= CV_MIN) v = CV_(fill_set)(v, rest, CV_(set1)(CV_START(kind)));
     if (full >= 8) {
         CV_UNROLL(8)

@@ -83,4 +83,12 @@ CV_INLINE vec CV_(meet)(const int kind, const int nan_free, vec a, vec b) {
 #endif
 }
 CV_INLINE vec CV_(vjoin)(const int kind, vec a, vec b) { return CV_(meet)(kind, 0, a, b); }
+
+/* A long sum adds up parts, and carries what each addition lost (Kahan): its error does not grow with its length. */
+#define CV_PART 256 /* numbers that a part adds up in a row */
+CV_INLINE void CV_(carry)(vec *sum, vec *lost, vec part) {
+    const vec y = part - *lost, t = *sum + y;
+    *lost = (t - *sum) - y;
+    *sum = t;
+}
 #endif
