@@ -155,11 +155,11 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
     }
     j->planes = p->n * p->groups;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
-    const int unit = p->xs[4] == 1 && p->ys[4] == 1, three = p->k[2] == 3, pair = p->dil[2] == 1;
-    const int which = p->stride[2] == 1 ? three : !pair ? 2 : three ? 4 : 3;
+    const int unit = p->xs[4] == 1 && p->ys[4] == 1 && (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
+    const int which = 2 * (p->stride[2] == 2) + (p->k[2] == 3);
     j->vecs = (p->out[2] + VL - 1) / VL;
     j->columns = j->vecs;
-    if (!unit || p->stride[2] > 2) return;
+    if (!unit) return;
     j->tiles = CV_(direct_tiles)[which];
     j->columns = (j->vecs + CV_DNV - 1) / CV_DNV;
 #if CV_DNV == 4
@@ -188,7 +188,8 @@ static double CV_(direct_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), planes = (double)(p->n * p->groups * p->ocg);
     const double adds = planes * (double)(p->out[0] * p->out[1]) * vecs * (double)(p->icg * cv_taps(p));
-    const int plain = p->xs[4] == 1 && p->ys[4] == 1 && p->stride[2] <= 2;
+    const int rows = p->xs[4] == 1 && p->ys[4] == 1;
+    const int plain = rows && (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
     const double load = !plain ? 0.45 * VL : p->stride[2] == 1 ? 1.2 / CV_PACE : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
     const double shared = (double)CV_MIN2(CV_DM, p->ocg > 1 ? p->ocg : p->out[1]);
     const double tiles = planes / shared * (double)(p->out[0] * p->out[1]) * ((vecs + CV_DNV - 1) / CV_DNV);

@@ -118,7 +118,8 @@ CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int
     }
 }
 
-/* The tiles by [stride and kernel width][masked][vectors]. */
+/* The tiles by [stride 1 or 2, windows 3 wide or not][masked][vectors]; taps under stride 2 are neighbours, and two of
+ * them are loaded at once.  Other strides and gaps go element by element. */
 typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
 #define CV_TILE1(name, dm, nv, sw, masked, pair, kw) \
     CV_NOINLINE void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
@@ -139,13 +140,17 @@ typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
 #define CV_TILE_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
 #endif
 CV_TILES(s1, 1, 0, 0)
-CV_TILES(s1k3, 1, 0, 3)
-CV_TILES(s2, 2, 0, 0)
-CV_TILES(s2pair, 2, 1, 0)
-CV_TILES(s2k3, 2, 1, 3)
+CV_TILES(s2, 2, 1, 0)
 CV_TILE1(any, CV_DM, 1, 0, 0, 0, 0) CV_TILE1(any, CV_DM, 1, 0, 1, 0, 0)
-static const CV_(direct_tile) CV_(direct_tiles)[5][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2), CV_TILE_ROW(s2pair),
+#ifdef CV_FLOOR
+static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1), CV_TILE_ROW(s2),
+                                                                 CV_TILE_ROW(s2)};
+#else
+CV_TILES(s1k3, 1, 0, 3)
+CV_TILES(s2k3, 2, 1, 3)
+static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2),
                                                                  CV_TILE_ROW(s2k3)};
+#endif
 #if CV_DNV == 4
 #define CV_WIDE(name, sw, pair, kw)                                                           \
     CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
@@ -153,12 +158,10 @@ static const CV_(direct_tile) CV_(direct_tiles)[5][2][CV_DNV] = {CV_TILE_ROW(s1)
 #define CV_WIDE_SET(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
 CV_WIDE(wide_s1, 1, 0, 0)
 CV_WIDE(wide_s1k3, 1, 0, 3)
-CV_WIDE(wide_s2, 2, 0, 0)
-CV_WIDE(wide_s2pair, 2, 1, 0)
+CV_WIDE(wide_s2, 2, 1, 0)
 CV_WIDE(wide_s2k3, 2, 1, 3)
-static const CV_(direct_tile) CV_(wide_tiles)[5][2][CV_DNV] = {CV_WIDE_SET(wide_s1), CV_WIDE_SET(wide_s1k3),
-                                                               CV_WIDE_SET(wide_s2), CV_WIDE_SET(wide_s2pair),
-                                                               CV_WIDE_SET(wide_s2k3)};
+static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {CV_WIDE_SET(wide_s1), CV_WIDE_SET(wide_s1k3),
+                                                               CV_WIDE_SET(wide_s2), CV_WIDE_SET(wide_s2k3)};
 #undef CV_WIDE
 #undef CV_WIDE_SET
 #endif

@@ -107,7 +107,13 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
         if (j->kernel_rows) CV_(dot_sums)(1, taps, j, at);                                                             \
         else CV_(dot_sums)(0, taps, j, at);                                                                            \
     }
-CV_DOTS(1) CV_DOTS(3) CV_DOTS(5)
+CV_DOTS(1)
+#ifdef CV_FLOOR
+#define CV_DOTS_TAPS(left) ((void)(left), 1)
+#else
+CV_DOTS(3) CV_DOTS(5)
+#define CV_DOTS_TAPS(left) ((left) == 5 ? 5 : (left) >= 3 ? 3 : 1)
+#endif
 #undef CV_DOTS
 
 /* One (group, block of m, input channel, kz, ky, block of kx). */
@@ -123,10 +129,12 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
     at.oc = at.g * p->ocg + (j->kernel_rows ? 0 : mb * CV_DOTS_M);
     at.ms = (int)CV_MIN2(CV_DOTS_M, (j->kernel_rows ? p->k[1] : p->ocg) - mb * CV_DOTS_M);
     for (ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks; at.kx < end;) {
-        const ptrdiff_t left = end - at.kx, taps = left == 5 ? 5 : left >= 3 ? 3 : 1;
+        const ptrdiff_t taps = CV_DOTS_TAPS(end - at.kx);
+#ifndef CV_FLOOR
         if (taps == 5) CV_(dots_5)(j, &at);
         else if (taps == 3) CV_(dots_3)(j, &at);
-        else CV_(dots_1)(j, &at);
+#endif
+        if (taps == 1) CV_(dots_1)(j, &at);
         at.kx += taps;
     }
 }
