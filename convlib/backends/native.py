@@ -17,7 +17,7 @@ from .._ext import _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
-from .native_calls import calls_of, conv_problem, filled, phase_call, plain, pool_problem, settings
+from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings
 from .taps import FORWARD, INPUT, WEIGHT, convolve
 
 Array = NDArray[Any]
@@ -206,19 +206,20 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
         """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase."""
-        phases = spec.phases()
-        if grad_x.dtype == dtypes.INT64 or not filled(spec) or not phases.covers_all:
+        phases, covers_all = spec.phases()
+        if grad_x.dtype == dtypes.INT64 or not filled(spec) or not covers_all:
             grad_x[...] = 0
         if grad_x.dtype == dtypes.INT64:
             convolve(INPUT, spec, grad_x, w, grad_y)
             return
+        if not filled(spec):
+            return
         by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
-        for phase in phases if filled(spec) else ():
-            call = phase_call(spec, phase, grad_x.dtype)
+        for phase, call in zip(phases, phase_calls(spec, grad_x.dtype), strict=True):
             weights = by_group[(..., *phase.taps)]
             if call.copied:
                 weights = np.ascontiguousarray(weights)
-            _native_conv.conv(call.problem, grad_y, weights, None, grad_x[(..., *phase.at)], algorithm, *settings())
+            _native_conv.conv(call.problem, grad_y, weights, None, grad_x[(..., *phase.inputs)], algorithm, *settings())
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None

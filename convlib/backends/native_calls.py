@@ -78,7 +78,7 @@ def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
         return ()
     if op == "conv_grad_input":
-        return tuple(phase_call(spec, phase, dtype) for phase in spec.phases())
+        return phase_calls(spec, dtype)
     if op.startswith("conv"):
         return (Call(conv_problem(spec), op, dtype),)
     adjoint = spec.adjoint() if op == "pool_grad_input" else None
@@ -87,13 +87,17 @@ def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
     return (Call(pool_problem(spec), "spread", dtype, op == "unpool"),)
 
 
-@lru_cache(maxsize=4096)
-def phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
-    """Return the forward convolution over grad_y that gives one phase of the input's gradient."""
+@lru_cache(maxsize=1024)
+def phase_calls(spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[Call, ...]:
+    """Return the forward convolutions over grad_y that give the phases of the input's gradient, in their order."""
+    return tuple(_phase_call(spec, phase, dtype) for phase in spec.phases().phases)
+
+
+def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     weights = spec.groups * spec.ocg * spec.icg * math.prod(phase.kernel)
     copied = weights <= COPIED_WEIGHTS
     problem = _native_conv.ConvProblem(
-        spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, phase.kernel, phase.out_size, (1,) * spec.nd,
+        spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, phase.kernel, phase.size, (1,) * spec.nd,
         phase.dilation, phase.lo, spec.channels_last,
     )  # fmt: skip
     problem.scatter(spec.in_size, spec.stride)

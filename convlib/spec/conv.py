@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
-from .adjoint import Phases, phases_of
+from .adjoint import Phases, phases
 from .arguments import (
     Ints,
     cached,
@@ -106,12 +106,11 @@ class ConvSpec(WindowSpec):
         return self.n * self.oc * self.out_count * self.reduction
 
     def phases(self) -> Phases:
-        """Return the convolutions of stride 1 over the result that give the adjoint, one per phase of the stride.
+        """Return the convolutions of stride 1 over the outputs that together are the adjoint in the input.
 
-        Tap ``k`` of output ``o`` lies on input ``o * s + k * d - lo``: inputs that share the residue modulo ``s`` are
-        reached by the same taps.  Residues that no tap reaches are left out: there the adjoint is 0.
+        There are never more than taps.
         """
-        return phases_of(self)
+        return phases(self)
 
     def check_grad(self, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape` is the shape of the result."""

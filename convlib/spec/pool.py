@@ -103,8 +103,10 @@ class PoolSpec(WindowSpec):
         return self if places == self.places else _with_places(self, places)
 
     def adjoint(self) -> PoolSpec | None:
-        """Return the pooling that is the adjoint, or None: with stride 1 and one divisor, each input averages the windows
-        round it."""
+        """Return the pooling of the outputs that is the adjoint, or None if there is none.
+
+        With stride 1 and one divisor, an input takes the sum or average of the windows round it.
+        """
         return pool_adjoint(self)
 
     def check_grad(self, name: str, grad_shape: Ints) -> None:
