@@ -269,7 +269,7 @@ def pool(
 
 
 def scatter(
-    const number[:, :, :, :, :] x, const int64_t[:, :, :, :, :] indices, number[:, :, :, :, :] y, bint add,
+    const element[:, :, :, :, :] x, const int64_t[:, :, :, :, :] indices, element[:, :, :, :, :] y, bint add,
 ):
     """Write or add each element of x to the flat plane position of y that `indices` names; -1 is skipped."""
     cdef Py_ssize_t n, c, i, j, k, d, h, w

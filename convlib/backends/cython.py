@@ -73,12 +73,9 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not x.size or not y.size:
             return
-        if x.dtype.kind in "biu" and x.dtype != dtypes.INT64:
-            wide = y.astype(np.int64)
-            _loops.scatter(lift(x.astype(np.int64), spec.nd), lift(indices, spec.nd), lift(wide, spec.nd), add)
-            y[...] = wide.astype(y.dtype)
-        else:
-            _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
+        if x.dtype == dtypes.BOOL:
+            x, y = x.view(np.uint8), y.view(np.uint8)
+        _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
 
 
 _NO_INDICES = np.zeros((1, 1, 1, 1, 1), np.int64)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import storage
 from ..spec import WindowSpec
 from .answers import Verdict, verdicts
-from .plugins import said
+from .plugins import answer
 from .selection import Choice, parse, select
 
 
@@ -61,21 +62,24 @@ class Explanation:
 
 
 def explain_choice(
-    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], requested: str | None
+    op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], requested: str | None
 ) -> Explanation:
-    """Return the decision for a call on arrays of type `storage` that computes in `dtype`, as data.
+    """Return the decision for a call on arrays of type `element` that computes in `dtype`, as data.
 
     They are NumPy arrays, or what the backend named takes.
     """
     array_type = "numpy" if requested is None else parse(requested)[0].array_type
-    return explained(op, spec, storage, dtype, select(op, spec, dtype, requested, array_type))
+    return explained(op, spec, element, dtype, select(op, spec, dtype, requested, array_type))
 
 
 def explained(
-    op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], choice: Choice
+    op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], choice: Choice
 ) -> Explanation:
     """Return a decision already taken, as data."""
-    nbytes = said(choice.backend, "scratch", int, op, spec, storage, dtype, choice.algorithm)
+    nbytes = answer(
+        choice.backend, "workspace", int,
+        lambda: storage.scratch(choice.backend, op, spec, element, dtype, choice.algorithm),
+    )  # fmt: skip
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason, int(nbytes),
         verdicts(op, spec, dtype, choice.backend.array_type, choice.backend.name),

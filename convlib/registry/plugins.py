@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -130,24 +131,29 @@ def takes(array_type: str) -> bool:
 
 
 def said(backend: Backend, method: str, kind: type, *args: Any) -> Any:
-    """Return what a method of a backend answers: None or a `kind`, for anything else is the backend's fault.
+    """Return what a method of a backend answers; see `answer`."""
+    return answer(backend, method, kind, lambda: getattr(backend, method)(*args))
+
+
+def answer(backend: Backend, method: str, kind: type, ask: Callable[[], Any]) -> Any:
+    """Return what a backend answers: None or a `kind`, for anything else is its fault.
 
     Raises
     ------
     BackendError
-        If the method raises, or answers something else.
+        If its `method` raises, or answers something else.
     """
     try:
-        answer = getattr(backend, method)(*args)
+        found = ask()
     except (BackendError, MemoryError):
         raise
     except Exception as error:
         if isinstance(error, SpecError) and type(backend).__module__.startswith("convlib."):
             raise  # a setting of the caller's that cannot be read
         raise _broken(backend, method, f"raised {type(error).__name__}: {error}") from error
-    if answer is not None and not isinstance(answer, kind):
-        raise _broken(backend, method, f"answered {answer!r}, which is no {kind.__name__}")
-    return answer
+    if found is not None and not isinstance(found, kind):
+        raise _broken(backend, method, f"answered {found!r}, which is no {kind.__name__}")
+    return found
 
 
 def _broken(backend: Backend, method: str, what: str) -> BackendError:
