@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError
+from .adjoint import Phases, phases
 from .arguments import (
     Ints,
     cached,
@@ -103,6 +104,13 @@ class ConvSpec(WindowSpec):
     def macs(self) -> int:
         """Multiply-adds of the whole call, padding taps included."""
         return self.n * self.oc * self.out_count * self.reduction
+
+    def phases(self) -> Phases:
+        """Return the convolutions of stride 1 over the outputs that together are the adjoint in the input.
+
+        There are never more than taps.
+        """
+        return phases(self)
 
     def check_grad(self, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape` is the shape of the result."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..errors import SpecError
+from .adjoint import pool_adjoint
 from .arguments import (
     IntOrAxes,
     Ints,
@@ -88,6 +89,13 @@ class PoolSpec(WindowSpec):
     def y_shape(self) -> Ints:
         """Shape of the result as the caller gets it."""
         return self._order(self.c, self.out_size)
+
+    def adjoint(self) -> PoolSpec | None:
+        """Return the pooling of the outputs that is the adjoint, or None if there is none.
+
+        With stride 1 and one divisor, an input takes the sum or average of the windows round it.
+        """
+        return pool_adjoint(self)
 
     def check_grad(self, name: str, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape`, that of the argument `name`, is the shape of the result."""
