@@ -12,9 +12,16 @@ import convlib
 
 PACKAGE = Path(convlib.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-COMPILED = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("_ext/c/*.[ch]")])
+#: What is compiled, but for the C that Cython writes beside its sources.
+COMPILED = sorted(
+    path
+    for kind in ("*.pyx", "*.pxd", "*.[ch]", "*.cu")
+    for path in PACKAGE.rglob(kind)
+    if path.suffix != ".c" or not path.with_suffix(".pyx").exists()
+)
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
-#: What each part may import.  The way is functional -> spec, registry -> backends -> _ext; nothing looks upward.
+#: What each part may import: functional -> spec, registry -> storage -> backends -> _ext; nothing looks upward.
 TOOLS = {"errors", "config", "dtypes", "threads"}
 ALLOWED = {
     "errors": set(),
@@ -45,6 +52,12 @@ def part(module):
 
 def dotted(path):
     return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def from_root(path):
+    """Name a file from the root of the repository, wherever the package lies."""
+    start = PACKAGE if path.is_relative_to(PACKAGE) else Path(__file__).parent
+    return path.relative_to(start.parent).as_posix()
 
 
 def imports(path):
@@ -88,7 +101,7 @@ def test_the_spec_knows_no_arrays(path):
     assert not roots & {"numpy", "scipy"}
 
 
-@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", COMPILED, ids=from_root)
 def test_compiled_parts_import_nothing_of_ours(path):
     text = path.read_text()
     assert not re.search(r"^\s*(from|import|cimport)\s+(convlib\.(?!_ext)|\.\.)", text, re.MULTILINE)
@@ -172,7 +185,22 @@ def test_ranks_come_in_threes():
 
 # ------------------------------------------------------------------------------- length
 
-FILE, FUNCTION = 400, 45  # lines of code: about what one can read in one go
+#: Lines of a file, all of them, and lines of code of a function: about what one can read in one go.
+FILE, FUNCTION = 400, 45
+
+#: Files that are longer, each with what is to become of it; none may stand here that is not.
+LONG = {
+    "convlib/_ext/_native.pyx": "its three doors become one",
+    "convlib/_ext/c/direct.tmpl.h": "is cut when the kernels get a folder per family",
+    "convlib/_ext/c/grad_weight.tmpl.h": "is cut when the kernels get a folder per family",
+    "convlib/_ext/c/pixels.tmpl.h": "is cut when the kernels get a folder per family",
+    "convlib/_ext/c/winograd.tmpl.h": "is cut when the kernels get a folder per family",
+    "convlib/backends/cupy.py": "its pooling is to stand apart from its convolutions",
+    "convlib/backends/cupy_kernels.cu": "its pooling is to stand apart from its convolutions",
+    "convlib/backends/native.py": "what chooses an algorithm moves to the list of implementations",
+    "convlib/functional/pool.py": "holds the docstrings of ten functions",
+    "tests/test_native_kernels.py": "holds six subjects; one file per family of kernels is to follow",
+}
 
 
 def code_lines(path):
@@ -188,21 +216,25 @@ def code_lines(path):
     return lines
 
 
-@pytest.mark.parametrize("path", MODULES, ids=dotted)
-def test_files_and_functions_stay_short(path):
-    lines = code_lines(path)
+@pytest.mark.parametrize("path", [*MODULES, *COMPILED, *TESTS], ids=from_root)
+def test_files_stay_short(path):
+    count = len(path.read_text().splitlines())
     # Tables of cases are read line by line, not as a whole.
-    assert len(lines) <= FILE or path.name == "cases.py", f"{len(lines)} lines of code"
+    assert count <= FILE or path.name == "cases.py" or from_root(path) in LONG, f"{count} lines"
+
+
+def test_the_list_of_long_files_holds_no_other():
+    found = {from_root(path): len(path.read_text().splitlines()) for path in (*MODULES, *COMPILED, *TESTS)}
+    assert not {name for name in LONG if found.get(name, 0) <= FILE}, "short enough or gone: strike it off"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_functions_stay_short(path):
+    lines = code_lines(path)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and path.name != "cases.py":
             body = lines & set(range(node.body[0].lineno, node.end_lineno + 1))
             assert len(body) <= FUNCTION, f"{node.name} has {len(body)} lines of code"
-
-
-@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
-def test_compiled_sources_stay_short(path):
-    lines = [line for line in path.read_text().splitlines() if line.strip()]
-    assert len(lines) <= FILE + 50, f"{len(lines)} lines"
 
 
 @pytest.mark.parametrize("path", [*MODULES, *COMPILED], ids=lambda path: path.name)
