@@ -165,9 +165,11 @@ def memory_calls(dtype):
     yield "conv2d_grad_input", (grad_y, w, x.shape), (grad_y.shape, w.shape, x.shape), {"padding": 1}
     yield "conv2d_grad_weight", (grad_y, x, w.shape), (grad_y.shape, x.shape, w.shape), {"padding": 1}
     yield "conv_transpose2d", (grad_y, w), (grad_y.shape, w.shape), {"padding": 1}
-    yield "max_pool2d", (x, 2), (x.shape, 2), {"return_indices": True}
     yield "avg_pool2d", (x, 3), (x.shape, 3), {}
     yield "sum_pool2d", (x, 3), (x.shape, 3), {}
+    if x.dtype.kind == "c":
+        return  # which has no order
+    yield "max_pool2d", (x, 2), (x.shape, 2), {"return_indices": True}
     yield "max_unpool2d", (x[:, :, ::2, ::2].copy(), places, 2), (places.shape, places.shape, 2), {}
 
 
@@ -179,7 +181,7 @@ def turned(a):
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float16", "float32", "complex64"])
 @pytest.mark.parametrize("name", [None, "cython"])
 def test_memory_stays_below_the_bound_and_is_what_explain_says(name, dtype, layout):
     """As int64 or float64 the arrays of these calls would take several times the bound."""

@@ -44,7 +44,8 @@ def conv_grad_input(
     types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
     backend.check_out(out, spec.x_shape, types.result, grad_y, w)
     places = (grad_y, "y"), (w, "w")
-    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, backend.conv_grad_input, *places)
+    method = backend.conv_grad_input
+    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, method, *places, conjugated="w")
 
 
 def conv_grad_weight(
@@ -54,7 +55,8 @@ def conv_grad_weight(
     types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
     backend.check_out(out, spec.w_shape, types.result, grad_y, x)
     places = (grad_y, "y"), (x, "x")
-    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, backend.conv_grad_weight, *places)
+    method = backend.conv_grad_weight
+    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places, conjugated="x")
 
 
 def conv_transpose_grad_input(
@@ -64,7 +66,8 @@ def conv_transpose_grad_input(
     types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
     backend.check_out(out, spec.y_shape, types.result, grad_y, w)
     places = (grad_y, "x"), (w, "w")
-    return _sums(backend, "conv", spec, types, algorithm, out, backend.conv_transpose_grad_input, *places)
+    method = backend.conv_transpose_grad_input
+    return _sums(backend, "conv", spec, types, algorithm, out, method, *places, conjugated="w")
 
 
 def conv_transpose_grad_weight(
@@ -75,7 +78,7 @@ def conv_transpose_grad_weight(
     backend.check_out(out, spec.w_shape, types.result, grad_y, x)
     places = (grad_y, "x"), (x, "y")
     method = backend.conv_transpose_grad_weight
-    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places)
+    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places, conjugated="y")
 
 
 def prepare_conv(
@@ -102,14 +105,14 @@ def pool(
     copied = call.copied(x=x, out=out)
     job = Job(call, copied) if copied else None
     if job is None or job.whole:
-        return backend.pool(spec, x, indices, out, algorithm)
+        return _whole(job, backend.pool, spec, x, indices, out, algorithm)
     if types.compute == dtypes.INT64 and spec.kind == "sum":
         bound(spec.taps_count, x)
     y = backend.xp.empty(spec.y_shape, types.result) if out is None else out
     places = backend.xp.empty(spec.y_shape, np.int64) if indices else None
     with job.running() as blocks:
         for block in blocks:
-            found = backend.pool(job.spec_of(block), job.take(x, block, "x"), indices, None, algorithm)
+            found = backend.pool(block.spec, job.take(x, block, "x"), indices, None, algorithm)
             if indices:
                 job.put(y, block, found[0])
                 job.put(places, block, found[1], shifted)
@@ -130,7 +133,7 @@ def unpool(backend: Backend, spec: PoolSpec, x: Array, indices: Array, out: Arra
         copied = "y"
     job = Job(call, copied) if copied else None
     if job is None or job.whole:
-        return backend.unpool(spec, x, indices, out, add)
+        return _whole(job, backend.unpool, spec, x, indices, out, add)
     check_places(spec, indices)
     if add and types.compute == dtypes.INT64:
         bound(spec.out_count, x)
@@ -151,7 +154,7 @@ def pool_grad_input(
     copied = call.copied(x=x, y=(grad_y, y), out=out)
     job = Job(call, copied) if copied else None
     if job is None or job.whole:
-        return backend.pool_grad_input(spec, grad_y, x, y, out)
+        return _whole(job, backend.pool_grad_input, spec, grad_y, x, y, out)
     if types.compute == dtypes.INT64:
         bound(spec.taps_count, grad_y)
 
@@ -164,9 +167,17 @@ def pool_grad_input(
 # --------------------------------------------------------------------------------------------------
 
 
+def _whole(job: Job | None, method: Callable[..., Any], *arguments: Any) -> Any:
+    """Serve a call in one piece, of which nothing is copied if there is no job."""
+    if job is None:
+        return method(*arguments)
+    with job.running():
+        return method(*arguments)
+
+
 def _sums(
     backend: Backend, op: str, spec: ConvSpec, types: Types, algorithm: str | None, out: Array | None,
-    method: Callable[..., Array], *arrays: tuple[Array | None, str],
+    method: Callable[..., Array], *arrays: tuple[Array | None, str], conjugated: str = "",
 ) -> Array:  # fmt: skip
     """Serve a sum of products by a method of the backend, whose arrays come with the names of their places."""
     given = {place: a for a, place in arrays}
@@ -178,11 +189,13 @@ def _sums(
     elif dtype == dtypes.INT64 and backend.integers_as_floats(op, spec, algorithm):
         largest = _largest(op, spec, given, bias)
         dtype = exact_float(largest) or dtype
-    call = Call(backend, op, spec, types, dtype, algorithm)
+    if conjugated and given[conjugated].dtype.kind != "c":  # type: ignore[union-attr]  # only a bias may be None
+        conjugated = ""
+    call = Call(backend, op, spec, types, dtype, algorithm, conjugated=conjugated)
     copied = call.copied(**given, out=out)
-    job = Job(call, copied) if copied else None
+    job = Job(call, copied) if copied or conjugated else None
     if job is None or job.whole:
-        return method(spec, *(a for a, _ in arrays), out, algorithm)
+        return _whole(job, method, spec, *(a for a, _ in arrays), out, algorithm)
     if dtype == dtypes.INT64 and largest is None:
         _largest(op, spec, given, bias)
     if op == "conv_grad_weight":
@@ -208,7 +221,7 @@ def _parts(
     target = job.call.backend.xp.empty(shape, job.call.types.result) if out is None else out
     with job.running() as blocks:
         for block in blocks:
-            job.put(target, block, method(job.spec_of(block), *(job.take(a, block, place) for a, place in arrays)))
+            job.put(target, block, method(block.spec, *(job.take(a, block, place) for a, place in arrays)))
     return target
 
 
@@ -222,7 +235,7 @@ def _weights(
         for _, same in groupby(blocks, key=lambda block: str(block.w)):
             total: Array = None
             for block in same:
-                part = method(job.spec_of(block), *(job.take(a, block, place) for a, place in arrays))
+                part = method(block.spec, *(job.take(a, block, place) for a, place in arrays))
                 if total is None:
                     total = part
                 else:

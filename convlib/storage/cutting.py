@@ -1,7 +1,7 @@
 """Cutting a call into blocks whose copies fit a bound: groups of images, then of channels, then boxes of results.
 
 A block is a call of its own: a spec, and where its arrays lie in those of the whole.  A result is summed as it would be
-in one piece; no sum is cut, but those of a weight gradient whose single channels do not fit.
+in one piece; no sum is cut, but those of a weight gradient, whose parts add up in the compute type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ INDEX_BYTES = 32
 #: Per operation, which of a block's sizes may shrink, in this order: images "n", groups or planes "g", output and input
 #: channels of a group "o" and "i", axes of the box of results "b".
 SHAPES = {
-    "conv": "ngbo", "conv_grad_input": "ngbi", "conv_grad_weight": "goin", "pool": "ngb", "pool_grad_input": "ng",
+    "conv": "ngbo", "conv_grad_input": "ngbi", "conv_grad_weight": "nbgoi", "pool": "ngb", "pool_grad_input": "ng",
     "unpool": "ng",
 }  # fmt: skip
 
@@ -45,8 +45,8 @@ class Item(NamedTuple):
 
     nbytes: int  # of the compute type
     weights: int = 1  # copies of the weights
-    images: int = 1  # copies of x and y
     indices: int = 0  # bytes per output, for places in its window
+    conjugated: str = ""  # which of x, y and w is copied once more, to be conjugated
 
 
 class Size:
@@ -68,17 +68,21 @@ class Size:
         reach = [spec.over(a, size) if self.adjoint else spec.span(a, size) for a, size in enumerate(self.box)]
         ins, outs = (self.box, reach) if self.adjoint else (reach, self.box)
         inputs, outputs = self.n * self.g * self.i * math.prod(ins), self.n * self.g * self.o * math.prod(outs)
-        total = self.item.images * (inputs * ("x" in copied) + outputs * ("y" in copied))
+        copies = copied + self.item.conjugated
+        total = inputs * copies.count("x") + outputs * copies.count("y")
         if self.folds:  # the padded gradient, and what it becomes axis by axis
             total += 2 * self.n * self.g * self.i * math.prod(spec.unpadded().in_size)
         if self.op == "pool_grad_input" and spec.kind == "lp":  # x and y beside their gradients
             total += inputs + outputs
-        total += self.weights() * ("w" in copied)
+        total += self.weights() if "w" in copied else self._each() * copies.count("w")
         return int(self.item.nbytes * total + self.item.indices * outputs)
 
     def weights(self) -> int:
         """Return the elements of all copies of the weights."""
-        return int(self.item.weights * self.g * self.o * self.i * self.spec.taps_count) if self.conv else 0
+        return self._each() * (self.item.weights + self.item.conjugated.count("w"))
+
+    def _each(self) -> int:
+        return int(self.g * self.o * self.i * self.spec.taps_count) if self.conv else 0
 
     def shrink(self, limit: int) -> bool:
         """Make the block about half as large; return False if it is as small as it gets."""

@@ -29,6 +29,7 @@ class Call(NamedTuple):
     dtype: np.dtype[Any]  # what it shall compute in
     algorithm: str | None
     indices: bool = False  # of the extremes
+    conjugated: str = ""  # which of x, y and w, if any
 
     def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
         """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
@@ -72,11 +73,10 @@ class Call(NamedTuple):
 
     def item(self) -> Item:
         """Return what an element of each copy takes."""
-        conjugate = self.dtype.kind == "c" and self.op.startswith("conv")
-        weights = 1 + (self.op == "conv_grad_weight") + conjugate
+        weights = 1 + (self.op == "conv_grad_weight")
         weights += self.op.startswith("conv") and self.spec.flip and not self.backend.strided
         indices = INDEX_BYTES if self.indices else 8 if self.op == "unpool" else 0
-        return Item(self.dtype.itemsize, weights, 1 + (conjugate and self.op == "conv_grad_weight"), indices)
+        return Item(self.dtype.itemsize, weights, indices, self.conjugated)
 
 
 #: Which array of a call is its result.
@@ -98,12 +98,14 @@ class Job:
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
         self.padding = call.pads and call.op != "conv_grad_input"
         self.spec = zero_padded(spec) if self.padding else spec
+        self._last = spec.channels_last and call.backend.channels_last
+        if self.spec.channels_last != self._last:  # the copies are turned round as they are made
+            self.spec = replace(self.spec, channels_last=self._last)
         bound = config.get_max_workspace()
         need = call.backend.workspace(call.op, spec, call.dtype, call.algorithm)
         limit = max(bound - need, bound // 4)
         self.rest = bound - limit  # what the backend may use in place of max_workspace
         self.blocks = blocks(call.op, self.spec, call.item(), copied, limit)
-        self._last = spec.channels_last and call.backend.channels_last
         self._weights: tuple[Slices, Array] | None = None
 
     @property
@@ -129,10 +131,6 @@ class Job:
                 most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, call.algorithm))
         return most
 
-    def spec_of(self, block: Block) -> Any:
-        """Return the spec of a block as the backend sees it: channels last only where it likes that."""
-        return block.spec if block.spec.channels_last == self._last else replace(block.spec, channels_last=self._last)
-
     def take(self, a: Array | None, block: Block, place: str) -> Array:
         """Return what a block takes of an array, in the compute type; integers that say places keep theirs."""
         call = self.call
@@ -154,7 +152,7 @@ class Job:
 
     def _padded(self, x: Array, block: Block) -> Array:
         """Return what a block takes of the input (N, C, *spatial) and its padding, in the backend's order."""
-        spec = self.spec_of(block)
+        spec = block.spec
         part = self.call.backend.xp.empty(spec.x_shape, self.call.dtype)
         if self.call.spec.padding_mode == "constant":
             part[...] = padding_value(self.call.spec, self.call.types.compute)
@@ -167,7 +165,7 @@ class Job:
         if place == "w":
             target[block.w] = value
             return
-        value = channels_first(value, self.spec_of(block))
+        value = channels_first(value, block.spec)
         channels_first(target, self.call.spec)[getattr(block, place)] = (
             change(value, block, self.spec) if change else value
         )

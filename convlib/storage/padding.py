@@ -12,6 +12,7 @@ from ..backends.base.contract import Array
 from ..spec import ConvSpec
 
 Run = tuple[slice, slice]
+Slices = tuple[Any, ...]
 
 
 @lru_cache(maxsize=256)
@@ -21,7 +22,6 @@ def _sources(size: int, lo: int, hi: int, mode: str) -> np.ndarray[Any, Any]:
     return found
 
 
-@lru_cache(maxsize=1024)
 def _runs(spec: ConvSpec, axis: int, start: int, stop: int) -> tuple[Run, ...]:
     """Cut a part of a padded axis where its elements stop being neighbours: (where in the part, where in the input).
 
@@ -50,14 +50,24 @@ def _runs(spec: ConvSpec, axis: int, start: int, stop: int) -> tuple[Run, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=256)
+def _pieces(spec: ConvSpec, ends: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Slices, Slices], ...]:
+    """Cut a part of the padded input into pieces of the input: (where in the part, where in the input)."""
+    sizes = spec.unpadded().in_size
+    boxes = (slice(*end).indices(size) for end, size in zip(ends, sizes, strict=True))
+    runs = [_runs(spec, axis, start, stop) for axis, (start, stop, _) in enumerate(boxes)]
+    found = []
+    for pieces in product(*runs):
+        targets, sources = zip(*pieces, strict=True)
+        found.append(((..., *targets), (..., *sources)))
+    return tuple(found)
+
+
 def fill(part: Array, x: Array, spec: ConvSpec, where: tuple[slice, ...]) -> None:
     """Write a part of `x` (N, C, *spatial) and its padding to `part`; constant padding stands there already.
 
     where : the part, in elements of the padded input.
     """
     x = x[where[:2]]
-    ends = (box.indices(size) for box, size in zip(where[2:], spec.unpadded().in_size, strict=True))
-    runs = (_runs(spec, axis, start, stop) for axis, (start, stop, _) in enumerate(ends))
-    for pieces in product(*runs):
-        targets, sources = zip(*pieces, strict=True)
-        part[(..., *targets)] = x[(..., *sources)]
+    for target, source in _pieces(spec, tuple((box.start, box.stop) for box in where[2:])):
+        part[target] = x[source]

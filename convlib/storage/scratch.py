@@ -12,6 +12,9 @@ from ..backends.base.checks import Types
 from ..spec import WindowSpec
 from .job import RESULTS, Call, Job
 
+#: What a call of complex numbers conjugates; a transposed convolution, which is an adjoint without it, nothing.
+_CONJUGATED = {"conv_grad_input": ("", "w"), "conv_grad_weight": ("x",)}
+
 
 def exact_float(largest: int) -> np.dtype[Any] | None:
     """Return the narrowest float that holds all integers up to the largest partial sum, or None."""
@@ -35,15 +38,17 @@ def scratch(
     if op not in RESULTS:
         return backend.workspace(op, spec, dtype, algorithm)
     types = _types(op, spec, storage, dtype)
+    conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm), storage)
+        _scratch(Call(backend, op, spec, types, compute, algorithm, conjugated=name), storage)
         for compute in _computed(backend, op, spec, storage, types, algorithm)
+        for name in conjugated
     )
 
 
 def _scratch(call: Call, storage: np.dtype[Any]) -> int:
     copied = call.assumed(storage)
-    if copied:
+    if copied or call.conjugated:
         return Job(call, copied).scratch()
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
