@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import skip_refusal
 from hypothesis import given, settings, strategies as st
 
 import convlib
@@ -17,8 +18,8 @@ def served(test):
     def call(*args, **kwargs):
         try:
             return test(*args, **kwargs)
-        except convlib.UnsupportedError:
-            pytest.skip(f"{kwargs['backend']} does not serve this call")
+        except convlib.UnsupportedError as error:
+            skip_refusal(error, kwargs["backend"])
 
     return call
 
