@@ -26,9 +26,9 @@ def test_lanes_of_pixels(isa: str, dtype: str, kernel: int, stride: int) -> None
     for width in sorted({1, 2, *edges(vector // 2, vector, 4 * vector)}):
         for lo, hi in ((0, 0), (1, 1), (2, 0), (3, 3), (0, 4), (6, 2)):
             planes, height = next(images)
-            if min(width, height) + lo + hi >= kernel:
-                problem = sizes(2, planes, 1, 1, (height, width), (kernel, kernel), stride, lo=lo, hi=hi)
-                check(problem, "direct", dtype, bias=planes != 6, framed=planes == 5)
+            size = max(height, kernel - lo - hi), max(width, kernel - lo - hi)
+            problem = sizes(2, planes, 1, 1, size, (kernel, kernel), stride, lo=lo, hi=hi)
+            check(problem, "direct", dtype, bias=planes != 6, framed=planes == 5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -39,10 +39,9 @@ def test_channels_last(isa: str, dtype: str, kernel: int, stride: int) -> None:
     images = itertools.cycle(((1, 6), (9, 3), (8, 8)))
     blocks = edges(lanes(dtype), 2 * lanes(dtype))
     for channels, (lo, hi) in itertools.product(blocks, ((0, 0), (1, 1), (3, 3), (6, 0))):
-        size = next(images)
-        if min(size) + lo + hi >= kernel:
-            problem = sizes(2, channels, 1, 1, size, (kernel, kernel), stride, lo=lo, hi=hi)
-            check(problem, "direct", dtype, last=True, bias=channels % 8 > 0, framed=lo == 1)
+        height, width = (max(size, kernel - lo - hi) for size in next(images))
+        problem = sizes(2, channels, 1, 1, (height, width), (kernel, kernel), stride, lo=lo, hi=hi)
+        check(problem, "direct", dtype, last=True, bias=channels % 8 > 0, framed=lo == 1)
 
 
 #: Kernel, size, padding: tiles of 1 to 7 outputs and of 1 to 3 rows, one and many; kernels as wide as a tile, narrower
