@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools import python
 
 from convlib.backends.cupy import CupyBackend
 
@@ -25,13 +25,6 @@ import nvrtc as compiler  # noqa: E402  # found by the line above
 
 NVRTC = compiler.library()
 USUAL, OTHERS = (75, 80, 90, 120), (60, 70, 86, 89, 100)
-
-
-def python(*arguments: str, path: Path | tuple[Path, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with folders in front of its path, and without the current one: the package may be installed."""
-    paths = [*map(str, path if isinstance(path, tuple) else (path,)), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment}
-    return subprocess.run([sys.executable, "-P", *arguments], env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +197,7 @@ def test_cudnn_says_what_it_lacks(kernels: str, tmp_path: Path) -> None:
     done = python("-c", "import numpy as np, cupy, convlib\nx = w = None" + textwrap.dedent(ask.partition("try:")[0]),
                   path=(SHIM, tmp_path), CONVLIB_SHIM=kernels)  # fmt: skip
     assert "finds no cuDNN (Unable to find symbol cudnnGetVersion): pip install" in done.stdout.splitlines()[0]
-    done = python("-m", "convlib", "check", "cupy:cudnn", path=SHIM, CONVLIB_SHIM=kernels)
+    done = python("-m", "convlib", "check", "cupy:cudnn", path=(SHIM,), CONVLIB_SHIM=kernels)
     assert done.returncode == 1
     assert "pip install nvidia-cudnn-frontend" in done.stdout
     assert "Traceback" not in done.stderr
@@ -344,7 +337,7 @@ def test_check_says_what_is_missing(tmp_path: Path, name: str) -> None:
             cuda = SimpleNamespace(runtime=SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=count))
         """
     (tmp_path / "cupy.py").write_text(textwrap.dedent(text))
-    done = python("-m", "convlib", "check", "cupy", path=tmp_path)
+    done = python("-m", "convlib", "check", "cupy", path=(tmp_path,))
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1
     for word in words:
@@ -353,7 +346,7 @@ def test_check_says_what_is_missing(tmp_path: Path, name: str) -> None:
 
 def test_convlib_does_not_import_cupy(kernels: str) -> None:
     code = "import sys, numpy as np, convlib; convlib.conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)));"
-    done = python("-c", code + "print('cupy' in sys.modules)", path=SHIM)
+    done = python("-c", code + "print('cupy' in sys.modules)", path=(SHIM,))
     assert done.stdout.strip() == "False"
 
 

@@ -10,6 +10,7 @@ import textwrap
 import time
 
 import pytest
+from tools import python
 
 HEAD = """
 import os, sys, threading, time
@@ -36,12 +37,8 @@ def same(a, b):
 """
 
 
-def program(code: str) -> list[str]:
-    return [sys.executable, "-P", "-c", HEAD + textwrap.dedent(code)]
-
-
 def run(code: str) -> str:
-    done = subprocess.run(program(code), capture_output=True, text=True, timeout=120, check=False)
+    done = python("-c", HEAD + textwrap.dedent(code))
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -103,7 +100,8 @@ def test_ctrl_c_is_answered_soon(call: str) -> None:
         except KeyboardInterrupt:
             print(time.time(), same(everything(), expected), flush=True)
     """
-    process = subprocess.Popen(program(code), stdout=subprocess.PIPE, text=True)
+    program = [sys.executable, "-P", "-c", HEAD + textwrap.dedent(code)]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)

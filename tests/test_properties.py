@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import skip_refusal
 from hypothesis import assume, given, settings, strategies as st
+from tools import differences
 
 import convlib
 
@@ -318,19 +319,6 @@ def test_adaptive_and_global_pooling_agree_with_numpy(shape, seed, backend):
 # ------------------------------------------------------------------------------- gradients
 
 
-def numerical(function, a, grad, step=1e-6):
-    """Return the gradient of ``sum(function(a) * grad)`` by central differences."""
-    result = np.empty_like(a)
-    for place in np.ndindex(a.shape):
-        sides = []
-        for sign in (1, -1):
-            moved = a.copy()
-            moved[place] += sign * step
-            sides.append((function(moved) * grad).sum())
-        result[place] = (sides[0] - sides[1]) / (2 * step)
-    return result
-
-
 @settings(max_examples=5)
 @given(problem=problems)
 @served
@@ -343,6 +331,6 @@ def test_gradients_agree_with_finite_differences(problem, backend):
         return problem.call("convnd", x, w, backend="cython")
 
     got = problem.call("convnd_grad_input", y, w, x.shape, backend=backend)
-    np.testing.assert_allclose(got, numerical(lambda a: conv(a, w), x, y), atol=1e-6)
+    np.testing.assert_allclose(got, differences(lambda a: conv(a, w), x, y), atol=1e-6)
     got = problem.call("convnd_grad_weight", y, x, w.shape, backend=backend)
-    np.testing.assert_allclose(got, numerical(lambda a: conv(x, a), w, y), atol=1e-6)
+    np.testing.assert_allclose(got, differences(lambda a: conv(x, a), w, y), atol=1e-6)

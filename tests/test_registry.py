@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools import python
 
 import convlib
 from convlib import registry
@@ -295,13 +295,7 @@ def plugins(tmp_path_factory):
     return target
 
 
-def python(code, plugins, **variables):
-    package = Path(convlib.__file__).parent.parent
-    paths = [str(plugins), str(package)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, env=environment
-    )
+QUIET = ("-W", "error", "-c")
 
 
 def test_a_plug_in_is_found_and_passes_the_conformance_suite(plugins):
@@ -315,14 +309,14 @@ report = check_backend("example")
 assert report.passed > 50 and report.refused and not report.failed
 print(report)
 """
-    done = python(code, plugins)
+    done = python(*QUIET, code, path=(plugins,))
     assert done.returncode == 0, done.stderr
     assert "example" in done.stdout
 
 
 def test_a_plug_in_can_be_named_by_the_environment(plugins):
     code = 'import convlib; print(convlib.explain("conv2d", (1, 2, 5, 5), (3, 2, 3, 3)).backend)'
-    done = python(code, plugins, CONVLIB_BACKEND="example")
+    done = python(*QUIET, code, path=(plugins,), CONVLIB_BACKEND="example")
     assert done.stdout.strip() == "example", done.stderr
 
 
@@ -350,13 +344,13 @@ for _ in range(2):
     else:
         raise AssertionError("no error")
 """
-    done = python(code, plugins)
+    done = python(*QUIET, code, path=(plugins,))
     assert done.returncode == 0, done.stderr
 
 
 def test_a_plug_in_cannot_take_the_name_of_a_built_in(plugins):
     code = 'import convlib; print(type(convlib.registry.get_backend("naive")).__module__)'
-    done = python(code, plugins)
+    done = python(*QUIET, code, path=(plugins,))
     assert done.stdout.strip() == "convlib.backends.naive", done.stderr
 
 
@@ -365,5 +359,5 @@ def test_import_loads_no_plug_in_and_no_compiled_part_that_is_not_needed(plugins
 import sys, convlib
 assert not [name for name in sys.modules if name.startswith(("convlib_example", "scipy"))], "loaded on import"
 """
-    done = python(code, plugins)
+    done = python(*QUIET, code, path=(plugins,))
     assert done.returncode == 0, done.stderr

@@ -202,19 +202,6 @@ def test_known_transposed_shapes():
     assert (down.pad_lo, down.pad_hi) == ((1, 1), (0, 0))
 
 
-@pytest.mark.parametrize(
-    ("x", "w", "options", "macs"),
-    [
-        ((1, 32, 1, 1), (32, 1, 3, 3), {}, 288),
-        ((2, 4, 8, 8), (4, 6, 4, 4), {"stride": 2, "padding": 1}, 49152),
-        ((2, 4, 8, 8), (4, 1, 3, 3), {"stride": 2, "output_padding": 1, "groups": 4}, 4608),
-        ((2, 6, 8, 8), (6, 2, 2, 2), {"stride": 2, "groups": 3}, 6144),
-    ],
-)
-def test_multiplications_of_transposed_convolutions(x, w, options, macs):
-    assert make_transpose(2, x, w, **options).macs == macs
-
-
 @given(axes, st.integers(0, 3))
 def test_a_transposed_convolution_undoes_the_shape_of_a_convolution(axis, extra):
     windows = floor_windows(*axis)
