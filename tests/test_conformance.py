@@ -42,6 +42,12 @@ def test_as_many_cases_are_served_as_expected(name, isa):
     assert found == wanted, f"{name} under {isa}; if that is meant: {expected.COMMAND}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_serves_something_somewhere(name):
+    counts = [counts for key, counts in expected.LIST.items() if key.partition("@")[0] == name]
+    assert any(counts), f"no conformance case reaches {name}: add one to convlib/testing/cases.py"
+
+
 def test_the_list_of_expectations_names_nothing_that_is_gone():
     known = set(convlib.backends())
     assert {key.partition("@")[0].partition(":")[0] for key in expected.LIST} <= known
