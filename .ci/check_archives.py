@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (".c", ".h", ".pyx", ".pxd", ".def")
+COMPILED = "convlib/_ext/c/"  # and what compiles it
 
 
 def tracked():
@@ -30,13 +31,14 @@ def check_wheel(path):
     """Return what is wrong with the wheel."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    wrong = [f"holds the source {name}" for name in names if name.endswith(SOURCES)]
+    wrong = [f"holds the source {name}" for name in names if name.endswith(SOURCES) or name.startswith(COMPILED)]
     wrong += [
         f"holds {name} outside the package" for name in names if name.split("/")[0].split("-")[0] != "convlib"
     ]
     package = ROOT / "convlib"
-    expected = {f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in (".py", ".pyi", ".txt")}
-    wrong += [f"lacks {name}" for name in sorted(expected | {"convlib/py.typed"}) if name not in names]
+    files = (f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in (".py", ".pyi", ".txt"))
+    expected = {name for name in files if not name.startswith(COMPILED)} | {"convlib/py.typed"}
+    wrong += [f"lacks {name}" for name in sorted(expected) if name not in names]
     for pyx in (package / "_ext").glob("*.pyx"):
         if not any(name.startswith(f"convlib/_ext/{pyx.stem}.") and name.endswith((".so", ".pyd")) for name in names):
             wrong.append(f"lacks the compiled {pyx.stem}")

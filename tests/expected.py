@@ -23,6 +23,7 @@ from pathlib import Path
 import convlib
 from convlib import registry, testing
 from convlib._ext import _native
+from convlib.registry.plugins import changed
 from convlib.testing.check import operator_of
 
 FILE = Path(__file__).with_name("expected.toml")
@@ -39,12 +40,12 @@ def under_isa(isa: str) -> Iterator[None]:
     """Run the native engine under an instruction set; what was chosen under another is forgotten."""
     before = _native.active_isa()
     _native.set_isa(isa)
-    registry._forget()
+    changed()
     try:
         yield
     finally:
         _native.set_isa(before)
-        registry._forget()
+        changed()
 
 
 def names() -> list[str]:

@@ -22,11 +22,12 @@ ALLOWED = {
     "dtypes": {"errors"},
     "threads": {"errors", "config"},
     "spec": {"errors", "spec"},
-    "backends.base": {"errors", "config", "dtypes", "spec", "backends.base"},
+    "backends.base": {"errors", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
-    "registry": {"errors", "config", "spec", "backends.base"},
+    "storage": {"errors", "config", "dtypes", "spec", "backends.base", "storage"},
+    "registry": {"errors", "config", "spec", "backends.base", "storage", "registry"},
     "_ext": set(),
-    "functional": {*TOOLS, "spec", "registry", "functional"},
+    "functional": {*TOOLS, "spec", "storage", "registry", "functional"},
 }
 #: Parts above the public functions, which may use all of it.
 ABOVE = {"", "__main__", "compare", "costs", "geometry", "info", "layers", "problem", "testing", "textbook"}
@@ -37,7 +38,7 @@ def part(module):
     names = module.split(".")
     if names[0] != "convlib":
         return None
-    if names[1:3] in (["backends", "base"], ["backends", "halves"]):
+    if names[1:3] == ["backends", "base"]:  # a package of its own: the floors above know it, and no other backend
         return "backends.base"
     return names[1] if len(names) > 1 else ""
 

@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tools import python
 
 import convlib
 from convlib import registry
 from convlib.backends.naive import NaiveBackend
+from convlib.registry import plugins, policy
 
 X, W = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
 SHAPES = (X.shape, W.shape)
@@ -155,14 +152,14 @@ def test_a_named_backend_that_cannot_serve_raises_with_its_reason_and_those_who_
 def test_the_automatic_choice_falls_through(monkeypatch, register):
     register(Marked)
     rules = (registry.Rule("marked", "*", lambda spec, dtype: True, "for the test"), *registry.POLICY)
-    monkeypatch.setattr(registry, "POLICY", rules)
-    registry._choose.cache_clear()
+    monkeypatch.setattr(policy, "POLICY", rules)
+    plugins.changed()
     try:
         assert served_by().backend == "marked"
         assert served_by(dilation=2).backend != "marked"
         assert "does not dilate" in str(served_by(dilation=2))
     finally:
-        registry._choose.cache_clear()
+        plugins.changed()
 
 
 # ------------------------------------------------------------------------------- explain
@@ -276,88 +273,3 @@ def test_a_backend_that_cannot_run_here_says_why(register):
     with pytest.raises(convlib.BackendError, match=r"'absent' is not available: .*pip install absent"):
         convlib.conv2d(X, W, backend="absent")
     assert "pip install absent" in str(served_by())
-
-
-# ------------------------------------------------------------------------------- entry points
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory):
-    """Install the example package into a folder of its own, as a user would with pip."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "tests" / "plugin_example", source, dirs_exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
-         "--disable-pip-version-check", "--target", str(target), str(source)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-QUIET = ("-W", "error", "-c")
-
-
-def test_a_plug_in_is_found_and_passes_the_conformance_suite(plugins):
-    code = """
-import numpy as np, convlib
-assert "example" in convlib.backends(), convlib.backends()
-y = convlib.conv2d(np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3)), padding=1, backend="example:taps")
-assert y[0, 0, 2, 2] == 18
-from convlib.testing import check_backend
-report = check_backend("example")
-assert report.passed > 50 and report.refused and not report.failed
-print(report)
-"""
-    done = python(*QUIET, code, path=(plugins,))
-    assert done.returncode == 0, done.stderr
-    assert "example" in done.stdout
-
-
-def test_a_plug_in_can_be_named_by_the_environment(plugins):
-    code = 'import convlib; print(convlib.explain("conv2d", (1, 2, 5, 5), (3, 2, 3, 3)).backend)'
-    done = python(*QUIET, code, path=(plugins,), CONVLIB_BACKEND="example")
-    assert done.stdout.strip() == "example", done.stderr
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("broken", "RuntimeError: a library is missing"),
-        ("impostor", "is no convlib.Backend but a NotABackend"),
-        ("misnamed", "calls itself 'another'"),
-    ],
-)
-def test_a_broken_plug_in_breaks_nothing_but_itself(plugins, name, reason):
-    code = f"""
-import numpy as np, convlib
-x, w = np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3))
-assert convlib.conv2d(x, w).shape == (1, 3, 3, 3)
-assert {name!r} in convlib.backends()
-said = str(convlib.explain("conv2d", x.shape, w.shape))
-assert {reason!r} in said, said
-for _ in range(2):
-    try:
-        convlib.conv2d(x, w, backend={name!r})
-    except convlib.BackendError as error:
-        assert {reason!r} in str(error), error
-    else:
-        raise AssertionError("no error")
-"""
-    done = python(*QUIET, code, path=(plugins,))
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_plug_in_cannot_take_the_name_of_a_built_in(plugins):
-    code = 'import convlib; print(type(convlib.registry.get_backend("naive")).__module__)'
-    done = python(*QUIET, code, path=(plugins,))
-    assert done.stdout.strip() == "convlib.backends.naive", done.stderr
-
-
-def test_import_loads_no_plug_in_and_no_compiled_part_that_is_not_needed(plugins):
-    code = """
-import sys, convlib
-assert not [name for name in sys.modules if name.startswith(("convlib_example", "scipy"))], "loaded on import"
-"""
-    done = python(*QUIET, code, path=(plugins,))
-    assert done.returncode == 0, done.stderr

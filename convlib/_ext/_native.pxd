@@ -1,12 +1,16 @@
-# The C interface of the engine.
+# The C interface of the engine, and the plans that its bridges share.
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from convlib._ext._pool cimport task
+from convlib._ext._threads cimport task
 
-cdef extern from "c/convlib.h" nogil:
+cdef extern from "c/engine.h" nogil:
     enum:
-        CV_OK, CV_NOMEM, CV_INTERRUPTED, CV_BAD_INDEX
+        CV_OK, CV_NOMEM, CV_INTERRUPTED, CV_BAD_INDEX, CV_TYPES, CV_ROWS
+    ctypedef enum cv_op:
+        CV_OP_CONV, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD
+    ctypedef enum cv_type:
+        CV_F32, CV_F64, CV_I64, CV_I32, CV_I16, CV_I8, CV_U64, CV_U32, CV_U16, CV_U8
     ctypedef struct cv_conv:
         Py_ssize_t n, groups, icg, ocg
         Py_ssize_t k[3]
@@ -32,61 +36,75 @@ cdef extern from "c/convlib.h" nogil:
         Py_ssize_t size "in"[3]
         int kind, count_include_pad, adaptive
         double divisor
-    ctypedef struct cv_exec:
-        int threads
+    ctypedef struct cv_problem:
+        cv_op op
+        cv_type type
+        int fresh, indices, add, threads
         Py_ssize_t max_workspace
-    ctypedef struct cv_kernels:
+        cv_conv conv
+        cv_pool pool
+    ctypedef struct cv_call:
+        const void* x
+        const void* w
+        const void* packed
+        const void* bias
+        void* y
+        int64_t* indices
+    ctypedef struct cv_impl:
+        pass
+    ctypedef struct cv_row:
+        const char* name
+        const char* family
+        const char* why
+        cv_op op
+        int number, rounds
+        const char* lacks
+    ctypedef struct cv_plan:
+        const cv_row* row
+        cv_problem problem
+        Py_ssize_t packed
+        int threads
+    ctypedef struct cv_isa:
         const char* name
         int vector_bytes
-        Py_ssize_t (*packed_size_f32)(const cv_conv*) noexcept nogil
-        Py_ssize_t (*packed_size_f64)(const cv_conv*) noexcept nogil
-        int (*pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
-        int (*pack_f64)(const cv_conv*, const cv_exec*, const double*, double*) noexcept nogil
-        int (*conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
-                        float*) noexcept nogil
-        int (*conv_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*, const double*,
-                        double*) noexcept nogil
-        Py_ssize_t (*workspace_f32)(const cv_conv*, const cv_exec*, int) noexcept nogil
-        Py_ssize_t (*workspace_f64)(const cv_conv*, const cv_exec*, int) noexcept nogil
-        int (*direct_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*,
-                          float*) noexcept nogil
-        int (*direct_f64)(const cv_conv*, const cv_exec*, const double*, const double*, const double*,
-                          double*) noexcept nogil
-        Py_ssize_t (*direct_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        Py_ssize_t (*direct_workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
-        int (*grad_weight_f32)(const cv_conv*, const cv_exec*, const float*, const float*, float*) noexcept nogil
-        int (*grad_weight_f64)(const cv_conv*, const cv_exec*, const double*, const double*, double*) noexcept nogil
-        Py_ssize_t (*grad_weight_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        Py_ssize_t (*grad_weight_workspace_f64)(const cv_conv*, const cv_exec*) noexcept nogil
-        double (*wino_products_f32)(const cv_conv*, int*) noexcept nogil
-        Py_ssize_t (*wino_size_f32)(const cv_conv*) noexcept nogil
-        int (*wino_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
-        int (*wino_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
-                             float*) noexcept nogil
-        Py_ssize_t (*wino_workspace_f32)(const cv_conv*, const cv_exec*, int) noexcept nogil
-        Py_ssize_t (*bf16x3_size_f32)(const cv_conv*) noexcept nogil
-        int (*bf16x3_pack_f32)(const cv_conv*, const cv_exec*, const float*, float*) noexcept nogil
-        int (*bf16x3_conv_f32)(const cv_conv*, const cv_exec*, const float*, const float*, const float*, const float*,
-                               float*) noexcept nogil
-        Py_ssize_t (*bf16x3_workspace_f32)(const cv_conv*, const cv_exec*) noexcept nogil
-        int (*pool_grad_f32)(const cv_pool*, const float*, const int64_t*, float*, int, int) noexcept nogil
-        int (*pool_grad_f64)(const cv_pool*, const double*, const int64_t*, double*, int, int) noexcept nogil
-        int (*pool_f32)(const cv_pool*, const float*, float*, int64_t*, int) noexcept nogil
-        int (*pool_f64)(const cv_pool*, const double*, double*, int64_t*, int) noexcept nogil
-        int (*pool_i64)(const cv_pool*, const int64_t*, int64_t*, int64_t*, int) noexcept nogil
-        int (*pool_i32)(const cv_pool*, const int32_t*, int32_t*, int64_t*, int) noexcept nogil
-        int (*pool_i16)(const cv_pool*, const int16_t*, int16_t*, int64_t*, int) noexcept nogil
-        int (*pool_i8)(const cv_pool*, const int8_t*, int8_t*, int64_t*, int) noexcept nogil
-        int (*pool_u64)(const cv_pool*, const uint64_t*, uint64_t*, int64_t*, int) noexcept nogil
-        int (*pool_u32)(const cv_pool*, const uint32_t*, uint32_t*, int64_t*, int) noexcept nogil
-        int (*pool_u16)(const cv_pool*, const uint16_t*, uint16_t*, int64_t*, int) noexcept nogil
-        int (*pool_u8)(const cv_pool*, const uint8_t*, uint8_t*, int64_t*, int) noexcept nogil
-    const cv_kernels* cv_active()
+        int (*supported)()
+        cv_row rows[1]
+    const char* cv_refusal(const cv_row*, const cv_problem*, Py_ssize_t*)
+    double cv_cost(const cv_row*, const cv_problem*)
+    const cv_row* cv_choose(const cv_isa*, const cv_problem*, uint64_t, int)
+    cv_plan* cv_plan_new(const cv_row*, const cv_problem*)
+    void cv_plan_free(cv_plan*)
+    Py_ssize_t cv_plan_scratch(const cv_plan*)
+    int cv_plan_pack(const cv_plan*, const void*, void*)
+    int cv_plan_run(const cv_plan*, const cv_call*)
+    const cv_isa* cv_active()
     int cv_set_isa(const char*)
-    const char* cv_isa(int, int*)
+    const cv_isa* cv_isa_at(int)
     void* cv_alloc(size_t)
     void cv_free(void*)
+    void cv_trace(int)
+    size_t cv_trace_peak()
+    uint64_t cv_trace_rows()
     void cv_use_pool(int (*run)(task, void*, Py_ssize_t, int) noexcept nogil)
 
 
-cdef const cv_kernels* kernels() except NULL
+cdef class Plan:
+    cdef cv_plan* plan
+    cdef const cv_isa* isa
+
+    cdef int run(self, const cv_call* call) except -1
+    cdef int pack(self, const void* w, void* packed) except -1
+    cdef Plan like(self, const cv_problem* p)
+
+
+cdef class Problem:
+    cdef dict plans
+
+    cdef Plan plan(self, const cv_problem* p, names, bint exact)
+
+
+cdef const cv_isa* active() except NULL
+cdef void* allocate(Py_ssize_t size) except NULL
+cdef void release(void* block) noexcept
+cdef cv_type type_of(char code, Py_ssize_t itemsize) except *
+cdef object verdicts(const cv_problem* p)

@@ -1,22 +1,20 @@
 # cython: freethreading_compatible=True
-"""The native engine: problems in finished integers, kernels by table.
+"""The native engine: instruction sets, the list of implementations, and plans.
 
-Nothing is checked here beyond what keeps memory safe from a mistake in the backend: types, ranks and sizes of the
-arrays.  The spec has refused everything else.
+Nothing is checked here beyond what keeps memory safe from a mistake in the backend.  The spec has refused everything
+else.
 """
 
-cimport numpy as cnp
+from convlib._ext._native_arrays cimport finish
+from convlib._ext._threads cimport parallel
 
-from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, finish, place, readable, writable
-from convlib._ext._pool cimport parallel
-
-cnp.import_array()
 cv_use_pool(parallel)
 
-cdef enum:
-    GEMM, DIRECT, WINOGRAD, BF16X3
+#: The operations of the list, by the names that Python gives them.
+OPERATIONS = {"conv": CV_OP_CONV, "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL, "spread": CV_OP_SPREAD}
 
-ALGORITHMS = ("gemm", "direct", "winograd", "bf16x3")
+cdef enum:
+    KEPT = 8  # plans of one problem: for other strides, settings or instruction sets
 
 
 # ------------------------------------------------------------------ instruction sets
@@ -32,35 +30,30 @@ def detected_isas():
 
 
 cdef tuple isas(bint detected):
-    cdef int i = 0, supported = 0
+    cdef int i = 0
     names = []
-    while cv_isa(i, &supported) != NULL:
-        if supported or not detected:
-            names.append(cv_isa(i, &supported).decode())
+    while cv_isa_at(i) != NULL:
+        if not detected or cv_isa_at(i).supported():
+            names.append(cv_isa_at(i).name.decode())
         i += 1
     return tuple(names)
 
 
-cdef const cv_kernels* kernels() except NULL:
-    cdef const cv_kernels* k = cv_active()
-    if k == NULL:
+cdef const cv_isa* active() except NULL:
+    cdef const cv_isa* isa = cv_active()
+    if isa == NULL:
         raise ValueError(f"CONVLIB_ISA names no instruction set of this machine; it has {', '.join(detected_isas())}")
-    return k
+    return isa
 
 
 def active_isa():
     """Return the instruction set in use; ValueError if CONVLIB_ISA names one that cannot run here."""
-    return kernels().name.decode()
+    return active().name.decode()
 
 
 def vector_bytes():
     """Return the width of the vectors of the instruction set in use, in bytes."""
-    return kernels().vector_bytes
-
-
-def has_bf16x3():
-    """Return whether the instruction set in use has a matrix unit for bfloat16, or emulates one."""
-    return kernels().bf16x3_conv_f32 != NULL
+    return active().vector_bytes
 
 
 def set_isa(str name):
@@ -69,360 +62,186 @@ def set_isa(str name):
         raise ValueError(f"isa {name!r} cannot run here; choose from {', '.join(detected_isas())}")
 
 
-# ------------------------------------------------------------------ convolution
+# ------------------------------------------------------------------ the list
 
-cdef class ConvProblem:
-    """The finished integers of a convolution, without strides.
+def implementations(str op):
+    """Return (name, family, why, rounds more than direct summation) of each implementation of an operation, in order.
 
     Parameters
     ----------
-    n, groups, icg, ocg : int
-        Batch, groups, input and output channels of one group.
-    in_size, kernel, out_size, stride, dilation, lo : sequence of int
-        One entry per spatial axis (1 to 3); lo is the low zero padding.
-    channels_last : bool
-        Whether to pack weights for arrays whose channels are neighbours; others are then packed for with each call.
+    op : {"conv", "conv_grad_weight", "pool", "spread"}
     """
-
-    cdef cv_conv conv
-
-    def __init__(self, Py_ssize_t n, Py_ssize_t groups, Py_ssize_t icg, Py_ssize_t ocg, in_size, kernel, out_size,
-                 stride, dilation, lo, bint channels_last=False):
-        self.conv.n, self.conv.groups, self.conv.icg, self.conv.ocg, self.conv.last = n, groups, icg, ocg, channels_last
-        fill(self.conv.size, in_size, 1)
-        fill(self.conv.k, kernel, 1)
-        fill(self.conv.out, out_size, 1)
-        fill(self.conv.stride, stride, 1)
-        fill(self.conv.dil, dilation, 1)
-        fill(self.conv.lo, lo, 0)
-
-    cdef cv_conv dense_weights(self) noexcept:
-        """Give the strides of C-contiguous weights."""
-        cdef cv_conv c = self.conv
-        c.ws[5] = 1
-        c.ws[4] = c.k[2]
-        c.ws[3] = c.k[1] * c.ws[4]
-        c.ws[2] = c.k[0] * c.ws[3]
-        c.ws[1] = c.icg * c.ws[2]
-        c.ws[0] = c.ocg * c.ws[1]
-        return c
-
-    cdef cv_conv weighed(self, Array w) except *:
-        """Give the strides of weights (OC, C / groups, *kernel) or (groups, OC / groups, C / groups, *kernel)."""
-        cdef cv_conv c = self.dense_weights()
-        cdef int i, nd = w.view.ndim - 3
-        if contiguous(w):
-            return c
-        if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
-            raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
-        for i in range(3):
-            c.ws[i] = w.step(i)
-        for i in range(nd):
-            if w.view.shape[3 + i] != c.k[3 - nd + i]:
-                raise ValueError("weights do not have the kernel of the problem")
-            c.ws[6 - nd + i] = w.step(3 + i)
-        return c
-
-    cdef cv_conv placed(self, Array x, Array y, Array w) except *:
-        cdef cv_conv c = self.weighed(w)
-        place(x, c.n, c.groups * c.icg, c.size, c.xs)
-        place(y, c.n, c.groups * c.ocg, c.out, c.ys)
-        c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
-        return c
-
-    cdef int check(self, Array w, Array bias, char code) except -1:
-        cdef const cv_conv* c = &self.conv
-        if w is not None and (w.view.len != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2] * w.view.itemsize
-                              or w.code != code):
-            raise ValueError("weights do not have the size or type of the problem")
-        if bias is not None and (bias.view.ndim != 1 or bias.view.shape[0] != c.groups * c.ocg or bias.code != code
-                                 or bias.step(0) != 1 and bias.view.shape[0] > 1):
-            raise ValueError("bias does not have the size or type of the problem")
-        if code != b"f" and code != b"d":
-            raise TypeError("the engine convolves float32 and float64")
-        return 0
-
-    cdef int fits(self, int way, char code, const cv_kernels* k) except -1:
-        cdef const cv_conv* c = &self.conv
-        if way == BF16X3 and (code != b"f" or k.bf16x3_conv_f32 == NULL):
-            raise ValueError(f"bf16x3 serves float32 on a matrix unit, not this type on {k.name.decode()}")
-        if way != WINOGRAD:
-            return 0
-        if code != b"f" or c.k[1] != c.k[2] or c.k[2] not in (3, 5) or c.stride[1] * c.stride[2] != 1:
-            raise ValueError("winograd serves float32 with windows of 3x3 or 5x5 along H and W, stride 1 there")
-        return 0
+    cdef const cv_isa* isa = active()
+    cdef int i, number = OPERATIONS[op]
+    return tuple(
+        (isa.rows[i].name.decode(), isa.rows[i].family.decode(), isa.rows[i].why.decode(), bool(isa.rows[i].rounds))
+        for i in range(CV_ROWS)
+        if isa.rows[i].op == number
+    )
 
 
-cdef int algorithm_number(str algorithm) except -1:
-    if algorithm in ALGORITHMS:
-        return ALGORITHMS.index(algorithm)
-    raise ValueError(f"algorithm {algorithm!r} is none of {', '.join(ALGORITHMS)}")
+cdef uint64_t named(const cv_isa* isa, cv_op op, str names) except? 0:
+    """Return the rows that names stand for: one, all of a family, or several of these joined by "+"."""
+    cdef uint64_t found, all_found = 0
+    cdef int i
+    for name in names.split("+"):
+        found = 0
+        for i in range(CV_ROWS):
+            if isa.rows[i].op == op and name.encode() in (isa.rows[i].name, isa.rows[i].family):
+                found |= <uint64_t>1 << i
+        if not found:
+            raise ValueError(f"no implementation or family is called {name!r}")
+        all_found |= found
+    return all_found
 
 
-cdef Py_ssize_t packed_bytes(const cv_kernels* k, const cv_conv* c, int way, bint single) noexcept:
-    if way == WINOGRAD:
-        return k.wino_size_f32(c) * 4
-    if way == BF16X3:
-        return k.bf16x3_size_f32(c) * 4
-    return k.packed_size_f32(c) * 4 if single else k.packed_size_f64(c) * 8
+cdef object verdicts(const cv_problem* p):
+    """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each row of the operation."""
+    cdef const cv_isa* isa = active()
+    cdef Py_ssize_t scratch = 0
+    cdef const char* refusal
+    said = []
+    for i in range(CV_ROWS):
+        if isa.rows[i].op != p.op:
+            continue
+        refusal = cv_refusal(&isa.rows[i], p, &scratch)
+        if refusal == NULL:
+            said.append((isa.rows[i].name.decode(), None, predicted(&isa.rows[i], p), scratch))
+        elif scratch > p.max_workspace:
+            reason = f"needs {scratch} bytes of scratch, more than max_workspace={p.max_workspace}"
+            said.append((isa.rows[i].name.decode(), reason, 0.0, scratch))
+        else:
+            reason = refusal.decode()
+            if isa.rows[i].lacks != NULL:
+                reason = f"{reason}, which {isa.name.decode()} has not"
+            said.append((isa.rows[i].name.decode(), reason, 0.0, 0))
+    return said
 
 
-cdef class Weights:
-    """Weights packed for one problem, usable from any thread; keeps the instruction set it was packed for."""
+cdef object predicted(const cv_row* row, const cv_problem* p):
+    return planned(active(), row, p).nanoseconds
 
-    cdef int way
-    cdef Array plain
-    cdef const cv_kernels* k
-    cdef void* packed
 
-    def __init__(self, ConvProblem problem, w, str algorithm, int threads):
-        cdef cv_conv c
-        cdef int status = 0
-        cdef bint single
-        cdef cv_exec e
-        self.plain, self.k, self.way = readable(w), kernels(), algorithm_number(algorithm)
-        problem.check(self.plain, None, self.plain.code)
-        if self.way == DIRECT:
-            return
-        c = problem.weighed(self.plain)
-        problem.fits(self.way, self.plain.code, self.k)
-        single = self.plain.code == b"f"
-        self.packed = cv_alloc(packed_bytes(self.k, &c, self.way, single))
-        if self.packed == NULL:
-            raise MemoryError("no memory for the packed weights")
-        e.threads = threads
-        with nogil:
-            if self.way == WINOGRAD:
-                status = self.k.wino_pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
-            elif self.way == BF16X3:
-                status = self.k.bf16x3_pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
-            elif single:
-                status = self.k.pack_f32(&c, &e, <float*>self.plain.view.buf, <float*>self.packed)
-            else:
-                status = self.k.pack_f64(&c, &e, <double*>self.plain.view.buf, <double*>self.packed)
-        finish(status)
+# ------------------------------------------------------------------ plans
+
+cdef class Plan:
+    """An implementation, and all of its work that depends on the problem alone; immutable."""
 
     def __dealloc__(self):
-        cv_free(self.packed)
+        cv_plan_free(self.plan)
 
+    @property
+    def name(self):
+        """Name of the implementation."""
+        return self.plan.row.name.decode()
 
-def conv(ConvProblem problem, x, w, bias, y, str algorithm, int threads, Py_ssize_t max_workspace):
-    """Convolve `x` into `y`.
+    @property
+    def why(self):
+        """What the implementation is good at."""
+        return self.plan.row.why.decode()
 
-    Parameters
-    ----------
-    problem : ConvProblem
-    x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
-    w : buffer (OC, C / groups, *kernel), C-contiguous; or any (groups, OC / groups, C / groups, *kernel); or Weights
-    bias : buffer (OC,), contiguous, or None
-    algorithm : {"gemm", "direct", "winograd"}
-        Ignored where `w` is Weights.
-    threads : int
-    max_workspace : int
-        Bytes of scratch.
-    """
-    run_conv(problem, readable(x), w, bias, writable(y), algorithm, threads, max_workspace)
+    @property
+    def scratch(self):
+        """Bytes that a call takes, the plan's tables included."""
+        return cv_plan_scratch(self.plan)
 
+    @property
+    def packed(self):
+        """Bytes of packed weights."""
+        return self.plan.packed
 
-cdef int run_conv(ConvProblem problem, Array ax, w, bias, Array ay, str algorithm, int threads,
-                  Py_ssize_t max_workspace) except -1:
-    cdef Array aw = None, ab = None
-    cdef Weights weights = None
-    cdef cv_exec e
-    cdef const cv_kernels* k
-    cdef void* packed = NULL
-    cdef void* b = NULL
-    cdef int status, way
-    if isinstance(w, Weights):
-        weights = <Weights>w
-        aw, k, packed, way = weights.plain, weights.k, weights.packed, weights.way
-    else:
-        aw, k, way = readable(w), kernels(), algorithm_number(algorithm)
-    if bias is not None:
-        ab = readable(bias)
-        b = ab.view.buf
-    problem.check(aw, ab, ax.code)
-    if ay.code != ax.code:
-        raise TypeError("x and y differ in type")
-    problem.fits(way, ax.code, k)
-    cdef cv_conv c = problem.placed(ax, ay, aw)
-    if c.last != problem.conv.last:
-        packed = NULL
-    if way == DIRECT and not contiguous(aw):
-        raise ValueError("direct kernels take contiguous weights")
-    e.threads, e.max_workspace = threads, max_workspace
-    with nogil:
-        status = launch(k, &c, &e, way, ax.code == b"f", ax.view.buf, aw.view.buf, packed, b, ay.view.buf)
-    return finish(status)
+    @property
+    def nanoseconds(self):
+        """Predicted time of a call."""
+        return cv_cost(self.plan.row, &self.plan.problem) / self.plan.threads
 
-
-cdef int launch(const cv_kernels* k, const cv_conv* c, const cv_exec* e, int way, bint single, const void* x,
-                const void* w, const void* packed, const void* bias, void* y) noexcept nogil:
-    """Run the kernel of one algorithm and type."""
-    if way == WINOGRAD:
-        return k.wino_conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias,
-                               <float*>y)
-    if way == BF16X3:
-        return k.bf16x3_conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias,
-                                 <float*>y)
-    if way == DIRECT:
-        if single:
-            return k.direct_f32(c, e, <const float*>x, <const float*>w, <const float*>bias, <float*>y)
-        return k.direct_f64(c, e, <const double*>x, <const double*>w, <const double*>bias, <double*>y)
-    if single:
-        return k.conv_f32(c, e, <const float*>x, <const float*>w, <const float*>packed, <const float*>bias, <float*>y)
-    return k.conv_f64(c, e, <const double*>x, <const double*>w, <const double*>packed, <const double*>bias, <double*>y)
-
-
-def grad_weight(ConvProblem problem, x, grad_y, grad_w, int threads, Py_ssize_t max_workspace):
-    """Fill `grad_w`, laid out as w in `conv` and contiguous, with the adjoint in w; no array may be empty."""
-    cdef Array ax = readable(x), ay = readable(grad_y), aw = writable(grad_w)
-    cdef const cv_kernels* k = kernels()
-    cdef cv_exec e
-    cdef int status
-    problem.check(aw, None, ax.code)
-    if ay.code != ax.code:
-        raise TypeError("x and grad_y differ in type")
-    if not (ax.view.len and ay.view.len and aw.view.len):  # no product: it could overflow
-        raise ValueError("an array is empty")
-    cdef cv_conv c = problem.placed(ax, ay, aw)
-    if not contiguous(aw):
-        raise ValueError("grad_w must be contiguous")
-    e.threads, e.max_workspace = threads, max_workspace
-    with nogil:
-        if ax.code == b"f":
-            status = k.grad_weight_f32(&c, &e, <float*>ax.view.buf, <float*>ay.view.buf, <float*>aw.view.buf)
-        else:
-            status = k.grad_weight_f64(&c, &e, <double*>ax.view.buf, <double*>ay.view.buf, <double*>aw.view.buf)
-    finish(status)
-
-
-cdef class Runner(Shaped):
-    """A convolution for arrays of one shape and type: the short way of a plan, and of a plain call.
-
-    Parameters
-    ----------
-    problem, w, bias, algorithm
-        As for `conv`; `w` None: weights and bias come with each call.
-    x_shape, y_shape, dtype
-        As for `Shaped`; float32 or float64.  (N, *in, C) and (N, *out, OC) if channels come last in the problem.
-    """
-
-    cdef ConvProblem problem
-    cdef object w, bias
-    cdef str algorithm
-    cdef cv_conv dense            # with the strides of C-contiguous arrays
-    cdef int way
-    cdef Array plain, plain_bias  # held for as long as the runner lives
-
-    def __init__(self, ConvProblem problem, w, bias, str algorithm, tuple x_shape, tuple y_shape, dtype):
-        Shaped.__init__(self, x_shape, y_shape, dtype)
-        self.problem, self.w, self.bias, self.algorithm = problem, w, bias, algorithm
-        self.way = algorithm_number(algorithm)
-        if w is not None:
-            self.plain = (<Weights>w).plain if isinstance(w, Weights) else readable(w)
-            self.plain_bias = None if bias is None else readable(bias)
-            self.dense = problem.weighed(self.plain)
-        else:
-            self.dense = problem.dense_weights()
-        problem.check(self.plain, self.plain_bias, self.code)
-        problem.fits(self.way, self.code, kernels())
-        dense(&self.dense)
-
-    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
-        """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first."""
-        cdef const cv_kernels* k
-        cdef const void* packed = NULL
-        cdef const void* pw
-        cdef const void* pb = NULL
-        cdef cv_exec e
+    cdef int run(self, const cv_call* call) except -1:
         cdef int status
-        if not self.shaped(x):
-            return None
-        if self.w is not None:
-            k, pw = kernels(), self.plain.view.buf
-            if isinstance(self.w, Weights):
-                k, packed = (<Weights>self.w).k, (<Weights>self.w).packed
-            if self.plain_bias is not None:
-                pb = self.plain_bias.view.buf
-        else:
-            if not self.fitting(w, bias):
-                return None
-            k, pw = kernels(), cnp.PyArray_DATA(<cnp.ndarray>w)
-            if bias is not None:
-                pb = cnp.PyArray_DATA(<cnp.ndarray>bias)
-        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return None if self.dense.last else self.strided(x, threads, max_workspace, w, bias)
-        cdef cnp.ndarray y = self.result()
-        cdef const void* px = cnp.PyArray_DATA(<cnp.ndarray>x)
-        cdef void* py = cnp.PyArray_DATA(y)
-        e.threads, e.max_workspace = threads, max_workspace
-        if self.way == BF16X3:
-            self.problem.fits(self.way, self.code, k)  # another instruction set may be in use by now
         with nogil:
-            status = launch(k, &self.dense, &e, self.way, self.code == b"f", px, pw, packed, pb, py)
+            status = cv_plan_run(self.plan, call)
+        if status == CV_BAD_INDEX:
+            return 0
         finish(status)
-        return y
+        return 1
 
-    cdef strided(self, x, int threads, Py_ssize_t max_workspace, w, bias):
-        cdef Array ax = self.accept(x)
-        if ax is None:
+    cdef Plan like(self, const cv_problem* p):
+        """Return a plan by the same implementation and instruction set for another problem; None if it does not fit."""
+        cdef Py_ssize_t scratch = 0
+        if cv_refusal(self.plan.row, p, &scratch) != NULL:
             return None
-        if self.w is not None:
-            w, bias = self.w, self.bias
-        y = self.result()
-        run_conv(self.problem, ax, w, bias, writable(y), self.algorithm, threads, max_workspace)
-        return y
+        return planned(self.isa, self.plan.row, p)
 
-    cdef bint sized(self, a, Py_ssize_t size) noexcept:
-        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
-                and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
-
-    cdef bint fitting(self, w, bias) noexcept:
-        """Whether weights and bias can be used as they are."""
-        cdef const cv_conv* c = &self.problem.conv
-        if not self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
-            return False
-        return bias is None or (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1)
+    cdef int pack(self, const void* w, void* packed) except -1:
+        cdef int status
+        with nogil:
+            status = cv_plan_pack(self.plan, w, packed)
+        return finish(status)
 
 
-cdef void dense(cv_conv* c) noexcept:
-    dense_steps(c.xs, c.size, c.groups * c.icg, c.last)
-    dense_steps(c.ys, c.out, c.groups * c.ocg, c.last)
+cdef class Problem:
+    """A problem and its plans."""
+
+    cdef Plan plan(self, const cv_problem* p, names, bint exact):
+        """Return the plan for these sizes, strides and settings; None if no implementation that is named fits."""
+        cdef const cv_isa* isa = active()
+        cdef const cv_row* row
+        cdef Plan plan
+        key = ((<const char*>p)[:sizeof(cv_problem)], names, exact, <size_t>isa)
+        found = self.plans.get(key)
+        if found is not None:
+            return found
+        row = cv_choose(isa, p, ~<uint64_t>0 if names is None else named(isa, p.op, names), exact)
+        if row == NULL:
+            return None
+        plan = planned(isa, row, p)
+        if len(self.plans) >= KEPT:
+            self.plans = {}
+        self.plans[key] = plan
+        return plan
 
 
-def workspace(ConvProblem problem, str algorithm, char code, int threads, Py_ssize_t max_workspace, bint packed):
-    """Return the most scratch in bytes of `conv` for C-contiguous arrays of type `code`; weights: `packed` or not."""
-    cdef cv_exec e
-    cdef const cv_kernels* k = kernels()
-    cdef cv_conv c = problem.dense_weights()
-    cdef Py_ssize_t weights
-    e.threads, e.max_workspace = threads, max_workspace
-    cdef int way = algorithm_number(algorithm)
-    problem.fits(way, code, k)
-    dense(&c)
-    if way == DIRECT:
-        return k.direct_workspace_f32(&c, &e) if code == b"f" else k.direct_workspace_f64(&c, &e)
-    if way == WINOGRAD:
-        return k.wino_workspace_f32(&c, &e, packed)
-    if way == GEMM:
-        return k.workspace_f32(&c, &e, packed) if code == b"f" else k.workspace_f64(&c, &e, packed)
-    weights = 0 if packed else packed_bytes(k, &c, way, True)
-    return k.bf16x3_workspace_f32(&c, &e) + min(weights, max_workspace // 2)
+cdef Plan planned(const cv_isa* isa, const cv_row* row, const cv_problem* p):
+    cdef Plan plan = Plan.__new__(Plan)
+    plan.isa, plan.plan = isa, cv_plan_new(row, p)
+    if plan.plan == NULL:
+        raise MemoryError("no memory for the tables of a plan")
+    return plan
 
 
-def grad_weight_workspace(ConvProblem problem, char code, int threads, Py_ssize_t max_workspace):
-    """Return the scratch in bytes that `grad_weight` takes for C-contiguous arrays of type `code`."""
-    cdef cv_exec e
-    cdef const cv_kernels* k = kernels()
-    cdef cv_conv c = problem.conv
-    e.threads, e.max_workspace = threads, max_workspace
-    dense(&c)
-    return k.grad_weight_workspace_f32(&c, &e) if code == b"f" else k.grad_weight_workspace_f64(&c, &e)
+cdef void* allocate(Py_ssize_t size) except NULL:
+    cdef void* block = cv_alloc(size)
+    if block == NULL:
+        raise MemoryError("no memory for the packed weights")
+    return block
 
 
-def winograd_products(ConvProblem problem):
-    """Return Winograd's products per pair of channels and slice of the window, for the batch, and its points."""
-    cdef int points = 0
-    cdef double products = kernels().wino_products_f32(&problem.conv, &points)
-    return products, points
+cdef void release(void* block) noexcept:
+    cv_free(block)
+
+
+cdef cv_type type_of(char code, Py_ssize_t itemsize) except *:
+    """Return the engine's name of a type; TypeError where it has none."""
+    if code == b"f":
+        return CV_F32
+    if code == b"d":
+        return CV_F64
+    if code in b"bhilq":
+        return CV_I8 if itemsize == 1 else CV_I16 if itemsize == 2 else CV_I32 if itemsize == 4 else CV_I64
+    if code in b"?BHILQ":
+        return CV_U8 if itemsize == 1 else CV_U16 if itemsize == 2 else CV_U32 if itemsize == 4 else CV_U64
+    raise TypeError(f"the engine has no kernels for type {chr(code)!r}")
+
+
+# ------------------------------------------------------------------ what tests see
+
+def trace():
+    """Begin to record which implementations run and what they allocate."""
+    cv_trace(1)
+
+
+def traced():
+    """Return the names of the implementations that ran since `trace`, and the most bytes allocated at once; stop."""
+    cdef uint64_t rows = cv_trace_rows()
+    cdef size_t peak = cv_trace_peak()
+    cv_trace(0)
+    return tuple(active().rows[i].name.decode() for i in range(CV_ROWS) if rows >> i & 1), peak

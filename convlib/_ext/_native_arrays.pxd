@@ -23,6 +23,7 @@ cdef Array readable(object array)
 cdef Array writable(object array)
 cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1
 cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1
+cdef int place_dense(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, bint last, Py_ssize_t* steps) except -1
 cdef void dense_steps(Py_ssize_t* steps, const Py_ssize_t* size, Py_ssize_t channels, bint last) noexcept
 cdef int finish(int status) except -1
 cdef bint contiguous(Array a)

@@ -6,12 +6,15 @@ from cpython.buffer cimport (
 )
 cimport numpy as cnp
 
-from convlib._ext._native cimport CV_INTERRUPTED, CV_NOMEM
-from convlib._ext._pool cimport raise_pending
+from convlib._ext._threads cimport raise_pending
 
 from numpy import ndarray
 
 cnp.import_array()
+
+cdef extern from "c/runtime/threads.h" nogil:
+    enum:
+        CV_NOMEM, CV_INTERRUPTED
 
 
 cdef class Array:
@@ -75,6 +78,22 @@ cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_s
         if size[i] == 1:
             steps[2 + i] = steps[3 + i] * size[i + 1]
     return 0
+
+
+cdef int place_dense(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, bint last, Py_ssize_t* steps) except -1:
+    """The same, where arrays without gaps give the strides of `dense_steps`, whatever those of axes of length 1 are."""
+    cdef Py_ssize_t plain[5]
+    cdef int i
+    place(a, n, c, size, steps)
+    dense_steps(plain, size, c, last)
+    if ((n > 1 and steps[0] != plain[0]) or (c > 1 and steps[1] != plain[1])):
+        return 0
+    for i in range(3):
+        if size[i] > 1 and steps[2 + i] != plain[2 + i]:
+            return 0
+    for i in range(5):
+        steps[i] = plain[i]
+    return 1
 
 
 cdef void dense_steps(Py_ssize_t* steps, const Py_ssize_t* size, Py_ssize_t channels, bint last) noexcept:

@@ -2,10 +2,13 @@
 """Pooling by the native engine; what is checked here, and why so little, says `_native`."""
 
 cimport numpy as cnp
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t
+from libc.string cimport memset
 
-from convlib._ext._native cimport CV_BAD_INDEX, cv_kernels, cv_pool, kernels
-from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, finish, place, readable, writable
+from convlib._ext._native cimport (
+    CV_OP_POOL, CV_OP_SPREAD, Plan, Problem, active, cv_call, cv_op, cv_pool, cv_problem, cv_type, type_of, verdicts,
+)
+from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, place_dense, readable, writable
 
 from numpy import empty_like, int64
 
@@ -14,7 +17,7 @@ cnp.import_array()
 KINDS = ("max", "min", "sum", "avg")
 
 
-cdef class PoolProblem:
+cdef class PoolProblem(Problem):
     """The finished integers of a pooling, without strides.
 
     Parameters
@@ -28,12 +31,16 @@ cdef class PoolProblem:
         Divisor of the average; 0 counts the taps.
     adaptive : bool
         Whether windows share the axes out; `kernel` is then the longest, without stride, dilation and padding.
+    channels_last : bool
+        Whether arrays are expected whose channels are neighbours.
     """
 
     cdef cv_pool pool
+    cdef bint last
 
     def __init__(self, Py_ssize_t n, Py_ssize_t c, in_size, kernel, out_size, stride, dilation, lo, hi, str kind,
-                 bint count_include_pad=True, double divisor=0, bint adaptive=False):
+                 bint count_include_pad=True, double divisor=0, bint adaptive=False, bint channels_last=False):
+        self.plans, self.last = {}, channels_last
         self.pool.n, self.pool.c = n, c
         fill(self.pool.size, in_size, 1)
         fill(self.pool.k, kernel, 1)
@@ -44,9 +51,58 @@ cdef class PoolProblem:
         fill(self.pool.hi, hi, 0)
         self.pool.kind, self.pool.count_include_pad, self.pool.divisor = KINDS.index(kind), count_include_pad, divisor
         self.pool.adaptive = adaptive
+        dense_steps(self.pool.xs, self.pool.size, c, channels_last)
+        dense_steps(self.pool.ys, self.pool.out, c, channels_last)
+
+    cdef cv_problem asked(self, cv_op op, cv_type type, bint indices, bint add, int threads,
+                          Py_ssize_t max_workspace) noexcept:
+        """Return what is asked of the engine for arrays without gaps."""
+        cdef cv_problem p
+        memset(&p, 0, sizeof(p))
+        p.op, p.type, p.indices, p.add, p.threads, p.max_workspace = op, type, indices, add, threads, max_workspace
+        p.pool = self.pool
+        return p
+
+    cdef int place(self, cv_pool* c, Array x, Array y) except -1:
+        place_dense(x, c.n, c.c, c.size, self.last, c.xs)
+        place_dense(y, c.n, c.c, c.out, self.last, c.ys)
+        if x.code != y.code:
+            raise TypeError("x and y differ in type")
+        return 0
+
+    def chosen(self, str op, char code, Py_ssize_t itemsize, names, bint indices, bint add, int threads,
+               Py_ssize_t max_workspace):
+        """Return the plan for arrays of a type without gaps, or None if no implementation fits.
+
+        Parameters
+        ----------
+        op : {"pool", "spread"}
+        code, itemsize : int
+            Character and size of the type.
+        names : str or None
+            Implementations or families, joined by "+"; None: all.
+        indices, add : bool
+            Whether places are wanted or given; whether numbers that meet in one are added.
+        threads, max_workspace : int
+        """
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, itemsize), indices, add, threads, max_workspace)
+        return self.plan(&p, names, False)
+
+    def verdicts(self, str op, char code, Py_ssize_t itemsize, bint indices, int threads, Py_ssize_t max_workspace):
+        """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, itemsize), indices, False, threads, max_workspace)
+        return verdicts(&p)
 
 
-def pool(PoolProblem problem, x, y, indices, int threads):
+cdef cv_op op_of(str op) noexcept:
+    return CV_OP_SPREAD if op == "spread" else CV_OP_POOL
+
+
+cdef int refuse(names) except -1:
+    raise ValueError(f"{names or 'no implementation'} cannot serve these arrays")
+
+
+def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_workspace):
     """Pool `x` into `y`.
 
     Parameters
@@ -54,71 +110,41 @@ def pool(PoolProblem problem, x, y, indices, int threads):
     problem : PoolProblem
     x, y : buffers (N, C, *in) and (N, C, *out) of one type, any strides
         float32, float64; for sums also int64, for maxima and minima any integers and bool.
-    indices : buffer like `y` of int64, C-contiguous, or None
+    indices : buffer like `y` of int64, with the strides of `y`; or None
         Receives the flat position of each extreme in its plane.
-    threads : int
+    names, threads, max_workspace
+        As for `PoolProblem.chosen`.
     """
-    run_pool(problem, readable(x), writable(y), None if indices is None else writable(indices), threads)
+    run_pool(problem, readable(x), writable(y), None if indices is None else writable(indices), names, threads,
+             max_workspace)
 
 
-cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, int threads) except -1:
-    cdef cv_pool p = problem.pool
-    cdef int64_t* at = NULL
-    cdef char code = ax.code
-    place(ax, p.n, p.c, p.size, p.xs)
-    place(ay, p.n, p.c, p.out, p.ys)
-    if ay.code != code:
-        raise TypeError("x and y differ in type")
+cdef int run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int threads,
+                  Py_ssize_t max_workspace) except -1:
+    cdef cv_problem p = problem.asked(CV_OP_POOL, type_of(ax.code, ax.view.itemsize), ai is not None, False, threads,
+                                      max_workspace)
+    cdef cv_call call
+    cdef Plan plan
+    problem.place(&p.pool, ax, ay)
+    memset(&call, 0, sizeof(call))
     if ai is not None:
-        if ai.view.itemsize != 8 or ai.view.len != 8 * (ay.view.len // ay.view.itemsize):
-            raise ValueError("indices do not have the size of y")
-        at = <int64_t*>ai.view.buf
-    return launch(&p, sized(code, ax.view.itemsize), ax.view.buf, ay.view.buf, at, threads)
+        same_places(ay, ai)
+        call.indices = <int64_t*>ai.view.buf
+    plan = problem.plan(&p, names, False)
+    if plan is None:
+        refuse(names)
+    call.x, call.y = ax.view.buf, ay.view.buf
+    return plan.run(&call)
 
 
-cdef char sized(char code, Py_ssize_t itemsize) noexcept:
-    """Name a type by its size, where C names it otherwise on each system."""
-    if code == b"?":
-        return b"B"
-    if code in (b"l", b"q"):
-        return b"q" if itemsize == 8 else b"i"
-    if code in (b"L", b"Q"):
-        return b"Q" if itemsize == 8 else b"I"
-    return code
-
-
-cdef int launch(const cv_pool* p, char code, const void* x, void* y, int64_t* at, int threads) except -1:
-    """Run the kernel of one type, named as `sized` does."""
-    cdef const cv_kernels* k = kernels()
-    cdef int status = 0
-    if p.kind > 1 and code not in (b"f", b"d", b"q"):
-        raise TypeError(f"the engine does not sum type {chr(code)!r}")
-    with nogil:
-        if code == b"f":
-            status = k.pool_f32(p, <const float*>x, <float*>y, at, threads)
-        elif code == b"d":
-            status = k.pool_f64(p, <const double*>x, <double*>y, at, threads)
-        elif code == b"q":
-            status = k.pool_i64(p, <const int64_t*>x, <int64_t*>y, at, threads)
-        elif code == b"i":
-            status = k.pool_i32(p, <const int32_t*>x, <int32_t*>y, at, threads)
-        elif code == b"h":
-            status = k.pool_i16(p, <const int16_t*>x, <int16_t*>y, at, threads)
-        elif code == b"b":
-            status = k.pool_i8(p, <const int8_t*>x, <int8_t*>y, at, threads)
-        elif code == b"Q":
-            status = k.pool_u64(p, <const uint64_t*>x, <uint64_t*>y, at, threads)
-        elif code == b"I":
-            status = k.pool_u32(p, <const uint32_t*>x, <uint32_t*>y, at, threads)
-        elif code == b"H":
-            status = k.pool_u16(p, <const uint16_t*>x, <uint16_t*>y, at, threads)
-        elif code == b"B":
-            status = k.pool_u8(p, <const uint8_t*>x, <uint8_t*>y, at, threads)
-        else:
-            status = -1
-    if status == -1:
-        raise TypeError(f"the engine does not pool type {chr(code)!r}")
-    return finish(status)
+cdef int same_places(Array y, Array places) except -1:
+    cdef int i
+    if places.view.itemsize != 8 or places.view.ndim != y.view.ndim:
+        raise TypeError("indices must be int64, with the axes of y")
+    for i in range(y.view.ndim):
+        if places.view.shape[i] != y.view.shape[i] or (y.view.shape[i] > 1 and places.step(i) != y.step(i)):
+            raise ValueError("indices do not have the shape and strides of y")
+    return 0
 
 
 cdef class PoolRunner(Shaped):
@@ -127,46 +153,60 @@ cdef class PoolRunner(Shaped):
     Parameters
     ----------
     problem : PoolProblem
+    name : str or None
+        The implementation; None: the one that is chosen.
     x_shape, y_shape, dtype
-        As for `Shaped`.
-    last : bool
-        Whether they are (N, *in, C) and (N, *out, C).
+        As for `Shaped`.  (N, *in, C) and (N, *out, C) if channels come last in the problem.
     """
 
     cdef PoolProblem problem
-    cdef cv_pool dense  # with the strides of C-contiguous arrays
-    cdef bint last
+    cdef object name
+    cdef Plan plan  # for arrays without gaps, no places, and these settings
+    cdef int threads
+    cdef Py_ssize_t max_workspace
 
-    def __init__(self, PoolProblem problem, tuple x_shape, tuple y_shape, dtype, bint last):
+    def __init__(self, PoolProblem problem, name, tuple x_shape, tuple y_shape, dtype):
         Shaped.__init__(self, x_shape, y_shape, dtype)
-        self.problem, self.last, self.dense = problem, last, problem.pool
-        dense_steps(self.dense.xs, self.dense.size, self.dense.c, last)
-        dense_steps(self.dense.ys, self.dense.out, self.dense.c, last)
-        self.code = sized(self.code, dtype.itemsize)
+        self.problem, self.name = problem, name
 
-    def __call__(self, x, int threads, bint indices):
+    def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         """Return the result (with `indices`, also those), or None if `x` is not usable as it is.
 
         With channels last that is anything but a C-contiguous array without a call for indices.
         """
+        cdef cv_call call
+        cdef cv_problem p
+        cdef Plan plan = self.plan
         cdef cnp.ndarray out
-        if self.shaped(x) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) and not indices:
-            out = self.result()
-            launch(&self.dense, self.code, cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(out), NULL, threads)
-            return out
-        cdef Array ax = None if self.last else self.accept(x)
+        if not self.shaped(x):
+            return None
+        if indices or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            return None if self.problem.last else self.strided(x, threads, indices, max_workspace)
+        if plan is None or threads != self.threads or max_workspace != self.max_workspace or plan.isa != active():
+            p = self.problem.asked(CV_OP_POOL, type_of(self.code, cnp.PyArray_ITEMSIZE(<cnp.ndarray>x)), False, False,
+                                   threads, max_workspace)
+            plan = self.problem.plan(&p, self.name, False)
+            if plan is None:
+                return None
+            self.threads, self.max_workspace, self.plan = threads, max_workspace, plan
+        out = self.result()
+        memset(&call, 0, sizeof(call))
+        call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(out)
+        plan.run(&call)
+        return out
+
+    cdef strided(self, x, int threads, bint indices, Py_ssize_t max_workspace):
+        cdef Array ax = self.accept(x)
         if ax is None:
             return None
         y = self.result()
-        if not indices:
-            run_pool(self.problem, ax, writable(y), None, threads)
-            return y
-        places = empty_like(y, int64)
-        run_pool(self.problem, ax, writable(y), writable(places), threads)
-        return y, places
+        places = empty_like(y, int64) if indices else None
+        run_pool(self.problem, ax, writable(y), writable(places) if indices else None, self.name, threads,
+                 max_workspace)
+        return (y, places) if indices else y
 
 
-def pool_grad(PoolProblem problem, y, indices, x, bint add, int threads):
+def spread(PoolProblem problem, y, indices, x, bint add, names, int threads, Py_ssize_t max_workspace):
     """Spread `y` over the windows of a sum or an average; with `indices`, to the places that they name.
 
     Parameters
@@ -178,40 +218,26 @@ def pool_grad(PoolProblem problem, y, indices, x, bint add, int threads):
         A flat position in its plane for each number of `y`, -1 for none.
     add : bool
         Whether numbers that meet in one place are added; else one of them stays.
-    threads : int
+    names, threads, max_workspace
+        As for `PoolProblem.chosen`.
 
     Returns
     -------
     good : bool
         Whether every index lay inside its plane; `x` is of no use if one did not.
     """
-    cdef Array ay = readable(y), ax = writable(x), ai = None
-    cdef cv_pool p = problem.pool
-    cdef const cv_kernels* k = kernels()
-    cdef int64_t* at = NULL
-    cdef int status, i
-    place(ax, p.n, p.c, p.size, p.xs)
-    place(ay, p.n, p.c, p.out, p.ys)
-    if ay.code != ax.code or ax.code not in b"fd":
-        raise TypeError("x and y must both be float32 or both float64")
-    if p.xs[3] != p.xs[4] * p.size[2] or p.xs[2] != p.xs[3] * p.size[1] or (p.xs[4] != 1 and p.xs[1] != 1 and p.c > 1):
-        raise ValueError("x is contiguous neither channels first nor channels last")
-    if p.xs[4] != 1 and p.ys[1] != 1 and p.c > 1:
-        raise ValueError("x and y differ in layout")
-    if indices is not None:
-        ai = readable(indices)
-        if ai.view.itemsize != 8 or ai.view.ndim != ay.view.ndim:
-            raise TypeError("indices must be int64, with the axes of y")
-        for i in range(ay.view.ndim):
-            if ai.view.shape[i] != ay.view.shape[i] or (ai.view.shape[i] > 1 and ai.step(i) != ay.step(i)):
-                raise ValueError("indices do not have the shape and strides of y")
-        at = <int64_t*>ai.view.buf
-    with nogil:
-        if ax.code == b"f":
-            status = k.pool_grad_f32(&p, <float*>ay.view.buf, at, <float*>ax.view.buf, add, threads)
-        else:
-            status = k.pool_grad_f64(&p, <double*>ay.view.buf, at, <double*>ax.view.buf, add, threads)
-    if status == CV_BAD_INDEX:
-        return False
-    finish(status)
-    return True
+    cdef Array ay = readable(y), ax = writable(x), ai = None if indices is None else readable(indices)
+    cdef cv_problem p = problem.asked(CV_OP_SPREAD, type_of(ax.code, ax.view.itemsize), ai is not None, add, threads,
+                                      max_workspace)
+    cdef cv_call call
+    cdef Plan plan
+    problem.place(&p.pool, ax, ay)
+    memset(&call, 0, sizeof(call))
+    if ai is not None:
+        same_places(ay, ai)
+        call.indices = <int64_t*>ai.view.buf
+    plan = problem.plan(&p, names, False)
+    if plan is None:
+        refuse(names)
+    call.x, call.y = ax.view.buf, ay.view.buf
+    return bool(plan.run(&call))

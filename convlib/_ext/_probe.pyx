@@ -2,7 +2,7 @@
 """What this machine can do at most."""
 
 
-cdef extern from "c/probe.h" nogil:
+cdef extern from "c/runtime/probe.h" nogil:
     double cv_fma_peak(double seconds, int threads, int widest) noexcept
     double cv_copy_rate(double seconds, size_t nbytes) noexcept
 

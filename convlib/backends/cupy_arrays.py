@@ -75,9 +75,10 @@ class CupyArrays(ColumnSlabs, Backend):
     def _aligned(self, a: Array) -> bool:
         return True
 
-    def _check_out(
+    def check_out(
         self, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: Array | None
     ) -> None:
+        """See `Backend.check_out`."""
         places = {a.device.id: a.shape for a in (*inputs, out) if isinstance(a, self.xp.ndarray)}
         if len(places) > 1:
             said = ", ".join(f"{shape} on GPU {number}" for number, shape in places.items())
@@ -85,7 +86,7 @@ class CupyArrays(ColumnSlabs, Backend):
                 f"arrays lie on different devices ({said}); copy them to one: `with cupy.cuda.Device({min(places)}): a "
                 "= cupy.asarray(a)`"
             )
-        super()._check_out(out, shape, dtype, *inputs)
+        super().check_out(out, shape, dtype, *inputs)
 
     def _writable(self, a: Array) -> bool:
         return True

@@ -29,6 +29,7 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     name = "cython"
     operations = OPERATIONS
     strided = True
+    narrow_unpool = False
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
         """See `Backend.supports`."""
@@ -73,12 +74,9 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not x.size or not y.size:
             return
-        if x.dtype.kind in "biu" and x.dtype != dtypes.INT64:
-            wide = y.astype(np.int64)
-            _loops.scatter(lift(x.astype(np.int64), spec.nd), lift(indices, spec.nd), lift(wide, spec.nd), add)
-            y[...] = wide.astype(y.dtype)
-        else:
-            _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
+        if x.dtype.kind == "u":
+            x, y = x.view(np.int64), y.view(np.int64)
+        _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
 
 
 _NO_INDICES = np.zeros((1, 1, 1, 1, 1), np.int64)

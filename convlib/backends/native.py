@@ -23,7 +23,7 @@ from .._ext import _native, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend
-from .taps import FORWARD, convolve
+from .taps import FORWARD, INPUT, WEIGHT, convolve
 
 Array = NDArray[Any]
 
@@ -95,8 +95,6 @@ class NativeBackend(Backend):
             return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
         if op.startswith("conv") and dtype.kind == "c":
             return "has no complex kernels"
-        if op.startswith("conv_grad") and dtype.kind != "f":
-            return f"has gradients of floats only, not of {dtype}"
         if op == "conv_grad_weight":
             need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
             if need > bound:
@@ -157,6 +155,10 @@ class NativeBackend(Backend):
         need, bound = self.workspace(op, spec, dtype, algorithm), config.get_max_workspace()
         return None if need <= bound else f"winograd needs {need} bytes of scratch, more than max_workspace={bound}"
 
+    def integers_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
+        """See `Backend.integers_as_floats`."""
+        return True
+
     def exact_algorithm(self, algorithm: str) -> bool:
         """See `Backend.exact_algorithm`."""
         return algorithm != "winograd"
@@ -212,10 +214,8 @@ class NativeBackend(Backend):
     ) -> None:
         if not y.size:
             return
-        if not spec.reduction:
+        if not spec.reduction or x.dtype == dtypes.INT64:
             self._loops(spec, x, w, bias, y)
-        elif x.dtype == dtypes.INT64:
-            self._integers(spec, x, w, bias, y)
         else:
             self._run(spec, x, w, bias, y, algorithm or "gemm")
 
@@ -228,6 +228,10 @@ class NativeBackend(Backend):
         """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase."""
         if not (grad_x.size and grad_y.size and spec.taps_count):
             grad_x[...] = 0
+            return
+        if grad_x.dtype == dtypes.INT64:
+            grad_x[...] = 0
+            convolve(INPUT, spec, grad_x, w, grad_y)
             return
         by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
         for phases in product(*(_phases(spec, axis) for axis in range(spec.nd))):
@@ -251,7 +255,10 @@ class NativeBackend(Backend):
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
-        if _summable(spec):
+        if x.dtype == dtypes.INT64:
+            grad_w[...] = 0
+            convolve(WEIGHT, spec, x, grad_w, grad_y)
+        elif _summable(spec):
             problem, bound = _problem(spec), config.get_max_workspace()
             _native.grad_weight(problem, x, grad_y, grad_w, get_num_threads(), bound)
         else:
@@ -268,20 +275,6 @@ class NativeBackend(Backend):
                 return "winograd"
         taps, pixel = math.prod(kernel), spec.ocg if spec.channels_last else 0
         return _plain(spec.icg, spec.ocg * taps, taps, dtype, pixel)[0]
-
-    def _integers(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
-        """Convolve integers exactly: as floats where every partial sum fits a float, else by integer loops."""
-        bound = self._bound(spec.reduction, x, w, bias)
-        if bound >= 2**53:
-            self._loops(spec, x, w, bias, y)
-            return
-        kind = np.float32 if bound < 2**24 else np.float64
-        total = np.empty(y.shape, kind)
-        values = np.ascontiguousarray(x, kind)
-        start = None if bias is None else bias.astype(kind)
-        form = _plain(spec.ocg, spec.reduction, spec.taps_count, total.dtype, 0)[0]
-        self._run(spec, values, w.astype(kind), start, total, form)
-        y[...] = total
 
     def _loops(self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
         y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
@@ -352,7 +345,7 @@ class _Prepared:
 
     def __call__(self, x: Array, out: Array | None) -> Array:
         backend, spec = self._backend, self._spec
-        backend._check_out(out, spec.y_shape, self._dtype, x)
+        backend.check_out(out, spec.y_shape, self._dtype, x)
         y, finish = backend._result(spec.y_shape, self._dtype, self._dtype, spec, out)
         backend._run(spec, backend._input(x, self._dtype, spec), self._w, self._bias, y, self._form)
         return finish()  # type: ignore[no-any-return]

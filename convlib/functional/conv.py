@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, dtypes, registry
+from .. import config, dtypes, registry, storage
 from ..spec import frozen, make_conv, make_transpose, shape
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
@@ -85,7 +85,7 @@ def _convnd(
     else:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    y: Array = choice.backend.conv(spec, x, w, bias, out, choice.algorithm)
+    y: Array = storage.conv(choice.backend, spec, x, w, bias, out, choice.algorithm)
     return y
 
 
@@ -168,7 +168,7 @@ def _conv_transposend(
     else:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    y: Array = choice.backend.conv_transpose(spec, x, w, bias, out, choice.algorithm)
+    y: Array = storage.conv_transpose(choice.backend, spec, x, w, bias, out, choice.algorithm)
     return y
 
 
@@ -223,7 +223,7 @@ def _convnd_grad_input(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
-    grad_x: Array = choice.backend.conv_grad_input(spec, grad_y, w, out, choice.algorithm)
+    grad_x: Array = storage.conv_grad_input(choice.backend, spec, grad_y, w, out, choice.algorithm)
     return grad_x
 
 
@@ -278,7 +278,7 @@ def _convnd_grad_weight(
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = choice.backend.conv_grad_weight(spec, grad_y, x, out, choice.algorithm)
+    grad_w: Array = storage.conv_grad_weight(choice.backend, spec, grad_y, x, out, choice.algorithm)
     return grad_w
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, dtypes, registry
+from .. import config, dtypes, registry, storage
 from ..errors import SpecError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, frozen, make_conv, shape
@@ -42,7 +42,9 @@ class ConvPlan:
         self._choice: Choice = registry.select(
             "conv", spec, self._compute, backend, self._kind, prepared=True
         )
-        self._run = self._choice.backend.prepare_conv(spec, self._w, self._bias, dtype, self._choice.algorithm)
+        self._run = storage.prepare_conv(
+            self._choice.backend, spec, self._w, self._bias, dtype, self._choice.algorithm
+        )
         # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
         self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
 
@@ -69,7 +71,8 @@ class ConvPlan:
     @property
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
-        return self._choice.backend.scratch("conv", self.spec, self.dtype, self._compute, self._choice.algorithm)
+        backend, algorithm = self._choice.backend, self._choice.algorithm
+        return storage.scratch(backend, "conv", self.spec, self.dtype, self._compute, algorithm)
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""

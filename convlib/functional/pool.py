@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, registry
+from .. import dtypes, registry, storage
 from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
@@ -31,7 +31,7 @@ def _pool(
     spec = make(nd, kind, x.shape, *options)
     dtype = dtypes.for_pool(kind, x.dtype)[1]
     choice = registry.select("pool", spec, dtype, backend, array_type)
-    return choice.backend.pool(spec, x, indices, out, choice.algorithm)
+    return storage.pool(choice.backend, spec, x, indices, out, choice.algorithm)
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -459,7 +459,7 @@ def _max_unpoolnd(
     )
     dtype = dtypes.for_pool("max", x.dtype)[1]
     choice = registry.select("unpool", spec, dtype, backend, array_type)
-    y: Array = choice.backend.unpool(spec, x, indices, out, False)
+    y: Array = storage.unpool(choice.backend, spec, x, indices, out, False)
     return y
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import dtypes, registry
+from .. import dtypes, registry, storage
 from ..errors import SpecError
 from ..spec import ConvSpec, frozen, make_transpose, shape
 from ._common import Array, ArrayLike, per_rank, take
@@ -62,7 +62,7 @@ def _conv_transposend_grad_input(
     _check(spec, grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
-    grad_x: Array = choice.backend.conv(spec, grad_y, w, None, out, choice.algorithm)
+    grad_x: Array = storage.conv_transpose_grad_input(choice.backend, spec, grad_y, w, out, choice.algorithm)
     return grad_x
 
 
@@ -119,7 +119,7 @@ def _conv_transposend_grad_weight(
     _check(spec, grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = choice.backend.conv_grad_weight(spec, x, grad_y, out, choice.algorithm)
+    grad_w: Array = storage.conv_transpose_grad_weight(choice.backend, spec, grad_y, x, out, choice.algorithm)
     return grad_w
 
 

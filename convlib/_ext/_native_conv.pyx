@@ -1,0 +1,293 @@
+# cython: freethreading_compatible=True
+"""Convolution and its weight gradient by the native engine; what is checked here, and why so little, says `_native`."""
+
+cimport numpy as cnp
+from libc.string cimport memset
+
+from convlib._ext._native cimport (
+    CV_F32, CV_F64, CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_isa, cv_op,
+    cv_problem, cv_type, release, type_of, verdicts,
+)
+from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_dense, readable, writable
+
+cnp.import_array()
+
+
+cdef class ConvProblem(Problem):
+    """The finished integers of a convolution, without strides.
+
+    Parameters
+    ----------
+    n, groups, icg, ocg : int
+        Batch, groups, input and output channels of one group.
+    in_size, kernel, out_size, stride, dilation, lo : sequence of int
+        One entry per spatial axis (1 to 3); lo is the low zero padding.
+    channels_last : bool
+        Whether arrays are expected whose channels are neighbours.
+    """
+
+    cdef cv_conv conv
+
+    def __init__(self, Py_ssize_t n, Py_ssize_t groups, Py_ssize_t icg, Py_ssize_t ocg, in_size, kernel, out_size,
+                 stride, dilation, lo, bint channels_last=False):
+        self.plans = {}
+        self.conv.n, self.conv.groups, self.conv.icg, self.conv.ocg, self.conv.last = n, groups, icg, ocg, channels_last
+        fill(self.conv.size, in_size, 1)
+        fill(self.conv.k, kernel, 1)
+        fill(self.conv.out, out_size, 1)
+        fill(self.conv.stride, stride, 1)
+        fill(self.conv.dil, dilation, 1)
+        fill(self.conv.lo, lo, 0)
+        self.dense()
+
+    cdef void dense(self) noexcept:
+        """Take the strides of arrays without gaps."""
+        cdef cv_conv* c = &self.conv
+        c.ws[5] = 1
+        c.ws[4] = c.k[2]
+        c.ws[3] = c.k[1] * c.ws[4]
+        c.ws[2] = c.k[0] * c.ws[3]
+        c.ws[1] = c.icg * c.ws[2]
+        c.ws[0] = c.ocg * c.ws[1]
+        dense_steps(c.xs, c.size, c.groups * c.icg, c.last)
+        dense_steps(c.ys, c.out, c.groups * c.ocg, c.last)
+
+    cdef cv_problem asked(self, cv_op op, cv_type type, bint fresh, int threads, Py_ssize_t max_workspace) noexcept:
+        """Return what is asked of the engine for arrays without gaps."""
+        cdef cv_problem p
+        memset(&p, 0, sizeof(p))
+        p.op, p.type, p.fresh, p.threads, p.max_workspace, p.conv = op, type, fresh, threads, max_workspace, self.conv
+        return p
+
+    cdef int check(self, Array w, Array bias, char code) except -1:
+        cdef const cv_conv* c = &self.conv
+        if w.view.len != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2] * w.view.itemsize or w.code != code:
+            raise ValueError("weights do not have the size or type of the problem")
+        if bias is not None and (bias.view.ndim != 1 or bias.view.shape[0] != c.groups * c.ocg or bias.code != code
+                                 or bias.step(0) != 1 and bias.view.shape[0] > 1):
+            raise ValueError("bias does not have the size or type of the problem")
+        if code != b"f" and code != b"d":
+            raise TypeError("the engine convolves float32 and float64")
+        return 0
+
+    cdef int place(self, cv_conv* c, Array x, Array y, Array w) except -1:
+        """Give the strides of the arrays; weights (OC, C / groups, *kernel) or (groups, OC / groups, …, *kernel)."""
+        cdef int i, nd = w.view.ndim - 3
+        place_dense(x, c.n, c.groups * c.icg, c.size, c.last, c.xs)
+        place_dense(y, c.n, c.groups * c.ocg, c.out, c.last, c.ys)
+        c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
+        if contiguous(w):
+            return 0
+        if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
+            raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
+        for i in range(3):
+            c.ws[i] = w.step(i)
+        for i in range(nd):
+            if w.view.shape[3 + i] != c.k[3 - nd + i]:
+                raise ValueError("weights do not have the kernel of the problem")
+            c.ws[6 - nd + i] = w.step(3 + i)
+        return 0
+
+    def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace):
+        """Return the plan for arrays of a type without gaps, or None if no implementation fits.
+
+        Parameters
+        ----------
+        op : {"conv", "conv_grad_weight"}
+        code : {"f", "d"}
+        names : str or None
+            Implementations or families, joined by "+"; None: all.
+        exact : bool
+            Whether none that rounds more than direct summation may serve.
+        fresh : bool
+            Whether weights come with each call.
+        threads, max_workspace : int
+        """
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
+        return self.plan(&p, names, exact)
+
+    def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace):
+        """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
+        return verdicts(&p)
+
+
+cdef cv_op op_of(str op) noexcept:
+    return CV_OP_GRAD_WEIGHT if op == "conv_grad_weight" else CV_OP_CONV
+
+
+cdef int refuse(names) except -1:
+    raise ValueError(f"{names or 'no implementation'} cannot serve these arrays")
+
+
+def conv(ConvProblem problem, x, w, bias, y, names, bint exact, int threads, Py_ssize_t max_workspace):
+    """Convolve `x` into `y`.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+    x, y : buffers (N, C, *in) and (N, OC, *out), float32 or float64, any strides
+    w : buffer (OC, C / groups, *kernel), C-contiguous; or any (groups, OC / groups, C / groups, *kernel)
+    bias : buffer (OC,), contiguous, or None
+    names, exact, threads, max_workspace
+        As for `ConvProblem.chosen`.
+    """
+    cdef Array ax = readable(x), ay = writable(y), aw = readable(w), ab = None if bias is None else readable(bias)
+    run(problem, ax, aw, ab, ay, names, exact, threads, max_workspace)
+
+
+cdef int run(ConvProblem problem, Array ax, Array aw, Array ab, Array ay, names, bint exact, int threads,
+             Py_ssize_t max_workspace) except -1:
+    cdef cv_call call
+    cdef cv_problem p
+    cdef Plan plan
+    problem.check(aw, ab, ax.code)
+    if ay.code != ax.code:
+        raise TypeError("x and y differ in type")
+    p = problem.asked(CV_OP_CONV, type_of(ax.code, ax.view.itemsize), True, threads, max_workspace)
+    problem.place(&p.conv, ax, ay, aw)
+    plan = problem.plan(&p, names, exact)
+    if plan is None:
+        refuse(names)
+    memset(&call, 0, sizeof(call))
+    call.x, call.w, call.y, call.bias = ax.view.buf, aw.view.buf, ay.view.buf, NULL if ab is None else ab.view.buf
+    return plan.run(&call)
+
+
+def grad_weight(ConvProblem problem, x, grad_y, grad_w, names, int threads, Py_ssize_t max_workspace):
+    """Fill `grad_w`, laid out as w in `conv` and contiguous, with the adjoint in w; no array may be empty."""
+    cdef Array ax = readable(x), ay = readable(grad_y), aw = writable(grad_w)
+    cdef cv_call call
+    cdef Plan plan
+    problem.check(aw, None, ax.code)
+    if ay.code != ax.code:
+        raise TypeError("x and grad_y differ in type")
+    if not contiguous(aw):
+        raise ValueError("grad_w must be contiguous")
+    cdef cv_problem p = problem.asked(CV_OP_GRAD_WEIGHT, type_of(ax.code, 0), True, threads, max_workspace)
+    problem.place(&p.conv, ax, ay, aw)
+    plan = problem.plan(&p, names, False)
+    if plan is None:
+        refuse(names)
+    memset(&call, 0, sizeof(call))
+    call.x, call.y, call.w = ax.view.buf, ay.view.buf, aw.view.buf
+    plan.run(&call)
+
+
+cdef class Packed:
+    """Weights packed once, by the implementation and the instruction set that a plan was made for."""
+
+    cdef Array plain, bias
+    cdef Plan plan
+    cdef void* packed
+
+    def __init__(self, ConvProblem problem, w, bias, names, bint exact, int threads, Py_ssize_t max_workspace):
+        self.plain, self.bias = readable(w), None if bias is None else readable(bias)
+        problem.check(self.plain, self.bias, self.plain.code)
+        if not contiguous(self.plain):
+            raise ValueError("weights to be packed must be contiguous")
+        self.plan = problem.chosen("conv", self.plain.code, names, exact, False, threads, max_workspace)
+        if self.plan is None:
+            refuse(names)
+        if self.plan.plan.packed:
+            self.packed = allocate(self.plan.plan.packed)
+            self.plan.pack(self.plain.view.buf, self.packed)
+
+    def __dealloc__(self):
+        release(self.packed)
+
+    @property
+    def name(self):
+        """Name of the implementation."""
+        return self.plan.name
+
+
+cdef class Runner(Shaped):
+    """A convolution of arrays of one shape and type: the short way of a plan, and of a plain call.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+    packed : Packed or None
+        None: weights and bias come with each call.
+    name : str
+        The implementation, where weights come with the call.
+    x_shape, y_shape, dtype
+        As for `Shaped`; float32 or float64.  (N, *in, C) and (N, *out, OC) if channels come last in the problem.
+    """
+
+    cdef ConvProblem problem
+    cdef Packed packed
+    cdef str name
+    cdef Plan plan               # for arrays without gaps, and these settings
+    cdef int threads
+    cdef Py_ssize_t max_workspace
+
+    def __init__(self, ConvProblem problem, Packed packed, str name, tuple x_shape, tuple y_shape, dtype):
+        Shaped.__init__(self, x_shape, y_shape, dtype)
+        self.problem, self.packed, self.name = problem, packed, name
+
+    cdef Plan settled(self, const cv_conv* c, int threads, Py_ssize_t max_workspace):
+        """Return the plan for these strides and settings, or None."""
+        cdef cv_problem p = self.problem.asked(CV_OP_CONV, type_of(self.code, 0), self.packed is None, threads,
+                                               max_workspace)
+        p.conv = c[0]
+        if self.packed is None:
+            return self.problem.plan(&p, self.name, False)
+        return self.packed.plan.like(&p)
+
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
+        """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first."""
+        cdef cv_call call
+        cdef Plan plan = self.plan
+        if not self.shaped(x):
+            return None
+        memset(&call, 0, sizeof(call))
+        if self.packed is not None:
+            call.w, call.packed = self.packed.plain.view.buf, self.packed.packed
+            if self.packed.bias is not None:
+                call.bias = self.packed.bias.view.buf
+        elif self.fitting(w, bias):
+            call.w = cnp.PyArray_DATA(<cnp.ndarray>w)
+            if bias is not None:
+                call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
+        else:
+            return None
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            return self.strided(x, &call, threads, max_workspace)
+        if (plan is None or threads != self.threads or max_workspace != self.max_workspace
+                or self.packed is None and plan.isa != active()):
+            plan = self.settled(&self.problem.conv, threads, max_workspace)
+            if plan is None:
+                return None
+            self.threads, self.max_workspace, self.plan = threads, max_workspace, plan
+        cdef cnp.ndarray y = self.result()
+        call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
+        plan.run(&call)
+        return y
+
+    cdef strided(self, x, cv_call* call, int threads, Py_ssize_t max_workspace):
+        cdef Array ax = None if self.problem.conv.last else self.accept(x)
+        cdef cv_conv c = self.problem.conv
+        cdef Plan plan
+        if ax is None:
+            return None
+        place_dense(ax, c.n, c.groups * c.icg, c.size, c.last, c.xs)
+        plan = self.settled(&c, threads, max_workspace)
+        if plan is None:
+            return None
+        cdef cnp.ndarray y = self.result()
+        call.x, call.y = ax.view.buf, cnp.PyArray_DATA(y)
+        plan.run(call)
+        return y
+
+    cdef bint sized(self, a, Py_ssize_t size) noexcept:
+        return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
+                and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
+
+    cdef bint fitting(self, w, bias) noexcept:
+        """Whether weights and bias can be used as they are."""
+        cdef const cv_conv* c = &self.problem.conv
+        if not self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
+            return False
+        return bias is None or (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1)

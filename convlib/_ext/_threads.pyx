@@ -1,0 +1,34 @@
+# cython: freethreading_compatible=True
+"""The thread pool of the compiled parts."""
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept  # the exception it sets is left for `raise_pending`
+
+
+cdef extern from "c/runtime/threads.h" nogil:
+    ctypedef void (*cv_task)(void* context, Py_ssize_t unit, int worker) noexcept nogil
+    int cv_parallel(cv_task run, void* context, Py_ssize_t units, int threads) noexcept
+    void cv_set_interrupt(int (*check)() noexcept nogil) noexcept
+    int cv_live_workers() noexcept
+
+
+cdef int parallel(task run, void* context, Py_ssize_t units, int threads) noexcept nogil:
+    """Run the units on the pool; 0 if all ran, 2 if a signal handler asked to stop (its exception is set)."""
+    return cv_parallel(<cv_task>run, context, units, threads)
+
+
+cdef int asked_to_stop() noexcept nogil:
+    with gil:
+        return PyErr_CheckSignals() != 0
+
+
+cdef void raise_pending() except *:
+    """Let the exception of a signal handler, set while the pool ran, go on to the caller."""
+
+
+cv_set_interrupt(asked_to_stop)
+
+
+def live_workers():
+    """Return how many worker threads this process has started."""
+    return cv_live_workers()

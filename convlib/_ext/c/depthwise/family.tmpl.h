@@ -1,0 +1,7 @@
+/* One type's rows of the family depthwise. */
+#ifndef CV_FLOOR
+#include "channels.tmpl.h"
+#include "nhwc.tmpl.h"
+#include "plane.tmpl.h"
+#include "rows.tmpl.h"
+#endif

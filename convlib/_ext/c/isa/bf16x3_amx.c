@@ -1,0 +1,5 @@
+#include "../simd/amx.h"
+#ifdef CV_ISA
+#include "../bf16x3/rows.h"
+#include "../simd/end.h"
+#endif

@@ -1,0 +1,2 @@
+#include "../simd/scalar.h"
+#include "../bf16x3/rows.h"

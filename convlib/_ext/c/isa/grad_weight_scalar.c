@@ -1,0 +1,2 @@
+#include "../simd/scalar.h"
+#include "../grad_weight/rows.h"

@@ -1,0 +1,2 @@
+#include "../simd/scalar.h"
+#include "../pool/rows.h"

@@ -1,0 +1,25 @@
+/* The rows of pooling of integers. */
+#define CV_TYPE_I64
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_I32
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_I16
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_I8
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_U64
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_U32
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_U16
+#include "../simd/type.h"
+#include "integers.tmpl.h"
+#define CV_TYPE_U8
+#include "../simd/type.h"
+#include "integers.tmpl.h"

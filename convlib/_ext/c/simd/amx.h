@@ -1,0 +1,8 @@
+/* AVX-512 with Intel's matrix unit for bfloat16: only what multiplies on the unit is compiled for it. */
+#include "../engine.h"
+#if CV_HAS_AMX
+#define CV_ISA amx
+#define CV_AMX 1
+#include "avx512.h"
+CV_TARGET("amx-tile,amx-bf16")
+#endif

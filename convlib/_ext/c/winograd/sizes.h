@@ -1,0 +1,38 @@
+/* Sizes of Winograd's tiles, the same for every element type. */
+#ifndef CV_WINO_SIZES
+#define CV_WINO_SIZES
+#include "../gemm/view.h"
+
+#define CV_WINO_TILES 64
+#define CV_WINO_SLICES 16 /* tiles of a slice in a block, where windows span slices: more slices share their inputs */
+#define CV_WINO_SKEW 16   /* elements between planes of V, M or U: else a tile's planes fall into one cache set */
+#define CV_WINO_FEW 16    /* fewer tiles than this do not repay the larger weights of F(4) */
+
+/* Phases of the dilation along W that hold outputs. */
+static inline CV_UNUSED ptrdiff_t cv_wino_across(const cv_conv *p) { return CV_MIN2(p->dil[2], p->out[2]); }
+
+/* Tiles along an axis: of one phase of the dilation. */
+static inline CV_UNUSED ptrdiff_t cv_wino_along(const cv_conv *p, int axis, ptrdiff_t m) {
+    return ((p->out[axis] + p->dil[axis] - 1) / p->dil[axis] + m - 1) / m;
+}
+
+/* Of m x m outputs, in the batch. */
+static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int m) {
+    const double phases = (double)CV_MIN2(p->dil[1], p->out[1]) * (double)cv_wino_across(p);
+    return phases * (double)(p->n * p->out[0]) * (double)(cv_wino_along(p, 1, m) * cv_wino_along(p, 2, m));
+}
+
+static inline CV_UNUSED int cv_wino_m(const cv_conv *p) {
+    return p->k[2] == 3 && cv_wino_tiles(p, 4) >= CV_WINO_FEW ? 4 : 2;
+}
+
+static inline CV_UNUSED int cv_wino_points(const cv_conv *p) {
+    const int a = cv_wino_m(p) + (int)p->k[2] - 1;
+    return a * a;
+}
+
+/* Slices of input under so many neighbouring slices of output. */
+static inline CV_UNUSED ptrdiff_t cv_wino_slices(const cv_conv *p, ptrdiff_t count) {
+    return (count - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1;
+}
+#endif

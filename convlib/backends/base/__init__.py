@@ -1,0 +1,6 @@
+"""What every backend shares: its contract, arrays made ready for its hooks, checks, and the public operations."""
+
+from .contract import OPERATIONS
+from .operations import Backend
+
+__all__ = ["OPERATIONS", "Backend"]

@@ -1,0 +1,115 @@
+"""Arrays on their way to a hook and back: element types, memory order, padding.
+
+Whatever a hook can take as it is, is never copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from ... import dtypes
+from ...errors import SpecError
+from ...spec import ConvSpec, WindowSpec, needs_padding, zero_padded
+from .checks import Checks, padding_value
+from .contract import Array
+
+
+def channels_first(a: Array, spec: WindowSpec) -> Array:
+    """See an array in the caller's order as (N, C, *spatial), without a copy."""
+    a = a if spec.batched else a[None]
+    return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
+
+
+class Arrays(Checks):
+    """What a backend's arrays go through; a backend of another array type has some ways of its own."""
+
+    # ------------------------------------------------------------------ in
+
+    @final
+    def takes(self, a: Array | None, dtype: np.dtype[Any], spec: WindowSpec) -> bool:
+        """Return whether hooks that compute in `dtype` see the array itself, not a copy of it."""
+        if a is None:
+            return True
+        turned = spec.channels_last and not (self.strided or self.channels_last)
+        plain = self.strided or a.flags.c_contiguous
+        return bool(a.dtype == dtype and plain and self._aligned(a) and not turned)
+
+    def _usable(self, a: Array, dtype: np.dtype[Any], strided: bool) -> Array:
+        """Return `a` in `dtype`, aligned and, unless `strided`, C-contiguous; copy only if it is not."""
+        if a.dtype == dtype and self._aligned(a) and (strided or a.flags.c_contiguous):
+            return a
+        if dtype == dtypes.INT64 and a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
+            raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
+        return np.array(a, dtype=dtype, order="C", copy=True)
+
+    def _input(self, x: Array, dtype: np.dtype[Any], spec: WindowSpec) -> Array:
+        if not spec.channels_last:
+            x = self._usable(x, dtype, self.strided)
+            return x if spec.batched else x[None]
+        if self.channels_last or self.strided:
+            return channels_first(self._usable(x, dtype, self.strided), spec)
+        return self._usable(channels_first(x, spec), dtype, False)
+
+    def _weights(self, w: Array, dtype: np.dtype[Any], spec: ConvSpec) -> Array:
+        return self._usable(self._flipped(w) if spec.flip else w, dtype, self.strided)
+
+    def _flipped(self, w: Array) -> Array:
+        return w[(slice(None), slice(None)) + (slice(None, None, -1),) * (w.ndim - 2)]
+
+    def _explicit_padding(self, spec: ConvSpec, x: Array) -> tuple[ConvSpec, Array]:
+        """Write any padding but zeros into a copy of `x`, so that hooks know zero padding only."""
+        if not needs_padding(spec):
+            return spec, x
+        pairs = ((0, 0), (0, 0), *zip(spec.pad_lo, spec.pad_hi, strict=True))
+        value = padding_value(spec, x.dtype) if spec.padding_mode == "constant" else 0
+        return zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
+
+    def _padded(self, x: Array, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Array:
+        """Return a copy of `x` with ``(lo, hi)`` elements more per axis."""
+        if mode != "constant":
+            return self.xp.pad(x, pairs, mode=mode)
+        return self.xp.pad(x, pairs, constant_values=value)
+
+    def _fold_padding(self, spec: ConvSpec, wide: Array) -> Array:
+        """Apply the adjoint of the padding: each padded element returns to the element it was copied from."""
+        xp = self.xp
+        for axis, (lo, hi, size) in enumerate(zip(spec.pad_lo, spec.pad_hi, spec.in_size, strict=True), start=2):
+            wide = xp.moveaxis(wide, axis, 0)
+            if spec.padding_mode == "constant":
+                narrow = wide[lo : lo + size]
+            else:
+                narrow = xp.zeros((size, *wide.shape[1:]), wide.dtype)
+                xp.add.at(narrow, xp.pad(xp.arange(size), (lo, hi), mode=spec.padding_mode), wide)
+            wide = xp.moveaxis(narrow, 0, axis)
+        return wide
+
+    # ------------------------------------------------------------------ out
+
+    def _result(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], result: np.dtype[Any], spec: WindowSpec, out: Array | None
+    ) -> tuple[Array, Any]:
+        """Return the array that a hook fills, as (N, C, *spatial), and a function that delivers it to the caller."""
+        if spec.channels_last and not (self.strided or self.channels_last):
+            view = self.xp.empty((spec.n, shape[-1], *shape[-1 - spec.nd : -1]), dtype)
+
+            def finish() -> Array:
+                turned = self.xp.empty(shape, result) if out is None else out
+                channels_first(turned, spec)[...] = view
+                return turned
+
+            return view, finish
+        target = out
+        if out is None or out.dtype != dtype or not (self.strided or out.flags.c_contiguous) or not self._aligned(out):
+            target = self.xp.empty(shape, dtype)
+        assert target is not None
+        view = channels_first(target, spec) if spec.channels_last else target if spec.batched else target[None]
+        return view, lambda: target if target is out else self._deliver(target, result, out)
+
+    def _deliver(self, a: Array, result: np.dtype[Any], out: Array | None) -> Array:
+        if out is None:
+            return a if a.dtype == result else a.astype(result)
+        if a is not out:
+            out[...] = a
+        return out

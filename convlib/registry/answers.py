@@ -1,0 +1,85 @@
+"""What backends say to a call: whether they serve it, and by which algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import config
+from ..backends.base import Backend
+from ..errors import BackendError
+from ..spec import WindowSpec
+from .plugins import backends, get_backend, load, said
+
+STRICT = "accuracy='strict' forbids algorithms that round more than direct summation"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one backend says to a call."""
+
+    backend: str
+    serves: bool
+    reason: str
+
+
+def refusal(backend: Backend, op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> str | None:
+    """Return None if a backend serves a call, else why not."""
+    if backend.array_type != array_type:
+        return f"takes {backend.array_type} arrays, not {array_type} arrays; convert them first"
+    reason: str | None = said(backend, "supports", str, op, spec, dtype)
+    return reason
+
+
+def algorithm_refusal(
+    backend: Backend, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
+) -> str | None:
+    """Return None if an algorithm serves a call that its backend serves, else why not."""
+    if config.get_accuracy() == "strict" and not sums_directly(backend, algorithm):
+        return STRICT
+    known = backend.algorithms.get(op, ())
+    if algorithm not in known:
+        return f"it has no algorithm {algorithm!r} for {op}; valid: {', '.join(known) or 'none'}"
+    reason: str | None = said(backend, "supports_algorithm", str, algorithm, op, spec, dtype)
+    return reason
+
+
+def sums_directly(backend: Backend, algorithm: str | None) -> bool:
+    """Return whether a backend, or an algorithm of it, rounds no more than direct summation."""
+    return backend.exact if algorithm is None else bool(said(backend, "exact_algorithm", bool, algorithm))
+
+
+def algorithm_of(
+    backend: Backend, op: str, spec: WindowSpec, dtype: np.dtype[Any], *, prepared: bool = False
+) -> tuple[str | None, str]:
+    """Return the algorithm that a backend takes for a call it serves, and why."""
+    asked = ("choose_prepared", tuple, spec, dtype) if prepared else ("choose", tuple, op, spec, dtype)
+    match said(backend, *asked):
+        case (str() | None as algorithm, str() as why):
+            return algorithm, why
+        case answer:
+            raise BackendError(
+                f"backend {backend.name!r} is broken: its {asked[0]} answered {answer!r}; expected (algorithm or None, "
+                "reason)"
+            )
+
+
+def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, skip: str = "") -> tuple[Verdict, ...]:
+    """Return what each backend but `skip` says to a call; of one that cannot even say it, what went wrong."""
+    return tuple(_verdict(name, op, spec, dtype, array_type) for name in backends() if name != skip)
+
+
+def _verdict(name: str, op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> Verdict:
+    try:
+        backend = load(name)
+        if backend.array_type == array_type:  # else it need not be asked, which may import a large library
+            backend = get_backend(name)
+        reason = refusal(backend, op, spec, dtype, array_type)
+        if reason is not None:
+            return Verdict(name, False, reason)
+        algorithm, why = algorithm_of(backend, op, spec, dtype)
+    except (BackendError, MemoryError) as error:
+        return Verdict(name, False, str(error) or type(error).__name__)
+    return Verdict(name, True, f"would use {algorithm}: {why}" if algorithm else "supports it")

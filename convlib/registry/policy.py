@@ -1,0 +1,66 @@
+"""The built-in backends and the automatic policy: one literal table each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..spec import ConvSpec, WindowSpec
+
+#: Every built-in backend, in the order in which they are listed and tried: name, where it lives, what it is.
+BUILTINS: tuple[tuple[str, str, str], ...] = (
+    ("native", "convlib.backends.native:NativeBackend", "SIMD kernels in C with a thread pool of their own"),
+    ("im2col", "convlib.backends.im2col:Im2colBackend", "blocked im2col packing and BLAS"),
+    ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
+    ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
+    ("cupy", "convlib.backends.cupy:CupyBackend", "CuPy arrays on a GPU: cuDNN, cuBLAS and own kernels"),
+    ("naive", "convlib.backends.naive:NaiveBackend", "plain Python loops from the formula: the oracle"),
+)
+
+
+class Rule(NamedTuple):
+    """One line of the automatic policy."""
+
+    backend: str
+    op: str
+    applies: Callable[[Any, np.dtype[Any]], bool]
+    reason: str
+
+
+def _always(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
+    return True
+
+
+def _wide(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "fc" and spec.ocg >= 4 and spec.macs >= 16_000
+
+
+def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    return max(spec.stride) > 1 and spec.icg < 8 and _wide(spec, dtype)
+
+
+def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    few_channels = spec.icg * spec.ocg <= 16
+    per_transform = spec.taps_count * spec.icg * spec.ocg / max(1, spec.icg + spec.ocg)
+    return dtype.kind in "fc" and few_channels and per_transform >= 960 and spec.macs >= 200_000_000 * max(spec.stride)
+
+
+#: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
+#: the two contenders took the same time when measured on one machine with two cores.
+POLICY: tuple[Rule, ...] = (
+    Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
+    Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
+    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im"),
+    Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
+    Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
+    Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
+    Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
+    Rule("native", "unpool", _always, "each plane is filled by one thread"),
+    Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays"),
+    Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed"),
+    Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed"),
+    Rule("cython", "*", _always, "compiled loops without packing"),
+    Rule("naive", "*", _always, "serves everything that no faster backend does"),
+)

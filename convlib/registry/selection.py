@@ -1,0 +1,221 @@
+"""The choice of a backend for a call.
+
+Order of precedence: the ``backend=`` argument, `use_backend`, the environment variable ``CONVLIB_BACKEND``, the type of
+the arrays, the automatic policy.  A backend that was asked for by name and cannot serve raises; only the automatic
+choice falls through to the next.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import config
+from ..backends.base import Backend
+from ..errors import BackendError, UnsupportedError
+from ..spec import WindowSpec
+from . import policy
+from .answers import STRICT, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
+from .plugins import PassingError, backends, changed, get_backend, load, version
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What serves a call."""
+
+    backend: Backend
+    algorithm: str | None
+    source: str
+    reason: str
+
+
+class _ForNow(Exception):
+    """A choice made while better backends failed in passing: no cache may keep it."""
+
+    def __init__(self, choice: Choice, failures: list[str]) -> None:
+        self.choice, self.failures = choice, failures
+
+
+_context: ContextVar[str | None] = ContextVar("convlib_backend", default=None)
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Use the backend `name`, or "name:algorithm", for all calls in this block (this thread or task only).
+
+    Parameters
+    ----------
+    name : str
+        One of `backends`, or "name:algorithm".
+
+    Raises
+    ------
+    BackendError
+        If it is unknown or not available.
+
+    Examples
+    --------
+    >>> import convlib, numpy as np
+    >>> with convlib.use_backend("naive"):
+    ...     convlib.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2).item()
+    3.0
+    """
+    parse(name)
+    token = _context.set(name)
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def select(
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: Any, array_type: str, *, prepared: bool = False
+) -> Choice:
+    """Decide who serves a call.
+
+    Parameters
+    ----------
+    op : str
+        One of `convlib.backends.base.OPERATIONS`.
+    spec : WindowSpec
+        The call's sizes and options.
+    dtype : dtype
+        The type that the call computes in.
+    requested : str or None
+        The ``backend=`` argument.
+    array_type : str
+        Top-level module of the arrays' type.
+    prepared : bool, default False
+        Whether the weights of a convolution will be prepared once, for many calls.
+
+    Returns
+    -------
+    choice : Choice
+        Backend, algorithm and reason.
+
+    Raises
+    ------
+    BackendError
+        If the backend asked for is unknown or cannot serve.
+
+    Warns
+    -----
+    RuntimeWarning
+        If a backend that the automatic choice prefers could not be loaded this time, and another one serves.
+    """
+    source = "argument"
+    if requested is None:
+        requested, source = _context.get(), "use_backend"
+        if requested is None:
+            requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
+    elif not isinstance(requested, str):
+        parse(requested)  # refuses it; the cache below could not even hash some
+    # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
+    settings = config.get_accuracy(), config.get_max_workspace()
+    try:
+        return _choose(op, spec, dtype, requested, source, array_type, settings, prepared, version())
+    except _ForNow as found:
+        changed()  # so that no other cache keeps it either
+        served = f"{found.choice.backend.name!r} serves this {op} for now"
+        warnings.warn(f"{served}: {'; '.join(found.failures)}", RuntimeWarning, stacklevel=2)
+        return found.choice
+
+
+def state() -> tuple[Any, ...]:
+    """Return all that `select` depends on beside its arguments, as a key for caches of what it chose."""
+    return _context.get(), config.settings(), version()
+
+
+def parse(name: Any) -> tuple[Backend, str | None]:
+    """Return the backend and the algorithm that "name" or "name:algorithm" stands for."""
+    if not isinstance(name, str):
+        raise TypeError(f"backend must be a name such as 'im2col', not {type(name).__name__} ({name!r})")
+    base, colon, algorithm = name.partition(":")
+    return get_backend(base), algorithm if colon else None
+
+
+@lru_cache(maxsize=8192)
+def _choose(
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,
+    settings: tuple[str, int], prepared: bool, known: int,
+) -> Choice:  # fmt: skip
+    if requested is not None:
+        return _named(op, spec, dtype, requested, source, array_type, prepared)
+    if array_type != "numpy":
+        return _by_array_type(op, spec, dtype, array_type)
+    return _automatic(op, spec, dtype, settings[0] == "strict", prepared)
+
+
+def _named(
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str, source: str, array_type: str, prepared: bool
+) -> Choice:
+    try:
+        backend, algorithm = parse(requested)
+    except BackendError as error:
+        raise BackendError(f"{error} (named by: {source})") from error.__cause__
+    reason = refusal(backend, op, spec, dtype, array_type)
+    if algorithm is not None and reason is None:
+        reason = algorithm_refusal(backend, algorithm, op, spec, dtype)
+    if reason is not None:
+        able = ", ".join(v.backend for v in verdicts(op, spec, dtype, array_type) if v.serves)
+        advice = f"These can: {able}" if able else "No backend can"
+        raise UnsupportedError(
+            f"backend {requested!r} (named by: {source}) cannot serve this {op}: {reason}. {advice}", reason
+        )
+    if algorithm is not None:
+        return Choice(backend, algorithm, source, f"named by: {source}; named")
+    algorithm, why = algorithm_of(backend, op, spec, dtype, prepared=prepared)
+    return Choice(backend, algorithm, source, f"named by: {source}; {why}")
+
+
+def _automatic(op: str, spec: WindowSpec, dtype: np.dtype[Any], strict: bool, prepared: bool) -> Choice:
+    refusals: list[str] = []
+    passing: list[str] = []
+    for rule in policy.POLICY:
+        if rule.op not in ("*", op) or not rule.applies(spec, dtype):
+            continue
+        try:
+            backend = get_backend(rule.backend)
+            reason = refusal(backend, op, spec, dtype, "numpy")
+            if reason is None:
+                algorithm, why = algorithm_of(backend, op, spec, dtype, prepared=prepared)
+                if strict and not sums_directly(backend, algorithm):
+                    reason = STRICT
+        except BackendError as error:
+            (passing if isinstance(error, PassingError) else refusals).append(str(error))
+            continue
+        if reason is not None:
+            refusals.append(f"{backend.name}: {reason}")
+            continue
+        choice = Choice(backend, algorithm, "automatic", f"{rule.reason}; {why}" if algorithm else rule.reason)
+        if passing:
+            raise _ForNow(choice, passing)
+        return choice
+    raise BackendError(f"no backend can serve this {op} in {dtype}: {'; '.join([*passing, *refusals])}")
+
+
+def _by_array_type(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> Choice:
+    reasons = []
+    for name in backends():
+        try:
+            if load(name).array_type != array_type:
+                continue
+            backend = get_backend(name)
+            reason = refusal(backend, op, spec, dtype, array_type)
+            if reason is None:
+                algorithm, why = algorithm_of(backend, op, spec, dtype)
+                return Choice(backend, algorithm, "array type", f"it takes {array_type} arrays; {why}")
+        except BackendError as error:
+            reason = str(error)
+        reasons.append(f"{name}: {reason}")
+    raise BackendError(
+        f"no backend takes {array_type} arrays for {op} ({'; '.join(reasons) or 'none is known'}); "
+        "convert them to NumPy arrays"
+    )

@@ -1,0 +1,28 @@
+"""Arrays of types that are stored but not computed in: float16, integers, whatever a backend does not take as it is.
+
+A call on such arrays is cut into calls on parts of them, whose copies in the compute type fit the scratch bound, and
+nothing else of them is ever converted.  float16 computes in float32.  Sums of integers are exact: they compute in
+float32 or float64 where no partial sum can leave the integers that these hold, for backends that like floats better,
+and in int64 else.  Padding that is no zeros is written into the same parts.
+
+The functions take a backend, and then what its operation of the same name takes.
+"""
+
+from .calls import (
+    conv,
+    conv_grad_input,
+    conv_grad_weight,
+    conv_transpose,
+    conv_transpose_grad_input,
+    conv_transpose_grad_weight,
+    pool,
+    pool_grad_input,
+    prepare_conv,
+    unpool,
+)
+from .scratch import scratch
+
+__all__ = [
+    "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "conv_transpose_grad_input",
+    "conv_transpose_grad_weight", "pool", "pool_grad_input", "prepare_conv", "scratch", "unpool",
+]  # fmt: skip

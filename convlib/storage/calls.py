@@ -1,0 +1,230 @@
+"""The operations of a backend on arrays of any type, within the scratch bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..backends.base import Backend
+from ..backends.base.checks import Types, bound, check_indices, check_places, padding_value, sum_types
+from ..backends.base.contract import Array
+from ..backends.base.operations import pool_grad_types
+from ..spec import ConvSpec, PoolSpec, needs_padding
+from .job import Call, Job, shifted
+from .scratch import exact_float, terms
+
+
+def conv(
+    backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv`."""
+    types = sum_types(x.dtype, w.dtype, bias, spec.oc)
+    backend.check_out(out, spec.y_shape, types.result, x, w, bias)
+    return _sums(backend, "conv", spec, types, algorithm, out, backend.conv, (x, "x"), (w, "w"), (bias, "bias"))
+
+
+def conv_transpose(
+    backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv_transpose`."""
+    types = sum_types(x.dtype, w.dtype, bias, spec.c)
+    backend.check_out(out, spec.x_shape, types.result, x, w, bias)
+    places = (x, "y"), (w, "w"), (bias, "bias")
+    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, backend.conv_transpose, *places)
+
+
+def conv_grad_input(
+    backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv_grad_input`."""
+    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
+    backend.check_out(out, spec.x_shape, types.result, grad_y, w)
+    places = (grad_y, "y"), (w, "w")
+    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, backend.conv_grad_input, *places)
+
+
+def conv_grad_weight(
+    backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv_grad_weight`."""
+    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
+    backend.check_out(out, spec.w_shape, types.result, grad_y, x)
+    places = (grad_y, "y"), (x, "x")
+    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, backend.conv_grad_weight, *places)
+
+
+def conv_transpose_grad_input(
+    backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv_transpose_grad_input`."""
+    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
+    backend.check_out(out, spec.y_shape, types.result, grad_y, w)
+    places = (grad_y, "x"), (w, "w")
+    return _sums(backend, "conv", spec, types, algorithm, out, backend.conv_transpose_grad_input, *places)
+
+
+def conv_transpose_grad_weight(
+    backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
+) -> Array:
+    """See `Backend.conv_transpose_grad_weight`."""
+    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
+    backend.check_out(out, spec.w_shape, types.result, grad_y, x)
+    places = (grad_y, "x"), (x, "y")
+    method = backend.conv_transpose_grad_weight
+    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places)
+
+
+def prepare_conv(
+    backend: Backend, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
+) -> Callable[[Array, Array | None], Array]:
+    """See `Backend.prepare_conv`, which serves the types and layouts that the backend takes as they are."""
+    types = sum_types(dtype, w.dtype, bias, spec.oc)
+    compute = types.compute
+    if types.result == dtypes.FLOAT16 and backend.takes_halves("conv", spec, algorithm, bias is not None):
+        compute = dtypes.FLOAT16
+    integers = compute == dtypes.INT64 and backend.integers_as_floats("conv", spec, algorithm)
+    if integers or set("xy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
+        return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm)
+    return backend.prepare_conv(spec, w, bias, dtype, algorithm)
+
+
+def pool(
+    backend: Backend, spec: PoolSpec, x: Array, indices: bool, out: Array | None, algorithm: str | None
+) -> Array | tuple[Array, Array]:
+    """See `Backend.pool`."""
+    types = Types(*dtypes.for_pool(spec.kind, x.dtype))
+    backend.check_out(out, spec.y_shape, types.result, x)
+    call = Call(backend, "pool", spec, types, types.compute, algorithm, indices)
+    copied = call.copied(x=x, out=out)
+    job = Job(call, copied) if copied else None
+    if job is None or job.whole:
+        return backend.pool(spec, x, indices, out, algorithm)
+    if types.compute == dtypes.INT64 and spec.kind == "sum":
+        bound(spec.taps_count, x)
+    y = backend.xp.empty(spec.y_shape, types.result) if out is None else out
+    places = backend.xp.empty(spec.y_shape, np.int64) if indices else None
+    with job.running() as blocks:
+        for block in blocks:
+            found = backend.pool(job.spec_of(block), job.take(x, block, "x"), indices, None, algorithm)
+            if indices:
+                job.put(y, block, found[0])
+                job.put(places, block, found[1], shifted)
+            else:
+                job.put(y, block, found)
+    return (y, places) if indices else y
+
+
+def unpool(backend: Backend, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
+    """See `Backend.unpool`."""
+    types = backend.unpool_types(x.dtype, add)
+    backend.check_out(out, spec.x_shape, types.result, x, indices)
+    check_indices(spec, indices)
+    call = Call(backend, "unpool", spec, types, types.compute, None)
+    copied = call.copied(y=x, out=out)
+    if not copied and not backend.takes(indices, dtypes.INT64, spec):
+        copied = "y"
+    job = Job(call, copied) if copied else None
+    if job is None or job.whole:
+        return backend.unpool(spec, x, indices, out, add)
+    check_places(spec, indices)
+    if add and types.compute == dtypes.INT64:
+        bound(spec.out_count, x)
+
+    def method(part: PoolSpec, x: Array, indices: Array) -> Array:
+        return backend.unpool(part, x, indices, None, add)
+
+    return _parts(job, spec.x_shape, out, method, (x, "y"), (indices, "indices"))
+
+
+def pool_grad_input(
+    backend: Backend, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
+) -> Array:
+    """See `Backend.pool_grad_input`."""
+    types = pool_grad_types(spec, grad_y, x, y)
+    backend.check_out(out, spec.x_shape, types.result, grad_y, x, y)
+    call = Call(backend, "pool_grad_input", spec, types, types.compute, None)
+    copied = call.copied(x=x, y=(grad_y, y), out=out)
+    job = Job(call, copied) if copied else None
+    if job is None or job.whole:
+        return backend.pool_grad_input(spec, grad_y, x, y, out)
+    if types.compute == dtypes.INT64:
+        bound(spec.taps_count, grad_y)
+
+    def method(part: PoolSpec, grad_y: Array, x: Array | None, y: Array | None) -> Array:
+        return backend.pool_grad_input(part, grad_y, x, y, None)
+
+    return _parts(job, spec.x_shape, out, method, (grad_y, "y"), (x, "x"), (y, "y"))
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+def _sums(
+    backend: Backend, op: str, spec: ConvSpec, types: Types, algorithm: str | None, out: Array | None,
+    method: Callable[..., Array], *arrays: tuple[Array | None, str],
+) -> Array:  # fmt: skip
+    """Serve a sum of products by a method of the backend, whose arrays come with the names of their places."""
+    given = {place: a for a, place in arrays}
+    bias = given.pop("bias", None)
+    largest: int | None = None
+    dtype = types.compute
+    if types.result == dtypes.FLOAT16 and backend.takes_halves(op, spec, algorithm, bias is not None):
+        dtype = dtypes.FLOAT16
+    elif dtype == dtypes.INT64 and backend.integers_as_floats(op, spec, algorithm):
+        largest = _largest(op, spec, given, bias)
+        dtype = exact_float(largest) or dtype
+    call = Call(backend, op, spec, types, dtype, algorithm)
+    copied = call.copied(**given, out=out)
+    job = Job(call, copied) if copied else None
+    if job is None or job.whole:
+        return method(spec, *(a for a, _ in arrays), out, algorithm)
+    if dtype == dtypes.INT64 and largest is None:
+        _largest(op, spec, given, bias)
+    if op == "conv_grad_weight":
+        return _weights(job, out, lambda *a: method(*a, None, algorithm), *arrays)
+    shape = spec.y_shape if op == "conv" else spec.x_shape
+    return _parts(job, shape, out, lambda *a: method(*a, None, algorithm), *arrays)
+
+
+def _largest(op: str, spec: ConvSpec, given: dict[str, Array], bias: Array | None) -> int:
+    """Return what no partial sum of integers exceeds, and refuse what could leave int64."""
+    constant = op != "conv_grad_input" and needs_padding(spec) and spec.padding_mode == "constant"
+    padding = padding_value(spec, dtypes.INT64) if constant else 0
+    x, other = (given.get(name) for name in ("y", "w")) if op == "conv_grad_input" else (
+        given["x"], given["w" if op == "conv" else "y"]
+    )  # fmt: skip
+    return bound(terms(op, spec), x, other, bias, padding)
+
+
+def _parts(
+    job: Job, shape: tuple[int, ...], out: Array | None, method: Callable[..., Array],
+    *arrays: tuple[Array | None, str],
+) -> Array:  # fmt: skip
+    target = job.call.backend.xp.empty(shape, job.call.types.result) if out is None else out
+    with job.running() as blocks:
+        for block in blocks:
+            job.put(target, block, method(job.spec_of(block), *(job.take(a, block, place) for a, place in arrays)))
+    return target
+
+
+def _weights(
+    job: Job, out: Array | None, method: Callable[..., Array], *arrays: tuple[Array | None, str]
+) -> Array:
+    """Add up, in the compute type, what the blocks of images give to the same weights."""
+    call = job.call
+    target = call.backend.xp.empty(call.spec.w_shape, call.types.result) if out is None else out
+    with job.running() as blocks:
+        for _, same in groupby(blocks, key=lambda block: str(block.w)):
+            total: Array = None
+            for block in same:
+                part = method(job.spec_of(block), *(job.take(a, block, place) for a, place in arrays))
+                if total is None:
+                    total = part
+                else:
+                    total += part
+            job.put(target, block, total)
+    return target

@@ -1,0 +1,184 @@
+"""One call that is served in parts: each is copied into the type that it computes in, and nothing else ever is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import config, dtypes
+from ..backends.base.arrays import channels_first
+from ..backends.base import Backend
+from ..backends.base.checks import Types, padding_value
+from ..backends.base.contract import Array
+from ..spec import PoolSpec, needs_padding, zero_padded
+from .cutting import INDEX_BYTES, Block, Item, Size, Slices, blocks
+from .padding import fill
+
+
+class Call(NamedTuple):
+    """What is asked of a backend."""
+
+    backend: Backend
+    op: str
+    spec: Any
+    types: Types  # as the backend would have them
+    dtype: np.dtype[Any]  # what it shall compute in
+    algorithm: str | None
+    indices: bool = False  # of the extremes
+
+    def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
+        """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
+
+        Of the names the result's may be missing, and more than one array may stand for a name.
+        """
+        result = RESULTS[self.op]
+        given = {"x": x, "y": y, "w": w}
+        found = "".join(name for name in "xy" if not all(map(self._taken, _listed(given[name]))))
+        found += "w" * (w is not None and not self._weights_taken(w))
+        kept = self.types.result == self.dtype and (out is None or self._taken(out))
+        turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
+        if result not in found and not (kept and (result == "w" or not turned)):
+            found += result
+        if "x" not in found and result != "x" and self.pads:
+            found += "x"
+        return found
+
+    def assumed(self, storage: np.dtype[Any]) -> str:
+        """Name the same for contiguous arrays of type `storage`."""
+        backend, result = self.backend, RESULTS[self.op]
+        turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
+        found = "".join(name for name in "xy" if name != result and (storage != self.dtype or turned))
+        if self.op.startswith("conv") and result != "w":
+            flipped = self.spec.flip and not backend.strided
+            found += "w" * (storage != self.dtype or flipped)
+        found += result * (self.types.result != self.dtype or (turned and result != "w"))
+        return found + "x" * ("x" not in found and result != "x" and self.pads)
+
+    @property
+    def pads(self) -> bool:
+        """Whether the padding holds anything but zeros."""
+        return self.op.startswith("conv") and needs_padding(self.spec)
+
+    def _taken(self, a: Array) -> bool:
+        return self.backend.takes(a, self.dtype, self.spec)
+
+    def _weights_taken(self, w: Array) -> bool:
+        plain = self.backend.strided or (w.flags.c_contiguous and not self.spec.flip)
+        return bool(w.dtype == self.dtype and plain)
+
+    def item(self) -> Item:
+        """Return what an element of each copy takes."""
+        conjugate = self.dtype.kind == "c" and self.op.startswith("conv")
+        weights = 1 + (self.op == "conv_grad_weight") + conjugate
+        weights += self.op.startswith("conv") and self.spec.flip and not self.backend.strided
+        indices = INDEX_BYTES if self.indices else 8 if self.op == "unpool" else 0
+        return Item(self.dtype.itemsize, weights, 1 + (conjugate and self.op == "conv_grad_weight"), indices)
+
+
+#: Which array of a call is its result.
+RESULTS = {
+    "conv": "y", "conv_grad_input": "x", "conv_grad_weight": "w", "pool": "y", "pool_grad_input": "x", "unpool": "x",
+}  # fmt: skip
+
+
+def _listed(a: Any) -> tuple[Any, ...]:
+    return a if isinstance(a, tuple) else (a,)
+
+
+class Job:
+    """A call cut into blocks, each with copies that fit the scratch bound beside what the backend needs."""
+
+    def __init__(self, call: Call, copied: str) -> None:
+        self.call, self.copied = call, copied
+        spec = call.spec
+        # What pads the input is written where parts of it are copied; its adjoint is the backend's.
+        self.padding = call.pads and call.op != "conv_grad_input"
+        self.spec = zero_padded(spec) if self.padding else spec
+        bound = config.get_max_workspace()
+        need = call.backend.workspace(call.op, spec, call.dtype, call.algorithm)
+        limit = max(bound - need, bound // 4)
+        self.rest = bound - limit  # what the backend may use in place of max_workspace
+        self.blocks = blocks(call.op, self.spec, call.item(), copied, limit)
+        self._last = spec.channels_last and call.backend.channels_last
+        self._weights: tuple[Slices, Array] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the backend itself may make the copies, as they fit and are those it would make."""
+        native = self.call.dtype in (self.call.types.compute, dtypes.FLOAT16)
+        return len(self.blocks) == 1 and native and not self.padding
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[Block, ...]]:
+        """Bound the backend's own scratch, and give the blocks."""
+        with config.scratch(self.rest):
+            yield self.blocks
+
+    def scratch(self) -> int:
+        """Return the bytes that the copies of a block and the backend's own scratch take at most."""
+        call, most = self.call, 0
+        parts = {block.spec: block for block in self.blocks}
+        with config.scratch(self.rest):
+            for spec in parts:
+                size = Size(call.op, spec, call.item())
+                copies = size.nbytes(self.copied if len(self.blocks) == 1 else "xyw")
+                most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, call.algorithm))
+        return most
+
+    def spec_of(self, block: Block) -> Any:
+        """Return the spec of a block as the backend sees it: channels last only where it likes that."""
+        return block.spec if block.spec.channels_last == self._last else replace(block.spec, channels_last=self._last)
+
+    def take(self, a: Array | None, block: Block, place: str) -> Array:
+        """Return what a block takes of an array, in the compute type; integers that say places keep theirs."""
+        call = self.call
+        if a is None:
+            return None
+        if place == "bias":
+            return a[getattr(block, RESULTS[call.op])[1]].astype(call.dtype)
+        if place == "w":
+            if self._weights is None or self._weights[0] != block.w:
+                self._weights = block.w, a[block.w].astype(call.dtype, copy=False)
+            return self._weights[1]
+        a = channels_first(a, call.spec)
+        if place == "x" and self.padding:
+            return self._padded(a, block)
+        a = a[getattr(block, "y" if place == "indices" else place)]
+        if self._last:
+            a = a.transpose(0, *range(2, a.ndim), 1)
+        return a.astype(dtypes.INT64 if place == "indices" else call.dtype, order="C", copy=False)
+
+    def _padded(self, x: Array, block: Block) -> Array:
+        """Return what a block takes of the input (N, C, *spatial) and its padding, in the backend's order."""
+        spec = self.spec_of(block)
+        part = self.call.backend.xp.empty(spec.x_shape, self.call.dtype)
+        if self.call.spec.padding_mode == "constant":
+            part[...] = padding_value(self.call.spec, self.call.types.compute)
+        fill(channels_first(part, spec), x, self.call.spec, block.x)
+        return part
+
+    def put(self, target: Array, block: Block, value: Array, change: Callable[..., Array] | None = None) -> None:
+        """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
+        place = RESULTS[self.call.op]
+        if place == "w":
+            target[block.w] = value
+            return
+        value = channels_first(value, self.spec_of(block))
+        channels_first(target, self.call.spec)[getattr(block, place)] = (
+            change(value, block, self.spec) if change else value
+        )
+
+
+def shifted(places: Array, block: Block, spec: PoolSpec) -> Array:
+    """Return indices into the planes of a block as indices into those of the whole."""
+    found, rest, step = 0 * places, places, 1
+    for axis in reversed(range(spec.nd)):
+        size = block.spec.in_size[axis]
+        found = found + (rest % size + (block.x[axis + 2].start or 0)) * step
+        rest, step = rest // size, step * spec.in_size[axis]
+    found[places < 0] = -1
+    return found

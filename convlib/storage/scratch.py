@@ -1,0 +1,71 @@
+"""What a call takes beside its arrays: its copies, and the backend's own scratch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..backends.base import Backend
+from ..backends.base.checks import Types
+from ..spec import WindowSpec
+from .job import RESULTS, Call, Job
+
+
+def exact_float(largest: int) -> np.dtype[Any] | None:
+    """Return the narrowest float that holds all integers up to the largest partial sum, or None."""
+    return dtypes.FLOAT32 if largest < 2**24 else dtypes.FLOAT64 if largest < 2**53 else None
+
+
+def terms(op: str, spec: Any) -> int:
+    """Return the products of which a sum of a convolution or a gradient has at most so many."""
+    if op == "conv":
+        return int(spec.reduction)
+    return int(spec.ocg * spec.taps_count if op == "conv_grad_input" else spec.n * spec.out_count)
+
+
+def scratch(
+    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None
+) -> int:
+    """Return the scratch memory of a call on contiguous arrays of type `storage`, in bytes; for integers, at most.
+
+    `dtype` is the type that the call computes in, unless a backend takes float16 as it is, or integers as floats.
+    """
+    if op not in RESULTS:
+        return backend.workspace(op, spec, dtype, algorithm)
+    types = _types(backend, op, spec, storage, dtype)
+    return max(
+        _scratch(Call(backend, op, spec, types, compute, algorithm), storage)
+        for compute in _computed(backend, op, spec, storage, types, algorithm)
+    )
+
+
+def _scratch(call: Call, storage: np.dtype[Any]) -> int:
+    copied = call.assumed(storage)
+    if copied:
+        return Job(call, copied).scratch()
+    return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
+
+
+def _types(backend: Backend, op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
+    if op == "unpool":  # only gradients add, and integers that add are int64
+        return backend.unpool_types(storage, dtype == dtypes.INT64)
+    if op.startswith("conv"):
+        return Types(*dtypes.for_sums(x=storage))
+    return Types(*dtypes.for_pool(spec.kind, storage))
+
+
+def _computed(
+    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], types: Types, algorithm: str | None
+) -> list[np.dtype[Any]]:
+    """Return the types that the call may compute in, which for integers depends on their size."""
+    if not op.startswith("conv"):
+        return [types.compute]
+    if types.result == dtypes.FLOAT16 and backend.takes_halves(op, spec, algorithm, False):
+        return [dtypes.FLOAT16]
+    if types.compute != dtypes.INT64 or not backend.integers_as_floats(op, spec, algorithm):
+        return [types.compute]
+    most = 1 if storage == dtypes.BOOL else max(-int(np.iinfo(storage).min), int(np.iinfo(storage).max))
+    possible = [exact_float(largest) for largest in (0, 2**24, 2**53) if largest <= terms(op, spec) * most**2 + most]
+    return [dtypes.INT64 if found is None else found for found in possible]

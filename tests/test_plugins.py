@@ -1,0 +1,229 @@
+"""Backends that come from elsewhere, or do not come: plug-ins good and bad, broken answers, imports that fail."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tools import python
+
+import convlib
+from convlib import registry
+from convlib.backends.naive import NaiveBackend
+from convlib.registry import plugins
+
+X, W = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
+ROOT = Path(__file__).parent.parent
+
+QUIET = ("-W", "error", "-c")
+
+
+def served_by(**options):
+    return convlib.explain("conv2d", X.shape, W.shape, **options)
+
+
+# ------------------------------------------------------------------------------- broken and passing
+
+
+def _raises(*args, **kwargs):
+    raise KeyError("its own fault")
+
+
+FAULTS = {
+    "available raises": {"available": _raises},
+    "available answers rubbish": {"available": lambda self: 3},
+    "supports raises": {"supports": _raises},
+    "supports answers rubbish": {"supports": lambda self, op, spec, dtype: True},
+    "choose raises": {"choose": _raises},
+    "choose answers rubbish": {"choose": lambda self, op, spec, dtype: "plain"},
+    "choose answers too much": {"choose": lambda self, op, spec, dtype: ("plain", "why", 3)},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_backend_is_named_and_breaks_no_one_else(register, fault):
+    register(type("Broken", (NaiveBackend,), {"name": "broken", **FAULTS[fault]}))
+    (verdict,) = (verdict for verdict in served_by().others if verdict.backend == "broken")
+    assert not verdict.serves
+    assert "'broken' is broken" in verdict.reason
+    assert convlib.show_config("dict")["backends"]["naive"] is None
+    with pytest.raises(convlib.UnsupportedError, match=r"These can: .*naive") as caught:
+        convlib.conv2d(X.astype(int), W.astype(int), backend="fft")
+    assert "broken" not in str(caught.value)
+    np.testing.assert_array_equal(convlib.conv2d(X, W), convlib.conv2d(X, W, backend="naive"))
+    with pytest.raises(convlib.BackendError, match="'broken' is broken: "):
+        convlib.conv2d(X, W, backend="broken")
+
+
+@pytest.mark.parametrize("fault", ["supports_algorithm", "exact_algorithm", "workspace"])
+def test_what_is_asked_of_a_named_backend_is_checked_too(register, fault):
+    register(type("Broken", (NaiveBackend,), {"name": "broken", "algorithms": {"conv": ("odd",)}, fault: _raises}))
+    with pytest.raises(convlib.BackendError, match=r"broken: .* raised KeyError: 'its own fault'"):
+        served_by(backend="broken:odd", accuracy="strict")
+
+
+@pytest.fixture
+def unloaded(monkeypatch):
+    """Return a function that makes the next import of the native backend fail, as if it had never been imported."""
+    tried = []
+
+    def fail(error):
+        monkeypatch.delitem(plugins._loaded, "native", raising=False)
+        plain = plugins.import_module
+
+        def import_module(name):
+            if name.endswith(".native"):
+                tried.append(name)
+                if len(tried) == 1:
+                    raise error
+            return plain(name)
+
+        monkeypatch.setattr(plugins, "import_module", import_module)
+        plugins.changed()
+        return tried
+
+    served_by()  # so that the backends that serve meanwhile are there
+    yield fail
+    plugins._failed.pop("native", None)
+    plugins.changed()
+
+
+PASSING = [
+    OSError(24, "Too many open files"),
+    MemoryError(),
+    TimeoutError("the alarm of a signal handler"),
+    RuntimeError("what a signal handler raised"),
+    ImportError("x.so: cannot open shared object file: Too many open files"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_a_passing_failure_is_said_and_tried_again(unloaded, error):
+    x = np.ones((1, 2, 7, 9), np.float32)
+    tried = unloaded(error)
+    with pytest.warns(RuntimeWarning, match=f"for now: backend 'native' could not be loaded .*{type(error).__name__}"):
+        first = convlib.conv2d(x, W)
+    np.testing.assert_array_equal(convlib.conv2d(x, W), first)
+    assert len(tried) == 2
+    assert convlib.explain("conv2d", x.shape, W.shape).backend == "native"
+
+
+def test_an_interrupt_while_a_backend_is_imported_comes_through(unloaded):
+    unloaded(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        convlib.conv2d(X, W)
+    assert served_by().backend == "native"
+
+
+def test_a_failure_that_lasts_is_remembered(unloaded):
+    tried = unloaded(ImportError("No module named 'nothing'"))
+    for _ in range(2):
+        assert served_by().backend != "native"
+        with pytest.raises(convlib.BackendError, match="No module named 'nothing'"):
+            registry.get_backend("native")
+    assert len(tried) == 1
+
+
+def test_a_process_without_file_descriptors_recovers():
+    code = """
+import resource, numpy as np, convlib
+x, w = np.ones((1, 2, 5, 5), "f4"), np.ones((3, 2, 3, 3), "f4")
+few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+convlib.backends()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+try:
+    convlib.conv2d(x, w)
+except convlib.BackendError as error:
+    assert "Too many open files" in str(error), error
+else:
+    raise AssertionError("imported without a file")
+resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+assert convlib.conv2d(x, w).max() == 18
+assert convlib.explain("conv2d", x.shape, w.shape).backend == "native"
+"""
+    done = python(*QUIET, code)
+    assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------------------- entry points
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Install the example package into a folder of its own, as a user would with pip."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "tests" / "plugin_example", source, dirs_exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
+         "--disable-pip-version-check", "--target", str(target), str(source)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_a_plug_in_is_found_and_passes_the_conformance_suite(installed):
+    code = """
+import numpy as np, convlib
+assert "example" in convlib.backends(), convlib.backends()
+y = convlib.conv2d(np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3)), padding=1, backend="example:taps")
+assert y[0, 0, 2, 2] == 18
+from convlib.testing import check_backend
+report = check_backend("example")
+assert report.passed > 50 and report.refused and not report.failed
+print(report)
+"""
+    done = python(*QUIET, code, path=(installed,))
+    assert done.returncode == 0, done.stderr
+    assert "example" in done.stdout
+
+
+def test_a_plug_in_can_be_named_by_the_environment(installed):
+    code = 'import convlib; print(convlib.explain("conv2d", (1, 2, 5, 5), (3, 2, 3, 3)).backend)'
+    done = python(*QUIET, code, path=(installed,), CONVLIB_BACKEND="example")
+    assert done.stdout.strip() == "example", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("broken", "RuntimeError: a library is missing"),
+        ("impostor", "is no convlib.Backend but a NotABackend"),
+        ("misnamed", "calls itself 'another'"),
+    ],
+)
+def test_a_broken_plug_in_breaks_nothing_but_itself(installed, name, reason):
+    code = f"""
+import numpy as np, convlib
+x, w = np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3))
+assert convlib.conv2d(x, w).shape == (1, 3, 3, 3)
+assert {name!r} in convlib.backends()
+said = str(convlib.explain("conv2d", x.shape, w.shape))
+assert {reason!r} in said, said
+for _ in range(2):
+    try:
+        convlib.conv2d(x, w, backend={name!r})
+    except convlib.BackendError as error:
+        assert {reason!r} in str(error), error
+    else:
+        raise AssertionError("no error")
+"""
+    done = python(*QUIET, code, path=(installed,))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_plug_in_cannot_take_the_name_of_a_built_in(installed):
+    code = 'import convlib; print(type(convlib.registry.get_backend("naive")).__module__)'
+    done = python(*QUIET, code, path=(installed,))
+    assert done.stdout.strip() == "convlib.backends.naive", done.stderr
+
+
+def test_import_loads_no_plug_in_and_no_compiled_part_that_is_not_needed(installed):
+    code = """
+import sys, convlib
+assert not [name for name in sys.modules if name.startswith(("convlib_example", "scipy"))], "loaded on import"
+"""
+    done = python(*QUIET, code, path=(installed,))
+    assert done.returncode == 0, done.stderr
