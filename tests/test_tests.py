@@ -22,7 +22,7 @@ FAULTS = {
     "returns": "def test_a():\n    if other():\n        return\n    assert this()",
     "returns:": "def test_a():\n    for a in b:\n        assert a\n        return",
     "checks nothing": "def test_a():\n    compute()",
-    "test_b checks nothing": "def helper():\n    compute()\n\ndef test_b():\n    helper()",
+    "test_b checks nothing": "def another():\n    compute()\n\ndef test_b():\n    another()",
     "test_c checks nothing": "def test_c():\n    if offered():\n        assert this()",
     "a skip without a reason": "def test_a():\n    if other():\n        pytest.skip()\n    assert this()",
     "a skip without": "@pytest.mark.skip\ndef test_a():\n    assert this()",
@@ -40,12 +40,12 @@ def test_each_fault_is_found(fault):
 
 SOUND = (
     "def test_a():\n    with pytest.raises(Wrong):\n        compute()",
-    "def helper():\n    np.testing.assert_allclose(a, b)\n\ndef middle():\n    helper()\n\ndef test_a():\n    middle()",
+    "def another():\n    np.testing.assert_allclose(a, b)\n\ndef middle():\n    another()\n\ndef test_a():\n    middle()",
     "def test_a():\n    def inner():\n        return 1\n    assert inner() == 1",
     "def test_a():\n    if this():\n        assert a\n    else:\n        assert b",
     "@pytest.mark.skipif(other(), reason='needs this')\ndef test_a():\n    assert this()",
     "def test_a():\n    if other():\n        pytest.skip('needs this')\n    check(this())",
-    "def helper():\n    return 1",
+    "def another():\n    return 1",
 )
 
 
