@@ -15,10 +15,11 @@ def install(session, *groups):
 
 @nox.session
 def lint(session):
-    """Check style: ruff, cython-lint, and numpydoc on every public docstring."""
+    """Check style: ruff, cython-lint, tests that can fail, and numpydoc on every public docstring."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("cython-lint", "convlib/_ext")
+    session.run("python", "-P", ".ci/check_tests.py")
     session.run("python", "-P", ".ci/check_docstrings.py")
 
 

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="run the conformance suite on backends")
     check.add_argument("backends", nargs="+", metavar="BACKEND")
-    check.add_argument("--skips", action="store_true", help="list what was skipped, with reasons")
+    check.add_argument("--refusals", action="store_true", help="list what was refused, with reasons")
     return parser
 
 
@@ -176,8 +176,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(report)
         for check, reason in report.failed:
             print(f"  FAILED {check}: {reason}")
-        for check, reason in report.skipped if arguments.skips else ():
-            print(f"  skipped {check}: {reason}")
+        for check, reason in report.refused if arguments.refusals else ():
+            print(f"  refused {check}: {reason}")
         if report.failed:
             status = DISAGREE
     return status

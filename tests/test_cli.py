@@ -104,8 +104,12 @@ def test_explain_and_info(capsys):
 
 
 def test_check(capsys):
-    assert main(["check", "cython"]) == 0
-    assert " 0 failed" in capsys.readouterr().out
+    """A refusal is shown as one, and is no success."""
+    assert main(["check", "fft", "--refusals"]) == 0
+    summary, *lines = capsys.readouterr().out.splitlines()
+    assert summary.endswith(f" passed, {len(lines)} refused, 0 failed")
+    assert all(line.startswith("  refused ") for line in lines)
+    assert any("max_pool2d-plain: " in line and "does not implement pool" in line for line in lines)
 
 
 def test_every_suite_parses_and_serves_every_layer():

@@ -1,41 +1,71 @@
-"""Every backend through every check of the public conformance suite; nothing here knows any backend."""
+"""Every backend and every algorithm through every check of the public conformance suite; nothing here knows any.
 
+A refusal is a skip, and how much may be refused stands in `expected.toml`.
+"""
+
+import expected
 import pytest
-from conftest import available_backends
 
 import convlib
-from convlib import testing
-from convlib.testing.check import _is_exact, all_checks
+from convlib import registry, testing
+from convlib.testing.check import ORACLE, all_checks, operator_of
 
-PAIRS = [
-    pytest.param(name, check, id=f"{name}-{label}")
-    for name in [*available_backends(), "native:winograd", "native:bf16x3"]
-    for label, check in all_checks(_is_exact(name))
-]
+NAMES = [name for name in expected.names() if registry.get_backend(name.partition(":")[0]).array_type == "numpy"]
 
 
-@pytest.mark.parametrize(("name", "check"), PAIRS)
-def test_conformance(name, check):
+def checks():
+    """Yield (name, instruction set, check) for all operators that a backend has, and the refusals once per backend.
+
+    The instruction set is the best one under which it serves anything: a matrix unit may be there in plain C only.
+    """
+    for name in NAMES:
+        isa = next((isa for isa in expected.isas(name) if expected.expected(name, isa)), expected.PLAIN)
+        operators = set(expected.expected(name, isa)) | (set() if ":" in name else {""})
+        for check in all_checks(name):
+            if check.operator in operators:
+                yield pytest.param(name, isa, check, id=f"{name}-{check.name}")
+
+
+@pytest.mark.parametrize(("name", "isa", "check"), list(checks()))
+def test_conformance(name, isa, check):
     try:
-        reason = check(name)
+        with expected.under_isa(isa):
+            reason = check.run(name)
     except convlib.UnsupportedError as error:
-        # A backend may say no, but says why; what it serves at all is for the test below.
-        reason = None if "cannot serve this" in str(error) else str(error)
+        pytest.skip(f"{name}: {error.reason}")
     assert reason is None, reason
 
 
-def test_every_backend_serves_something(backend):
-    served = 0
-    for case in testing.cases():
-        try:
-            convlib.explain(case.call, *case.arrays, *case.args, dtype=case.dtypes[0], backend=backend, **case.options)
-        except convlib.UnsupportedError:
-            continue
-        except convlib.SpecError:
-            assert case.call == "filter2d"  # an image has no rank in its name
-            continue
-        served += 1
-    assert served > 20
+@pytest.mark.parametrize(("name", "isa"), [(name, isa) for name in NAMES for isa in expected.isas(name)])
+def test_as_many_cases_are_served_as_expected(name, isa):
+    found, wanted = expected.measured(name, isa), expected.expected(name, isa)
+    assert found == wanted, f"{name} under {isa}; if that is meant: {expected.COMMAND}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_serves_something_somewhere(name):
+    counts = [counts for key, counts in expected.LIST.items() if key.partition("@")[0] == name]
+    assert any(counts), f"no conformance case reaches {name}: add one to convlib/testing/cases.py"
+
+
+def test_the_list_of_expectations_names_nothing_that_is_gone():
+    known = set(convlib.backends())
+    assert {key.partition("@")[0].partition(":")[0] for key in expected.LIST} <= known
+    here = set(expected.names())
+    bases = {name.partition(":")[0] for name in here}
+    gone = {key for key in expected.LIST if key.partition("@")[0] not in here and key.partition(":")[0] in bases}
+    assert not gone, f"take {gone} out of {expected.FILE.name}"
+
+
+def test_no_case_is_served_by_the_oracle_alone():
+    judged = {case for name in NAMES if name != ORACLE for case in expected.served(name)}
+    alone = [case.name for case in testing.cases() if case.name not in judged]
+    assert not alone
+
+
+def test_every_operator_has_cases():
+    called = {operator_of(case.call) for case in testing.cases()}
+    assert called == set(expected.LIST[ORACLE])
 
 
 def test_cases_have_names_of_their_own():

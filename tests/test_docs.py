@@ -61,13 +61,18 @@ def test_examples_of_public_objects(name):
         assert not result.failed, test.name
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
-def test_examples_of_modules(module):
-    runner = doctest.DocTestRunner(optionflags=FLAGS)
-    for test in doctest.DocTestFinder(exclude_empty=True).find(module):
-        # What starts with an underscore may be the template of several functions, whose examples are run above.
-        if test.examples and not any(part.startswith("_") for part in test.name.split(".")):
-            assert not runner.run(test).failed, test.name
+IN_MODULES = [
+    test
+    for module in modules()
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module)
+    # What starts with an underscore may be the template of several functions, whose examples are run above.
+    if test.examples and not any(part.startswith("_") for part in test.name.split("."))
+]
+
+
+@pytest.mark.parametrize("test", IN_MODULES, ids=lambda test: test.name)
+def test_examples_of_modules(test):
+    assert not doctest.DocTestRunner(optionflags=FLAGS).run(test).failed
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,5 +1,7 @@
 """Receptive fields by looking where a change arrives; solved shapes by trying them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -113,11 +115,14 @@ def test_transposed_solutions_hold():
 def test_all_symmetric_solutions_are_found():
     for size, out in ((8, 4), (6, 6), (9, 2)):
         found = {(s.kernel_size, s.stride, s.padding) for s in solve_shape(size, out, max_kernel=4)}
-        for k in range(1, 5):
-            for stride in range(1, 12):
-                for p in range(k):
-                    if size + 2 * p >= k and (size + 2 * p - k) // stride + 1 == out:
-                        assert (k, stride, p) in found
+        fitting = {
+            (k, stride, p)
+            for k, stride in itertools.product(range(1, 5), range(1, 12))
+            for p in range(k)
+            if size + 2 * p >= k and (size + 2 * p - k) // stride + 1 == out
+        }
+        assert fitting
+        assert fitting <= found
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from tools import slope
 
 import convlib
 from convlib import SpecError, layers
@@ -51,16 +52,6 @@ def an_input(nd, options, size):
     count = math.prod(shape)
     # Distinct values away from 0: no kink of a maximum or a norm lies within a difference.
     return ((rng.permutation(count) + 1) * rng.choice([-1, 1], count) / count).reshape(shape)
-
-
-def slope(function, a, place, step=1e-6):
-    start = a[place]
-    a[place] = start + step
-    ahead = function()
-    a[place] = start - step
-    behind = function()
-    a[place] = start
-    return (ahead - behind) / (2 * step)
 
 
 def some_places(a, rng, count=25):

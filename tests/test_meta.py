@@ -8,7 +8,7 @@ import pytest
 
 import convlib
 from convlib.backends.cython import CythonBackend
-from convlib.testing import ConformanceError, check_backend
+from convlib.testing import ConformanceError, cases, check_backend, served_cases
 
 
 class FlippedKernel(CythonBackend):
@@ -229,20 +229,32 @@ def test_a_right_backend_passes(register):
     seen = []
     report = check_backend(registered(kind, register), progress=lambda done, total: seen.append((done, total)))
     assert not report.failed
-    assert not report.skipped
+    assert not report.refused
     assert seen[-1] == (report.passed, report.passed)
-    assert str(report) == f"wrong: {report.passed} passed, 0 failed, 0 skipped"
+    assert str(report) == f"wrong: {report.passed} passed, 0 refused, 0 failed"
 
 
-def test_what_a_backend_does_not_support_is_skipped_with_its_reason(register):
+def test_what_a_backend_does_not_support_is_refused_with_its_reason(register):
     class OneAxis(CythonBackend):
         def supports(self, op, spec, dtype):
             return None if spec.nd == 1 else "has one axis only"
 
     report = check_backend(registered(OneAxis, register))
     assert report.passed > 10
-    assert len(report.skipped) > 100
-    assert all("has one axis only" in reason for _, reason in report.skipped)
+    assert len(report.refused) > 100
+    assert all("has one axis only" in reason for _, reason in report.refused)
+
+
+def test_one_refusal_too_many_is_seen(register):
+    class Shy(CythonBackend):
+        def supports(self, op, spec, dtype):
+            return "not ten outputs" if op == "pool" and spec.out_size == (3, 4) else super().supports(op, spec, dtype)
+
+    shy = registered(Shy, register)
+    assert not check_backend(shy).failed
+    lost = {case.name for case in cases()} - {case.name for case in served_cases(shy)}
+    assert "max_pool2d-plain" in lost
+    assert all("pool" in name for name in lost)
 
 
 def test_the_report_can_be_had_without_an_error(register):

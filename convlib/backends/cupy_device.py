@@ -24,6 +24,10 @@ OLDEST = 14  # CuPy's first release without cuDNN inside; older ones want anothe
 THREADS = 256  # per block
 TILE = 64  # output channels, and positions, of a block of `conv_gemm`
 OPTIONS = ("--std=c++17",)  # of NVRTC
+
+#: The files of the kernels, in the order in which one uses what another defines.
+SOURCES = ("cupy_base.cu", "cupy_columns.cu", "cupy_conv.cu", "cupy_pool.cu", "cupy_gradients.cu")
+
 BLOCKS = 1 << 16  # at most; threads then take more than one element each
 
 #: Sizes and offsets below this fit 32-bit arithmetic with room for one more step of the grid.
@@ -163,8 +167,9 @@ class Launch(NamedTuple):
 
 
 def source() -> str:
-    """Return the CUDA C++ text of all kernels."""
-    return resources.files("convlib.backends").joinpath("cupy_kernels.cu").read_text("utf-8")
+    """Return the CUDA C++ text of all kernels; what a compiler says of it names the file and line."""
+    folder = resources.files("convlib.backends")
+    return "".join(f'#line 1 "{name}"\n{folder.joinpath(name).read_text("utf-8")}' for name in SOURCES)
 
 
 def element(dtype: np.dtype[Any]) -> str:
@@ -183,6 +188,11 @@ def layout(a: Array) -> Layout:
     strides = [stride // itemsize for stride in a.strides]
     span = sum((size - 1) * abs(stride) for size, stride in zip(a.shape, strides, strict=True) if size > 1)
     return Layout((*strides[:2], *(0,) * (5 - len(strides)), *strides[2:]), span)
+
+
+def channels_fastest(a: Array) -> bool:
+    """Return whether neighbours in memory are channels rather than columns."""
+    return bool(a.shape[1] > 1 and abs(a.strides[1]) < abs(a.strides[-1]))
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,6 @@ and compares with the formula in plain Python (`naive`), bit for bit on small in
 
 from .arrays import error_bound, integer_array
 from .cases import Case, cases
-from .check import ConformanceError, Report, check_backend
+from .check import ConformanceError, Report, check_backend, served_cases
 
-__all__ = ["Case", "ConformanceError", "Report", "cases", "check_backend", "error_bound", "integer_array"]
+__all__ = ["Case", "ConformanceError", "Report", "cases", "check_backend", "error_bound", "integer_array", "served_cases"]

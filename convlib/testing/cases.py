@@ -155,29 +155,6 @@ UNPOOLS = tuple(
     )
 )
 
-LARGE = (
-    Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
-    Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
-    Case("conv2d_grad_weight-large_integers", "conv2d_grad_weight", ((1, 4, 4, 3), (1, 3, 6, 5)), ((4, 3, 3, 3),), {}, ("int64", "int8"), "large"),
-    Case("max_pool2d-large_integers", "max_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("int64",), "large"),
-    Case("min_pool2d-large_integers", "min_pool2d", ((1, 3, 6, 5),), (3,), {"stride": 2, "return_indices": True}, ("uint64",), "large"),
-    Case("sum_pool2d-large_integers", "sum_pool2d", ((1, 3, 6, 5),), (3,), {"padding": 1}, ("int64",), "large"),
-    Case("col2im-large_integers", "col2im", ((1, 12, 12),), ((5, 4), 2), {}, ("int64",), "large"),
-)  # fmt: skip
-
-UNPOOLS = tuple(
-    Case(f"max_unpool{nd}d-{name}", f"max_unpool{nd}d", (x, x), args, options, dtypes, "indices", why)
-    for name, nd, x, args, options, dtypes, why in (
-        ("plain", 2, (2, 3, 3, 4), (2,), {}, ("float32", "int64"), "the last of equal places stays, -1 is skipped"),
-        ("output_size", 2, (1, 2, 3, 3), (2,), {"stride": 2, "output_size": (7, 6)}, ("int16", "int32"), ""),
-        ("nhwc", 2, (2, 3, 4, 2), ((2, 3),), {"layout": "NHWC"}, ("float64", "int64"), ""),
-        ("unbatched", 2, (2, 3, 4), (3,), {"stride": 2, "padding": 1}, ("float16", "int64"), ""),
-        ("n_zero", 2, (0, 2, 3, 4), (2,), {}, ("float32", "int64"), ""),
-        ("bool", 1, (1, 2, 6), (2,), {}, ("bool", "int8"), ""),
-        ("3d", 3, (1, 2, 2, 3, 2), (2,), {"stride": (2, 1, 2)}, ("uint8", "int64"), ""),
-    )
-)
-
 GRADIENTS = (
     *(
         Case(f"conv2d_grad_input-{name}", "conv2d_grad_input", (grad_y, w), (x,), options)

@@ -32,7 +32,7 @@ def compile_all(nvrtc: ctypes.CDLL, architecture: int) -> tuple[int, str]:
     """Compile every kernel the backend can ask for; return how many, and the compiler's complaints."""
     names = list(expressions())
     program = ctypes.c_void_p()
-    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source().encode(), b"cupy_kernels.cu", 0, None, None)
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source().encode(), b"convlib.cu", 0, None, None)
     for name in names:
         nvrtc.nvrtcAddNameExpression(program, name.encode())
     options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture=compute_{architecture}")]

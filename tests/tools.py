@@ -1,0 +1,43 @@
+"""What several files of tests need: slopes by differences, and Python in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import convlib
+
+
+def slope(function: Callable[[], Any], a: Any, place: tuple[int, ...], step: float = 1e-6) -> Any:
+    """Return the central difference of `function` as ``a[place]`` moves; where both sides are one infinity it is 0."""
+    start = a[place]
+    a[place] = start + step
+    ahead = function()
+    a[place] = start - step
+    behind = function()
+    a[place] = start
+    with np.errstate(invalid="ignore"):
+        return np.where(ahead == behind, 0, ahead - behind) / (2 * step)
+
+
+def differences(function: Callable[[Any], Any], a: Any, grad: Any) -> Any:
+    """Return the gradient of ``sum(function(a) * grad)`` by central differences."""
+    moved, result = a.copy(), np.empty_like(a)
+    for place in np.ndindex(a.shape):
+        result[place] = (slope(lambda: function(moved), moved, place) * grad).sum()
+    return result
+
+
+def python(*arguments: str, path: tuple[Path, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with folders in front of its path, and this package behind them, but not the current folder."""
+    paths = [*map(str, path), str(Path(convlib.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment}
+    return subprocess.run(
+        [sys.executable, "-P", *arguments], env=env, capture_output=True, text=True, timeout=600, check=False
+    )
