@@ -11,8 +11,8 @@ import numpy as np
 from .._ext import _loops
 from ..spec import ConvSpec, WindowSpec
 
-#: Which array `convolve` adds to: y, x or w.
-FORWARD, INPUT, WEIGHT = range(3)
+#: Which array `convolve` adds to: y or x.
+FORWARD, INPUT = range(2)
 
 
 def lift(a: Any, nd: int) -> Any:
@@ -34,18 +34,26 @@ def tap_table(spec: WindowSpec) -> array[int]:
 
 
 def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
-    """Add the sums over all windows to `y`, or their adjoints to `x` or `w`, by compiled loops.
+    """Add the sums over all windows to `y`, or their adjoint to `x`, by compiled loops.
 
     The loops skip the zeros of the padding; where these meet a factor that is not finite, they count as well.
     """
     if x.size and w.size and y.size:
-        nd = spec.nd
-        strides = (1, 1, 1, *spec.stride)[-3:]
-        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides)
+        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
+        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, sd, sh, sw)
     if direction == FORWARD:
         padded_sums(spec, w, y)
-    elif direction == WEIGHT:
-        padded_weights(spec, y, w)
+
+
+def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
+    """Fill `w` with the gradient of the weights, by compiled loops."""
+    if x.size and w.size and y.size:
+        sums = np.empty((1, 1, *spec.kernel)[-3:], np.complex128)
+        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
+        _loops.grad_weight(lift(x, nd), lift(w, nd), lift(y, nd), sums, tap_table(spec), spec.groups, sd, sh, sw)
+    else:
+        w[...] = 0
+    padded_weights(spec, y, w)
 
 
 def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
