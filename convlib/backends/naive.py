@@ -22,8 +22,11 @@ Array = NDArray[Any]
 Index = tuple[int, ...]
 
 
-def _outputs(spec: WindowSpec) -> Iterator[Index]:
-    return product(*map(range, spec.out_size))
+def _windows(spec: WindowSpec, channels: int) -> Iterator[tuple[int, int, Index]]:
+    """Yield (image, channel, output) of all windows."""
+    for n, c in product(range(spec.n), range(channels)):
+        for out in product(*map(range, spec.out_size)):
+            yield n, c, out
 
 
 def _taps(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
@@ -56,7 +59,7 @@ class NaiveBackend(Backend):
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg  # the first input channel of the group of `o`
             total = 0 if bias is None else bias[o].item()
             for c in range(spec.icg):
@@ -68,7 +71,7 @@ class NaiveBackend(Backend):
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
         total = np.zeros(grad_x.shape, object)
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg
             for c in range(spec.icg):
                 for tap, position in _window(spec, out):
@@ -79,7 +82,7 @@ class NaiveBackend(Backend):
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
         total = np.zeros(grad_w.shape, object)
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg
             for c in range(spec.icg):
                 for tap, position in _taps(spec, out):
@@ -87,7 +90,7 @@ class NaiveBackend(Backend):
         grad_w[...] = total
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+        for n, c, out in _windows(spec, spec.c):
             positions = [p for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
             values = [x.item(n, c, *position) for position in positions]
             if spec.kind in ("max", "min"):
@@ -102,7 +105,7 @@ class NaiveBackend(Backend):
         self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
     ) -> None:
         total = np.zeros(grad_x.shape, object)
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+        for n, c, out in _windows(spec, spec.c):
             places = [(n, c, *p) for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
             if not places:
                 continue
@@ -116,7 +119,7 @@ class NaiveBackend(Backend):
         grad_x[...] = total
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+        for n, c, out in _windows(spec, spec.c):
             place = int(indices[(n, c, *out)])
             if place >= 0:
                 target = (n, c, *(int(p) for p in np.unravel_index(place, spec.in_size)))
@@ -180,6 +183,6 @@ def _flat(position: Index, size: Index) -> int:
 def _columns(spec: WindowSpec) -> Iterator[tuple[int, int, int, Index]]:
     """Yield (image, row, column, position of x) over all column elements that lie inside the input."""
     for n, c in product(range(spec.n), range(spec.c)):
-        for column, out in enumerate(_outputs(spec)):
+        for column, out in enumerate(product(*map(range, spec.out_size))):
             for tap, position in _window(spec, out):
                 yield n, c * spec.taps_count + _flat(tap, spec.kernel), column, (n, c, *position)
