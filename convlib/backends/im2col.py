@@ -46,6 +46,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     name = "im2col"
     operations = OPERATIONS
+    strided = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
         ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
     )
@@ -109,7 +110,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         product = _exact_product(spec, x, w) if x.dtype == dtypes.INT64 else _im2col.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            weights = w[outs].reshape(spec.ocg, -1)
+            weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
             for block in job.blocks:
                 cols = job.columns(group, block)
                 if block.images == 1 and x.dtype != dtypes.INT64:
@@ -123,6 +124,8 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
                     if bias is not None:
                         target += bias[outs, None]
                     job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
+        if not job.y_is_seen:
+            y[...] = job.y.reshape(y.shape)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
@@ -134,10 +137,10 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         product = _exact_product(spec, grad_y, w) if w.dtype == dtypes.INT64 else _im2col.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            weights = w[outs].reshape(spec.ocg, -1)
+            weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
             for block in job.blocks:
                 grads = job.gathered(outs, block)
-                if job.pointwise:
+                if job.pointwise and job.x is not None:
                     target = job.x[block.first, group * spec.icg : (group + 1) * spec.icg]
                     product(weights, True, grads, False, target[:, block.start : block.start + block.outputs], False)
                 else:
@@ -169,15 +172,13 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         pool_slabs.pool(spec, x, y, indices)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        planes = y.reshape(spec.n * spec.c, math.prod(spec.in_size))
-        places = indices.reshape(spec.n * spec.c, spec.out_count)
-        values = x.reshape(places.shape)
-        row, column = np.nonzero(places >= 0)
-        chosen = row, places[row, column]
+        chosen = indices >= 0
+        n, c = np.nonzero(chosen)[:2]
+        target = (n, c, *np.unravel_index(indices[chosen], spec.in_size))
         if add:
-            np.add.at(planes, chosen, values[row, column])
+            np.add.at(y, target, x[chosen])
         else:
-            planes[chosen] = values[row, column]
+            y[target] = x[chosen]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -225,9 +226,14 @@ class _Job:
 
     def __init__(self, op: str, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
         self.spec = spec
-        self.pointwise = algorithm == "pointwise"
-        self.x5 = lift(x, spec.nd)
-        self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
+        self.x5, self.x = lift(x, spec.nd), _rows(x)
+        self.pointwise = algorithm == "pointwise" and self.x is not None
+        seen = _rows(y)
+        self.y_is_seen = seen is not None  # else it is a copy, to be filled or read
+        if seen is None:
+            copy = np.empty(y.shape, y.dtype) if op == "conv" else np.ascontiguousarray(y)
+            seen = copy.reshape(spec.n, spec.oc, -1)
+        self.y: Array = seen
         self.blocks = _blocks(op, spec, x.dtype, self.pointwise)
         widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
@@ -242,7 +248,7 @@ class _Job:
 
     def columns(self, group: int, block: Block) -> Array:
         """Return the packed columns of a block."""
-        if self.pointwise:
+        if self.pointwise and self.x is not None:
             channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
             return self.x[block.first, channels, block.start : block.start + block.outputs]
         cols = self.empty_columns(block)
@@ -271,6 +277,15 @@ class _Job:
         target = self.scratch[: self.spec.ocg * block.images * block.outputs]
         target.reshape(self.spec.ocg, block.images, block.outputs)[...] = self.of_images(self.y, outs, block)
         return target.reshape(self.spec.ocg, -1)
+
+
+def _rows(a: Array) -> Array | None:
+    """See (N, C, *spatial) as (N, C, L), if BLAS can take the rows as they lie; else return None."""
+    length = math.prod(a.shape[2:])
+    step, least = a.strides[1], length * a.itemsize
+    if not a[0, 0].flags.c_contiguous or (a.shape[1] > 1 and (step % a.itemsize or step < least)):
+        return None
+    return a.reshape(*a.shape[:2], length)
 
 
 def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:
