@@ -1,10 +1,13 @@
-"""The fft backend: against naive within a bound, non-finite input, refusals, memory."""
+"""The fft backend: against naive within a bound, elements that transforms would ruin, refusals, memory."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import convlib
-from convlib.backends.fft import FftBackend, tile_size
+from convlib.backends.fft import FftBackend
+from convlib.backends.fft_plan import make_plan
 from convlib.spec import ConvSpec
 
 CASES = [
@@ -53,7 +56,8 @@ def test_integers_are_refused():
 
 def test_many_tiles():
     spec = ConvSpec.make((1, 1, 3000, 2000), (1, 1, 65, 65))
-    assert tile_size(spec)[0] < 1100  # not the whole image in one transform
+    plan = make_plan(spec, np.dtype("float32"), 64 << 20)
+    assert plan.length[0] < 1100  # not the whole image in one transform
     rng = np.random.default_rng(3)
     x = rng.standard_normal((1, 1, 1500, 40)).astype(np.float32)
     w = rng.standard_normal((1, 1, 65, 3)).astype(np.float32)
@@ -62,7 +66,138 @@ def test_many_tiles():
     np.testing.assert_allclose(y[0, 0], np.einsum("abij,ij->ab", windows, w[0, 0].astype(float)), atol=3e-4)
 
 
-def test_workspace_is_bounded():
-    spec = ConvSpec.make((8, 64, 512, 512), (64, 64, 63, 63))
-    with convlib.max_workspace(8 << 20):
-        assert "max_workspace" in FftBackend().supports("conv", spec, np.dtype("float32"))
+# ------------------------------------------------------------------------------- what a transform would ruin
+
+BOX = np.full((1, 1, 63, 63), 2.0**-12)
+
+
+def image(dtype, value=1.0):
+    return np.full((1, 1, 300, 310), value, dtype)
+
+
+def box_sums(x):
+    """Sum 63 x 63 windows in float64, by differences of running sums; x may hold no large numbers."""
+    total = np.pad(np.asarray(x, np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    return total[63:, 63:] - total[:-63, 63:] - total[63:, :-63] + total[:-63, :-63]
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("float32", 1e33), ("float32", 1e-36), ("float64", 1e303)])
+def test_no_sum_leaves_the_range_of_floats(dtype, value):
+    y = convlib.conv2d(image(dtype, value), BOX.astype(dtype), backend="fft")
+    np.testing.assert_allclose(y / np.asarray(value, dtype), 63 * 63 / 2**12, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("large", [1e6, 1e8, 1e37, -3.4e38, np.nan, np.inf])
+@pytest.mark.parametrize("where", [(150, 150), (0, 0), (slice(100, None), slice(50, None)), (slice(0, 300, 7), 200)])
+def test_large_elements_reach_only_their_windows(large, where):
+    x = image("float32")
+    x[0, 0][where] = large
+    y = convlib.conv2d(x, BOX.astype("float32"), backend="fft")[0, 0]
+    seen = box_sums(x[0, 0] != 1) > 0.5
+    np.testing.assert_allclose(y[~seen], 63 * 63 / 2**12, rtol=2e-6)
+    ones, rest = box_sums(x[0, 0] == 1), box_sums(x[0, 0] != 1)
+    if np.isfinite(large):  # exact: counts times a float32
+        expected = (ones + rest * float(np.float32(large))) / 2**12
+        # Single sums of 63 * 63 products in float32.
+        np.testing.assert_allclose(y[seen].astype(float), expected[seen], rtol=63 * 63 * 2.0**-24)
+    else:
+        np.testing.assert_equal(y[seen], np.float32(large))
+
+
+def test_a_complex_outlier_reaches_only_its_windows():
+    x = image("complex64")
+    x[0, 0, 150, 150] = 1e9j
+    y = convlib.conv2d(x, BOX.astype("complex64"), backend="fft")[0, 0]
+    np.testing.assert_allclose(y[:88], 63 * 63 / 2**12, rtol=2e-6)
+    np.testing.assert_allclose(y[88:151, 88:151], (63 * 63 - 1 + 1e9j) / 2**12, rtol=2e-6)
+
+
+def test_small_elements_beside_an_ocean_of_large_ones():
+    x = image("float32", -3.4e38)
+    x[0, 0, 100:180, 100:180] = 1
+    y = convlib.conv2d(x, BOX.astype("float32"), backend="fft")[0, 0]
+    np.testing.assert_allclose(y[100:118, 100:118], 63 * 63 / 2**12, rtol=2e-6)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_means_of_masks_are_not_negative(sign):
+    x = sign * (np.random.default_rng(0).random((1, 1, 300, 300)) < 0.001).astype(np.float32)
+    x[..., :150] = 0
+    assert (sign * convlib.conv2d(x, BOX.astype("float32"), backend="fft") >= 0).all()
+    assert (sign * convlib.conv2d(x, -BOX.astype("float32"), backend="fft") <= 0).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_non_finite_weights_meet_the_zeros_of_the_padding(bad):
+    x, w = np.ones((1, 1, 6, 6), np.float32), np.ones((2, 1, 3, 3), np.float32)
+    w[1, 0, 0, 0] = bad
+    y = convlib.conv2d(x, w, padding=1, backend="fft")[0]
+    assert np.isfinite(y[0]).all()
+    assert np.isnan(y[1, 0]).all()
+    assert np.isnan(y[1, :, 0]).all()
+    np.testing.assert_equal(y[1, 1:, 1:], np.float32(bad))
+
+
+# ------------------------------------------------------------------------------- memory
+
+
+def scratch(function, x, w, **options):
+    """Return the bytes that NumPy allocates during a call, at most, beside the result; and what `explain` says."""
+    call = getattr(convlib, function)
+    call(x, w, backend="fft", **options)
+    tracemalloc.start()
+    try:
+        y = call(x, w, backend="fft", **options)
+        peak = tracemalloc.get_traced_memory()[1] - y.nbytes
+    finally:
+        tracemalloc.stop()
+    said = convlib.explain(function, x.shape, w.shape, dtype=x.dtype, backend="fft", **options).workspace_nbytes
+    return peak, said
+
+
+SIZES = [
+    ("conv2d", (1, 1, 500, 500), (1, 1, 63, 63), {}),
+    ("conv2d", (2, 8, 100, 100), (6, 8, 15, 15), {"padding": "same"}),
+    ("conv2d", (1, 2, 200, 200), (2, 2, 87, 87), {"padding": "full", "stride": 2}),
+    ("conv1d", (1, 1, 200_000), (4, 1, 301), {}),
+    ("conv1d", (1, 1, 40_000), (1, 1, 30_000), {}),
+    ("conv3d", (1, 1, 40, 40, 40), (1, 1, 15, 15, 15), {}),
+]
+
+
+@pytest.mark.parametrize("bound", [1 << 20, 4 << 20, 64 << 20])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize(("function", "x_shape", "w_shape", "options"), SIZES)
+def test_scratch_is_what_is_said(function, x_shape, w_shape, options, dtype, bound):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(w_shape).astype(dtype)
+    for value in (0, np.nan):
+        x.flat[x.size // 2] = value
+        with convlib.max_workspace(bound):
+            peak, said = scratch(function, x, w, **options)
+        assert peak <= said <= bound
+        # SciPy's own temporaries are not NumPy's; they are at most one of the three arrays that every plan has.
+        assert peak >= said / 2 - (1 << 19) or value != 0
+
+
+def test_kernels_larger_than_the_bound_are_cut():
+    rng = np.random.default_rng(1)
+    x, w = rng.integers(-9, 10, (2, 1, 3, 300, 300)).astype(float)
+    w = w[:, :, :250, :240]
+    with convlib.max_workspace(1 << 20):
+        assert "kernel in blocks" in convlib.explain("conv2d", x.shape, w.shape, dtype=x.dtype, backend="fft").reason
+        y = convlib.conv2d(x, w, padding=2, backend="fft")
+    whole = np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    expected = [[(whole[0, :, i : i + 250, j : j + 240] * w[0]).sum() for j in range(65)] for i in range(0, 55, 9)]
+    np.testing.assert_allclose(y[0, 0, ::9], expected, atol=1e-6)
+
+
+def test_an_autocorrelation_fits_the_default_bound():
+    spec = ConvSpec.make((1, 1, 1024, 1024), (1, 1, 1024, 1024), padding="full")
+    assert FftBackend().supports("conv", spec, np.dtype(float)) is None
+
+
+def test_no_channels():
+    y = convlib.conv2d(np.ones((2, 0, 9, 9)), np.ones((3, 0, 3, 3)), np.arange(3.0), backend="fft")
+    np.testing.assert_equal(y, np.broadcast_to(np.arange(3.0)[:, None, None], (2, 3, 7, 7)))
+    assert "workspace" not in str(convlib.explain("conv2d", (0, 0, 9, 9), (3, 0, 3, 3), dtype="float32", backend="fft"))

@@ -265,3 +265,13 @@ def test_every_layer_is_documented():
         text = getattr(layers, name).__doc__
         assert text
         assert "<" not in text, name
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_bias_gradients_are_summed_in_double(layout):
+    x = np.ones((1, 1, 4500, 4500) if layout == "NCHW" else (1, 4500, 4500, 1), np.float32)
+    layer = layers.Conv2d(2, 1, in_channels=1, layout=layout)
+    y = layer(x)
+    layer.backward(np.full_like(y, 0.1))
+    assert layer.grads["bias"].dtype == np.float32
+    np.testing.assert_allclose(layer.grads["bias"], 4500**2 * float(np.float32(0.1)), rtol=1e-6)

@@ -2,7 +2,7 @@
 # cython: freethreading_compatible=True
 """Packing windows into columns, adding columns back, and the matrix product between: BLAS as SciPy brings it.
 
-Every call of BLAS is in this file.  Arrays have three spatial axes, (N, C, D, H, W), the last three contiguous.
+Every call of BLAS is in this file.  Arrays have three spatial axes, (N, C, D, H, W), and any strides.
 """
 
 from libc.limits cimport INT_MAX
@@ -81,6 +81,7 @@ cdef struct Block:
     Py_ssize_t xc        # ... channel to channel
     Py_ssize_t xd        # ... plane to plane
     Py_ssize_t xh        # ... row to row
+    Py_ssize_t xw        # ... element to element
     Py_ssize_t images
     Py_ssize_t k[3]
     Py_ssize_t s[3]
@@ -95,21 +96,23 @@ cdef struct Block:
 cdef inline void copy_strided(
     char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
 ) noexcept nogil:
+    """Copy elements that lie `step` bytes apart."""
     cdef Py_ssize_t i
     for i in range(count):
-        (<element*>to)[i] = (<const element*>source)[i * step]
+        (<element*>to)[i] = (<const element*>(source + i * step))[0]
 
 
 cdef inline void add_strided(
     char* to, const char* source, Py_ssize_t step, Py_ssize_t count, element* unit
 ) noexcept nogil:
+    """Add to elements that lie `step` bytes apart."""
     cdef Py_ssize_t i
-    if step == 1:
+    if step == sizeof(element):
         for i in range(count):
             (<element*>to)[i] = (<element*>to)[i] + (<const element*>source)[i]
     else:
         for i in range(count):
-            (<element*>to)[i * step] = (<element*>to)[i * step] + (<const element*>source)[i]
+            (<element*>(to + i * step))[0] = (<element*>(to + i * step))[0] + (<const element*>source)[i]
 
 
 cdef void one_row(const Block* b, Py_ssize_t row, bint add, element* unit) noexcept nogil:
@@ -121,7 +124,7 @@ cdef void one_row(const Block* b, Py_ssize_t row, bint add, element* unit) noexc
     cdef const int64_t* tw = b.taps + 3 * (b.k[0] + b.k[1] + kw)
     cdef char* to = b.cols + row * b.images * b.count * sizeof(element)
     cdef char* line
-    cdef Py_ssize_t image, done, d, h, w, segment, low, high, flat
+    cdef Py_ssize_t image, done, d, h, w, segment, low, high, flat, step = b.s[2] * b.xw
     for image in range(b.images):
         done = 0
         while done < b.count:
@@ -138,13 +141,13 @@ cdef void one_row(const Block* b, Py_ssize_t row, bint add, element* unit) noexc
                 memset(to, 0, (low - w) * sizeof(element))
             if high > low:
                 line = b.x + image * b.xn + c * b.xc + (d * b.s[0] + td[2]) * b.xd + (h * b.s[1] + th[2]) * b.xh
-                line = line + (low * b.s[2] + tw[2]) * <Py_ssize_t>sizeof(element)
+                line = line + (low * b.s[2] + tw[2]) * b.xw
                 if add:
-                    add_strided(line, to + (low - w) * sizeof(element), b.s[2], high - low, unit)
-                elif b.s[2] == 1:
+                    add_strided(line, to + (low - w) * sizeof(element), step, high - low, unit)
+                elif step == sizeof(element):
                     memcpy(to + (low - w) * sizeof(element), line, (high - low) * sizeof(element))
                 else:
-                    copy_strided(to + (low - w) * sizeof(element), line, b.s[2], high - low, unit)
+                    copy_strided(to + (low - w) * sizeof(element), line, step, high - low, unit)
             if not add and high < w + segment:
                 memset(to + (high - w) * sizeof(element), 0, (w + segment - high) * sizeof(element))
             to = to + segment * sizeof(element)
@@ -164,7 +167,7 @@ def columns(
     cdef Py_ssize_t i
     cdef element unit = 0
     b.x = <char*>&x[0, 0, 0, 0, 0]
-    b.xn, b.xc, b.xd, b.xh = x.strides[0], x.strides[1], x.strides[2], x.strides[3]
+    b.xn, b.xc, b.xd, b.xh, b.xw = x.strides[0], x.strides[1], x.strides[2], x.strides[3], x.strides[4]
     b.images, b.oh, b.ow, b.start, b.count = x.shape[0], oh, ow, start, count
     for i in range(3):
         b.k[i], b.s[i] = kernel[i], stride[i]

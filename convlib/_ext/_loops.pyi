@@ -8,6 +8,9 @@ Array: TypeAlias = NDArray[Any]
 def conv(
     direction: int, x: Array, w: Array, y: Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
 ) -> None: ...
+def grad_weight(
+    x: Array, w: Array, y: Array, sums: Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
+) -> None: ...
 def pool(
     kind: int,
     x: Array,
@@ -16,7 +19,6 @@ def pool(
     with_indices: bool,
     geometry: Array,
     empty: float,
-    p: float,
     include_pad: bool,
     divisor: float,
 ) -> None: ...

@@ -5,10 +5,12 @@
 Arrays are seen with three spatial axes, (N, C, D, H, W); lower ranks have leading axes of size 1.  Strides are free, so
 that channels-last and sliced arrays need no copy.  All sizes come from the spec; `taps` holds, per axis and tap, the
 half-open range of outputs that see the tap inside the input, and the tap's offset.
+
+Sums that may be long, those of pooling and of the weights' gradient, are held in double precision.
 """
 
-from libc.math cimport INFINITY, fabs, pow
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 ctypedef fused number:
     float
@@ -31,6 +33,20 @@ ctypedef fused element:
     uint32_t
     uint64_t
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+
+cdef inline int listen(Py_ssize_t* work, Py_ssize_t done) except -1 nogil:
+    """Count elements done, and let signal handlers run after each few million."""
+    work[0] += done
+    if work[0] > 1 << 24:
+        work[0] = 0
+        with gil:
+            PyErr_CheckSignals()
+    return 0
+
+
 cdef inline void axpy(
     number a, const char* x, Py_ssize_t x_step, char* y, Py_ssize_t y_step, Py_ssize_t count
 ) noexcept nogil:
@@ -44,13 +60,32 @@ cdef inline void axpy(
             (<number*>(y + i * y_step))[0] = (<number*>(y + i * y_step))[0] + a * (<const number*>(x + i * x_step))[0]
 
 
-cdef inline number dot(
-    const char* x, Py_ssize_t x_step, const char* y, Py_ssize_t y_step, Py_ssize_t count, number total
+cdef inline void dot(
+    const char* x, Py_ssize_t x_step, const char* y, Py_ssize_t y_step, Py_ssize_t count, char* sum, number* unit
 ) noexcept nogil:
+    """Add products to a sum: a double or a double complex of floats, an int64 of integers."""
     cdef Py_ssize_t i
-    for i in range(count):
-        total = total + (<const number*>(x + i * x_step))[0] * (<const number*>(y + i * y_step))[0]
-    return total
+    cdef double real
+    cdef int64_t whole
+    cdef double complex both
+    if number is float or number is double:
+        real = (<double*>sum)[0]
+        for i in range(count):
+            real = real + <double>(<const number*>(x + i * x_step))[0] * <double>(<const number*>(y + i * y_step))[0]
+        (<double*>sum)[0] = real
+    elif number is int64_t:
+        whole = (<int64_t*>sum)[0]
+        for i in range(count):
+            whole = whole + (<const number*>(x + i * x_step))[0] * (<const number*>(y + i * y_step))[0]
+        (<int64_t*>sum)[0] = whole
+    else:
+        both = (<double complex*>sum)[0]
+        for i in range(count):
+            both = both + (
+                <double complex>(<const number*>(x + i * x_step))[0]
+                * <double complex>(<const number*>(y + i * y_step))[0]
+            )
+        (<double complex*>sum)[0] = both
 
 
 cdef struct Geometry:
@@ -63,17 +98,17 @@ cdef struct Geometry:
 cdef enum Direction:
     FORWARD  # y += x * w
     INPUT    # x += y * w
-    WEIGHT   # w += x * y
+    WEIGHT   # sums of w += x * y
 
 
-cdef void sweep(
+cdef int sweep(
     Direction direction, char* x, const Py_ssize_t* xs, char* w, const Py_ssize_t* ws, char* y, const Py_ssize_t* ys,
-    const Py_ssize_t* k, Py_ssize_t od, Py_ssize_t oh, const int64_t* taps, Geometry g, number* unit,
-) noexcept nogil:
+    const Py_ssize_t* k, Py_ssize_t od, Py_ssize_t oh, const int64_t* taps, Geometry g, number* unit, Py_ssize_t* work,
+) except -1 nogil:
     """Run over all (row of outputs, tap) pairs of one (image, output channel, input channel); strides in bytes.
 
-    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.
-    `unit` only carries the element type.
+    The roles of x, w and y decide the operator: a convolution and its two gradients are the same triple product.  The
+    weights' gradient is summed into `w` in 16 bytes per tap.  `unit` only carries the element type.
     """
     cdef const int64_t* th = taps + 3 * k[0]
     cdef const int64_t* tw = th + 3 * k[1]
@@ -105,19 +140,21 @@ cdef void sweep(
                         elif direction == INPUT:
                             axpy((<number*>wp)[0], yp, ys[4], xp, g.sw * xs[4], count)
                         else:
-                            (<number*>wp)[0] = dot(xp, g.sw * xs[4], yp, ys[4], count, (<number*>wp)[0])
+                            dot(xp, g.sw * xs[4], yp, ys[4], count, wp, unit)
+                        listen(work, count)
+    return 0
 
 
 def conv(
     int direction, const number[:, :, :, :, :] x, const number[:, :, :, :, :] w, const number[:, :, :, :, :] y,
     const int64_t[::1] taps, Py_ssize_t groups, Py_ssize_t sd, Py_ssize_t sh, Py_ssize_t sw,
 ):
-    """Run a convolution (direction 0) or its gradient for the input (1) or the weights (2).
+    """Run a convolution (direction 0) or its gradient for the input (1).
 
     The array that the direction writes must hold its starting values; the others are only read.
     """
     cdef Geometry g = Geometry(groups, sd, sh, sw)
-    cdef Py_ssize_t n, o, c, icg = w.shape[1], ocg = w.shape[0] // groups
+    cdef Py_ssize_t n, o, c, icg = w.shape[1], ocg = w.shape[0] // groups, work = 0
     cdef number unit = 0
     with nogil:
         for n in range(y.shape[0]):
@@ -126,8 +163,44 @@ def conv(
                     sweep(
                         <Direction>direction, <char*>&x[n, o // ocg * icg + c, 0, 0, 0], x.strides,
                         <char*>&w[o, c, 0, 0, 0], w.strides, <char*>&y[n, o, 0, 0, 0], y.strides, &w.shape[2],
-                        y.shape[2], y.shape[3], &taps[0], g, &unit,
+                        y.shape[2], y.shape[3], &taps[0], g, &unit, &work,
                     )
+
+
+def grad_weight(
+    const number[:, :, :, :, :] x, number[:, :, :, :, :] w, const number[:, :, :, :, :] y, double complex[:, :, ::1] sums,
+    const int64_t[::1] taps, Py_ssize_t groups, Py_ssize_t sd, Py_ssize_t sh, Py_ssize_t sw,
+):
+    """Fill `w` with the gradient of the weights, summed in `sums`, which has the shape of the kernel."""
+    cdef Geometry g = Geometry(groups, sd, sh, sw)
+    cdef Py_ssize_t n, o, c, a, b, e, icg = w.shape[1], ocg = w.shape[0] // groups, work = 0
+    cdef Py_ssize_t steps[5]
+    cdef number unit = 0
+    steps[2], steps[3], steps[4] = sums.strides[0], sums.strides[1], sums.strides[2]
+    with nogil:
+        for o in range(w.shape[0]):
+            for c in range(icg):
+                memset(&sums[0, 0, 0], 0, sums.shape[0] * sums.strides[0])
+                for n in range(y.shape[0]):
+                    sweep(
+                        WEIGHT, <char*>&x[n, o // ocg * icg + c, 0, 0, 0], x.strides, <char*>&sums[0, 0, 0], steps,
+                        <char*>&y[n, o, 0, 0, 0], y.strides, &w.shape[2], y.shape[2], y.shape[3], &taps[0], g, &unit,
+                        &work,
+                    )
+                for a in range(w.shape[2]):
+                    for b in range(w.shape[3]):
+                        for e in range(w.shape[4]):
+                            w[o, c, a, b, e] = narrowed(<char*>&sums[a, b, e], &unit)
+
+
+cdef inline number narrowed(const char* sum, number* unit) noexcept nogil:
+    """Return what `dot` summed, as an element."""
+    if number is float or number is double:
+        return <number>(<const double*>sum)[0]
+    elif number is int64_t:
+        return (<const int64_t*>sum)[0]
+    else:
+        return <number>(<const double complex*>sum)[0]
 
 
 # ----------------------------------------------------------------------------------------------- pooling
@@ -182,16 +255,15 @@ cdef enum Kind:
     MINIMUM
     SUM
     AVERAGE
-    NORM
 
 
 cdef struct Fold:
     Kind kind
-    double p
     bint include_pad
     double divisor
-    double norm        # of the window so far
-    Py_ssize_t place   # where the extreme was found, -1 before the first element
+    double sum                # of floats so far
+    double complex both       # of complex numbers
+    Py_ssize_t place          # where the extreme was found, -1 before the first element
 
 
 cdef inline void fold_row(
@@ -200,46 +272,45 @@ cdef inline void fold_row(
     """Take one row of a window into `value`; `flat` is its place in the plane."""
     cdef Py_ssize_t e
     cdef element v
-    cdef double size
     for e in range(count):
         v = (<const element*>(row + e * step))[0]
         if f.kind == SUM or f.kind == AVERAGE:
-            value[0] = value[0] + v
+            if element is float or element is double:
+                f.sum = f.sum + v
+            elif element is floatcomplex or element is doublecomplex:
+                f.both = f.both + v
+            else:
+                value[0] = value[0] + v
         elif element is not floatcomplex and element is not doublecomplex:
-            if f.kind == NORM:
-                size = fabs(<double>v)
-                if f.p != INFINITY:
-                    f.norm = f.norm + pow(size, f.p)
-                elif size > f.norm or size != size:
-                    f.norm = size
-            elif f.place < 0 or (v > value[0] if f.kind == MAXIMUM else v < value[0]) or v != v:
+            if f.place < 0 or (v > value[0] if f.kind == MAXIMUM else v < value[0]) or v != v:
                 value[0], f.place = v, flat + e * flat_step
 
 
 cdef inline element finish(const Fold* f, element value, Py_ssize_t taps, Py_ssize_t counted) noexcept nogil:
+    cdef double divisor = 1
     if f.kind == AVERAGE and taps > 0:
-        if f.divisor != 0:
-            return <element>(value / f.divisor)
-        return value / <element>(counted if f.include_pad else taps)
-    if element is not floatcomplex and element is not doublecomplex:
-        if f.kind == NORM:
-            return <element>(f.norm if f.p == INFINITY else pow(f.norm, 1 / f.p))
+        divisor = f.divisor if f.divisor != 0 else <double>(counted if f.include_pad else taps)
+    if f.kind == SUM or f.kind == AVERAGE:
+        if element is float or element is double:
+            return <element>(f.sum / divisor)
+        elif element is floatcomplex or element is doublecomplex:
+            return <element>(f.both / divisor)
     return value
 
 
 def pool(
     int kind, const element[:, :, :, :, :] x, element[:, :, :, :, :] y, int64_t[:, :, :, :, :] indices,
-    bint with_indices, const int64_t[:, ::1] geometry, element empty, double p, bint include_pad, double divisor,
+    bint with_indices, const int64_t[:, ::1] geometry, element empty, bint include_pad, double divisor,
 ):
     """Pool each window: the first of equal extremes, but the last NaN; `empty` is where every window starts."""
     cdef Axis axes[3]
     cdef Window d, h, w
-    cdef Py_ssize_t n, c, i, j, k, a, b, z, r
+    cdef Py_ssize_t n, c, i, j, k, a, b, z, r, work = 0
     cdef element value
     cdef Fold f
     cdef const char* plane
     fill_axes(axes, geometry)
-    f.kind, f.p, f.include_pad, f.divisor = <Kind>kind, p, include_pad, divisor
+    f.kind, f.include_pad, f.divisor = <Kind>kind, include_pad, divisor
     with nogil:
         for n in range(y.shape[0]):
             for c in range(y.shape[1]):
@@ -250,7 +321,7 @@ def pool(
                         h = window(&axes[1], j)
                         for k in range(y.shape[4]):
                             w = window(&axes[2], k)
-                            value, f.norm, f.place = empty, 0, -1
+                            value, f.sum, f.both, f.place = empty, 0, 0, -1
                             for a in range(d.count):
                                 z = d.start + a * axes[0].dilation
                                 for b in range(h.count):
@@ -261,6 +332,7 @@ def pool(
                                         axes[2].dilation * x.strides[4], w.count,
                                         (z * axes[1].size + r) * axes[2].size + w.start, axes[2].dilation,
                                     )
+                                    listen(&work, w.count)
                             y[n, c, i, j, k] = finish(
                                 &f, value, d.count * h.count * w.count, d.counted * h.counted * w.counted
                             )
@@ -272,13 +344,14 @@ def scatter(
     const element[:, :, :, :, :] x, const int64_t[:, :, :, :, :] indices, element[:, :, :, :, :] y, bint add,
 ):
     """Write or add each element of x to the flat plane position of y that `indices` names; -1 is skipped."""
-    cdef Py_ssize_t n, c, i, j, k, d, h, w
+    cdef Py_ssize_t n, c, i, j, k, d, h, w, work = 0
     cdef int64_t place
     with nogil:
         for n in range(x.shape[0]):
             for c in range(x.shape[1]):
                 for i in range(x.shape[2]):
                     for j in range(x.shape[3]):
+                        listen(&work, x.shape[4])
                         for k in range(x.shape[4]):
                             place = indices[n, c, i, j, k]
                             if place < 0:

@@ -1,6 +1,6 @@
 """Typed Cython loops: every operator, every spec with up to three spatial axes, every dtype.
 
-No packing and no scratch memory; strided arrays are read where they lie.
+No packing, and hardly any scratch memory; strided arrays are read where they lie.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from .. import dtypes
 from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
+from . import pool_slabs
 from .base import OPERATIONS, Backend
 from .slabs import ColumnSlabs, PoolGradSlabs
-from .taps import FORWARD, INPUT, WEIGHT, convolve, lift
+from .taps import FORWARD, INPUT, convolve, convolve_weights, lift
 
 Array = NDArray[Any]
 
-KINDS = ("max", "min", "sum", "avg", "lp")
+KINDS = ("max", "min", "sum", "avg")
 
 
 class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
@@ -35,6 +36,10 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
         if spec.nd > 3 and op not in ("im2col", "col2im"):
             return f"has loops for 1 to 3 spatial axes, not {spec.nd}"
         return super().supports(op, spec, dtype)
+
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """See `Backend.workspace`."""
+        return pool_slabs.scratch(spec) if isinstance(spec, PoolSpec) and (op, spec.kind) == ("pool", "lp") else 0
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
@@ -54,11 +59,13 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
-        grad_w.fill(0)
-        convolve(WEIGHT, spec, x, grad_w, grad_y)
+        convolve_weights(spec, x, grad_w, grad_y)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if not y.size:
+            return
+        if spec.kind == "lp":  # a power of each element, once, and not of each window's elements
+            pool_slabs.pool(spec, x, y, indices)
             return
         geometry, x, y = _geometry(spec), lift(x, spec.nd), lift(y, spec.nd)
         places = _NO_INDICES if indices is None else lift(indices, spec.nd)
@@ -66,7 +73,7 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
         if y.dtype == dtypes.BOOL:
             x, y, start = x.view(np.uint8), y.view(np.uint8), int(start)
         _loops.pool(
-            KINDS.index(spec.kind), x, y, places, indices is not None, geometry, start, spec.norm,
+            KINDS.index(spec.kind), x, y, places, indices is not None, geometry, start,
             spec.count_include_pad, spec.divisor or 0,
         )  # fmt: skip
 

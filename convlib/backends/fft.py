@@ -1,34 +1,34 @@
 """Convolution with large kernels by the fast Fourier transform: overlap-save tiles over `scipy.fft`.
 
 A tile of ``f`` input elements per axis yields ``f - ke + 1`` outputs per axis, so that the cost per output hardly
-depends on the kernel size.  Real input uses real transforms in its own precision.
+depends on the kernel size.  Real input uses real transforms in its own precision.  What a transform would ruin,
+`fft_range` finds, and the outputs that see it are summed directly; how a call is cut, `fft_plan` says.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft as scipy_fft
 
 from .. import config
 from ..spec import ConvSpec, WindowSpec, effective_kernel
 from ..threads import get_num_threads
+from . import fft_range
 from .base import Backend
+from .fft_plan import Ints, Plan, complex_type, make_plan, spectrum_shape
+from .native import NativeBackend
+from .taps import FORWARD, convolve
 
-Array: TypeAlias = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
-Ints = tuple[int, ...]
+Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 
-#: Tiles transformed in one call hold about this many bytes: they should stay in the second-level caches.
-CHUNK_BYTES = 4 << 20
-
-#: Longer tiles would win little and break the bound on scratch memory.
-TILE_ELEMENTS = 1 << 20
+# Some outputs of one image: (image, first output per axis, outputs per axis).
+Block = tuple[int, Ints, Ints]
 
 
 class FftBackend(Backend):
@@ -44,163 +44,348 @@ class FftBackend(Backend):
         reason = super().supports(op, spec, dtype)
         if reason is not None:
             return reason
+        if spec.nd > 3:
+            return f"sums what a transform would ruin along 1 to 3 spatial axes, not {spec.nd}"
         if dtype.kind not in "fc":
             return f"transforms round, and {dtype} results must be exact"
-        assert isinstance(spec, ConvSpec)
         need, bound = self.workspace(op, spec, dtype), config.get_max_workspace()
         if need > bound:
-            return f"the transformed weights and one tile need {need} bytes, more than max_workspace={bound}"
+            return f"the smallest tiles need {need} bytes of scratch, more than max_workspace={bound}"
         return None
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         assert isinstance(spec, ConvSpec)
-        return _weights_bytes(spec, dtype) + 4 * max(CHUNK_BYTES, _tile_bytes(spec, dtype))
+        return make_plan(spec, dtype, config.get_max_workspace()).nbytes
 
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
         assert isinstance(spec, ConvSpec)
-        return None, f"overlap-save with tiles of {' x '.join(map(str, tile_size(spec)))}"
+        plan = make_plan(spec, dtype, config.get_max_workspace())
+        cut = "" if plan.taps == spec.kernel else f", the kernel in blocks of {' x '.join(map(str, plan.taps))}"
+        return None, f"overlap-save with tiles of {' x '.join(map(str, plan.length))}{cut}"
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
-        tile = tile_size(spec)
-        axes = tuple(range(-spec.nd, 0))
-        workers = get_num_threads()
-        real = x.dtype.kind == "f"
-        forward, backward = (scipy_fft.rfftn, scipy_fft.irfftn) if real else (scipy_fft.fftn, scipy_fft.ifftn)
-        blocks = list(_blocks(spec, tile))
-        step = max(1, CHUNK_BYTES // _tile_bytes(spec, x.dtype))
-        for group in range(spec.groups):
-            outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            if not np.isfinite(w[outs]).all():  # a transform would make NaN of every infinity
-                for block in blocks:
-                    _direct(spec, x, w, y, group, block)
-                continue
-            # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
-            spectrum = np.conj(forward(np.conj(_dilated(spec, w[outs])), tile, axes, workers=workers))
-            for start in range(0, len(blocks), step):
-                chunk = blocks[start : start + step]
-                signal = _gather(spec, x, group, chunk, tile)
-                finite = np.isfinite(signal).reshape(len(chunk), -1).all(axis=1)
-                if not finite.all():
-                    signal[~finite] = 0
-                product_ = _multiply(forward(signal, tile, axes, workers=workers), spectrum)
-                values = backward(product_, tile, axes, overwrite_x=True, workers=workers)
-                _scatter(spec, values, y[:, outs], chunk)
-                for block, ok in zip(chunk, finite, strict=True):
-                    if not ok:  # a transform would spread one NaN over the whole tile
-                        _direct(spec, x, w, y, group, block)
+        if not spec.reduction or not y.size:
+            y[...] = 0
+        else:
+            plan = make_plan(spec, x.dtype, config.get_max_workspace())
+            for group in range(spec.groups):
+                ins = slice(group * spec.icg, (group + 1) * spec.icg)
+                outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
+                with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # the result's own, as of any sum
+                    _Group(spec, plan, x[:, ins], w[outs], y[:, outs]).run()
         if bias is not None:
             y += bias.reshape(-1, *(1,) * spec.nd)
 
 
-# A block is (image, first output per axis, outputs per axis).
-Block = tuple[int, Ints, Ints]
+class _Group:
+    """One group of channels of one call."""
+
+    def __init__(self, spec: ConvSpec, plan: Plan, x: Array, w: Array, y: Array) -> None:
+        self.spec = replace(spec, c=spec.icg, oc=spec.ocg, groups=1, channels_last=False, batched=True)
+        self.plan, self.x, self.w, self.y = plan, x, w, y
+        #: Per block, the box of outputs that are summed directly: first and end per axis.
+        self.direct: dict[Block, tuple[Ints, Ints]] = {}
+
+    def run(self) -> None:
+        """Fill `y`."""
+        blocks = list(_blocks(self.spec, self.plan))
+        if np.isfinite(self.w).all():
+            for outs, ins, taps in self._parts():
+                first = ins.start == 0 and not any(t.start for t in taps)
+                _Part(self, outs, ins, taps, first).run(blocks)
+        else:  # a transform would make NaN of every infinity
+            self.direct = {block: ((0,) * self.spec.nd, block[2]) for block in blocks}
+        for (n, start, _), (begin, end) in self.direct.items():
+            first = tuple(s + b for s, b in zip(start, begin, strict=True))
+            box = n, first, tuple(e - b for b, e in zip(begin, end, strict=True))
+            _direct(self.spec, self.x, self.w, self.y, box, self.plan.nbytes)
+
+    def _parts(self) -> Iterator[tuple[slice, slice, tuple[slice, ...]]]:
+        spec, plan = self.spec, self.plan
+        return product(
+            _ranges(spec.oc, plan.outs), _ranges(spec.c, plan.ins),
+            product(*(_ranges(k, t) for k, t in zip(spec.kernel, plan.taps, strict=True))),
+        )  # fmt: skip
+
+    def add_direct(self, block: Block, begin: Ints, end: Ints) -> None:
+        """Note a box of a block's outputs."""
+        if block in self.direct:
+            old_begin, old_end = self.direct[block]
+            begin, end = tuple(map(min, begin, old_begin)), tuple(map(max, end, old_end))
+        self.direct[block] = begin, end
+
+    def wholly_direct(self, block: Block) -> bool:
+        """Return whether no output of a block is left for a transform."""
+        return self.direct.get(block) == ((0,) * self.spec.nd, block[2])
 
 
-@lru_cache(maxsize=1024)
-def tile_size(spec: ConvSpec) -> Ints:
-    """Return the transform length per axis: the one with the least work per output.
+class _Part:
+    """Some output channels of a group, and what some input channels and a block of the kernel add to them."""
 
-    The model: a transform of length ``f`` costs ``f * (log2(f) + 2)`` (the 2 stands for the multiplication and the
-    copies) and yields ``f - ke + 1`` outputs.
-    """
-    sizes, limit = [], TILE_ELEMENTS ** (1 / spec.nd)
-    for ke, out, stride in zip(effective_kernel(spec.kernel, spec.dilation), spec.out_size, spec.stride, strict=True):
-        positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
-        whole = scipy_fft.next_fast_len(positions + ke - 1, real=True)
-        shortest = scipy_fft.next_fast_len(ke + max(1, ke // 4), real=True)
-        lengths = {whole} if whole <= max(limit, shortest) else {shortest}
-        length = shortest
-        while length < min(whole, limit):
-            lengths.add(length)
-            length = scipy_fft.next_fast_len(length + length // 8 + 1, real=True)
-        sizes.append(min(lengths, key=lambda f: -(-positions // (f - ke + 1)) * f * (math.log2(f) + 2)))
-    return tuple(sizes)
+    def __init__(self, group: _Group, outs: slice, ins: slice, taps: tuple[slice, ...], first: bool) -> None:
+        self.group, self.spec, self.plan = group, group.spec, group.plan
+        self.x, self.w, self.y = group.x[:, ins], group.w[(outs, ins, *taps)], group.y[:, outs]
+        self.first = first  # whether it sets the outputs, instead of adding to them
+        self.whole = self.plan.rows >= self.plan.length[0]  # tiles are transformed along all axes at once
+        self.real = self.x.dtype.kind == "f"
+        self.axes, self.workers = tuple(range(-self.spec.nd, 0)), get_num_threads()
+        self.ke = effective_kernel(self.w.shape[2:], self.spec.dilation)
+        self.offset = tuple(
+            t.start * d - lo for t, d, lo in zip(taps, self.spec.dilation, self.spec.pad_lo, strict=True)
+        )
+        # Each output channel of the weights is a tile of its own, of which nothing is left out.
+        sizes = self.w if self.real else np.abs(self.w)
+        axes = tuple(range(1, self.w.ndim))
+        extremes = list(zip(sizes.min(axis=axes).tolist(), sizes.max(axis=axes).tolist(), strict=True))
+        self.shifts = np.array([fft_range.shift_of(max(-low, high)) for low, high in extremes])
+        self.signs = np.array([fft_range.sign_of(low, high) if self.real else 0 for low, high in extremes])
+
+    def run(self, blocks: list[Block]) -> None:
+        """Transform, multiply and transform back, some tiles at a time."""
+        plan, (outs, ins), kind = self.plan, self.w.shape[:2], complex_type(self.x.dtype)
+        shape = spectrum_shape(plan.length, self.real)
+        spectra = np.empty((outs, ins, *shape), kind)
+        for o in range(outs):
+            self._forward(spectra[o : o + 1], self._weights(o))
+        # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
+        np.conjugate(spectra, out=spectra)
+        signal = np.empty((plan.tiles, ins, *shape), kind)
+        sums = None if plan.in_place else np.empty((plan.tiles, plan.together, *shape), kind)
+        for start in range(0, len(blocks), plan.tiles):
+            chunk = [block for block in blocks[start : start + plan.tiles] if not self.group.wholly_direct(block)]
+            if chunk:
+                self._chunk(chunk, spectra, signal[: len(chunk)], sums)
+
+    def _chunk(self, blocks: list[Block], spectra: Array, signal: Array, sums: Array | None) -> None:
+        few = int(np.prod(self.w.shape[1:]))
+        tiles = self._gather(blocks, 0, self.plan.length[0]) if self.whole else None
+        ranges = fft_range.judge(self._seen(blocks[0])[0][None] if tiles is None else tiles, few)
+        for block, found in zip(blocks, ranges, strict=True):
+            if found.limit is not None:
+                self._leave_out(block, found.limit)
+        if all(self.group.wholly_direct(block) for block in blocks):
+            return
+        self._forward(signal, self._slabs(blocks, ranges, tiles))
+        del tiles
+        for start in range(0, len(spectra), self.plan.together):
+            some = slice(start, min(start + self.plan.together, len(spectra)))
+            if sums is None:
+                product_ = np.multiply(signal, spectra[None, 0], out=signal)
+            else:
+                product_ = sums[: len(blocks), : some.stop - some.start]
+                self._multiply(signal, spectra[some], product_)
+            self._back(product_, blocks, ranges, some)
+
+    # ------------------------------------------------------------------ there
+
+    def _weights(self, o: int) -> Iterator[tuple[int, Array]]:
+        """Yield slabs of the weights of an output channel, dilated and scaled, from row to row."""
+        w, d = self.w[o], self.spec.dilation
+        for row in range(0, self.plan.length[0], self.plan.rows):
+            slab = self._zeros(1, row)
+            first = -(-row // d[0])  # the first tap in the slab
+            taps = w[:, first : -(-(row + slab.shape[2]) // d[0])]
+            if taps.size:
+                inner = (slice(0, e, s) for e, s in zip(self.ke[1:], d[1:], strict=True))
+                slab[0][(slice(None), slice(first * d[0] - row, None, d[0]), *inner)][:, : taps.shape[1]] = taps
+                _scale(slab, -int(self.shifts[o]))
+            if not self.real:
+                np.conjugate(slab, out=slab)
+            yield row, slab
+
+    def _slabs(
+        self, blocks: list[Block], ranges: list[fft_range.Range], tiles: Array | None
+    ) -> Iterator[tuple[int, Array]]:
+        """Yield slabs of the tiles, without what is left out, and scaled, from row to row."""
+        for row in range(0, self.plan.length[0], self.plan.rows):
+            slab = self._gather(blocks, row, self.plan.rows) if tiles is None else tiles
+            for tile, found in zip(slab, ranges, strict=True):
+                if found.limit is not None:
+                    fft_range.clear(tile, found.limit)
+                _scale(tile, -found.shift)
+            yield row, slab
+
+    def _forward(self, out: Array, slabs: Iterator[tuple[int, Array]]) -> None:
+        """Transform tiles (T, C, *length), which come in slabs of rows, into `out`."""
+        transform = scipy_fft.rfftn if self.real else scipy_fft.fftn
+        axes = self.axes if self.whole else self.axes[1:]
+        for row, slab in slabs:
+            out[:, :, row : row + slab.shape[2]] = transform(slab, axes=axes, workers=self.workers)
+        if not self.whole:
+            _in_place(scipy_fft.fft, out, self.axes[0], self.workers)
+
+    def _zeros(self, tiles: int, row: int) -> Array:
+        rows = min(self.plan.rows, self.plan.length[0] - row)
+        return np.zeros((tiles, self.w.shape[1], rows, *self.plan.length[1:]), self.x.dtype)
+
+    def _gather(self, blocks: list[Block], row: int, rows: int) -> Array:
+        """Copy some rows of the input that each block sees, zeros where it reaches into the padding."""
+        slab = self._zeros(len(blocks), row)
+        for tile, block in zip(slab, blocks, strict=True):
+            seen, begin = self._seen(block, row, slab.shape[2])
+            _at(tile, begin, seen.shape[1:])[...] = seen
+        return slab
+
+    def _seen(self, block: Block, row: int = 0, rows: int | None = None) -> tuple[Array, Ints]:
+        """Return the input under some rows of a block's tile, and where in these rows it begins."""
+        n, first, _ = block
+        lengths = (self.plan.length[0] if rows is None else rows, *self.plan.length[1:])
+        starts = [o * s + shift for o, s, shift in zip(first, self.spec.stride, self.offset, strict=True)]
+        starts[0] += row
+        return _cut_out(self.x[n], starts, lengths)
+
+    # ------------------------------------------------------------------ and back
+
+    def _multiply(self, signal: Array, spectra: Array, total: Array) -> None:
+        """Multiply (tiles, channels, *f) by (outputs, channels, *f) and sum over the channels."""
+        for row in range(0, self.plan.length[0], self.plan.rows):
+            rows = (slice(None), slice(None), slice(row, row + self.plan.rows))
+            part, factors, result = signal[rows], spectra[rows], total[rows]
+            np.multiply(part[:, None, 0], factors[None, :, 0], out=result)
+            for c in range(1, part.shape[1]):
+                result += part[:, None, c] * factors[None, :, c]
+
+    def _back(self, product_: Array, blocks: list[Block], ranges: list[fft_range.Range], outs: slice) -> None:
+        """Transform the products back and deliver the outputs of the channels `outs`; `product_` is lost."""
+        transform: Any = scipy_fft.irfftn if self.real else scipy_fft.ifftn
+        length, stride = self.plan.length, self.spec.stride[0]
+        if self.whole:
+            values = transform(product_, length, self.axes, overwrite_x=True, workers=self.workers)
+            for value, block, found in zip(values, blocks, ranges, strict=True):
+                self._deliver(value[:, : (block[2][0] - 1) * stride + 1 : stride], block, found, outs, 0)
+            return
+        _in_place(scipy_fft.ifft, product_, self.axes[0], self.workers)
+        (block,), (found,) = blocks, ranges
+        for row in range(0, block[2][0], self.plan.rows):
+            end = min(row + self.plan.rows, block[2][0])
+            rows = product_[0, :, row * stride : (end - 1) * stride + 1 : stride]
+            self._deliver(transform(rows, length[1:], self.axes[1:], workers=self.workers), block, found, outs, row)
+
+    def _deliver(self, value: Array, block: Block, found: fft_range.Range, outs: slice, row: int) -> None:
+        """Put rows of a tile's outputs where they belong, those of the channels `outs` from row `row` on."""
+        n, first, counts = block
+        stride = self.spec.stride[1:]
+        value = value[(..., *(slice(0, (c - 1) * s + 1, s) for c, s in zip(counts[1:], stride, strict=True)))]
+        each = (slice(None), *(None,) * self.spec.nd)
+        signs, shifts = found.sign * self.signs[outs], found.shift + self.shifts[outs]
+        if signs.any():  # sums of products of one sign have it, too
+            np.maximum(value, 0, out=value, where=(signs > 0)[each])
+            np.minimum(value, 0, out=value, where=(signs < 0)[each])
+        if shifts.any():
+            value = _scaled(value, shifts[each])
+        starts = (first[0] + row, *first[1:])
+        target = _at(self.y[n, outs], starts, (value.shape[1], *counts[1:]))
+        if self.first:
+            target[...] = value
+        else:
+            target += value
+
+    # ------------------------------------------------------------------ what is summed directly
+
+    def _leave_out(self, block: Block, limit: float) -> None:
+        """Note the outputs that see an element left out, as one box."""
+        seen, begin = self._seen(block)
+        marks = [np.zeros(size, bool) for size in seen.shape[1:]]
+        rows = max(1, self.plan.rows // 4)  # so that what is computed of them is small beside a slab
+        for channel, row in product(seen, range(0, seen.shape[1], rows)):
+            out = fft_range.left_out(channel[row : row + rows], limit)
+            for axis, mark in enumerate(marks):
+                part = mark[row : row + rows] if axis == 0 else mark
+                part |= out.any(axis=tuple(a for a in range(out.ndim) if a != axis))
+        starts, ends = [], []
+        for mark, at, ke, s, count in zip(marks, begin, self.ke, self.spec.stride, block[2], strict=True):
+            (places,) = np.nonzero(mark)
+            starts.append(max(0, -(-(int(places[0]) + at - ke + 1) // s)))
+            ends.append(min(count, (int(places[-1]) + at) // s + 1))
+        if all(end > start for start, end in zip(starts, ends, strict=True)):
+            self.group.add_direct(block, tuple(starts), tuple(ends))
 
 
-def _tile_bytes(spec: ConvSpec, dtype: np.dtype[Any]) -> int:
-    return math.prod(tile_size(spec)) * dtype.itemsize * max(spec.icg, spec.ocg)
-
-
-def _weights_bytes(spec: ConvSpec, dtype: np.dtype[Any]) -> int:
-    return math.prod(tile_size(spec)) * dtype.itemsize * spec.ocg * spec.icg * 2
-
-
-def _blocks(spec: ConvSpec, tile: Ints) -> Iterator[Block]:
-    ke = effective_kernel(spec.kernel, spec.dilation)
-    counts = [(f - e) // s + 1 for f, e, s in zip(tile, ke, spec.stride, strict=True)]
-    starts = [range(0, out, count) for out, count in zip(spec.out_size, counts, strict=True)]
+def _blocks(spec: ConvSpec, plan: Plan) -> Iterator[Block]:
+    starts = [range(0, out, count) for out, count in zip(spec.out_size, plan.counts, strict=True)]
     for n, first in product(range(spec.n), product(*starts)):
-        sizes = (min(c, out - o) for c, out, o in zip(counts, spec.out_size, first, strict=True))
+        sizes = (min(c, out - o) for c, out, o in zip(plan.counts, spec.out_size, first, strict=True))
         yield n, first, tuple(sizes)
 
 
-def _dilated(spec: ConvSpec, w: Array) -> Array:
-    if all(d == 1 for d in spec.dilation):
-        return w
-    wide: Array = np.zeros((*w.shape[:2], *effective_kernel(spec.kernel, spec.dilation)), w.dtype)
-    wide[(..., *(slice(None, None, d) for d in spec.dilation))] = w
-    return wide
+def _ranges(size: int, part: int) -> list[slice]:
+    return [slice(start, min(start + part, size)) for start in range(0, size, part)]
 
 
-def _gather(spec: ConvSpec, x: Array, group: int, chunk: list[Block], length: Ints) -> Array:
-    """Copy the input that each block sees, zeros where it reaches into the padding."""
-    tiles = np.zeros((len(chunk), spec.icg, *length), x.dtype)
-    channels = slice(group * spec.icg, (group + 1) * spec.icg)
-    for tile, (n, first, _) in zip(tiles, chunk, strict=True):
-        source, target = _reach(spec, first, length)
-        tile[(slice(None), *target)] = x[(n, channels, *source)]
-    return tiles
+def _cut_out(image: Array, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Array, Ints]:
+    """Return what of an image (C, *in) lies in a box, which may reach beyond it, and where in the box that begins."""
+    source, begin = [slice(None)], []
+    for start, length, size in zip(starts, lengths, image.shape[1:], strict=True):
+        inside = min(max(0, start), size)
+        source.append(slice(inside, max(inside, min(size, start + length))))
+        begin.append(min(max(0, -start), length))
+    return image[tuple(source)], tuple(begin)
 
 
-def _reach(spec: ConvSpec, first: Ints, length: Ints) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return where the input that starts at output `first` lies in x, and where in a tile, `length` elements long."""
-    source, target = [], []
-    for o, s, lo, size, f in zip(first, spec.stride, spec.pad_lo, spec.in_size, length, strict=True):
-        begin = o * s - lo
-        inside, end = max(0, begin), max(0, min(size, begin + f))
-        source.append(slice(inside, max(inside, end)))
-        target.append(slice(inside - begin, inside - begin + max(0, end - inside)))
-    return tuple(source), tuple(target)
+def _at(a: Array, starts: Sequence[int], sizes: Sequence[int]) -> Array:
+    """See a box of an array (C, *spatial)."""
+    return a[(slice(None), *(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))]
 
 
-def _multiply(signal: Array, spectrum: Array) -> Array:
-    """Multiply (tiles, channels, *f) by (outputs, channels, *f) and sum over the channels."""
-    total = signal[:, None, 0] * spectrum[None, :, 0] if signal.shape[1] else np.zeros(
-        (len(signal), len(spectrum), *signal.shape[2:]), signal.dtype
-    )  # fmt: skip
-    for c in range(1, signal.shape[1]):
-        total += signal[:, None, c] * spectrum[None, :, c]
-    return total
+def _in_place(transform: Any, a: Array, axis: int, workers: int) -> None:
+    result = transform(a, axis=axis, overwrite_x=True, workers=workers)
+    if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
+        a[...] = result
 
 
-def _scatter(spec: ConvSpec, values: Array, y: Array, chunk: list[Block]) -> None:
-    for value, (n, first, counts) in zip(values, chunk, strict=True):
-        kept = tuple(slice(0, (c - 1) * s + 1, s) for c, s in zip(counts, spec.stride, strict=True))
-        target = tuple(slice(o, o + c) for o, c in zip(first, counts, strict=True))
-        y[(n, slice(None), *target)] = value[(slice(None), *kept)]
+def _scale(a: Array, power: int) -> None:
+    """Multiply a contiguous array by a power of two, in place."""
+    if power:
+        parts = a.view(a.real.dtype)
+        np.ldexp(parts, np.int32(power), out=parts)
 
 
-def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, group: int, block: Block) -> None:
-    """Compute one block by the formula."""
+def _scaled(a: Array, powers: Array) -> Array:
+    powers = powers.astype(np.int32)
+    if a.dtype.kind == "f":
+        return np.ldexp(a, powers)
+    return np.ldexp(a.real, powers) + 1j * np.ldexp(a.imag, powers)
+
+
+_NATIVE = NativeBackend()
+
+
+def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: int) -> None:
+    """Sum a box of outputs by the formula, within `bound` bytes: by native kernels over a copy, else by loops."""
     n, first, counts = block
-    ke = effective_kernel(spec.kernel, spec.dilation)
-    length = tuple((c - 1) * s + e for c, s, e in zip(counts, spec.stride, ke, strict=True))
-    (tile,) = _gather(spec, x, group, [block], length)
-    axes = tuple(range(1, spec.nd + 1))
-    windows: Array = sliding_window_view(tile, ke, axis=axes)
-    windows = windows[(slice(None), *(slice(None, None, s) for s in spec.stride))]
-    windows = windows[(..., *(slice(None, None, d) for d in spec.dilation))]
-    outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-    taps = tuple(range(1, spec.nd + 1))
-    target = tuple(slice(o, o + c) for o, c in zip(first, counts, strict=True))
-    for o in range(outs.start, outs.stop):
-        with np.errstate(invalid="ignore"):  # infinities of opposite sign
-            total = sum(
-                np.tensordot(windows[c], w[o, c], (tuple(t + spec.nd - 1 for t in taps), tuple(t - 1 for t in taps)))
-                for c in range(spec.icg)
-            )
-        y[(n, o, *target)] = total
+    reach = tuple((c - 1) * s + spec.extent(a) for a, (c, s) in enumerate(zip(counts, spec.stride, strict=True)))
+    zero = (0,) * spec.nd
+    inside = replace(spec, n=1, in_size=reach, out_size=counts, pad_lo=zero, pad_hi=zero)
+    target = y[(slice(n, n + 1), slice(None), *(slice(o, o + c) for o, c in zip(first, counts, strict=True)))]
+    if _NATIVE.available() is None and _NATIVE.supports("conv", inside, x.dtype) is None:
+        algorithm, copies = _plain_sums(inside, x.dtype), (spec.c * math.prod(reach) + target.size) * x.dtype.itemsize
+        with config.scratch(max(1, bound - copies)):
+            fits = copies + _NATIVE.workspace("conv", inside, x.dtype, algorithm) <= bound
+            if fits:
+                tile, values = np.zeros((1, spec.c, *reach), x.dtype), np.empty(target.shape, x.dtype)
+                starts = [o * s - lo for o, s, lo in zip(first, spec.stride, spec.pad_lo, strict=True)]
+                seen, begin = _cut_out(x[n], starts, reach)
+                _at(tile[0], begin, seen.shape[1:])[...] = seen
+                _NATIVE._conv(inside, tile, np.ascontiguousarray(w), None, values, algorithm)
+                target[...] = values
+                return
+        if max(counts) > 1:
+            axis = counts.index(max(counts))
+            for part in _ranges(counts[axis], -(-counts[axis] // 2)):
+                begin = (*first[:axis], first[axis] + part.start, *first[axis + 1 :])
+                size = (*counts[:axis], part.stop - part.start, *counts[axis + 1 :])
+                _direct(spec, x, w, y, (n, begin, size), bound)
+            return
+    lo = tuple(p - o * s for p, o, s in zip(spec.pad_lo, first, spec.stride, strict=True))
+    target[...] = 0
+    convolve(FORWARD, replace(spec, n=1, out_size=counts, pad_lo=lo), x[n : n + 1], w, target)
+
+
+def _plain_sums(spec: ConvSpec, dtype: np.dtype[Any]) -> str | None:
+    """Return the native algorithm to sum by: what it would choose, unless that rounds more than sums do."""
+    algorithm = _NATIVE.choose("conv", spec, dtype)[0]
+    return algorithm if algorithm is not None and _NATIVE.exact_algorithm(algorithm) else None

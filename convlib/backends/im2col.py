@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from .. import config, dtypes
 from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
+from . import pool_slabs
 from .base import OPERATIONS, Backend
-from .slabs import ColumnSlabs, PoolGradSlabs, divisors, slabs
+from .slabs import ColumnSlabs, PoolGradSlabs
 from .taps import lift, tap_table
 
 Array = NDArray[Any]
@@ -46,6 +46,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     name = "im2col"
     operations = OPERATIONS
+    strided = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
         ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
     )
@@ -67,7 +68,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
         if not op.startswith("conv"):
-            return None, "one NumPy pass per tap of the window"
+            return None, "NumPy passes along one axis after the other"
         if self.supports_algorithm("pointwise", op, spec, dtype) is None:
             return "pointwise", "the input itself is the matrix of columns"
         return "packed", f"columns packed in blocks of about {BLOCK_BYTES >> 20} MiB"
@@ -84,17 +85,18 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        if not op.startswith("conv"):
+        if op == "pool" and isinstance(spec, PoolSpec):
+            return pool_slabs.scratch(spec)
+        if not isinstance(spec, ConvSpec):
             return 0
-        assert isinstance(spec, ConvSpec)
-        if self.supports_algorithm("pointwise", op, spec, dtype) is None:
-            return 0
-        blocks = _plan(spec, dtype, config.get_max_workspace())
+        pointwise, each = self.supports_algorithm("pointwise", op, spec, dtype) is None, _each(op, dtype)
+        blocks = _blocks(op, spec, dtype, pointwise)
         widest = max((b.images * b.outputs for b in blocks), default=0)
-        rows = spec.reduction + spec.ocg
-        if dtype == dtypes.INT64:  # packed as they are, once more as floats, and the float weights
-            return 2 * widest * rows * dtype.itemsize + spec.ocg * spec.reduction * dtype.itemsize
-        return widest * rows * dtype.itemsize
+        need = 0 if pointwise else widest * (spec.reduction + spec.ocg) * dtype.itemsize
+        if each > dtype.itemsize:  # once more in another type, and what is multiplied by or added to in it
+            need += widest * (spec.reduction + spec.ocg) * (each - dtype.itemsize)
+            need += spec.ocg * spec.reduction * (each - dtype.itemsize)
+        return need
 
     # ------------------------------------------------------------------ convolution
 
@@ -104,11 +106,11 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         if not spec.reduction or not y.size:
             y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
             return
-        job = _Job(spec, x, y, algorithm)
+        job = _Job("conv", spec, x, y, algorithm)
         product = _exact_product(spec, x, w) if x.dtype == dtypes.INT64 else _im2col.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            weights = w[outs].reshape(spec.ocg, -1)
+            weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
             for block in job.blocks:
                 cols = job.columns(group, block)
                 if block.images == 1 and x.dtype != dtypes.INT64:
@@ -122,6 +124,8 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
                     if bias is not None:
                         target += bias[outs, None]
                     job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
+        if not job.y_is_seen:
+            y[...] = job.y.reshape(y.shape)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
@@ -129,14 +133,14 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         grad_x.fill(0)
         if not grad_y.size or not grad_x.size:
             return
-        job = _Job(spec, grad_x, grad_y, algorithm)
+        job = _Job("conv_grad_input", spec, grad_x, grad_y, algorithm)
         product = _exact_product(spec, grad_y, w) if w.dtype == dtypes.INT64 else _im2col.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            weights = w[outs].reshape(spec.ocg, -1)
+            weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
             for block in job.blocks:
                 grads = job.gathered(outs, block)
-                if job.pointwise:
+                if job.pointwise and job.x is not None:
                     target = job.x[block.first, group * spec.icg : (group + 1) * spec.icg]
                     product(weights, True, grads, False, target[:, block.start : block.start + block.outputs], False)
                 else:
@@ -150,67 +154,31 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         grad_w.fill(0)
         if not grad_y.size or not grad_w.size:
             return
-        job = _Job(spec, x, grad_y, algorithm)
+        job = _Job("conv_grad_weight", spec, x, grad_y, algorithm)
+        wide = pool_slabs.wide(x.dtype)  # the sums are as long as all outputs together
         product = _exact_product(spec, x, grad_y) if x.dtype == dtypes.INT64 else _im2col.gemm
+        total = np.empty((spec.ocg, spec.reduction), wide)
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
-            target = grad_w[outs].reshape(spec.ocg, -1)
+            total.fill(0)
             for block in job.blocks:
-                product(job.gathered(outs, block), False, job.columns(group, block), True, target, True)
+                grads, columns = job.gathered(outs, block), job.columns(group, block)
+                product(grads.astype(wide, copy=False), False, columns.astype(wide, copy=False), True, total, True)
+            grad_w[outs] = total.reshape(spec.ocg, spec.icg, *spec.kernel)
 
     # ------------------------------------------------------------------ pooling
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
-        if spec.kind in ("max", "min"):
-            _extreme(spec, x, y, indices)
-            return
-        if spec.kind == "lp" and spec.norm == math.inf:
-            _extreme(spec, np.abs(x), y, None)
-            y[np.isneginf(y)] = 0  # empty windows
-            return
-        with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN here as elsewhere
-            self._total(spec, x, y)
-
-    def _total(self, spec: PoolSpec, x: Array, y: Array) -> None:
-        total = np.zeros(y.shape, np.float64) if spec.kind == "lp" else y
-        total.fill(0)
-        for _, outputs, inputs in slabs(spec):
-            part = x[(slice(None), slice(None), *inputs)]
-            total[(slice(None), slice(None), *outputs)] += (
-                np.abs(part).astype(np.float64) ** spec.norm if spec.kind == "lp" else part
-            )
-        if spec.kind == "lp":
-            y[...] = total ** (1 / spec.norm)
-        elif spec.kind == "avg":
-            y /= divisors(spec).astype(y.real.dtype)
+        pool_slabs.pool(spec, x, y, indices)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        planes = y.reshape(spec.n * spec.c, math.prod(spec.in_size))
-        places = indices.reshape(spec.n * spec.c, spec.out_count)
-        values = x.reshape(places.shape)
-        row, column = np.nonzero(places >= 0)
-        chosen = row, places[row, column]
+        chosen = indices >= 0
+        n, c = np.nonzero(chosen)[:2]
+        target = (n, c, *np.unravel_index(indices[chosen], spec.in_size))
         if add:
-            np.add.at(planes, chosen, values[row, column])
+            np.add.at(y, target, x[chosen])
         else:
-            planes[chosen] = values[row, column]
-
-
-def _extreme(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
-    """Keep the best value tap by tap: the first of equals, but the last NaN."""
-    kind = "max" if spec.kind == "lp" else spec.kind
-    y.fill(dtypes.lowest(y.dtype, kind))
-    seen = np.zeros(spec.out_size, bool)
-    if indices is not None:
-        indices.fill(-1)
-        places = np.arange(math.prod(spec.in_size)).reshape(spec.in_size)
-    for _, outputs, inputs in slabs(spec):
-        value, best = x[(slice(None), slice(None), *inputs)], y[(slice(None), slice(None), *outputs)]
-        better = ~seen[outputs] | (value > best if kind == "max" else value < best) | (value != value)
-        np.copyto(best, value, where=better)
-        if indices is not None:
-            np.copyto(indices[(slice(None), slice(None), *outputs)], places[inputs], where=better)
-        seen[outputs] = True
+            y[target] = x[chosen]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -218,12 +186,30 @@ def _extreme(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+def _each(op: str, dtype: np.dtype[Any]) -> int:
+    """Return the bytes that an element of a block takes: as it is, and in the type that blocks are multiplied in."""
+    if dtype == dtypes.INT64:  # floats
+        return 2 * dtype.itemsize
+    if op == "conv_grad_weight" and pool_slabs.wide(dtype) != dtype:
+        return 3 * dtype.itemsize
+    return dtype.itemsize
+
+
+def _blocks(op: str, spec: ConvSpec, dtype: np.dtype[Any], pointwise: bool) -> tuple[Block, ...]:
+    each, bound = _each(op, dtype), config.get_max_workspace()
+    if not pointwise:
+        return _plan(spec, each, bound)
+    if each == dtype.itemsize:  # nothing is copied
+        return tuple(Block(n, 1, 0, spec.out_count) for n in range(spec.n))
+    return tuple(Block(n + i, 1, *at) for n, m, *at in _plan(spec, each, bound) for i in range(m))
+
+
 @lru_cache(maxsize=1024)
-def _plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> tuple[Block, ...]:
-    """Cut the outputs of all images into blocks whose scratch fits `bound` bytes."""
+def _plan(spec: ConvSpec, each: int, bound: int) -> tuple[Block, ...]:
+    """Cut the outputs of all images into blocks whose scratch, `each` bytes per element, fits `bound` bytes."""
     if not spec.n:
         return ()
-    column = (spec.reduction + spec.ocg) * dtype.itemsize * (2 if dtype == dtypes.INT64 else 1)
+    column = (spec.reduction + spec.ocg) * each
     fit = max(1, min(bound, max(BLOCK_BYTES, FEW_COLUMNS * column)) // max(1, column))
     outputs = spec.out_count
     if outputs > fit:
@@ -238,12 +224,17 @@ def _plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> tuple[Block, ...]
 class _Job:
     """The arrays of one call, seen block by block; scratch is allocated once."""
 
-    def __init__(self, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
+    def __init__(self, op: str, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
         self.spec = spec
-        self.pointwise = algorithm == "pointwise"
-        self.x5 = lift(x, spec.nd)
-        self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
-        self.blocks = list(_whole(spec)) if self.pointwise else _plan(spec, x.dtype, config.get_max_workspace())
+        self.x5, self.x = lift(x, spec.nd), _rows(x)
+        self.pointwise = algorithm == "pointwise" and self.x is not None
+        seen = _rows(y)
+        self.y_is_seen = seen is not None  # else it is a copy, to be filled or read
+        if seen is None:
+            copy = np.empty(y.shape, y.dtype) if op == "conv" else np.ascontiguousarray(y)
+            seen = copy.reshape(spec.n, spec.oc, -1)
+        self.y: Array = seen
+        self.blocks = _blocks(op, spec, x.dtype, self.pointwise)
         widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
@@ -257,7 +248,7 @@ class _Job:
 
     def columns(self, group: int, block: Block) -> Array:
         """Return the packed columns of a block."""
-        if self.pointwise:
+        if self.pointwise and self.x is not None:
             channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
             return self.x[block.first, channels, block.start : block.start + block.outputs]
         cols = self.empty_columns(block)
@@ -288,9 +279,13 @@ class _Job:
         return target.reshape(self.spec.ocg, -1)
 
 
-def _whole(spec: ConvSpec) -> Iterator[Block]:
-    for n in range(spec.n):
-        yield Block(n, 1, 0, spec.out_count)
+def _rows(a: Array) -> Array | None:
+    """See (N, C, *spatial) as (N, C, L), if BLAS can take the rows as they lie; else return None."""
+    length = math.prod(a.shape[2:])
+    step, least = a.strides[1], length * a.itemsize
+    if not a[0, 0].flags.c_contiguous or (a.shape[1] > 1 and (step % a.itemsize or step < least)):
+        return None
+    return a.reshape(*a.shape[:2], length)
 
 
 def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:

@@ -1,6 +1,7 @@
 """Plain Python loops, straight from the formulas: the text a learner reads and the oracle of all tests.
 
-No cleverness and no speed.  Sums are Python numbers: exact for integers, double precision for floats.
+No cleverness and no speed.  Sums are Python numbers: exact for integers, double precision for floats.  The zeros of
+the padding are multiplied like any other element, so that an infinite weight over them gives NaN.
 """
 
 from __future__ import annotations
@@ -21,8 +22,25 @@ Array = NDArray[Any]
 Index = tuple[int, ...]
 
 
-def _outputs(spec: WindowSpec) -> Iterator[Index]:
-    return product(*map(range, spec.out_size))
+def _windows(spec: WindowSpec, channels: int) -> Iterator[tuple[int, int, Index]]:
+    """Yield (image, channel, output) of all windows."""
+    for n, c in product(range(spec.n), range(channels)):
+        for out in product(*map(range, spec.out_size)):
+            yield n, c, out
+
+
+def _taps(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
+    """Yield (tap, position) over all elements of one window, first axis slowest; positions may lie in the padding."""
+    for tap in product(*map(range, spec.kernel)):
+        yield tap, tuple(
+            o * s + t * d - lo for o, s, t, d, lo in zip(out, spec.stride, tap, spec.dilation, spec.pad_lo, strict=True)
+        )
+
+
+def _element(x: Array, n: int, c: int, position: Index) -> Any:
+    """Return an element as a Python number: zero in the padding."""
+    inside = all(0 <= p < size for p, size in zip(position, x.shape[2:], strict=True))
+    return x.item(n, c, *position) if inside else 0
 
 
 def _window(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
@@ -41,44 +59,40 @@ class NaiveBackend(Backend):
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
-        x, w = x.astype(object), w.astype(object)  # Python numbers
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg  # the first input channel of the group of `o`
             total = 0 if bias is None else bias[o].item()
             for c in range(spec.icg):
-                for tap, position in _window(spec, out):
-                    total += x[(n, first + c, *position)] * w[(o, c, *tap)]
+                for tap, position in _taps(spec, out):
+                    total += _element(x, n, first + c, position) * w.item(o, c, *tap)
             y[(n, o, *out)] = total
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
         total = np.zeros(grad_x.shape, object)
-        grad_y, w = grad_y.astype(object), w.astype(object)
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg
             for c in range(spec.icg):
                 for tap, position in _window(spec, out):
-                    total[(n, first + c, *position)] += grad_y[(n, o, *out)] * w[(o, c, *tap)]
+                    total[(n, first + c, *position)] += grad_y.item(n, o, *out) * w.item(o, c, *tap)
         grad_x[...] = total
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
         total = np.zeros(grad_w.shape, object)
-        x, grad_y = x.astype(object), grad_y.astype(object)
-        for n, o, out in product(range(spec.n), range(spec.oc), _outputs(spec)):
+        for n, o, out in _windows(spec, spec.oc):
             first = o // spec.ocg * spec.icg
             for c in range(spec.icg):
-                for tap, position in _window(spec, out):
-                    total[(o, c, *tap)] += grad_y[(n, o, *out)] * x[(n, first + c, *position)]
+                for tap, position in _taps(spec, out):
+                    total[(o, c, *tap)] += grad_y.item(n, o, *out) * _element(x, n, first + c, position)
         grad_w[...] = total
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
-        x = x.astype(object)
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
-            positions = list(product(*(spec.taps(axis, o) for axis, o in enumerate(out))))
-            values = [x[(n, c, *position)] for position in positions]
+        for n, c, out in _windows(spec, spec.c):
+            positions = [p for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
+            values = [x.item(n, c, *position) for position in positions]
             if spec.kind in ("max", "min"):
                 best = _extreme(spec.kind, values)
                 y[(n, c, *out)] = dtypes.lowest(y.dtype, spec.kind) if best < 0 else values[best]
@@ -91,7 +105,7 @@ class NaiveBackend(Backend):
         self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
     ) -> None:
         total = np.zeros(grad_x.shape, object)
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+        for n, c, out in _windows(spec, spec.c):
             places = [(n, c, *p) for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
             if not places:
                 continue
@@ -105,7 +119,7 @@ class NaiveBackend(Backend):
         grad_x[...] = total
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        for n, c, out in product(range(spec.n), range(spec.c), _outputs(spec)):
+        for n, c, out in _windows(spec, spec.c):
             place = int(indices[(n, c, *out)])
             if place >= 0:
                 target = (n, c, *(int(p) for p in np.unravel_index(place, spec.in_size)))
@@ -133,10 +147,12 @@ def _extreme(kind: str, values: list[Any]) -> int:
 
 def _reduce(spec: PoolSpec, out: Index, values: list[Any]) -> Any:
     if spec.kind == "lp":
-        if spec.norm == math.inf:
-            sizes = [abs(value) for value in values]
-            return sizes[_extreme("max", sizes)] if sizes else 0.0
-        return math.fsum(abs(v) ** spec.norm for v in values) ** (1 / spec.norm)
+        sizes = [abs(value) for value in values]
+        top = sizes[_extreme("max", sizes)] if sizes else 0.0
+        if spec.norm == math.inf or top == 0 or not math.isfinite(top):
+            return top
+        # Quotients by the largest: their powers neither overflow nor vanish.
+        return top * math.fsum((size / top) ** spec.norm for size in sizes) ** (1 / spec.norm)
     if spec.kind == "sum" or not values:
         return sum(values)
     return sum(values) / _divisor(spec, out, len(values))
@@ -167,6 +183,6 @@ def _flat(position: Index, size: Index) -> int:
 def _columns(spec: WindowSpec) -> Iterator[tuple[int, int, int, Index]]:
     """Yield (image, row, column, position of x) over all column elements that lie inside the input."""
     for n, c in product(range(spec.n), range(spec.c)):
-        for column, out in enumerate(_outputs(spec)):
+        for column, out in enumerate(product(*map(range, spec.out_size))):
             for tap, position in _window(spec, out):
                 yield n, c * spec.taps_count + _flat(tap, spec.kernel), column, (n, c, *position)

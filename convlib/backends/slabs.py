@@ -34,7 +34,7 @@ def slabs(spec: WindowSpec) -> Iterator[tuple[int, Slices, Slices]]:
             yield number, tuple(outputs for outputs, _ in pairs), tuple(inputs for _, inputs in pairs)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def divisors(spec: PoolSpec) -> Any:
     """Return what each window's sum is divided by; 1 for empty windows, whose average is 0."""
     axes = range(spec.nd)
@@ -108,6 +108,15 @@ def _spread(spec: PoolSpec, grad_y: Any, grad_x: Any) -> None:
 
 def _norm_grad(spec: PoolSpec, grad_y: Any, x: Any, y: Any, grad_x: Any) -> None:
     """Add each window's ``grad_y * (abs(x) / y) ** (p - 1) * sign(x)``: a quotient stays small, powers do not."""
+    scale = float(y.max())
+    if np.isfinite(x).all() and _share_a_scale(y, scale, spec.norm):
+        # One power of each element, beside the sum over its windows.
+        shares = np.where(y > 0, grad_y * (scale / np.where(y > 0, y, 1).astype(float)) ** (spec.norm - 1), 0)
+        total = np.zeros(x.shape)
+        _spread(spec, shares, total)
+        slope = (np.abs(x).astype(float) / scale) ** (spec.norm - 1) * np.sign(x)
+        grad_x += np.where((x != 0) & (total != 0), total * slope, 0).astype(grad_x.dtype, copy=False)
+        return
     open_ = np.ones(y.shape, bool)  # p = inf: windows whose largest element has not come yet
     for _, outputs, inputs in slabs(spec):
         here, there = (slice(None), slice(None), *outputs), (slice(None), slice(None), *inputs)
@@ -118,3 +127,11 @@ def _norm_grad(spec: PoolSpec, grad_y: Any, x: Any, y: Any, grad_x: Any) -> None
         else:
             slope = np.where(part == 0, 0, (np.abs(part) / y[here]) ** (spec.norm - 1))
         grad_x[there] += (grad_y[here] * slope * np.sign(part)).astype(grad_x.dtype, copy=False)
+
+
+def _share_a_scale(y: Any, scale: float, p: float) -> bool:
+    """Return whether the powers of all norms, divided by one scale, neither overflow nor vanish."""
+    if not (math.isfinite(p) and math.isfinite(scale) and scale > 0):
+        return False
+    least = float(y.min(where=y > 0, initial=scale))
+    return (math.log2(scale) - math.log2(least)) * abs(p - 1) < 900 and not np.isnan(y).any()

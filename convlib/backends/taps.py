@@ -6,11 +6,13 @@ from array import array
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from .._ext import _loops
 from ..spec import ConvSpec, WindowSpec
 
-#: Which array `convolve` adds to: y, x or w.
-FORWARD, INPUT, WEIGHT = range(3)
+#: Which array `convolve` adds to: y or x.
+FORWARD, INPUT = range(2)
 
 
 def lift(a: Any, nd: int) -> Any:
@@ -32,8 +34,69 @@ def tap_table(spec: WindowSpec) -> array[int]:
 
 
 def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
-    """Add the sums over all windows to `y`, or their adjoints to `x` or `w`, by compiled loops."""
+    """Add the sums over all windows to `y`, or their adjoint to `x`, by compiled loops.
+
+    The loops skip the zeros of the padding; where these meet a factor that is not finite, they count as well.
+    """
     if x.size and w.size and y.size:
-        nd = spec.nd
-        strides = (1, 1, 1, *spec.stride)[-3:]
-        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, *strides)
+        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
+        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, sd, sh, sw)
+    if direction == FORWARD:
+        padded_sums(spec, w, y)
+
+
+def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
+    """Fill `w` with the gradient of the weights, by compiled loops."""
+    if x.size and w.size and y.size:
+        sums = np.empty((1, 1, *spec.kernel)[-3:], np.complex128)
+        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
+        _loops.grad_weight(lift(x, nd), lift(w, nd), lift(y, nd), sums, tap_table(spec), spec.groups, sd, sh, sw)
+    else:
+        w[...] = 0
+    padded_weights(spec, y, w)
+
+
+def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
+    """Make NaN of the outputs in which a weight that is not finite meets a zero of the padding.
+
+    For sums that skip the padding.  Of each output channel, the outputs whose windows lie right are a box.
+    """
+    if not spec.padded or w.dtype.kind not in "fc" or np.isfinite(w).all():
+        return
+    wild = ~np.isfinite(w).all(axis=1)
+    for o in np.nonzero(wild.reshape(len(w), -1).any(axis=1))[0]:
+        inside = []
+        for axis, taps in enumerate(_extents(wild[o])):
+            reaches = [spec.reach(axis, tap) for tap in taps]
+            inside.append(slice(max(start for start, _ in reaches), min(stop for _, stop in reaches)))
+        _spoil(y[:, o], tuple(inside))
+
+
+def padded_weights(spec: ConvSpec, grad_y: Any, grad_w: Any) -> None:
+    """Make NaN of the weights' gradients in which a gradient that is not finite meets a zero of the padding."""
+    if not spec.padded or grad_y.dtype.kind not in "fc" or np.isfinite(grad_y).all():
+        return
+    wild = ~np.isfinite(grad_y).all(axis=0)
+    for o in np.nonzero(wild.reshape(len(wild), -1).any(axis=1))[0]:
+        inside = []
+        for axis, outputs in enumerate(_extents(wild[o])):
+            taps = [t for t in range(spec.kernel[axis]) if _covers(spec.reach(axis, t), outputs)]
+            inside.append(slice(taps[0], taps[-1] + 1) if taps else slice(0, 0))
+        _spoil(grad_w[o], tuple(inside))
+
+
+def _extents(marked: Any) -> list[tuple[int, int]]:
+    """Return, per axis, the first and the last marked place."""
+    places = np.nonzero(marked)
+    return [(int(axis.min()), int(axis.max())) for axis in places]
+
+
+def _covers(reach: tuple[int, int], outputs: tuple[int, int]) -> bool:
+    return reach[0] <= outputs[0] and outputs[1] < reach[1]
+
+
+def _spoil(a: Any, inside: tuple[slice, ...]) -> None:
+    """Make NaN of all of an array but a box of its last axes."""
+    outside = np.ones(a.shape[1:], bool)
+    outside[inside] = False
+    np.copyto(a, a.dtype.type(complex(np.nan, np.nan) if a.dtype.kind == "c" else np.nan), where=outside)

@@ -91,7 +91,12 @@ class _Learned(Layer):
     def _bias_grad(self, grad_y: Array) -> None:
         if self.bias is not None:
             channels = grad_y.ndim + self._axis()
-            self.grads["bias"] = grad_y.sum(axis=tuple(a for a in range(grad_y.ndim) if a != channels))
+            over = tuple(a for a in range(grad_y.ndim) if a != channels)
+            if grad_y.dtype.kind in "fc":  # a long sum: in double precision
+                total = grad_y.sum(axis=over, dtype=np.result_type(grad_y.dtype, np.float64))
+                self.grads["bias"] = total.astype(grad_y.dtype)
+            else:
+                self.grads["bias"] = grad_y.sum(axis=over)
 
     def load_state(self, state: Mapping[str, ArrayLike]) -> None:
         """See `Layer.load_state`; a lazy layer takes its channels from the weights."""

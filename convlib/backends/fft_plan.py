@@ -1,0 +1,150 @@
+"""How the fft backend cuts a call: transform lengths, blocks of the kernel and of channels, so that scratch fits.
+
+All sizes here are those of transforms; the call's own come from the spec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+from scipy import fft as scipy_fft
+
+from ..spec import ConvSpec, effective_kernel
+
+Ints = tuple[int, ...]
+
+#: Tiles transformed in one call hold about this many bytes: they should stay in the second-level caches.
+CHUNK_BYTES = 4 << 20
+
+#: Longer tiles would win little, unless the kernel itself is long.
+TILE_ELEMENTS = 1 << 20
+
+#: More tiles than this at once win nothing.
+_MOST_TILES = 512
+
+#: Transform lengths tried per axis.
+_TRIES = 10
+
+#: Bytes for what is computed of a tile piece by piece, and for the sums of single outputs by other kernels.
+_SMALL = 512 << 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to cut a call; every size is at least 1."""
+
+    length: Ints  # of a transform, per axis
+    taps: Ints  # of a block of the kernel, per axis
+    counts: Ints  # outputs that one tile yields, per axis
+    ins: int  # input channels of a block
+    outs: int  # output channels of a block, whose spectra are kept
+    tiles: int  # transformed together
+    together: int  # output channels of them that are transformed back together
+    rows: int  # of the first axis, transformed along the others together
+    nbytes: int = 0
+
+    @property
+    def in_place(self) -> bool:
+        """Whether products replace the spectrum of the input."""
+        return self.ins == self.outs == 1
+
+
+def spectrum_shape(length: Ints, real: bool) -> Ints:
+    """Return the shape of a tile's spectrum."""
+    return (*length[:-1], length[-1] // 2 + 1) if real else length
+
+
+def complex_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of the spectra of arrays of `dtype`."""
+    return np.result_type(dtype, np.complex64)
+
+
+@lru_cache(maxsize=1024)
+def make_plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> Plan:
+    """Return the plan with the least work among those whose scratch fits `bound`, or else the one with the least.
+
+    The kernel is cut, and its blocks' results are added up, only where no tile around the whole kernel fits.
+    """
+    taps, found = spec.kernel, []
+    while True:
+        plans = [_fitted(spec, dtype, bound, taps, length) for length in _lengths(spec, taps)]
+        fit = [plan for plan in plans if plan.nbytes <= bound]
+        if fit:
+            return min(fit, key=lambda plan: _work(spec, plan))
+        found += plans
+        longest = max(taps)
+        if longest == 1:
+            return min(found, key=lambda plan: plan.nbytes)
+        taps = tuple(-(-k // 2) if 2 * k > longest else k for k in taps)
+
+
+def _lengths(spec: ConvSpec, taps: Ints) -> Iterator[Ints]:
+    """Yield transform lengths, per axis, for blocks of so many taps."""
+    axes = []
+    for ke, out, stride in zip(effective_kernel(taps, spec.dilation), spec.out_size, spec.stride, strict=True):
+        positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
+        whole = scipy_fft.next_fast_len(positions + ke - 1, real=True)
+        shortest = min(whole, scipy_fft.next_fast_len(ke + max(1, ke // 4), real=True))
+        limit = min(whole, max(TILE_ELEMENTS ** (1 / spec.nd), 4 * ke))
+        step = max(1.125, (limit / shortest) ** (1 / _TRIES))
+        lengths, length = {shortest} | ({whole} if whole <= limit else set()), float(shortest)
+        while (length := length * step) < limit:
+            lengths.add(min(whole, scipy_fft.next_fast_len(math.ceil(length), real=True)))
+        axes.append(sorted(lengths))
+    yield from product(*axes)
+
+
+def _fitted(spec: ConvSpec, dtype: np.dtype[Any], bound: int, taps: Ints, length: Ints) -> Plan:
+    """Return a plan for these blocks and lengths, with as many channels at once as fit `bound`."""
+    ke = effective_kernel(taps, spec.dilation)
+    counts = tuple(len(range(0, f - e + 1, s)) for f, e, s in zip(length, ke, spec.stride, strict=True))
+    tile, first = math.prod(length) * dtype.itemsize, length[0]
+    slab = min(CHUNK_BYTES, bound // 16)
+    rows = first if spec.nd == 1 or tile <= slab else max(1, slab * first // tile)
+    plan = Plan(length, taps, counts, max(1, spec.icg), max(1, spec.ocg), 1, 1, rows)
+    plan = replace(plan, nbytes=_nbytes(plan, dtype))
+    while plan.nbytes > bound and max(plan.ins, plan.outs) > 1:
+        ins, outs = plan.ins, plan.outs
+        plan = replace(plan, ins=-(-ins // 2)) if ins > outs else replace(plan, outs=-(-outs // 2))
+        plan = replace(plan, nbytes=_nbytes(plan, dtype))
+    if rows < first:
+        return plan
+    most = spec.n * math.prod(-(-out // count) for out, count in zip(spec.out_size, counts, strict=True))
+    tiles = max(1, min(most, _MOST_TILES, slab // (tile * plan.ins)))
+    for wide in (replace(plan, tiles=tiles), replace(plan, tiles=tiles, together=plan.outs)):
+        wide = replace(wide, nbytes=_nbytes(wide, dtype))
+        if wide.nbytes <= bound and wide.tiles * wide.together * tile <= CHUNK_BYTES:
+            plan = wide
+    return plan
+
+
+def _nbytes(plan: Plan, dtype: np.dtype[Any]) -> int:
+    """Return what a call allocates: spectra of weights, input and products, and slabs on their way there and back."""
+    real, axes = dtype.kind == "f", len(plan.length) - (plan.rows < plan.length[0])
+    unit = math.prod(spectrum_shape(plan.length, real)) * complex_type(dtype).itemsize
+    tile = math.prod(plan.length) * dtype.itemsize
+    slab, slab_unit = (size // plan.length[0] * plan.rows for size in (tile, unit))
+    held = (plan.outs * plan.ins + plan.tiles * plan.ins) * unit
+    held += 0 if plan.in_place else plan.tiles * plan.together * unit
+    there = plan.tiles * plan.ins * (slab + slab_unit)
+    back = plan.tiles * plan.together * (slab if real or plan.rows < plan.length[0] else 0)
+    if real and axes > 1:  # SciPy copies the spectrum, to transform along the other axes first
+        back += plan.tiles * plan.together * slab_unit
+    multiply = plan.tiles * plan.together * slab_unit if plan.ins > 1 else 0
+    return held + max(there, back, multiply) + _SMALL
+
+
+def _work(spec: ConvSpec, plan: Plan) -> float:
+    """Estimate the work of a plan: ``f * (log2(f) + 2)`` per transform, and the multiplications."""
+    size = math.prod(plan.length)
+    tiles = spec.n * math.prod(-(-out // count) for out, count in zip(spec.out_size, plan.counts, strict=True))
+    kernels = math.prod(-(-k // t) for k, t in zip(spec.kernel, plan.taps, strict=True))
+    in_blocks, out_blocks = -(-spec.icg // plan.ins), -(-spec.ocg // plan.outs)
+    transforms = tiles * kernels * (spec.icg * out_blocks + spec.ocg * in_blocks) + kernels * spec.icg * spec.ocg
+    return size * (transforms * (math.log2(size) + 2) + tiles * kernels * spec.icg * spec.ocg)
