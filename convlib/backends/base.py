@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import SpecError
-from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
+from ..spec import ConvSpec, PoolSpec, WindowSpec, check_bias, needs_padding, zero_padded
 from . import halves
 from .halves import Types
 
@@ -172,7 +172,9 @@ class Backend:
         if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
             self._check_range(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
-        self._conv(spec, x, w, bias, y, algorithm)
+        _fill(y, w, self._conv, spec, x, w, bias, y, algorithm)
+        if bias is not None and not spec.reduction:
+            y += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
 
     @final
@@ -215,10 +217,10 @@ class Backend:
         if needs_padding(spec):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
-            self._conv_grad_input(inner, grad_y, w, wide, algorithm)
+            _fill(wide, grad_y, self._conv_grad_input, inner, grad_y, w, wide, algorithm)
             grad_x[...] = self._fold_padding(spec, wide)
         else:
-            self._conv_grad_input(spec, grad_y, w, grad_x, algorithm)
+            _fill(grad_x, grad_y, self._conv_grad_input, spec, grad_y, w, grad_x, algorithm)
         if bias is not None:
             grad_x += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
@@ -245,7 +247,7 @@ class Backend:
         if dtype == dtypes.INT64:
             self._check_range(spec.n * spec.out_count, grad_y, x, None)
         grad_w = self.xp.empty(spec.w_shape, dtype)
-        self._conv_grad_weight(spec, x, grad_y, grad_w, algorithm)
+        _fill(grad_w, grad_y, self._conv_grad_weight, spec, x, grad_y, grad_w, algorithm)
         if spec.flip:
             grad_w = self._flipped(grad_w)
         return self._deliver(grad_w, result, out)
@@ -271,10 +273,10 @@ class Backend:
             self._check_range(spec.taps_count, x, None, None)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
         if not indices:
-            self._pool(spec, x, y, None, algorithm)
+            _fill(y, y, self._pool, spec, x, y, None, algorithm)
             return finish()
         places, finish_places = self._result(spec.y_shape, dtypes.INT64, dtypes.INT64, spec, None)
-        self._pool(spec, x, y, places, algorithm)
+        _fill(y, y, self._pool, spec, x, y, places, algorithm)
         return finish(), finish_places()
 
     @final
@@ -300,7 +302,7 @@ class Backend:
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if not self.whole_unpool:
             y[...] = 0
-        self._unpool(spec, x, places, y, add)
+        _fill(y, x, self._unpool, spec, x, places, y, add)
         return finish()
 
     @final
@@ -327,7 +329,7 @@ class Backend:
         if dtype == dtypes.INT64:
             self._check_range(spec.taps_count, grad_y, None, None)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        self._pool_grad_input(spec, grad_y, x, y, grad_x)
+        _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x)
         return finish()
 
     @final
@@ -337,7 +339,7 @@ class Backend:
         dtype = x.dtype.newbyteorder("=")
         x = self._input(x, dtype, spec)
         cols = self.xp.empty((spec.n, spec.c * spec.taps_count, spec.out_count), dtype)
-        self._im2col(spec, x, cols)
+        _fill(cols, cols, self._im2col, spec, x, cols)
         return cols if spec.batched else cols[0]
 
     @final
@@ -348,7 +350,7 @@ class Backend:
         if dtype == dtypes.INT64:
             self._check_range(spec.taps_count, cols, None, None)
         x = self.xp.zeros((spec.n, spec.c, *spec.in_size), dtype)
-        self._col2im(spec, cols, x)
+        _fill(x, cols, self._col2im, spec, cols, x)
         return (x if spec.batched else x[0]).astype(result, copy=False)
 
     # ------------------------------------------------------------------ hooks
@@ -422,11 +424,8 @@ class Backend:
         if not needs_padding(spec):
             return spec, x
         pairs = ((0, 0), (0, 0), *zip(spec.pad_lo, spec.pad_hi, strict=True))
-        value: float | int = spec.pad_value
-        if x.dtype == dtypes.INT64 and spec.padding_mode == "constant":
-            if not float(value).is_integer():
-                raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
-            value = int(value)
+        integers = x.dtype == dtypes.INT64 and spec.padding_mode == "constant"
+        value = dtypes.whole("pad_value", spec.pad_value) if integers else spec.pad_value
         return zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
 
     def _padded(self, x: Array, pairs: tuple[tuple[int, int], ...], mode: str, value: float) -> Array:
@@ -482,8 +481,7 @@ class Backend:
     def _sum_types(self, x: Array, w: Array, bias: Array | None, channels: int) -> Types:
         if bias is None:
             return Types(*dtypes.for_sums(x=x.dtype, w=w.dtype))
-        if bias.shape != (channels,):
-            raise SpecError(f"bias has the shape {bias.shape}; expected ({channels},), one number per output channel")
+        check_bias(bias.shape, channels)
         return Types(*dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype))
 
     def _check_out(
@@ -502,7 +500,7 @@ class Backend:
     def _check_memory(self, out: Array, *inputs: Array | None) -> None:
         if not self._writable(out):
             raise SpecError("out is read-only; give a writable array of the result's shape, or none")
-        if any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
+        if out.size and any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
             raise SpecError(f"out has stride 0 on an axis (strides {out.strides}); its elements must not share memory")
         for a in inputs:
             if a is not None and self._shares_memory(out, a):
@@ -551,6 +549,20 @@ class Backend:
                 f"indices must lie between -1 (empty window) and {plane - 1}, the last position of the plane "
                 f"{spec.in_size}; found {int(indices.min())} to {int(indices.max())}"
             )
+
+
+# Infinities and zeros that come of overflow and underflow are results: whatever `numpy.errstate` its user has set, a
+# call neither warns of them nor raises.
+for _name in (*OPERATIONS, "conv_transpose"):
+    setattr(Backend, _name, np.errstate(all="ignore")(getattr(Backend, _name)))
+
+
+def _fill(target: Array, source: Array, hook: Callable[..., None], *args: Any) -> None:
+    """Call a hook that fills `target` from `source`; where one of them is empty, sums are zero and no hook is asked."""
+    if target.size and source.size:
+        hook(*args)
+    else:
+        target[...] = 0
 
 
 def _channels_first(a: Array, spec: WindowSpec) -> Array:

@@ -89,8 +89,8 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         assert isinstance(spec, ConvSpec)
         if self.supports_algorithm("pointwise", op, spec, dtype) is None:
             return 0
-        blocks = _plan(spec, dtype, config.get_max_workspace())
-        widest = max((b.images * b.outputs for b in blocks), default=0)
+        together, size = _plan(spec, dtype, config.get_max_workspace())
+        widest = together * size
         rows = spec.reduction + spec.ocg
         if dtype == dtypes.INT64:  # packed as they are, once more as floats, and the float weights
             return 2 * widest * rows * dtype.itemsize + spec.ocg * spec.reduction * dtype.itemsize
@@ -219,20 +219,17 @@ def _extreme(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> tuple[Block, ...]:
-    """Cut the outputs of all images into blocks whose scratch fits `bound` bytes."""
+def _plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> tuple[int, int]:
+    """Return (images, outputs of each) of a block whose scratch fits `bound` bytes."""
     if not spec.n:
-        return ()
+        return 0, 0
     column = (spec.reduction + spec.ocg) * dtype.itemsize * (2 if dtype == dtypes.INT64 else 1)
     fit = max(1, min(bound, max(BLOCK_BYTES, FEW_COLUMNS * column)) // max(1, column))
     outputs = spec.out_count
     if outputs > fit:
         parts = -(-outputs // fit)
-        size = -(-outputs // parts)
-        ranges = [(start, min(size, outputs - start)) for start in range(0, outputs, size)]
-        return tuple(Block(n, 1, start, count) for n in range(spec.n) for start, count in ranges)
-    together = 1 if outputs >= FEW_COLUMNS else min(spec.n, max(1, fit // outputs))
-    return tuple(Block(n, min(together, spec.n - n), 0, outputs) for n in range(0, spec.n, together))
+        return 1, -(-outputs // parts)
+    return 1 if outputs >= FEW_COLUMNS else min(spec.n, max(1, fit // outputs)), outputs
 
 
 class _Job:
@@ -243,7 +240,8 @@ class _Job:
         self.pointwise = algorithm == "pointwise"
         self.x5 = lift(x, spec.nd)
         self.x, self.y = x.reshape(spec.n, spec.c, -1), y.reshape(spec.n, spec.oc, -1)
-        self.blocks = list(_whole(spec)) if self.pointwise else _plan(spec, x.dtype, config.get_max_workspace())
+        together, size = _plan(spec, x.dtype, config.get_max_workspace())
+        self.blocks = list(_whole(spec) if self.pointwise else _blocks(spec, together, size))
         widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
@@ -286,6 +284,12 @@ class _Job:
         target = self.scratch[: self.spec.ocg * block.images * block.outputs]
         target.reshape(self.spec.ocg, block.images, block.outputs)[...] = self.of_images(self.y, outs, block)
         return target.reshape(self.spec.ocg, -1)
+
+
+def _blocks(spec: ConvSpec, together: int, size: int) -> Iterator[Block]:
+    for n in range(0, spec.n, max(1, together)):
+        for start in range(0, spec.out_count, size):
+            yield Block(n, min(together, spec.n - n), start, min(size, spec.out_count - start))
 
 
 def _whole(spec: ConvSpec) -> Iterator[Block]:
