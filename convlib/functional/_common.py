@@ -241,12 +241,12 @@ def _take_one(name: str, value: Any) -> tuple[str, Any]:
         raise SpecError(f"{name} is no array: {error}") from None
 
 
-def _refuse_what_is_lost(name: str, value: Any) -> None:
+def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:
     """Raise TypeError if `value`, or an entry of it, has a mask or a unit, which a plain array has not."""
     if isinstance(value, (list, tuple)):
-        for at, entry in enumerate(value):
+        for at, entry in enumerate(value if depth < 64 else ()):  # deeper than any array: a list may hold itself
             if type(entry) not in _SCALARS:
-                _refuse_what_is_lost(f"{name}[{at}]", entry)
+                _refuse_what_is_lost(f"{name}[{at}]", entry, depth + 1)
         return
     if type(value) in _SCALARS or type(value) is np.ndarray or isinstance(value, np.generic):
         return

@@ -78,7 +78,7 @@ def real(name: str, value: Any) -> float:
     return number
 
 
-def frozen(value: Any) -> Any:
+def frozen(value: Any, depth: int = 0) -> Any:
     """Turn lists, ranges and integer arrays into tuples, so that `value` can be a cache key.
 
     Entries become plain integers here: ``(1.0,)`` and ``(True,)`` equal ``(1,)`` and would share its place in a cache.
@@ -90,14 +90,16 @@ def frozen(value: Any) -> Any:
     if hasattr(value, "tolist"):  # NumPy arrays and scalars
         value = value.tolist()
     if isinstance(value, (list, tuple, range)):
-        return tuple(_entry(item, value) for item in value)
+        if depth > 2:  # pairs per axis lie deepest; a list may hold itself
+            raise TypeError("an option is nested too deep; valid: a number, one per axis, or (lo, hi) pairs")
+        return tuple(_entry(item, value, depth) for item in value)
     return value
 
 
-def _entry(item: Any, whole: Any) -> Any:
+def _entry(item: Any, whole: Any, depth: int) -> Any:
     if type(item) is int or item is None or isinstance(item, str):
         return item
-    return frozen(item) if hasattr(item, "__len__") else integer("an entry of " + quote(whole), item)
+    return frozen(item, depth + 1) if hasattr(item, "__len__") else integer("an entry of " + quote(whole), item)
 
 
 def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
