@@ -4,33 +4,63 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from . import __version__, registry
 from .errors import ConvlibError, SpecError
 from .threads import MAX_THREADS, machine_threads
 
-#: Exit statuses: all agree, a contender disagrees or a check fails, the command cannot be carried out.
-AGREE, DISAGREE, REFUSED = 0, 1, 2
+#: Exit statuses, which the help explains.
+AGREE, DISAGREE, REFUSED, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = UNREAD
+        _silence()
+    except OSError as error:
+        status = REFUSED
+        _silence()
+        with suppress(OSError):
+            print(f"convlib: the system says: {error}", file=sys.stderr)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     commands = {"compare": _compare, "explain": _explain, "info": _info, "check": _check}
     try:
         return commands[arguments.command](arguments)
-    except (ConvlibError, TypeError) as error:
-        print(f"convlib {arguments.command}: {error}", file=sys.stderr)
+    except (ConvlibError, TypeError, MemoryError) as error:
+        print(f"convlib {arguments.command}: {str(error) or 'out of memory'}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print(f"convlib {arguments.command}: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+
+
+def _silence() -> None:
+    """Send what is left of the output nowhere, or the interpreter would complain of it when it ends."""
+    with suppress(OSError, ValueError, AttributeError):  # standard output may be no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="convlib", description="Convolution and pooling for NumPy arrays.")
+    parser = argparse.ArgumentParser(
+        prog="convlib", description="Convolution and pooling for NumPy arrays.",
+        epilog="Exit status: 0 if all is well, 1 if a contender disagrees or a check fails, 2 if the command cannot be "
+        "carried out or its output not be written, 130 if interrupted, 141 if the reader of the output went away.",
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"convlib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -42,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--batch", type=_positive, help="batch size in place of the problem's")
     compare.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     compare.add_argument("--threads", type=_positive, default=machine_threads(), help="per contender")
-    compare.add_argument("--time", type=float, default=0.15, metavar="SECONDS", help="per problem and contender")
+    compare.add_argument("--time", type=_seconds, default=0.15, metavar="SECONDS", help="per problem and contender")
     compare.add_argument("--plot", metavar="FILE", help="write a bar chart (png, svg, pdf)")
     compare.add_argument("--json", metavar="FILE", help="write all numbers")
 
@@ -70,8 +100,18 @@ def _positive(text: str) -> int:
     return number
 
 
-def _names(text: str | None) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of seconds, above 0 and at most 3600")
+    return seconds
+
+
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -84,7 +124,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise SpecError("name either one problem or one --suite, as in: convlib compare --suite resnet50")
     if arguments.threads > MAX_THREADS:
         raise SpecError(f"--threads {arguments.threads} must lie between 1 and {MAX_THREADS}")
-    if arguments.suite:
+    if arguments.suite is not None:
         problems = run.suite(arguments.suite, arguments.batch)
     else:
         problem = run.with_batch(parse(arguments.problem), arguments.batch)
@@ -96,7 +136,9 @@ def _compare(arguments: argparse.Namespace) -> int:
         reason = missing(peer)
         if reason is not None:
             raise SpecError(f"the peer {peer!r} is {reason}")
-    backends = _names(arguments.backends) or _usable_backends()
+    backends = _usable_backends() if arguments.backends is None else _names(arguments.backends)
+    if not backends:
+        raise SpecError(f"--backends {arguments.backends!r} names none; valid: {', '.join(registry.backends())}")
     for name in backends:
         if name != PLAN:
             registry.get_backend(name.partition(":")[0])

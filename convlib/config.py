@@ -7,21 +7,25 @@ The environment is read once, on import: a look-up costs a microsecond, which sm
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from contextvars import ContextVar
-from typing import Any
+from operator import index
+from threading import Lock
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from .errors import SpecError
+from .errors import SpecError, quote
 
 DEFAULT_WORKSPACE = 64 << 20
+
+T = TypeVar("T")
 
 _NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS")
 _environment: dict[str, str] = {}
 _reads = 0  # how often it was read
 
-_workspace: ContextVar[int | None] = ContextVar("convlib_max_workspace", default=None)
-_accuracy: ContextVar[str | None] = ContextVar("convlib_accuracy", default=None)
+Variable: TypeAlias = "ContextVar[Setting[T] | None]"
+_workspace: Variable[int] = ContextVar("convlib_max_workspace", default=None)
+_accuracy: Variable[str] = ContextVar("convlib_accuracy", default=None)
 
 ACCURACIES = ("fast", "strict")
 
@@ -47,7 +51,7 @@ read_environment()
 
 def get_max_workspace() -> int:
     """Return the bound on scratch memory per call, in bytes (default 64 MiB, ``CONVLIB_MAX_WORKSPACE``)."""
-    value = _workspace.get()
+    value = None if _workspace.get() is None else current(_workspace)  # most calls are in no block
     if value is None:
         text = environment("CONVLIB_MAX_WORKSPACE")
         return DEFAULT_WORKSPACE if text is None else _bytes("CONVLIB_MAX_WORKSPACE", text)
@@ -56,66 +60,110 @@ def get_max_workspace() -> int:
 
 def get_accuracy() -> str:
     """Return "fast", which lets the automatic choice use Winograd, or "strict" (``CONVLIB_ACCURACY``)."""
-    value = _accuracy.get() or environment("CONVLIB_ACCURACY") or "fast"
-    if value not in ACCURACIES:
-        raise SpecError(f"accuracy={value!r} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
-    return value
+    return current(_accuracy) or _level(environment("CONVLIB_ACCURACY") or "fast")
 
 
 def settings() -> tuple[Any, ...]:
     """Return all that accuracy, memory bound and environment depend on, unchecked: a key for caches."""
-    return _accuracy.get(), _workspace.get(), _reads
+    return _accuracy.get() and current(_accuracy), _workspace.get() and current(_workspace), _reads
 
 
-@contextmanager
-def max_workspace(nbytes: int) -> Iterator[None]:
+class Setting(ContextDecorator, Generic[T]):
+    """A value for a ``with`` block, or for the calls of a function; it holds as long as its lock is taken.
+
+    An interrupt may arrive before the first line of an ``__exit__`` written in Python, and the value would stay.  The
+    ``__exit__`` of a lock is one step.
+    """
+
+    __slots__ = ("__exit__", "_lock", "_outer", "_value", "_variable")
+
+    def __init__(self, variable: Variable[T], value: T) -> None:
+        self._variable, self._value = variable, value
+        self._outer: Setting[T] | None = None
+        self._lock = Lock()
+        self.__exit__ = self._lock.__exit__
+
+    def _recreate_cm(self) -> Setting[T]:  # for each call of a decorated function
+        return Setting(self._variable, self._value)
+
+    def __enter__(self) -> None:
+        if self._lock.locked():
+            raise SpecError("this setting holds already; make another one for a block inside its own")
+        self._outer = _innermost(self._variable)
+        self._variable.set(self)
+        try:
+            self._lock.acquire()
+        except BaseException:
+            if self._lock.locked():
+                self._lock.release()
+            raise
+
+
+def _innermost(variable: Variable[T]) -> Setting[T] | None:
+    setting = variable.get()
+    while setting is not None and not setting._lock.locked():
+        setting = setting._outer
+    return setting
+
+
+def current(variable: Variable[T]) -> T | None:
+    """Return the value of the innermost block that sets a variable, or None."""
+    setting = _innermost(variable)
+    return None if setting is None else setting._value
+
+
+def max_workspace(nbytes: int) -> Setting[int]:
     """Bound the scratch memory of calls in this block.
 
     Parameters
     ----------
     nbytes : int
         Upper bound per call, in bytes; at least 1 MiB.
+
+    Returns
+    -------
+    setting : context manager
+        For a ``with`` statement.
     """
-    token = _workspace.set(_bytes("nbytes", nbytes))
-    try:
-        yield
-    finally:
-        _workspace.reset(token)
+    return Setting(_workspace, _bytes("nbytes", nbytes))
 
 
-@contextmanager
-def scratch(nbytes: int) -> Iterator[None]:
+def scratch(nbytes: int) -> Setting[int]:
     """Bound the scratch memory of a part of a call, which shares the call's bound with others."""
-    token = _workspace.set(nbytes)
-    try:
-        yield
-    finally:
-        _workspace.reset(token)
+    return Setting(_workspace, nbytes)
 
 
-@contextmanager
-def accuracy(level: str) -> Iterator[None]:
+def accuracy(level: str) -> Setting[str]:
     """Allow ("fast") or forbid ("strict") algorithms whose rounding errors exceed those of direct summation.
 
     Parameters
     ----------
     level : {"fast", "strict"}
         What the automatic choice may use in this block.
+
+    Returns
+    -------
+    setting : context manager
+        For a ``with`` statement.
     """
-    if level not in ACCURACIES:
-        raise SpecError(f"accuracy={level!r} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
-    token = _accuracy.set(level)
-    try:
-        yield
-    finally:
-        _accuracy.reset(token)
+    return Setting(_accuracy, _level(level))
+
+
+def _level(level: Any) -> str:
+    if not isinstance(level, str) or level not in ACCURACIES:
+        raise SpecError(f"accuracy={quote(level)} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
+    return level
 
 
 def _bytes(name: str, value: int | str) -> int:
     try:
-        nbytes = int(value)
+        # Variables of the environment are texts; a float may be no number, or more than an integer holds.
+        nbytes = int(value) if isinstance(value, str) else index(value)
     except ValueError:
-        raise SpecError(f"{name}={value!r} must be a number of bytes, such as {DEFAULT_WORKSPACE}") from None
-    if nbytes < 1 << 20:
-        raise SpecError(f"{name}={nbytes} must be at least {1 << 20} bytes (1 MiB)")
+        raise SpecError(f"{name}={quote(value)} must be a number of bytes, such as {DEFAULT_WORKSPACE}") from None
+    except TypeError:
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be an integer, not {kind}; such as {DEFAULT_WORKSPACE} bytes") from None
+    if not 1 << 20 <= nbytes < 2**62:
+        raise SpecError(f"{name}={quote(nbytes)} must be at least {1 << 20} bytes (1 MiB) and less than 2**62")
     return nbytes

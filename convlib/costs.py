@@ -10,6 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .errors import SpecError
+from .functional._common import element_type
 from .functional.inspect import describe
 from .spec import ConvSpec, PoolSpec, WindowSpec
 from .spec.arguments import flag, integer, per_axis
@@ -85,8 +86,7 @@ def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **opti
     operation, spec, _ = describe(op, *args, **options)
     if flag("bias", bias) and not isinstance(spec, ConvSpec):
         raise SpecError(f"bias=True: {op} has no bias; leave it out")
-    element = np.dtype(dtype)
-    dtypes.check("a call", element)
+    element = element_type("dtype", dtype)
     if isinstance(spec, ConvSpec):
         weights = math.prod(spec.w_shape)
         # A transposed convolution is the adjoint of its spec: the bias goes into what the spec calls x.
@@ -94,8 +94,12 @@ def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **opti
         elements = math.prod(spec.x_shape) + math.prod(spec.y_shape) + weights + channels
         inside = spec.n * spec.oc * spec.icg * _taps_inside(spec)
         return Cost(weights + channels, spec.macs, inside, elements * element.itemsize)
-    assert isinstance(spec, PoolSpec)
-    return _pool_cost(operation, spec, element)
+    if isinstance(spec, PoolSpec):
+        return _pool_cost(operation, spec, element)
+    # Columns: im2col copies, col2im adds up what does not fall into the padding.
+    taps = spec.n * spec.c * spec.taps_count * spec.out_count
+    nbytes = (math.prod(spec.x_shape) + taps) * element.itemsize
+    return Cost(0, taps, spec.n * spec.c * _taps_inside(spec), nbytes) if op == "col2im" else Cost(0, 0, 0, nbytes)
 
 
 def _pool_cost(operation: str, spec: PoolSpec, element: np.dtype[Any]) -> Cost:
@@ -110,7 +114,7 @@ def _pool_cost(operation: str, spec: PoolSpec, element: np.dtype[Any]) -> Cost:
 
 def _taps_inside(spec: WindowSpec) -> int:
     """Count the window elements inside the input, over all windows of one plane: a product over the axes."""
-    return math.prod(sum(len(spec.taps(axis, o)) for o in range(size)) for axis, size in enumerate(spec.out_size))
+    return math.prod(map(spec.taps_inside, range(spec.nd)))
 
 
 class Connections(NamedTuple):

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import SpecError
+
 DType = np.dtype[Any]
 
 BOOL, INT64, FLOAT16, FLOAT32, FLOAT64 = (np.dtype(t) for t in ("bool", "int64", "float16", "float32", "float64"))
@@ -56,6 +58,15 @@ def for_pool(kind: str, dtype: DType) -> tuple[DType, DType]:
     if kind == "lp" and dtype.kind == "c":
         raise TypeError(f"x has dtype {dtype}; lp pooling needs real numbers: pool the absolute value instead")
     return for_sums(x=native)
+
+
+def whole(name: str, value: float) -> int:
+    """Return a number that joins sums of integers as one of them, or refuse it."""
+    if not float(value).is_integer():
+        raise TypeError(f"{name}={value} is not an integer, but x and w are; use an integer or float arrays")
+    if not -(2**63) <= value < 2**63:
+        raise SpecError(f"{name}={value} does not fit int64, in which integers are summed; stay below 2**63")
+    return int(value)
 
 
 def lowest(dtype: DType, kind: str) -> float | int:

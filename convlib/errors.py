@@ -1,6 +1,8 @@
-"""The library's own exception classes; standard library only."""
+"""The library's own exception classes, and how their messages quote; standard library only."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class ConvlibError(Exception):
@@ -29,3 +31,14 @@ class UnsupportedError(BackendError, NotImplementedError):
     def __init__(self, message: str, reason: str = "") -> None:
         self.reason = reason or message
         super().__init__(message)
+
+
+def quote(value: Any) -> str:
+    """Return what a message says of a value that a caller wrote: its text, cut short if it is long."""
+    if isinstance(value, (tuple, list)) and len(value) > 16:
+        return f"a {type(value).__name__} of {len(value)} entries"
+    try:
+        text = repr(value)
+    except Exception:  # integers of thousands of digits, and objects whose text is broken
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, NamedTuple
 
-from .errors import SpecError
-from .spec import PoolSpec, WindowSpec, effective_kernel, frozen, make_adaptive, make_columns, make_pool, make_transpose
-from .spec.arguments import Ints, integer, per_axis
-from .spec.padding import out_size
+from .errors import SpecError, quote
+from .spec import PoolSpec, WindowSpec, effective_kernel, frozen, make_adaptive, make_columns, make_pool
+from .spec.arguments import Ints, integer, number_of_axes, per_axis
+
+#: More answers than this help nobody.
+MOST_SOLUTIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def receptive_field(layers: Iterable[Any], *, nd: int = 2, size: Any = None) -> 
     >>> convlib.receptive_field([{"kernel_size": 7, "stride": 2, "padding": 3}, {"kernel_size": 3, "stride": 2}])
     ReceptiveField(size=(11, 11), jump=(4, 4), start=(-3, -3))
     """
+    number_of_axes("nd", nd)
     field, jump, start = (1,) * nd, (1,) * nd, (0,) * nd
     current = None if size is None else per_axis("size", frozen(size), nd, 1)
     for layer in layers:
@@ -99,7 +101,7 @@ def _windows(layer: Any, nd: int, size: Ints | None) -> WindowSpec:
     elif hasattr(layer, "options") and hasattr(layer, "nd"):  # a Layer; convlib.layers loads only when it is used
         spec = _from_options(layer, layer.options, layer.nd, size)
     else:
-        raise TypeError(f"a layer must be a Layer, a spec or a mapping, not {type(layer).__name__} ({layer!r})")
+        raise TypeError(f"a layer must be a Layer, a spec or a mapping, not {type(layer).__name__} ({quote(layer)})")
     if spec.nd != nd:
         raise SpecError(f"{layer!r} has {spec.nd} spatial axes, not nd={nd}")
     if isinstance(spec, PoolSpec) and spec.adaptive:
@@ -167,7 +169,7 @@ def solve_shape(
     Raises
     ------
     SpecError
-        If an argument is out of range.
+        If an argument is out of range, or there are more than 100 000 solutions.
 
     Examples
     --------
@@ -180,37 +182,45 @@ def solve_shape(
     for name, value in (("size", size), ("out", out), ("dilation", dilation), ("max_kernel", max_kernel)):
         if integer(name, value) < 1:
             raise SpecError(f"{name}={value} must be at least 1")
-    kernels = range(1, max_kernel + 1) if kernel_size is None else per_axis("kernel_size", kernel_size, 1, 1)
-    small, large = sorted((size, out))
-    # Neighbouring windows are `stride` apart, and all start within the input and its padding.
-    longest = (large + 2 * dilation * max(kernels)) // max(1, small - 1) if small > 1 else large
-    strides = range(1, longest + 1) if stride is None else per_axis("stride", stride, 1, 1)
+    if kernel_size is None and max_kernel > MOST_SOLUTIONS:
+        raise SpecError(f"max_kernel={max_kernel} must be at most {MOST_SOLUTIONS}; larger kernels need kernel_size=")
+    kernels = range(1, max_kernel + 1) if kernel_size is None else per_axis("kernel_size", frozen(kernel_size), 1, 1)
+    given = None if stride is None else per_axis("stride", frozen(stride), 1, 1)
+    pads = None if padding is None else per_axis("padding", frozen(padding), 1, 0)
+    # A transposed convolution maps its output to its input as a convolution does.
+    ends = (out, size) if transposed else (size, out)
     found: list[Solution] = []
-    for k, s in product(kernels, strides):
-        (ke,) = effective_kernel((k,), (dilation,))
-        # A window wholly inside the padding says nothing: each side stays below the effective kernel.
-        totals = range(2 * ke - 1) if padding is None else [2 * p for p in per_axis("padding", padding, 1, 0)]
-        for total in totals:
-            lo, hi = total // 2, total - total // 2
-            extras = range(s if transposed else 1)
-            found += (
-                Solution(k, s, lo if lo == hi else ((lo, hi),), dilation, extra)
-                for extra in extras
-                if _gives(size, out, k, ke, s, (lo, hi), dilation, extra, transposed)
-            )
+    for k in kernels:
+        for s in _strides(*ends, k, dilation, pads) if given is None else given:
+            for total, extra in _totals(*ends, k, s, dilation, pads):
+                lo, hi = total // 2, total - total // 2
+                found.append(Solution(k, s, lo if lo == hi else ((lo, hi),), dilation, extra if transposed else 0))
+                if len(found) > MOST_SOLUTIONS:
+                    raise SpecError(
+                        f"size={size} and out={out} have more than {MOST_SOLUTIONS} solutions; give kernel_size=, "
+                        "stride= or padding="
+                    )
     return sorted(found, key=_unusual)
 
 
-def _gives(
-    size: int, out: int, k: int, ke: int, s: int, pads: tuple[int, int], dilation: int, extra: int, transposed: bool
-) -> bool:
-    try:
-        if transposed:
-            spec = make_transpose(1, (1, size), (1, 1, k), s, (pads,), extra, None, dilation)
-            return spec.in_size == (out,)
-        return out_size((size,), (ke,), (s,), (pads[0],), (pads[1],)) == (out,)
-    except SpecError:
-        return False
+def _strides(wide: int, narrow: int, k: int, dilation: int, pads: Ints | None) -> range:
+    """Return the strides by which `narrow` windows may lie over `wide` elements and their padding."""
+    (ke,) = effective_kernel((k,), (dilation,))
+    least, most = (0, 2 * ke - 2) if pads is None else (2 * pads[0],) * 2
+    too_short = (wide + least - ke) // narrow  # one window more would fit
+    longest = wide if narrow == 1 else (wide + most - ke) // (narrow - 1)
+    return range(max(0, too_short) + 1, longest + 1)
+
+
+def _totals(
+    wide: int, narrow: int, k: int, s: int, dilation: int, pads: Ints | None
+) -> Iterator[tuple[int, int]]:
+    """Yield each total padding that gives `narrow` windows, and the elements that then lie behind the last window."""
+    (ke,) = effective_kernel((k,), (dilation,))
+    least = (narrow - 1) * s + ke - wide
+    # A window wholly inside the padding says nothing: each side stays below the effective kernel.
+    totals = range(max(0, least), min(2 * ke - 1, least + s)) if pads is None else [2 * p for p in pads]
+    yield from ((total, total - least) for total in totals if 0 <= total - least < s)
 
 
 def _unusual(solution: Solution) -> tuple[Any, ...]:

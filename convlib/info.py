@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from . import config, registry, threads
-from .errors import BackendError
+from .errors import BackendError, SpecError, quote
 
 
 def show_config(mode: str = "text") -> dict[str, Any] | None:
@@ -28,7 +28,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
 
     Raises
     ------
-    ValueError
+    SpecError
         If `mode` is unknown.
 
     Examples
@@ -38,7 +38,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     True
     """
     if mode not in ("text", "dict"):
-        raise ValueError(f"mode={mode!r} is unknown; valid: 'text', 'dict'")
+        raise SpecError(f"mode={quote(mode)} is unknown; valid: 'text', 'dict'")
     data = _collect()
     if mode == "dict":
         return data

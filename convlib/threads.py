@@ -7,18 +7,16 @@ and last what the machine gives this process: its CPU affinity, cut to the CPU q
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from .config import environment
-from .errors import SpecError
+from .config import Setting, Variable, current, environment
+from .errors import SpecError, quote
 
 MAX_THREADS = 64
 
-_context: ContextVar[int | None] = ContextVar("convlib_num_threads", default=None)
+_context: Variable[int] = ContextVar("convlib_num_threads", default=None)
 _process: int | None = None
 
 
@@ -37,7 +35,7 @@ def get_num_threads() -> int:
     ...     convlib.get_num_threads()
     1
     """
-    chosen = _context.get() or _process
+    chosen = (None if _context.get() is None else current(_context)) or _process
     if chosen is not None:
         return chosen
     for name in ("CONVLIB_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -66,20 +64,20 @@ def set_num_threads(count: int | None) -> None:
     _process = None if count is None else _checked("count", count)
 
 
-@contextmanager
-def num_threads(count: int) -> Iterator[None]:
+def num_threads(count: int) -> Setting[int]:
     """Use at most `count` threads per call in this block (this thread or task only).
 
     Parameters
     ----------
     count : int
         1 to 64.
+
+    Returns
+    -------
+    setting : context manager
+        For a ``with`` statement.
     """
-    token = _context.set(_checked("count", count))
-    try:
-        yield
-    finally:
-        _context.reset(token)
+    return Setting(_context, _checked("count", count))
 
 
 @lru_cache(maxsize=1)
@@ -118,12 +116,12 @@ def _from_environment(name: str, text: str) -> int:
         # OMP_NUM_THREADS may hold one number per nesting level; the first counts.
         return min(max(1, int(text.split(",")[0])), MAX_THREADS)
     except ValueError:
-        raise SpecError(f"{name}={text!r} must be a number of threads, such as 2") from None
+        raise SpecError(f"{name}={quote(text)} must be a number of threads, such as 2") from None
 
 
 def _checked(name: str, count: Any) -> int:
     if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be an integer, not {type(count).__name__} ({count!r})")
+        raise TypeError(f"{name} must be an integer, not {type(count).__name__} ({quote(count)})")
     if not 1 <= count <= MAX_THREADS:
-        raise SpecError(f"{name}={count} must lie between 1 and {MAX_THREADS}")
+        raise SpecError(f"{name}={quote(count)} must lie between 1 and {MAX_THREADS}")
     return count

@@ -1,6 +1,7 @@
 """The command line as a user meets it: output, exit status, messages without tracebacks."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import convlib
-from convlib.__main__ import main
+from convlib.__main__ import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD, main
 from convlib.compare import run, worker
 from convlib.compare.truth import inputs, truth
 from convlib.problem import OPERATIONS, parse
@@ -145,3 +146,85 @@ def test_the_truth_knows_ceil_mode(text):
     (x,) = inputs(problem, "float64")
     got = getattr(convlib, problem.function)(x, problem.k, backend="naive", **problem.keywords)
     np.testing.assert_allclose(got, truth(problem, [x])[0])
+
+
+def shell(command):
+    """Run ``convlib`` in a shell; return the exit status of its process and what it said."""
+    line = f"{sys.executable} -m convlib {command}; echo status ${{PIPESTATUS[0]}} >&2"
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env=environment)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    *said, status = done.stderr.splitlines()
+    return int(status.removeprefix("status ")), "\n".join(said)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", ["info", f"explain '{TINY}'", f"compare '{TINY}' --backends cython --time 0.01"])
+def test_an_output_that_cannot_be_written(command):
+    status, said = shell(f"{command} >/dev/full")
+    assert status == 2
+    assert "No space left on device" in said
+    assert shell(f"{command} | true")[0] in (0, 141)  # if it wrote before its reader went away, all was well
+    assert shell(f"{command} >/dev/full 2>/dev/full")[0] == 2
+
+
+def test_a_reader_that_goes_away_is_not_a_disagreement(monkeypatch):
+    """Status 1 says that a contender is wrong."""
+
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert main(["info"]) == 141
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--suite", ""], "unknown suite ''; valid: filters"),
+        (["compare", ""], "lacks"),
+        (["compare", "", "--suite", ""], "name either one problem or one --suite"),
+        (["compare", TINY, "--backends", ""], "--backends '' names none; valid: native"),
+        (["compare", TINY, "--backends", " , "], "names none"),
+        (["explain", ""], "lacks"),
+        (["explain", TINY, "--dtype", ""], "dtype="),
+        (["explain", TINY, "--dtype", "<U3"], "dtype"),
+        (["explain", TINY, "--backend", ""], "unknown backend"),
+        (["check", ""], "unknown backend"),
+        (["compare", TINY, "--backends", "naive", "--time", "0.01", "--json", "/"], "cannot write '/'"),
+    ],
+)
+def test_empty_and_odd_arguments_get_a_message_and_status_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "soon"])
+def test_times_are_numbers_of_seconds(seconds, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", TINY, "--time", seconds])
+    assert stop.value.code == 2
+    assert "must be a number of seconds" in capsys.readouterr().err
+
+
+def test_the_help_explains_every_exit_status(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for status in (AGREE, DISAGREE, REFUSED, INTERRUPTED, UNREAD):
+        assert f" {status} if " in shown
+
+
+def test_an_interrupt_has_a_status_of_its_own(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convlib.__main__._info", interrupt)
+    assert main(["info"]) == INTERRUPTED
+    assert "interrupted" in capsys.readouterr().err

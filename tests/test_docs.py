@@ -4,6 +4,8 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +101,14 @@ def test_every_public_function_has_an_example():
     ]  # fmt: skip
     settings = {"accuracy", "max_workspace", "num_threads", "register_backend", "set_num_threads", "unregister_backend"}
     assert set(missing) <= {f"convlib.{name}" for name in settings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_nothing_is_installed_from_an_index_that_has_no_convlib(path):
+    assert not re.search(r"pip install ['\"]?convlib", path.read_text())
+
+
+def test_extras_that_pages_name_exist():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {name for path in PAGES for name in re.findall(r"\"\.\[(\w+)\]\"", path.read_text())}
+    assert {"compare", "examples", "test"} <= named <= known.keys()

@@ -85,6 +85,16 @@ def test_reach_lists_the_outputs_whose_tap_lies_inside_the_input(axis):
 
 
 @given(axes)
+def test_live_taps_are_those_that_some_window_holds(axis):
+    windows = floor_windows(*axis)
+    if windows:
+        spec = conv_spec(*axis)
+        expected = [tap for tap in range(axis[1]) if any(seen[tap] is not None for seen in windows)]
+        assert list(spec.live_taps(0)) == expected
+        assert spec.taps_inside(0) == sum(position is not None for seen in windows for position in seen)
+
+
+@given(axes)
 def test_the_windows_of_a_pooling_with_ceil_mode(axis):
     size, k, s, d, lo, hi = axis
     span = (k - 1) * d + 1
@@ -283,6 +293,6 @@ def test_unpadded_holds_the_same_windows():
 def test_shapes_need_no_arrays():
     """A size that no machine holds has a shape all the same."""
     assert convlib.conv_output_shape((1, 1, 10**6, 10**6), (1, 1, 3, 3)) == (1, 1, 10**6 - 2, 10**6 - 2)
-    with pytest.raises(SpecError, match="2\\*\\*63 bytes"):
+    with pytest.raises(SpecError, match="2\\*\\*62 bytes"):
         convlib.conv_output_shape((1, 1, 10**10, 10**10), (1, 1, 3, 3))
     assert math.prod(convlib.pool_output_shape((1, 1, 4, 4), (2, 2), padding=1)) == 9

@@ -40,7 +40,8 @@ def test_each_fault_is_found(fault):
 
 SOUND = (
     "def test_a():\n    with pytest.raises(Wrong):\n        compute()",
-    "def another():\n    np.testing.assert_allclose(a, b)\n\ndef middle():\n    another()\n\ndef test_a():\n    middle()",
+    "def another():\n    np.testing.assert_allclose(a, b)\n\ndef middle():\n    another()\n\n"
+    "def test_a():\n    middle()",
     "def test_a():\n    def inner():\n        return 1\n    assert inner() == 1",
     "def test_a():\n    if this():\n        assert a\n    else:\n        assert b",
     "@pytest.mark.skipif(other(), reason='needs this')\ndef test_a():\n    assert this()",

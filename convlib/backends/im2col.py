@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -87,16 +88,9 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         """See `Backend.workspace`."""
         if op == "pool" and isinstance(spec, PoolSpec):
             return pool_slabs.scratch(spec)
-        if not isinstance(spec, ConvSpec):
-            return 0
-        pointwise, each = self.supports_algorithm("pointwise", op, spec, dtype) is None, _each(op, dtype)
-        blocks = _blocks(op, spec, dtype, pointwise)
-        widest = max((b.images * b.outputs for b in blocks), default=0)
-        need = 0 if pointwise else widest * (spec.reduction + spec.ocg) * dtype.itemsize
-        if each > dtype.itemsize:  # once more in another type, and what is multiplied by or added to in it
-            need += widest * (spec.reduction + spec.ocg) * (each - dtype.itemsize)
-            need += spec.ocg * spec.reduction * (each - dtype.itemsize)
-        return need
+        if isinstance(spec, ConvSpec):
+            return _workspace(op, spec, dtype, self.supports_algorithm("pointwise", op, spec, dtype) is None)
+        return 0
 
     # ------------------------------------------------------------------ convolution
 
@@ -195,30 +189,39 @@ def _each(op: str, dtype: np.dtype[Any]) -> int:
     return dtype.itemsize
 
 
-def _blocks(op: str, spec: ConvSpec, dtype: np.dtype[Any], pointwise: bool) -> tuple[Block, ...]:
-    each, bound = _each(op, dtype), config.get_max_workspace()
-    if not pointwise:
-        return _plan(spec, each, bound)
-    if each == dtype.itemsize:  # nothing is copied
-        return tuple(Block(n, 1, 0, spec.out_count) for n in range(spec.n))
-    return tuple(Block(n + i, 1, *at) for n, m, *at in _plan(spec, each, bound) for i in range(m))
+def _workspace(op: str, spec: ConvSpec, dtype: np.dtype[Any], pointwise: bool) -> int:
+    each = _each(op, dtype)
+    images, outputs = _plan(spec, each, config.get_max_workspace())
+    widest = outputs if pointwise else images * outputs
+    need = 0 if pointwise else widest * (spec.reduction + spec.ocg) * dtype.itemsize
+    if each > dtype.itemsize:  # once more in another type, and what is multiplied by or added to in it
+        need += widest * (spec.reduction + spec.ocg) * (each - dtype.itemsize)
+        need += spec.ocg * spec.reduction * (each - dtype.itemsize)
+    return need
+
+
+def _blocks(op: str, spec: ConvSpec, dtype: np.dtype[Any], pointwise: bool) -> Iterator[Block]:
+    each = _each(op, dtype)
+    images, outputs = _plan(spec, each, config.get_max_workspace())
+    if pointwise:
+        images, outputs = 1, spec.out_count if each == dtype.itemsize else outputs  # else nothing is copied
+    for n in range(0, spec.n, max(1, images)):
+        for start in range(0, spec.out_count, max(1, outputs)):
+            yield Block(n, min(images, spec.n - n), start, min(outputs, spec.out_count - start))
 
 
 @lru_cache(maxsize=1024)
-def _plan(spec: ConvSpec, each: int, bound: int) -> tuple[Block, ...]:
-    """Cut the outputs of all images into blocks whose scratch, `each` bytes per element, fits `bound` bytes."""
+def _plan(spec: ConvSpec, each: int, bound: int) -> tuple[int, int]:
+    """Return (images, outputs of each) of a block whose scratch, `each` bytes per element, fits `bound` bytes."""
     if not spec.n:
-        return ()
+        return 0, 0
     column = (spec.reduction + spec.ocg) * each
     fit = max(1, min(bound, max(BLOCK_BYTES, FEW_COLUMNS * column)) // max(1, column))
     outputs = spec.out_count
     if outputs > fit:
         parts = -(-outputs // fit)
-        size = -(-outputs // parts)
-        ranges = [(start, min(size, outputs - start)) for start in range(0, outputs, size)]
-        return tuple(Block(n, 1, start, count) for n in range(spec.n) for start, count in ranges)
-    together = 1 if outputs >= FEW_COLUMNS else min(spec.n, max(1, fit // outputs))
-    return tuple(Block(n, min(together, spec.n - n), 0, outputs) for n in range(0, spec.n, together))
+        return 1, -(-outputs // parts)
+    return 1 if outputs >= FEW_COLUMNS else min(spec.n, max(1, fit // outputs)), outputs
 
 
 class _Job:
@@ -234,7 +237,7 @@ class _Job:
             copy = np.empty(y.shape, y.dtype) if op == "conv" else np.ascontiguousarray(y)
             seen = copy.reshape(spec.n, spec.oc, -1)
         self.y: Array = seen
-        self.blocks = _blocks(op, spec, x.dtype, self.pointwise)
+        self.blocks = list(_blocks(op, spec, x.dtype, self.pointwise))
         widest = max((b.images * b.outputs for b in self.blocks), default=0)
         shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)

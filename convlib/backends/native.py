@@ -18,7 +18,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings
-from .taps import FORWARD, INPUT, WEIGHT, convolve
+from .taps import FORWARD, INPUT, convolve, convolve_weights
 
 Array = NDArray[Any]
 
@@ -165,8 +165,8 @@ class NativeBackend(Backend):
         if compute.kind != "f" or compute != dtype or not self._packs(spec, dtype, algorithm):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         ready = _native_conv.Packed(
-            conv_problem(spec), self._weights(w, compute, spec), None if bias is None else self._usable(bias, compute, False),
-            algorithm, config.get_accuracy() == "strict", get_num_threads(), config.get_max_workspace(),
+            conv_problem(spec), self._weights(w, compute, spec),
+            None if bias is None else self._usable(bias, compute, False), algorithm, config.get_accuracy() == "strict", get_num_threads(), config.get_max_workspace(),
         )  # fmt: skip
         return _Prepared(self, spec, ready, compute)
 
@@ -225,8 +225,7 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
         if x.dtype == dtypes.INT64 or not filled(spec):
-            grad_w[...] = 0
-            convolve(WEIGHT, spec, x, grad_w, grad_y)
+            convolve_weights(spec, x, grad_w, grad_y)
         else:
             _native_conv.grad_weight(conv_problem(spec), x, grad_y, grad_w, algorithm, *settings()[1:])
 

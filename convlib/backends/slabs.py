@@ -28,10 +28,10 @@ def slab(spec: WindowSpec, axis: int, tap: int) -> tuple[slice, slice]:
 
 def slabs(spec: WindowSpec) -> Iterator[tuple[int, Slices, Slices]]:
     """Yield (flat tap number, slices of the outputs, slices of the input) over the taps that meet the input."""
-    for number, taps in enumerate(product(*map(range, spec.kernel))):
+    for taps in (product(*map(spec.live_taps, range(spec.nd)))):
         pairs = [slab(spec, axis, tap) for axis, tap in enumerate(taps)]
         if all(outputs.stop > outputs.start for outputs, _ in pairs):
-            yield number, tuple(outputs for outputs, _ in pairs), tuple(inputs for _, inputs in pairs)
+            yield spec.tap_number(taps), tuple(outputs for outputs, _ in pairs), tuple(inputs for _, inputs in pairs)
 
 
 @lru_cache(maxsize=8)
@@ -100,7 +100,7 @@ def _spread(spec: PoolSpec, grad_y: Any, grad_x: Any) -> None:
                 taps = spec.taps(axis, o)
                 target[taps.start : taps.stop] += source[o]
         else:
-            for tap in range(spec.kernel[axis]):
+            for tap in spec.live_taps(axis):
                 outputs, inputs = slab(spec, axis, tap)
                 target[inputs] += source[outputs]
         grad_y = wide

@@ -106,7 +106,7 @@ def plot(comparisons: Sequence[Comparison], path: str) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise SpecError("--plot needs matplotlib; pip install 'convlib[plot]'") from None
+        raise SpecError("--plot needs matplotlib; pip install matplotlib") from None
     names = list(dict.fromkeys(row.contender for c in comparisons for row in c.rows if row.status == "ok"))
     wide = max(6.0, 0.55 * len(comparisons) * max(1, len(names)) ** 0.5 + 3)
     figure = Figure(figsize=(wide, 5.5), layout="constrained")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, registry
-from ..errors import SpecError
+from .. import config, dtypes, registry
+from ..errors import SpecError, quote
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -105,11 +106,14 @@ def per_rank(
 
     def bind(nd: int) -> Callable[P, R]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            level = kwargs.get("accuracy")
-            if level is None:
+            try:
+                if "out" in kwargs or "accuracy" in kwargs:
+                    result: R = _with_options(function, nd, args, kwargs)
+                    return result
                 return function(nd, *args, **kwargs)
-            with config.accuracy(level):  # type: ignore[arg-type]  # refuses what is no level
-                return function(nd, *args, **kwargs)
+            except TypeError as error:
+                _check_arguments(call, error, args, kwargs)
+                raise
 
         functools.update_wrapper(call, function)
         del call.__wrapped__  # type: ignore[attr-defined]  # its signature has one parameter more
@@ -122,39 +126,138 @@ def per_rank(
     return bind(1), bind(2), bind(3)
 
 
+def _with_options(function: Callable[..., Any], nd: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call `function` under the accuracy asked for, with a result array of any kind."""
+    level, out = kwargs.get("accuracy"), kwargs.get("out")
+    if type(out) is np.ndarray:
+        out = None  # written as it is
+    if out is not None:
+        kwargs = {**kwargs, "out": plain(out)}
+    with nullcontext() if level is None else config.accuracy(level):  # which refuses what is no level
+        result = function(nd, *args, **kwargs)
+    if out is None or result is kwargs["out"]:
+        return result if out is None else out
+    return (out, *result[1:]) if isinstance(result, tuple) else result
+
+
+def plain(out: Any) -> Any:
+    """Return the array that is written for `out`: that of a subclass of ndarray is the plain array behind it."""
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array, whose mask would not follow the result; give out=out.data")
+    return out.view(np.ndarray) if isinstance(out, np.ndarray) else out
+
+
+def _check_arguments(call: Callable[..., Any], error: TypeError, args: Any, kwargs: dict[str, Any]) -> None:
+    """Raise TypeError in the words of a public function if the arguments do not fit its signature."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or place.tb_frame.f_globals is not globals():
+        return  # raised by what was called, not by calling it
+    signature = inspect.signature(call)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as reason:
+        raise TypeError(f"{call.__name__}(): {reason}; it is called as {call.__name__}{signature}") from None
+
+
 def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     """Return the common array type of the arguments, and the arguments as arrays of it.
 
     Anything that `numpy.asarray` understands becomes a NumPy array, unless a backend takes its type as it is.
     """
+    if all(type(value) is np.ndarray for value in given.values()):
+        return "numpy", list(given.values())
     kinds: dict[str, str] = {}
-    arrays: list[Any] = []
+    arrays: dict[str, Any] = {}
     for name, value in given.items():
-        if type(value) is np.ndarray:
-            kinds[name] = "numpy"
-            arrays.append(value)
-            continue
         if value is None and name == "bias":
-            arrays.append(value)
-            continue
-        kind, array = _take_one(name, value)
-        kinds[name] = kind
-        arrays.append(array)
+            arrays[name] = None
+        else:
+            kinds[name], arrays[name] = _take_one(name, value)
     if len(set(kinds.values())) > 1:
         said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
         raise TypeError(f"arrays of different libraries cannot be mixed ({said}); convert them to one of these")
-    return next(iter(kinds.values())), arrays
+    weak = [name for name in kinds if name != "indices" and isinstance(given[name], (list, tuple, *_SCALARS))]
+    strong = [a.dtype for name, a in arrays.items() if name in kinds and name not in weak and name != "indices"]
+    for name in weak:
+        arrays[name] = adapted(name, given[name], arrays[name], *strong)
+    return next(iter(kinds.values())), list(arrays.values())
+
+
+_SCALARS = (bool, int, float, complex)
+
+
+def element_type(name: str, dtype: Any) -> np.dtype[Any]:
+    """Return `dtype` as a dtype of numbers."""
+    try:
+        element: np.dtype[Any] = np.dtype(dtype)
+    except Exception:  # NumPy raises what it likes
+        raise TypeError(f"{name}={quote(dtype)} is no element type; valid: names such as 'float32'") from None
+    dtypes.check("an array", element)
+    return element
+
+
+def adapted(name: str, value: Any, array: Array, *strong: np.dtype[Any]) -> Array:
+    """Return the array of a list of Python numbers in the type that it takes beside arrays of the types `strong`.
+
+    Python numbers are weak, as in NumPy: they take the type of the arrays unless they are of a higher kind.
+    """
+    numbers = array.dtype.kind in "biufc" and all(dtype.kind in "biufc" for dtype in strong)
+    if not strong or not numbers or not _of_numbers(value):
+        return array
+    kind = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}[array.dtype.kind]
+    dtype = np.result_type(*strong, kind)
+    if dtype.kind not in "fc" or dtype == array.dtype:
+        return array  # integers are summed in int64, whatever their type
+    with np.errstate(over="ignore"):
+        fitting = array.astype(dtype)
+    if not np.array_equal(np.isfinite(fitting), np.isfinite(array)):
+        raise SpecError(f"{name} holds numbers that {dtype} cannot; give it as an array of a wider type")
+    return fitting
+
+
+def _of_numbers(value: Any) -> bool:
+    """Return whether nested lists hold Python numbers only, no scalars or arrays of NumPy."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_of_numbers, value))
+    return type(value) in _SCALARS
 
 
 def _take_one(name: str, value: Any) -> tuple[str, Any]:
     if value is None:
         raise TypeError(f"{name} must be an array, not None")
+    if type(value) is np.ndarray:
+        return "numpy", value
+    _refuse_what_is_lost(name, value)
     root = type(value).__module__.partition(".")[0]
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
     if root not in ("numpy", "builtins") and hasattr(value, "shape") and registry.takes(root):
         return root, value
     try:
         return "numpy", np.asarray(value)
-    except ValueError as error:
+    except (MemoryError, TypeError):
+        raise
+    except Exception as error:  # an object may fail in any way while it is turned into an array
         raise SpecError(f"{name} is no array: {error}") from None
+
+
+def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:
+    """Raise TypeError if `value`, or an entry of it, has a mask or a unit, which a plain array has not."""
+    if isinstance(value, (list, tuple)):
+        for at, entry in enumerate(value if depth < 64 else ()):  # deeper than any array: a list may hold itself
+            if type(entry) not in _SCALARS:
+                _refuse_what_is_lost(f"{name}[{at}]", entry, depth + 1)
+        return
+    if type(value) in _SCALARS or type(value) is np.ndarray or isinstance(value, np.generic):
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
+    mask = getattr(value, "mask", None)
+    if mask is not None and not callable(mask):
+        raise TypeError(
+            f"{name} is a {type(value).__name__} with a mask, which would be lost; give numpy.where({name}.mask, 0, "
+            f"{name}.data), or {name}.data to keep what is masked"
+        )
+    unit, numbers = ("unit", "value") if hasattr(value, "unit") else ("units", "magnitude")
+    if getattr(value, unit, None) is not None and hasattr(value, numbers):
+        raise TypeError(f"{name} is a {type(value).__name__} with a unit, which would be lost; give {name}.{numbers}")

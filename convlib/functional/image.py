@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import SpecError
-from ..spec.arguments import choice
-from ._common import Array, ArrayLike, take
+from .. import dtypes
+from ..errors import SpecError, quote
+from ..spec import make_filter
+from ._common import Array, ArrayLike, plain, take
 from .conv import conv2d
 
 
@@ -52,20 +53,22 @@ def filter2d(
     array([[1, 3, 5]])
     """
     _, (image, kernel) = take(image=image, kernel=kernel)
-    if image.ndim not in (2, 3):
-        raise SpecError(f"image has {image.ndim} axes {image.shape}; expected (H, W) or (H, W, C)")
-    if kernel.ndim != 2:
-        raise SpecError(f"kernel has {kernel.ndim} axes {kernel.shape}; expected (KH, KW)")
-    padding = choice("mode", mode, ("same", "valid", "full"))
-    x = image if image.ndim == 3 else image[:, :, None]
-    channels = x.shape[2]
-    w = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
-    if out is not None and image.ndim == 2:
-        if getattr(out, "ndim", 0) != 2:
-            raise SpecError(f"out must be an array of shape (OH, OW) like the image, not {np.shape(out)}")
-        out = out[:, :, None]
+    spec = make_filter(image.shape, kernel.shape, mode, boundary, flip)
+    dtypes.for_sums(image=image.dtype, kernel=kernel.dtype)  # refuses what are no numbers, by these names
+    grey = image.ndim == 2
+    target = plain(out)
+    if out is not None:
+        given, shape = getattr(out, "shape", None), spec.out_size if grey else spec.y_shape
+        if given is None:
+            raise TypeError(f"out must be an array, not {type(out).__name__}")
+        if given != shape:
+            raise SpecError(f"out has the shape {quote(given)}; the result has {shape}")
+        target = target[:, :, None] if grey else target
+    w = np.broadcast_to(kernel, (spec.c, 1, *kernel.shape))
     y = conv2d(
-        x, w, padding=padding, groups=max(1, channels), padding_mode=boundary, flip=flip, layout="NHWC", out=out,
-        backend=backend,
+        image[:, :, None] if grey else image, w, padding=mode, groups=spec.groups, padding_mode=boundary, flip=flip,
+        layout="NHWC", out=target, backend=backend,
     )  # fmt: skip
-    return y if image.ndim == 3 else y[:, :, 0]
+    if out is not None:
+        return out
+    return y[:, :, 0] if grey else y

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry
-from ..errors import SpecError
+from ..errors import SpecError, quote
 from ..registry import Explanation
 from ..spec import (
     ConvSpec,
@@ -19,12 +19,15 @@ from ..spec import (
     make_col2im,
     make_columns,
     make_conv,
+    make_filter,
     make_pool,
     make_scatter,
     make_transpose,
     make_unpool,
     shape,
 )  # fmt: skip
+from ..spec.windows import count_axes
+from ._common import element_type
 
 
 def conv_output_shape(x_shape: Sequence[int], w_shape: Sequence[int], **options: Any) -> tuple[int, ...]:
@@ -85,8 +88,8 @@ def pool_output_shape(x_shape: Sequence[int], kernel_size: Any, **options: Any) 
     (1, 64, 56, 56)
     """
     sizes = shape("x_shape", x_shape)
-    nd = len(kernel_size) if isinstance(kernel_size, Sequence) else len(sizes) - 2
-    return PoolSpec.make("max", sizes, kernel_size, nd=nd, **options).y_shape
+    kernel = frozen(kernel_size)
+    return PoolSpec.make("max", sizes, kernel, nd=count_axes(sizes, kernel), **options).y_shape
 
 
 def explain(
@@ -128,7 +131,7 @@ def explain(
     'named by: argument; its only algorithm'
     """
     operation, spec, kind = describe(op, *args, **options)
-    element = np.dtype(dtype)
+    element = element_type("dtype", dtype)
     compute = dtypes.for_pool(kind, element)[1] if kind else dtypes.for_sums(x=element)[1]
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
         return registry.explain_choice(operation, spec, element, compute, backend)
@@ -137,12 +140,14 @@ def explain(
 def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]:
     """Return (backend operation, spec, kind of pooling or "") of a call of a public function, given by shapes."""
     if not isinstance(op, str):
-        raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({op!r})")
+        raise TypeError(f"op must be the name of a public function, not {type(op).__name__} ({quote(op)})")
     for arg in args:
         if isinstance(arg, np.ndarray) and (arg.ndim != 1 or arg.dtype.kind not in "iu"):
             raise TypeError(f"{op} is described by shapes in place of arrays; valid here: {arg.shape}")
     if op in ("im2col", "col2im"):
         return op, _describe_columns(op, args, options), ""
+    if op == "filter2d":
+        return "conv", _describe_filter(args, options), ""
     family, nd, suffix = _split_name(op)
     needed = _positional(family, suffix)
     if len(args) < needed:
@@ -189,7 +194,7 @@ def _split_name(op: str) -> tuple[str, int, str]:
         if op.endswith(ending) and (op.startswith("conv") or ending == "_grad_input"):
             family, rank, suffix = op[: -len(ending) - 2], op[-len(ending) - 2], ending
     if family not in _FAMILIES or rank not in ("1", "2", "3"):
-        raise SpecError(f"op={op!r} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
+        raise SpecError(f"op={quote(op)} is unknown; valid: public functions such as 'conv2d' and 'max_pool2d'")
     return family, int(rank), suffix
 
 
@@ -201,6 +206,16 @@ def _describe_columns(op: str, args: tuple[Any, ...], options: dict[str, Any]) -
         return make_columns(shape("x", args[0]), *map(frozen, args[1:]), **_frozen(options))
     size = [args[1]] if isinstance(args[1], int) else args[1]
     return make_col2im(shape("cols", args[0]), shape("output_size", size), frozen(args[2]), **_frozen(options))
+
+
+def _describe_filter(args: tuple[Any, ...], options: dict[str, Any]) -> WindowSpec:
+    if len(args) != 2:
+        raise TypeError("explain('filter2d', ...) needs the 2 positional arguments of filter2d, shapes for arrays")
+    unknown = options.keys() - {"mode", "boundary", "flip"}
+    if unknown:
+        raise TypeError(f"filter2d has no argument {', '.join(sorted(unknown))}; valid: mode, boundary, flip")
+    named = {"mode": "same", "boundary": "reflect", "flip": False, **_frozen(options)}
+    return make_filter(shape("image", args[0]), shape("kernel", args[1]), **named)
 
 
 def _frozen(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 from .. import config, dtypes, registry, storage
 from ..errors import SpecError
 from ..registry import Choice, Explanation
-from ..spec import ConvSpec, frozen, make_conv, shape
-from ._common import Array, ArrayLike, per_rank, take
+from ..spec import ConvSpec, check_bias, frozen, make_conv, shape
+from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
 
 
 class ConvPlan:
@@ -34,7 +34,9 @@ class ConvPlan:
     def __init__(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
     ) -> None:
-        self.spec, self.dtype = spec, dtype
+        if bias is not None:
+            check_bias(bias.shape, spec.oc)
+        self.spec, self.dtype = spec, dtype.newbyteorder("=")
         self._kind = take(w=w)[0]
         self._w = w.copy(order="C")
         self._bias = None if bias is None else bias.copy(order="C")
@@ -43,14 +45,16 @@ class ConvPlan:
             "conv", spec, self._compute, backend, self._kind, prepared=True
         )
         self._run = storage.prepare_conv(
-            self._choice.backend, spec, self._w, self._bias, dtype, self._choice.named
+            self._choice.backend, spec, self._w, self._bias, self.dtype, self._choice.named
         )
         # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
         self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
 
     @property
     def _compute(self) -> np.dtype[Any]:
-        return dtypes.for_sums(x=self.dtype, w=self._w.dtype)[1]
+        if self._bias is None:
+            return dtypes.for_sums(x=self.dtype, w=self._w.dtype)[1]
+        return dtypes.for_sums(x=self.dtype, w=self._w.dtype, bias=self._bias.dtype)[1]
 
     def __call__(self, x: ArrayLike, out: Array | None = None) -> Array:
         """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out`."""
@@ -58,15 +62,16 @@ class ConvPlan:
             found = self._quick(x)
             if found is not None:
                 return found
-        kind, (x,) = take(x=x)
+        kind, (array,) = take(x=x)
+        x = adapted("x", x, array, self.dtype) if isinstance(x, (list, tuple)) else array
         if kind != self._kind:
             raise TypeError(f"x is a {kind} array, but the weights of this plan are {self._kind}; convert x")
         if x.shape != self.spec.x_shape:
             raise SpecError(f"x has the shape {x.shape}; this plan was made for {self.spec.x_shape}")
-        if x.dtype != self.dtype:
+        if x.dtype.newbyteorder("=") != self.dtype:
             raise TypeError(f"x has dtype {x.dtype}; this plan was made for {self.dtype}")
-        y: Array = self._run(x, out)
-        return y
+        y: Array = self._run(x, plain(out))
+        return y if out is None else out
 
     @property
     def workspace_nbytes(self) -> int:
@@ -134,12 +139,16 @@ def _plan_convnd(
     >>> plan(np.ones((1, 1, <four>))).shape
     (1, 1, <three>)
     """
+    given = w
     _, (w, bias) = take(w=w, bias=bias)
+    element = element_type("dtype", w.dtype if dtype is None else dtype)
+    if isinstance(given, (list, tuple)):
+        w = adapted("w", given, w, element)
     spec = make_conv(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
         pad_value, flip, layout,
     )  # fmt: skip
-    return ConvPlan(spec, w, bias, np.dtype(w.dtype if dtype is None else dtype), backend)
+    return ConvPlan(spec, w, bias, element, backend)
 
 
 plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
+from ..errors import SpecError
 from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
+from ..spec.arguments import flag
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
 
@@ -19,6 +22,7 @@ def _pool(
     out: Array | None, backend: str | None,
 ) -> Any:  # fmt: skip
     """Pool `x` by the spec that ``make(nd, kind, x.shape, *options)`` gives."""
+    indices = flag("return_indices", indices)
     if out is None and type(x) is np.ndarray:
         try:
             run = _quick(make, nd, kind, x.shape, x.dtype, indices, backend, registry.state(), *options)
@@ -459,7 +463,14 @@ def _max_unpoolnd(
     )
     dtype = dtypes.for_pool("max", x.dtype)[1]
     choice = registry.select("unpool", spec, dtype, backend, array_type)
-    y: Array = storage.unpool(choice.backend, spec, x, indices, out, False)
+    try:
+        y: Array = storage.unpool(choice.backend, spec, x, indices, out, False)
+    except SpecError as error:
+        if output_size is None and indices.size and int(indices.max()) >= math.prod(spec.in_size):
+            raise SpecError(
+                f"{error}; the size {spec.in_size} is a guess: give that of the array that was pooled as output_size"
+            ) from None
+        raise
     return y
 
 

@@ -8,8 +8,6 @@ choice falls through to the next.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +17,7 @@ import numpy as np
 
 from .. import config
 from ..backends.base import Backend
-from ..errors import BackendError, UnsupportedError
+from ..errors import BackendError, UnsupportedError, quote
 from ..spec import WindowSpec
 from . import policy
 from .answers import STRICT, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
@@ -44,17 +42,21 @@ class _ForNow(Exception):
         self.choice, self.failures = choice, failures
 
 
-_context: ContextVar[str | None] = ContextVar("convlib_backend", default=None)
+_context: config.Variable[str] = ContextVar("convlib_backend", default=None)
 
 
-@contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: str) -> config.Setting[str]:
     """Use the backend `name`, or "name:algorithm", for all calls in this block (this thread or task only).
 
     Parameters
     ----------
     name : str
         One of `backends`, or "name:algorithm".
+
+    Returns
+    -------
+    setting : context manager
+        For a ``with`` statement.
 
     Raises
     ------
@@ -69,11 +71,7 @@ def use_backend(name: str) -> Iterator[None]:
     3.0
     """
     parse(name)
-    token = _context.set(name)
-    try:
-        yield
-    finally:
-        _context.reset(token)
+    return config.Setting(_context, name)
 
 
 def select(
@@ -113,7 +111,7 @@ def select(
     """
     source = "argument"
     if requested is None:
-        requested, source = _context.get(), "use_backend"
+        requested, source = config.current(_context), "use_backend"
         if requested is None:
             requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
     elif not isinstance(requested, str):
@@ -131,13 +129,13 @@ def select(
 
 def state() -> tuple[Any, ...]:
     """Return all that `select` depends on beside its arguments, as a key for caches of what it chose."""
-    return _context.get(), config.settings(), version()
+    return _context.get() and config.current(_context), config.settings(), version()
 
 
 def parse(name: Any) -> tuple[Backend, str | None]:
     """Return the backend and the algorithm that "name" or "name:algorithm" stands for."""
     if not isinstance(name, str):
-        raise TypeError(f"backend must be a name such as 'im2col', not {type(name).__name__} ({name!r})")
+        raise TypeError(f"backend must be a name such as 'im2col', not {type(name).__name__} ({quote(name)})")
     base, colon, algorithm = name.partition(":")
     return get_backend(base), algorithm if colon else None
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from ..errors import SpecError
+from ..errors import SpecError, quote
 
 Ints: TypeAlias = tuple[int, ...]
 IntOrAxes: TypeAlias = int | Sequence[int]
 
 AXES = {1: "W", 2: "HW", 3: "DHW"}
-_MAX_BYTES = 2**63 - 1
-_ITEM = 16  # bytes of the widest element, complex128
+MOST_AXES = 62  # of the 64 that NumPy has, two are the batch and the channels
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +35,9 @@ def cached(make: Callable[P, R]) -> Callable[P, R]:
                     hash(value)
                 except TypeError:
                     kind = type(value).__name__
-                    raise TypeError(f"{name} must be a number, a string or a tuple, not {kind} ({value!r})") from None
+                    raise TypeError(
+                        f"{name} must be a number, a string or a tuple, not {kind} ({quote(value)})"
+                    ) from None
             raise
 
     return call
@@ -50,27 +50,35 @@ def integer(name: str, value: Any) -> int:
     try:
         number = index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
-    if abs(number) > 2**62:
-        raise SpecError(f"{name}={number} is out of range: it must stay below 2**62")
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({quote(value)})") from None
+    if abs(number) >= 2**62:
+        raise SpecError(f"{name}={quote(number)} is out of range: it must stay below 2**62")
     return number
+
+
+def number_of_axes(name: str, value: Any) -> int:
+    """Return a number of spatial axes."""
+    nd = integer(name, value)
+    if not 1 <= nd <= MOST_AXES:
+        raise SpecError(f"{name}={nd} is out of range; valid: 1 to {MOST_AXES} spatial axes")
+    return nd
 
 
 def real(name: str, value: Any) -> float:
     """Return `value` as a float that is equal to it; NaN and the infinities are allowed."""
     whole = isinstance(value, int)
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({value!r})")
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({quote(value)})")
     try:
         number = float(value)
     except OverflowError:
         raise SpecError(f"{name} is out of range: it must stay below 1.8e308") from None
     if whole and number != value:
-        raise SpecError(f"{name}={value} is not exact in double precision; use at most 2**53")
+        raise SpecError(f"{name}={quote(value)} is not exact in double precision; use at most 2**53")
     return number
 
 
-def frozen(value: Any) -> Any:
+def frozen(value: Any, depth: int = 0) -> Any:
     """Turn lists, ranges and integer arrays into tuples, so that `value` can be a cache key.
 
     Entries become plain integers here: ``(1.0,)`` and ``(True,)`` equal ``(1,)`` and would share its place in a cache.
@@ -82,26 +90,32 @@ def frozen(value: Any) -> Any:
     if hasattr(value, "tolist"):  # NumPy arrays and scalars
         value = value.tolist()
     if isinstance(value, (list, tuple, range)):
-        return tuple(
-            item if isinstance(item, (str, type(None))) else frozen(item) if hasattr(item, "__len__")
-            else integer("an entry of " + repr(value), item)
-            for item in value
-        )  # fmt: skip
+        if depth > 2:  # pairs per axis lie deepest; a list may hold itself
+            raise TypeError("an option is nested too deep; valid: a number, one per axis, or (lo, hi) pairs")
+        return tuple(_entry(item, value, depth) for item in value)
     return value
+
+
+def _entry(item: Any, whole: Any, depth: int) -> Any:
+    if type(item) is int or item is None or isinstance(item, str):
+        return item
+    return frozen(item, depth + 1) if hasattr(item, "__len__") else integer("an entry of " + quote(whole), item)
 
 
 def per_axis(name: str, value: Any, nd: int, minimum: int) -> Ints:
     """Return one integer per spatial axis, each at least `minimum`; one integer stands for all axes."""
     if isinstance(value, str):
-        raise TypeError(f"{name} must be an integer or {nd} integers, not the string {value!r}")
+        raise TypeError(f"{name} must be an integer or {nd} integers, not the string {quote(value)}")
     if isinstance(value, tuple):
         if len(value) != nd:
-            raise SpecError(f"{name}={value} has {len(value)} entries; give one integer or {nd}, one per spatial axis")
+            raise SpecError(
+                f"{name}={quote(value)} has {len(value)} entries; give one integer or {nd}, one per spatial axis"
+            )
         axes = tuple(integer(name, item) for item in value)
     else:
         axes = (integer(name, value),) * nd
     if min(axes) < minimum:
-        raise SpecError(f"{name}={value} is too small: every entry must be at least {minimum}")
+        raise SpecError(f"{name}={quote(value)} is too small: every entry must be at least {minimum}")
     return axes
 
 
@@ -109,24 +123,24 @@ def shape(name: str, value: Any) -> Ints:
     """Return `value` as a shape: a tuple of integers of which none is negative."""
     shape = frozen(value)
     if not isinstance(shape, tuple):
-        raise TypeError(f"{name} must be a shape (a tuple of integers), not {type(value).__name__} ({value!r})")
+        raise TypeError(f"{name} must be a shape (a tuple of integers), not {type(value).__name__} ({quote(value)})")
     sizes = tuple(integer(name, item) for item in shape)
     if any(size < 0 for size in sizes):
-        raise SpecError(f"{name}={sizes} has a negative size; sizes are at least 0")
+        raise SpecError(f"{name}={quote(sizes)} has a negative size; sizes are at least 0")
     return sizes
 
 
 def flag(name: str, value: Any) -> bool:
     """Return `value`, which must be a bool."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
+        raise TypeError(f"{name} must be True or False, not {quote(value)}")
     return bool(value)
 
 
 def choice(name: str, value: Any, valid: Sequence[str]) -> str:
     """Return `value`, which must be one of the `valid` names."""
     if not isinstance(value, str) or value not in valid:
-        raise SpecError(f"{name}={value!r} is unknown; valid: {', '.join(map(repr, valid))}")
+        raise SpecError(f"{name}={quote(value)} is unknown; valid: {', '.join(map(repr, valid))}")
     return value
 
 
@@ -137,20 +151,15 @@ def channels_last(layout: Any, nd: int) -> bool:
     return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last))) in last
 
 
-def check_bytes(what: str, shape: Ints) -> None:
-    """Raise SpecError if an array of `shape` could not be addressed with 64 bits."""
-    # Zero sizes count as one: array libraries refuse such shapes as well.
-    if math.prod(max(1, size) for size in shape) * _ITEM > _MAX_BYTES:
-        raise SpecError(f"{what} would have the shape {shape}, more than 2**63 bytes; use smaller sizes or padding")
-
-
 def split(what: str, shape: Ints, nd: int, channels_last: bool) -> tuple[bool, int, int, Ints]:
     """Return (batched, n, channels, spatial sizes) of an array shape."""
     if len(shape) not in (nd + 1, nd + 2):
         order = ", ".join(AXES.get(nd, ("*spatial",)))
         full = f"(N, {order}, C)" if channels_last else f"(N, C, {order})"
+        plane = f"; a single plane ({order}) is {what}[{'..., None' if channels_last else 'None'}]"
         raise SpecError(
-            f"{what} has {len(shape)} axes {shape}; expected {nd + 2} axes {full}, or {nd + 1} without the batch axis"
+            f"{what} has {len(shape)} axes {quote(shape)}; expected {nd + 2} axes {full}, or {nd + 1} without the "
+            f"batch axis{plane if len(shape) == nd else ''}"
         )
     batched = len(shape) == nd + 2
     n, rest = (shape[0], shape[1:]) if batched else (1, shape)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from ..errors import SpecError
+from ..errors import SpecError, quote
 from .adjoint import Phases, phases
 from .arguments import (
+    MOST_AXES,
     Ints,
     cached,
     channels_last as is_channels_last,
-    check_bytes,
     choice,
     flag,
     frozen,
@@ -24,6 +24,7 @@ from .arguments import (
     split,
 )
 from .padding import PADDING_MODES, effective_kernel, out_size, resolve_padding
+from .sizes import check_array, check_windows
 from .windows import WindowSpec
 
 
@@ -127,38 +128,81 @@ def make_conv(
     padding_mode: Any = "constant", pad_value: Any = 0.0, flip: Any = False, layout: Any = "NCHW",
 ) -> ConvSpec:  # fmt: skip
     """Make the spec of a convolution from hashable arguments; see `ConvSpec.make`."""
-    if nd < 1 or len(w_shape) != nd + 2:
-        raise SpecError(f"w has {len(w_shape)} axes {w_shape}; expected {max(nd, 1) + 2}: (OC, C / groups, *kernel)")
+    if not 1 <= nd <= MOST_AXES or len(w_shape) != nd + 2:
+        expected = min(max(nd, 1), MOST_AXES) + 2
+        raise SpecError(f"w has {len(w_shape)} axes {quote(w_shape)}; expected {expected}: (OC, C / groups, *kernel)")
     channels_last = is_channels_last(layout, nd)
     batched, n, c, in_size = split("x", x_shape, nd, channels_last)
     kernel = per_axis("the kernel size of w", w_shape[2:], nd, 1)
     stride = per_axis("stride", stride, nd, 1)
     dilation = per_axis("dilation", dilation, nd, 1)
-    groups, oc = integer("groups", groups), w_shape[0]
-    if groups < 1 or c % groups or oc % groups:
-        raise SpecError(
-            f"groups={groups} must be at least 1 and divide both channel counts, {c} of x {x_shape} and {oc} of w "
-            f"{w_shape}; valid: any divisor of {math.gcd(c, oc)}"
-        )
-    if w_shape[1] * groups != c:
-        raise SpecError(
-            f"channel mismatch: x {x_shape} has {c} channels and groups={groups}, so w {w_shape} must have "
-            f"{c // groups} on its second axis, not {w_shape[1]}"
-        )
+    groups, oc = _check_channels(x_shape, w_shape, c, groups), w_shape[0]
     mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
+    value = real("pad_value", pad_value)
+    if mode != "constant" and value != 0:
+        raise SpecError(
+            f"pad_value={quote(pad_value)} has no effect with padding_mode={padding_mode!r}; leave it out, or use "
+            f"padding_mode='constant'"
+        )
     ke = effective_kernel(kernel, dilation)
     lo, hi = resolve_padding(padding, in_size, ke, stride)
     if mode != "constant" and any(size == 0 and p + q for size, p, q in zip(in_size, lo, hi, strict=True)):
         raise SpecError(f"padding_mode={padding_mode!r} cannot extend an empty axis of x {x_shape}; use 'constant'")
     spec = ConvSpec(
         n=n, c=c, oc=oc, groups=groups, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation,
-        pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, ke, stride, lo, hi), padding_mode=mode,
-        pad_value=real("pad_value", pad_value), flip=flag("flip", flip), channels_last=channels_last, batched=batched,
+        pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, kernel, stride, dilation, lo, hi), padding_mode=mode,
+        pad_value=value, flip=flag("flip", flip), channels_last=channels_last, batched=batched,
     )  # fmt: skip
-    check_bytes("x with its padding", (n, c, *spec.unpadded().in_size))
-    check_bytes("w", w_shape)
-    check_bytes("the result", spec.y_shape)
+    check_array("x", x_shape)
+    check_array("w", w_shape)
+    check_array("the result", spec.y_shape)
+    check_windows(spec, oc)
     return spec
+
+
+def _check_channels(x_shape: Ints, w_shape: Ints, c: int, value: Any) -> int:
+    """Return the number of groups, which must fit the channels of x and w."""
+    groups, oc, second = integer("groups", value), w_shape[0], w_shape[1]
+    if groups < 1 or c % groups or oc % groups:
+        fits = c // second if second and c % second == 0 else 0
+        valid = fits if fits and oc % fits == 0 else f"any divisor of {math.gcd(c, oc) or 1}"
+        raise SpecError(
+            f"groups={groups} must be at least 1 and divide both channel counts, {c} of x {x_shape} and {oc} of w "
+            f"{w_shape}; valid: {valid}"
+        )
+    if second * groups != c:
+        raise SpecError(
+            f"channel mismatch: x {x_shape} has {c} channels and groups={groups}, so w {w_shape} must have "
+            f"{c // groups} on its second axis, not {second}"
+        )
+    return groups
+
+
+@cached
+def make_filter(image_shape: Ints, kernel_shape: Ints, mode: Any, boundary: Any, flip: Any) -> ConvSpec:
+    """Make the spec of `filter2d`, whose user knows neither x nor w."""
+    if len(image_shape) not in (2, 3):
+        raise SpecError(f"image has {len(image_shape)} axes {quote(image_shape)}; expected (H, W) or (H, W, C)")
+    if len(kernel_shape) != 2:
+        raise SpecError(f"kernel has {len(kernel_shape)} axes {quote(kernel_shape)}; expected (KH, KW)")
+    if min(kernel_shape) < 1:
+        raise SpecError(f"kernel has the shape {kernel_shape}; it must have at least 1 element on each axis")
+    size, channels = image_shape[:2], image_shape[2] if len(image_shape) == 3 else 1
+    padding = choice("mode", mode, ("same", "valid", "full"))
+    extended = PADDING_MODES[choice("boundary", boundary, tuple(PADDING_MODES))] != "constant" and mode != "valid"
+    if min(size) < 1 and extended:
+        raise SpecError(f"boundary={boundary!r} cannot extend an empty axis of image {image_shape}; use 'constant'")
+    lacking = [k > i for i, k in zip(size, kernel_shape, strict=True)]
+    if mode == "valid" and any(lacking):
+        most = tuple(map(min, size, kernel_shape))
+        raise SpecError(
+            f"kernel {kernel_shape} does not fit into image {image_shape} with mode='valid'; use mode='same'"
+            + (f", or a kernel of at most {most}" if min(most) else "")
+        )
+    w_shape = (channels, min(channels, 1), *kernel_shape)
+    return make_conv(
+        2, (*size, channels), w_shape, 1, padding, 1, max(1, channels), boundary, 0.0, flag("flip", flip), "NHWC"
+    )
 
 
 @cached
@@ -171,7 +215,7 @@ def make_transpose(
     In the spec returned, ``y_shape`` is the shape of the caller's `x` and ``x_shape`` that of the caller's result.
     """
     if len(w_shape) != nd + 2:
-        raise SpecError(f"w has {len(w_shape)} axes {w_shape}; expected {nd + 2}: (C, OC / groups, *kernel)")
+        raise SpecError(f"w has {len(w_shape)} axes {quote(w_shape)}; expected {nd + 2}: (C, OC / groups, *kernel)")
     channels_last = is_channels_last(layout, nd)
     batched, n, c, size = split("x", x_shape, nd, channels_last)
     kernel = per_axis("the kernel size of w", w_shape[2:], nd, 1)
@@ -186,11 +230,11 @@ def make_transpose(
     if min(size) < 1:
         raise SpecError(f"x {x_shape} has an empty spatial axis: transposed convolution needs at least 1 element")
     ke = effective_kernel(kernel, dilation)
-    for e, s, d in zip(extra, stride, dilation, strict=True):
+    for axis, (e, s, d) in enumerate(zip(extra, stride, dilation, strict=True)):
         if e >= max(s, d):
             raise SpecError(
                 f"output_padding={extra} must be smaller than the stride {stride} or the dilation {dilation} on each "
-                f"axis; use at most {max(s, d) - 1} there"
+                f"axis; use at most {max(s, d) - 1} on axis {axis}"
             )
     target = None if output_size is None else per_axis("output_size", output_size, nd, 1)
     grown = tuple((i - 1) * s + e for i, s, e in zip(size, stride, ke, strict=True))
@@ -200,8 +244,10 @@ def make_transpose(
         n=n, c=oc, oc=c, groups=groups, in_size=out, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo,
         pad_hi=hi, out_size=size, flip=flag("flip", flip), channels_last=channels_last, batched=batched,
     )  # fmt: skip
-    check_bytes("w", w_shape)
-    check_bytes("the result", spec.x_shape)
+    check_array("x", x_shape)
+    check_array("w", w_shape)
+    check_array("the result", spec.x_shape)
+    check_windows(spec, c)
     return spec
 
 
@@ -215,19 +261,28 @@ def _transpose_sizes(
         small, large = tuple(t // 2 for t in cut), tuple(t - t // 2 for t in cut)
         lo, hi = (large, small) if padding == "same_lower" else (small, large)
     else:
-        # The amounts that the convolution of stride 1 would add: what the forward operator padded is cut off here.
-        lo, hi = resolve_padding(padding, size, ke, (1,) * len(size) if isinstance(padding, str) else stride)
+        # What the forward operator padded is cut off here.
+        lo, hi = resolve_padding(padding, size, ke, stride, "size * stride")
         plain = tuple(g - p - q for g, p, q in zip(grown, lo, hi, strict=True))
         out = target or tuple(o + e for o, e in zip(plain, extra, strict=True))
-        for o, least, s in zip(out, plain, stride, strict=True):
-            if target is not None and not least <= o < least + s:
-                raise SpecError(
-                    f"output_size={target} cannot be reached: valid sizes run from {plain} up to, but not including, "
-                    f"{tuple(p + t for p, t in zip(plain, stride, strict=True))}"
-                )
-    if min(out) < 1:
-        raise SpecError(f"the result would have the spatial size {out}; reduce the padding (lo {lo}, hi {hi})")
+        largest = tuple(p + (e if target is None else s - 1) for p, e, s in zip(plain, extra, stride, strict=True))
+        if min(largest) < 1:
+            axis = largest.index(min(largest))
+            raise SpecError(
+                f"the padding lo {lo} hi {hi} cuts all off: the result would have the spatial size {largest}; reduce "
+                f"the padding to lo + hi of at most {grown[axis] - 1} on axis {axis}"
+            )
+        if target is not None and not all(p <= o <= q for o, p, q in zip(out, plain, largest, strict=True)):
+            first = tuple(max(1, p) for p in plain)
+            raise SpecError(f"output_size={target} cannot be reached; valid sizes run from {first} to {largest}")
     return lo, hi, out
+
+
+def check_bias(bias_shape: Ints, channels: int) -> None:
+    """Raise SpecError unless `bias_shape` is that of one number per output channel."""
+    if bias_shape != (channels,):
+        given = quote(bias_shape)
+        raise SpecError(f"bias has the shape {given}; expected ({channels},), one number per output channel")
 
 
 def needs_padding(spec: ConvSpec) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from ..errors import SpecError
-from .arguments import Ints, choice, per_axis
+from ..errors import SpecError, quote
+from .arguments import Ints, choice, integer, per_axis
 
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[tuple[int, int]]
 
@@ -26,7 +26,9 @@ def _same_total(size: int, ke: int, stride: int) -> int:
     return max((-(-size // stride) - 1) * stride + ke - size, 0)
 
 
-def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tuple[Ints, Ints]:
+def resolve_padding(
+    padding: Any, in_size: Ints, ke: Ints, stride: Ints, strided: str = "ceil(size / stride)"
+) -> tuple[Ints, Ints]:
     """Turn any form of `padding` into low and high amounts per axis.
 
     Parameters
@@ -35,6 +37,8 @@ def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tupl
         One amount for all sides, one per axis, ``(lo, hi)`` pairs, or one of `PADDING_NAMES`.
     in_size, ke, stride : tuple of int
         Input size, effective kernel and stride per axis, in elements.
+    strided : str
+        What size "same_upper" gives, for a message.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tupl
         if name == "same" and any(s != 1 for s in stride):
             raise SpecError(
                 f"padding='same' keeps the size only for stride 1, not stride={stride}; "
-                "use 'same_upper' or 'same_lower', which give ceil(size / stride)"
+                f"use 'same_upper' or 'same_lower', which give {strided}"
             )
         if name == "valid":
             return (0,) * nd, (0,) * nd
@@ -70,52 +74,47 @@ def resolve_padding(padding: Any, in_size: Ints, ke: Ints, stride: Ints) -> tupl
         return (large, small) if name == "same_lower" else (small, large)
     if isinstance(padding, tuple) and any(isinstance(item, tuple) for item in padding):
         if len(padding) != nd or not all(isinstance(item, tuple) and len(item) == 2 for item in padding):
-            raise SpecError(f"padding={padding} must hold {nd} (lo, hi) pairs, one per spatial axis")
-        lo = per_axis("padding", tuple(pair[0] for pair in padding), nd, 0)
-        return lo, per_axis("padding", tuple(pair[1] for pair in padding), nd, 0)
+            raise SpecError(f"padding={quote(padding)} must hold {nd} (lo, hi) pairs, one per spatial axis")
+        pairs = tuple(tuple(integer("padding", amount) for amount in pair) for pair in padding)
+        if min(map(min, pairs)) < 0:
+            raise SpecError(f"padding={padding} is too small: every entry must be at least 0")
+        return tuple(lo for lo, _ in pairs), tuple(hi for _, hi in pairs)
     if isinstance(padding, tuple) and nd == 1 and len(padding) == 2:
         raise SpecError(f"padding={padding} is ambiguous for one axis; write the (lo, hi) pair as ({padding},)")
     both = per_axis("padding", padding, nd, 0)
     return both, both
 
 
-def _check_reach(in_size: Ints, ke: Ints, lo: Ints, hi: Ints) -> None:
-    # Compiled loops add positions and tap offsets in 64 bits.
-    for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
-        if max(e, i + before + after) > 2**60:
-            raise SpecError(
-                f"input {in_size} with padding lo {lo} hi {hi} and the effective kernel {ke} must stay below 2**60; "
-                "use a smaller padding or dilation"
-            )
+def _too_large(axis: int, in_size: Ints, kernel: Ints, dilation: Ints, lo: Ints, hi: Ints, more: str = "") -> SpecError:
+    """Return the refusal of a window that does not fit on `axis`, with what would fit."""
+    ke = effective_kernel(kernel, dilation)
+    padded = in_size[axis] + lo[axis] + hi[axis]
+    smaller = f"use a kernel of at most {-(-padded // dilation[axis])} on axis {axis}, or " if padded else "use "
+    return SpecError(
+        f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective kernel {ke}"
+        f"{more}; {smaller}a padding of lo + hi = {ke[axis] - in_size[axis]} on axis {axis}"
+    )
 
 
-def out_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+def out_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Ints, hi: Ints) -> Ints:
     """Return the output size per axis: how many windows fit; raise SpecError if none does."""
-    for i, e, before, after in zip(in_size, ke, lo, hi, strict=True):
+    ke = effective_kernel(kernel, dilation)
+    for axis, (i, e, before, after) in enumerate(zip(in_size, ke, lo, hi, strict=True)):
         if i + before + after < e:
-            raise SpecError(
-                f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
-                f"kernel {ke}; make the kernel at most {i + before + after} on that axis or add "
-                f"{e - i - before - after} to the padding"
-            )
-    _check_reach(in_size, ke, lo, hi)
+            raise _too_large(axis, in_size, kernel, dilation, lo, hi)
     return tuple(
         (i + before + after - e) // s + 1 for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True)
     )
 
 
-def ceil_size(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints) -> Ints:
+def ceil_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Ints, hi: Ints) -> Ints:
     """Return the output size per axis with ``ceil_mode``; raise SpecError if it would be empty."""
-    out = []
+    ke, out = effective_kernel(kernel, dilation), []
     for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
         size = -(-(i + before + after - e) // s) + 1
         if (size - 1) * s >= i + before:  # the last window must start inside the input or its low padding
             size -= 1
         out.append(size)
     if min(out) < 1:
-        raise SpecError(
-            f"the window is larger than the padded input: input {in_size}, padding lo {lo} hi {hi}, effective "
-            f"kernel {ke}, ceil_mode=True; use a smaller kernel or more padding"
-        )
-    _check_reach(in_size, ke, lo, hi)
+        raise _too_large(out.index(min(out)), in_size, kernel, dilation, lo, hi, ", ceil_mode=True")
     return tuple(out)

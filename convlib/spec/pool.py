@@ -1,6 +1,7 @@
 """The spec of a pooling."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -12,17 +13,18 @@ from .arguments import (
     Ints,
     cached,
     channels_last as is_channels_last,
-    check_bytes,
     choice,
     flag,
     frozen,
     integer,
+    number_of_axes,
     per_axis,
     real,
     shape,
     split,
 )
 from .padding import ceil_size, effective_kernel, out_size, resolve_padding
+from .sizes import check_array, check_windows
 from .windows import WindowSpec
 
 PoolKind: TypeAlias = Literal["max", "min", "avg", "sum", "lp"]
@@ -84,7 +86,7 @@ class PoolSpec(WindowSpec):
                 raise SpecError("kernel_size is one integer: name the number of spatial axes with nd=1, 2 or 3")
             nd = len(kernel)
         frozen_options = {k: frozen(v) for k, v in options.items()}
-        return make_pool(nd, kind, shape("x_shape", x_shape), kernel, **frozen_options)
+        return make_pool(number_of_axes("nd", nd), kind, shape("x_shape", x_shape), kernel, **frozen_options)
 
     @property
     def y_shape(self) -> Ints:
@@ -123,6 +125,14 @@ class PoolSpec(WindowSpec):
         size, out = self.in_size[axis], self.out_size[axis]
         return range(o * size // out, -(-(o + 1) * size // out))
 
+    def taps_inside(self, axis: int) -> int:
+        """Count the window elements inside the input, over all windows on `axis`."""
+        if not self.adaptive:
+            return WindowSpec.taps_inside(self, axis)
+        # Neighbouring windows share one element where their border lies within it.
+        size, out = self.in_size[axis], self.out_size[axis]
+        return size + out - math.gcd(size, out)
+
     def counted(self, axis: int, o: int) -> int:
         """Return how many taps of window `o` count in an average with ``count_include_pad``.
 
@@ -155,11 +165,11 @@ def make_pool(
     dilation = per_axis("dilation", dilation, nd, 1)
     ke = effective_kernel(kernel, dilation)
     lo, hi = resolve_padding(padding, in_size, ke, stride)
-    for e, before, after in zip(ke, lo, hi, strict=True):
+    for axis, (e, before, after) in enumerate(zip(ke, lo, hi, strict=True)):
         if max(before, after) >= e:
             raise SpecError(
                 f"padding lo {lo} hi {hi} must be smaller than the effective kernel {ke}, or a window would see "
-                f"nothing but padding; use at most {e - 1} on that axis"
+                f"nothing but padding; use at most {e - 1} on axis {axis}"
             )
     sizes = ceil_size if flag("ceil_mode", ceil_mode) else out_size
     divisor = None if divisor_override is None else integer("divisor_override", divisor_override)
@@ -170,11 +180,13 @@ def make_pool(
         raise SpecError(f"p={norm!r} must be a positive number, such as 2; math.inf gives the maximum of |x|")
     spec = PoolSpec(
         kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
-        out_size=sizes(in_size, ke, stride, lo, hi), count_include_pad=flag("count_include_pad", count_include_pad),
-        divisor=divisor, norm=norm, channels_last=channels_last, batched=batched,
+        out_size=sizes(in_size, kernel, stride, dilation, lo, hi), divisor=divisor,
+        count_include_pad=flag("count_include_pad", count_include_pad), norm=norm, channels_last=channels_last,
+        batched=batched,
     )  # fmt: skip
-    check_bytes("x", spec.x_shape)
-    check_bytes("the result", spec.y_shape)
+    check_array("x", spec.x_shape)
+    check_array("the result", spec.y_shape)
+    check_windows(spec)
     return spec
 
 
@@ -197,8 +209,9 @@ def make_adaptive(nd: int, kind: Any, x_shape: Ints, output_size: Any, layout: A
         kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=kernel if even else one, dilation=one,
         pad_lo=zero, pad_hi=zero, out_size=out, adaptive=not even, channels_last=channels_last, batched=batched,
     )  # fmt: skip
-    check_bytes("x", spec.x_shape)
-    check_bytes("the result", spec.y_shape)
+    check_array("x", spec.x_shape)
+    check_array("the result", spec.y_shape)
+    check_windows(spec)
     return spec
 
 
@@ -221,15 +234,16 @@ def make_unpool(
     )
     out = plain if output_size is None else per_axis("output_size", output_size, nd, 1)
     if any(abs(o - p) >= s for o, p, s in zip(out, plain, stride, strict=True)) or min(out) < 1:
-        raise SpecError(
-            f"output_size={out} does not fit x {x_shape}: it must be at least 1 and lie less than one stride {stride} "
-            f"from {plain}"
-        )
+        least = tuple(max(1, p - s + 1) for p, s in zip(plain, stride, strict=True))
+        most = tuple(p + s - 1 for p, s in zip(plain, stride, strict=True))
+        valid = f"use {least} to {most}" if min(most) >= 1 else f"use less padding than lo {lo} hi {hi}"
+        raise SpecError(f"output_size={out} does not fit x {x_shape}, kernel {kernel} and stride {stride}; {valid}")
     spec = PoolSpec(
         kind="max", n=n, c=c, in_size=out, kernel=kernel, stride=stride, dilation=(1,) * nd, pad_lo=lo, pad_hi=hi,
         out_size=size, channels_last=channels_last, batched=batched,
     )  # fmt: skip
-    check_bytes("the result", spec.x_shape)
+    check_array("the result", spec.x_shape)
+    check_windows(spec)
     return spec
 
 
@@ -248,6 +262,6 @@ def make_scatter(nd: int, grad_shape: Ints, x_shape: Ints, layout: Any = "NCHW")
         kind="max", n=n, c=c, in_size=split("x", x_shape, nd, channels_last)[3], kernel=one, stride=one, dilation=one,
         pad_lo=zero, pad_hi=zero, out_size=size, channels_last=channels_last, batched=batched,
     )  # fmt: skip
-    check_bytes("x", spec.x_shape)
-    check_bytes("grad_y", spec.y_shape)
+    check_array("x", spec.x_shape)
+    check_array("grad_y", spec.y_shape)
     return spec

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from ..errors import SpecError
-from .arguments import Ints, cached, check_bytes, per_axis, split
+from ..errors import SpecError, quote
+from .arguments import Ints, cached, per_axis, split
 from .padding import effective_kernel, out_size, resolve_padding
+from .sizes import check_array, check_windows, count_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,29 @@ class WindowSpec:
         stop = min(self.out_size[axis], -((offset - self.in_size[axis]) // s))
         return start, max(start, stop)
 
+    def live_taps(self, axis: int) -> Sequence[int]:
+        """Return the taps that lie inside the input in some window, in order."""
+        size, s, d = self.in_size[axis], self.stride[axis], self.dilation[axis]
+        last = (self.out_size[axis] - 1) * s
+        # The input as windows see it: one stretch of taps per window, which are one for strides up to its size.
+        firsts = range(-self.pad_lo[axis], last - self.pad_lo[axis] + 1, s) if s > size else (last - self.pad_lo[axis],)
+        stretch = size if s > size else size + last
+        taps = (range(max(0, -(f // d)), min(self.kernel[axis], -((f - stretch) // d))) for f in firsts)
+        return next(taps) if s <= size else sorted({tap for part in taps for tap in part})
+
+    def tap_number(self, taps: Sequence[int]) -> int:
+        """Return the place of a tap among all of a window."""
+        number = 0
+        for tap, k in zip(taps, self.kernel, strict=True):
+            number = number * k + tap
+        return number
+
+    def taps_inside(self, axis: int) -> int:
+        """Count the window elements inside the input, over all windows on `axis`."""
+        lo, size = self.pad_lo[axis], self.in_size[axis]
+        windows = self.out_size[axis], self.stride[axis], self.kernel[axis], self.dilation[axis]
+        return count_before(lo + size, *windows) - count_before(lo, *windows)
+
     def extent(self, axis: int) -> int:
         """Return how many positions a window covers on `axis`, from its first tap to its last."""
         return (self.kernel[axis] - 1) * self.dilation[axis] + 1
@@ -150,12 +174,26 @@ class WindowSpec:
         return replace(self, in_size=size, pad_lo=zero, pad_hi=zero)
 
 
+def count_axes(x_shape: Ints, kernel_size: Any) -> int:
+    """Return how many spatial axes a window of one integer, or of one per axis, has over an array of `x_shape`."""
+    if isinstance(kernel_size, tuple):
+        if not kernel_size:
+            raise SpecError("kernel_size=() names no axis; give one size per spatial axis, such as (3, 3)")
+        return len(kernel_size)
+    if len(x_shape) < 3:
+        raise SpecError(
+            f"x has {len(x_shape)} axes {x_shape}, of which the first two are N and C if kernel_size is one integer; a "
+            f"plane (H, W) is x[None, None], or x[None] with kernel_size=({quote(kernel_size)}, {quote(kernel_size)})"
+        )
+    return len(x_shape) - 2
+
+
 @cached
 def make_columns(
     x_shape: Ints, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> WindowSpec:
     """Make the spec of im2col; its adjoint col2im shares it."""
-    nd = len(kernel_size) if isinstance(kernel_size, tuple) else max(1, len(x_shape) - 2)
+    nd = count_axes(x_shape, kernel_size)
     batched, n, c, in_size = split("x", x_shape, nd, False)
     kernel = per_axis("kernel_size", kernel_size, nd, 1)
     stride, dilation = per_axis("stride", stride, nd, 1), per_axis("dilation", dilation, nd, 1)
@@ -163,10 +201,11 @@ def make_columns(
     lo, hi = resolve_padding(padding, in_size, ke, stride)
     spec = WindowSpec(
         n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
-        out_size=out_size(in_size, ke, stride, lo, hi), batched=batched,
+        out_size=out_size(in_size, kernel, stride, dilation, lo, hi), batched=batched,
     )  # fmt: skip
-    check_bytes("x", spec.x_shape)
-    check_bytes("the columns", (n, c * spec.taps_count, spec.out_count))
+    check_array("x", spec.x_shape)
+    check_array("the columns", (n, c * spec.taps_count, spec.out_count))
+    check_windows(spec)
     return spec
 
 
@@ -180,6 +219,13 @@ def make_col2im(
             f"cols has {len(cols_shape)} axes {cols_shape}; expected (N, C * prod(kernel_size), L), or 2 without N"
         )
     nd = len(output_size)
+    if nd < 1:
+        raise SpecError("output_size=() names no axis; give one size per spatial axis, such as (4, 4)")
+    if isinstance(kernel_size, tuple) and len(kernel_size) != nd:
+        raise SpecError(
+            f"output_size={quote(output_size)} has {nd} entries and kernel_size={quote(kernel_size)} has "
+            f"{len(kernel_size)}; give output_size one entry per spatial axis, as kernel_size has"
+        )
     kernel = per_axis("kernel_size", kernel_size, nd, 1)
     rows, taps = cols_shape[-2], math.prod(kernel)
     if rows % taps:

@@ -119,7 +119,8 @@ class Job:
     def running(self) -> Iterator[tuple[Block, ...]]:
         """Bound the backend's own scratch, see that sums of integers come out exactly, and give the blocks."""
         exact = self.call.types.compute == dtypes.INT64 and self.call.op.startswith("conv")
-        with config.scratch(self.rest), config.accuracy("strict" if exact else config.get_accuracy()):
+        strict = config.accuracy("strict" if exact else config.get_accuracy())
+        with config.scratch(self.rest), strict, np.errstate(all="ignore"):
             yield self.blocks
 
     def scratch(self) -> int:

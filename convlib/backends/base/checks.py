@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import SpecError
-from ...spec import ConvSpec, PoolSpec, WindowSpec
+from ...spec import ConvSpec, PoolSpec, WindowSpec, check_bias
 from .contract import Array, Contract
 
 
@@ -24,21 +24,13 @@ def sum_types(x: np.dtype[Any], w: np.dtype[Any], bias: Array | None, channels: 
     """Return the types of a convolution; refuse a bias that does not have one number per output channel."""
     if bias is None:
         return Types(*dtypes.for_sums(x=x, w=w))
-    if bias.shape != (channels,):
-        raise SpecError(f"bias has the shape {bias.shape}; expected ({channels},), one number per output channel")
+    check_bias(bias.shape, channels)
     return Types(*dtypes.for_sums(x=x, w=w, bias=bias.dtype))
 
 
 def padding_value(spec: ConvSpec, dtype: np.dtype[Any]) -> float:
     """Return what constant padding holds in an array that computes in `dtype`; refuse what integers cannot hold."""
-    value = spec.pad_value
-    if dtype != dtypes.INT64:
-        return value
-    if not float(value).is_integer():
-        raise TypeError(f"pad_value={value} is not an integer, but x and w are; use an integer or float arrays")
-    if not -(2**63) <= value < 2**63:
-        raise SpecError(f"pad_value={value} does not fit int64; use a smaller one or float arrays")
-    return int(value)
+    return dtypes.whole("pad_value", spec.pad_value) if dtype == dtypes.INT64 else spec.pad_value
 
 
 def bound(terms: int, x: Array, w: Array | None = None, bias: Array | None = None, padding: float = 0) -> int:
@@ -106,7 +98,7 @@ class Checks(Contract):
     def _check_memory(self, out: Array, *inputs: Array | None) -> None:
         if not self._writable(out):
             raise SpecError("out is read-only; give a writable array of the result's shape, or none")
-        if any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
+        if out.size and any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
             raise SpecError(f"out has stride 0 on an axis (strides {out.strides}); its elements must not share memory")
         for a in inputs:
             if a is not None and self._shares_memory(out, a):

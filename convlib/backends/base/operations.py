@@ -15,7 +15,7 @@ from ... import dtypes
 from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
 from .arrays import Arrays
 from .checks import Types, bound, check_indices, check_places, sum_types
-from .contract import Array
+from .contract import OPERATIONS, Array
 
 
 class Backend(Arrays):
@@ -39,7 +39,9 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
             bound(spec.reduction, x, w, bias)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
-        self._conv(spec, x, w, bias, y, self.settled(algorithm, "conv", spec, dtype))
+        _fill(y, w, self._conv, spec, x, w, bias, y, self.settled(algorithm, "conv", spec, dtype))
+        if bias is not None and not spec.reduction:
+            y += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
 
     @final
@@ -74,10 +76,10 @@ class Backend(Arrays):
         if needs_padding(spec):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
-            self._conv_grad_input(inner, y, w, wide, algorithm)
+            _fill(wide, y, self._conv_grad_input, inner, y, w, wide, algorithm)
             x[...] = self._fold_padding(spec, wide)
         else:
-            self._conv_grad_input(spec, y, w, x, algorithm)
+            _fill(x, y, self._conv_grad_input, spec, y, w, x, algorithm)
         if bias is not None:
             x += bias.reshape(-1, *(1,) * spec.nd)
         return finish()
@@ -119,7 +121,8 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.n * spec.out_count, y, x)
         w = self.xp.empty(spec.w_shape, dtype)
-        self._conv_grad_weight(spec, x, y, w, self.settled(algorithm, "conv_grad_weight", spec, dtype))
+        algorithm = self.settled(algorithm, "conv_grad_weight", spec, dtype)
+        _fill(w, y, self._conv_grad_weight, spec, x, y, w, algorithm)
         return self._deliver(self._flipped(w) if spec.flip else w, result, out)
 
     def prepare_conv(
@@ -160,10 +163,10 @@ class Backend(Arrays):
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
         algorithm = self.settled(algorithm, "pool", spec, dtype)
         if not indices:
-            self._pool(spec, x, y, None, algorithm)
+            _fill(y, y, self._pool, spec, x, y, None, algorithm)
             return finish()
         places, finish_places = self._result(spec.y_shape, dtypes.INT64, dtypes.INT64, spec, None)
-        self._pool(spec, x, y, places, algorithm)
+        _fill(y, y, self._pool, spec, x, y, places, algorithm)
         return finish(), finish_places()
 
     @final
@@ -180,7 +183,7 @@ class Backend(Arrays):
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if not self.whole_unpool:
             y[...] = 0
-        self._unpool(spec, x, places, y, add)
+        _fill(y, x, self._unpool, spec, x, places, y, add)
         return finish()
 
     @final
@@ -195,7 +198,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.taps_count, grad_y)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        self._pool_grad_input(spec, grad_y, x, y, grad_x)
+        _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x)
         return finish()
 
     # ------------------------------------------------------------------ columns
@@ -207,7 +210,7 @@ class Backend(Arrays):
         dtype = x.dtype.newbyteorder("=")
         x = self._input(x, dtype, spec)
         cols = self.xp.empty((spec.n, spec.c * spec.taps_count, spec.out_count), dtype)
-        self._im2col(spec, x, cols)
+        _fill(cols, cols, self._im2col, spec, x, cols)
         return cols if spec.batched else cols[0]
 
     @final
@@ -218,8 +221,22 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.taps_count, cols)
         x = self.xp.zeros((spec.n, spec.c, *spec.in_size), dtype)
-        self._col2im(spec, cols, x)
+        _fill(x, cols, self._col2im, spec, cols, x)
         return (x if spec.batched else x[0]).astype(result, copy=False)
+
+
+# Infinities and zeros that come of overflow and underflow are results: whatever `numpy.errstate` its user has set, a
+# call neither warns of them nor raises.
+for _name in (*OPERATIONS, "conv_transpose", "conv_transpose_grad_input", "conv_transpose_grad_weight"):
+    setattr(Backend, _name, np.errstate(all="ignore")(getattr(Backend, _name)))
+
+
+def _fill(target: Array, source: Array, hook: Callable[..., None], *args: Any) -> None:
+    """Call a hook that fills `target` from `source`; where one of them is empty, sums are zero and no hook is asked."""
+    if target.size and source.size:
+        hook(*args)
+    else:
+        target[...] = 0
 
 
 def pool_grad_types(spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None) -> Types:
