@@ -1,19 +1,34 @@
+from collections.abc import Sequence
 from typing import Any
+
+from ._native import Plan, Problem, Verdict
 
 KINDS: tuple[str, ...]
 
-class PoolProblem:
+class PoolProblem(Problem):
     def __init__(
-        self, n: int, c: int, in_size: tuple[int, ...], kernel: tuple[int, ...], out_size: tuple[int, ...],
-        stride: tuple[int, ...], dilation: tuple[int, ...], lo: tuple[int, ...], hi: tuple[int, ...], kind: str,
-        count_include_pad: bool = True, divisor: float = 0, adaptive: bool = False,
+        self, n: int, c: int, in_size: Sequence[int], kernel: Sequence[int], out_size: Sequence[int],
+        stride: Sequence[int], dilation: Sequence[int], lo: Sequence[int], hi: Sequence[int], kind: str,
+        count_include_pad: bool = True, divisor: float = 0, adaptive: bool = False, channels_last: bool = False,
     ) -> None: ...  # fmt: skip
+    def chosen(
+        self, op: str, code: int, itemsize: int, names: str | None, indices: bool, add: bool, threads: int,
+        max_workspace: int,
+    ) -> Plan | None: ...  # fmt: skip
+    def verdicts(
+        self, op: str, code: int, itemsize: int, indices: bool, threads: int, max_workspace: int
+    ) -> list[Verdict]: ...
 
-def pool_grad(problem: PoolProblem, y: Any, indices: Any, x: Any, add: bool, threads: int) -> bool: ...
-def pool(problem: PoolProblem, x: Any, y: Any, indices: Any, threads: int) -> None: ...
+def pool(
+    problem: PoolProblem, x: Any, y: Any, indices: Any, names: str | None, threads: int, max_workspace: int
+) -> None: ...
 
 class PoolRunner:
     def __init__(
-        self, problem: PoolProblem, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any, last: bool
+        self, problem: PoolProblem, name: str | None, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any
     ) -> None: ...
-    def __call__(self, x: Any, threads: int, indices: bool) -> Any: ...
+    def __call__(self, x: Any, threads: int, indices: bool, max_workspace: int) -> Any: ...
+
+def spread(
+    problem: PoolProblem, y: Any, indices: Any, x: Any, add: bool, names: str | None, threads: int, max_workspace: int
+) -> bool: ...

@@ -128,7 +128,7 @@ class NativeBackend(Backend):
 
     def exact_algorithm(self, algorithm: str) -> bool:
         """See `Backend.exact_algorithm`."""
-        rounding = {name for name, family, _, more in _native.implementations("conv") if more for name in (name, family)}
+        rounding = {word for *words, _, more in _native.implementations("conv") if more for word in words}
         return not rounding & set(algorithm.split("+"))
 
     def implementations(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[Implementation, ...]:
@@ -215,11 +215,14 @@ class NativeBackend(Backend):
         if not filled(spec):
             return
         by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
+        taps: tuple[Any, ...]
+        inputs: tuple[Any, ...]
         for phase, call in zip(phases, phase_calls(spec, grad_x.dtype), strict=True):
-            weights = by_group[(..., *phase.taps)]
+            taps, inputs = (..., *phase.taps), (..., *phase.inputs)
+            weights = by_group[taps]
             if call.copied:
                 weights = np.ascontiguousarray(weights)
-            _native_conv.conv(call.problem, grad_y, weights, None, grad_x[(..., *phase.inputs)], algorithm, *settings())
+            _native_conv.conv(call.problem, grad_y, weights, None, grad_x[inputs], algorithm, *settings())
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
@@ -263,7 +266,7 @@ class _Prepared:
     def __call__(self, x: Array, out: Array | None) -> Array:
         spec = self._spec
         self._backend.check_out(out, spec.y_shape, self._dtype, x)
-        x = np.require(x, self._dtype, "AC")
+        x = np.require(x, self._dtype, ["A", "C"])
         target = out if out is None or spec.batched else out[None]
         y: Array = self._runner(x if spec.batched else x[None], *settings()[1:], None, None, target)
         return out if out is not None else y if spec.batched else y[0]

@@ -154,7 +154,7 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         raise TypeError(f"explain({op!r}, ...) needs the {needed} positional arguments of {op}, shapes for arrays")
     given = [frozen(arg) for arg in args]
     given[0] = shape("x", given[0])
-    named, places = _frozen(options), bool(options.get("return_indices", False))
+    named, indices = _frozen(options), bool(options.get("return_indices", False))
     if family == "conv":
         places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
         first, second = (given[place] for place in places)
@@ -174,10 +174,10 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
         kind = _KINDS[family]
         if kind == "lp":
             named["norm"] = given.pop(1)
-        return "pool", make_pool(nd, kind, *given, **named).with_places(places), kind
+        return "pool", make_pool(nd, kind, *given, **named).with_places(indices), kind
     kind = "avg" if "avg" in family else "max"
     size = given[1:] if family.startswith("adaptive") else [1]
-    return "pool", make_adaptive(nd, kind, given[0], *size, **named).with_places(places), kind
+    return "pool", make_adaptive(nd, kind, given[0], *size, **named).with_places(indices), kind
 
 
 _KINDS = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}

@@ -17,13 +17,27 @@ enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4 }; /* beside CV_OK, CV_NOMEM and CV_INTE
 /* ---- problems */
 
 typedef enum { CV_OP_CONV, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD, CV_OPS } cv_op;
-typedef enum { CV_F32, CV_F64, CV_I64, CV_I32, CV_I16, CV_I8, CV_U64, CV_U32, CV_U16, CV_U8, CV_TYPES } cv_type;
+typedef enum {
+    CV_F32,
+    CV_F64,
+    CV_I64,
+    CV_I32,
+    CV_I16,
+    CV_I8,
+    CV_U64,
+    CV_U32,
+    CV_U16,
+    CV_U8,
+    CV_TYPES
+} cv_type;
 enum { CV_MAX, CV_MIN, CV_SUM, CV_AVG };
 
-/* A convolution.  Axes are D, H, W; an axis the call lacks has in = k = out = stride = dil = 1, lo = 0.
- * x and y are reached through element strides over (n, c, d, h, w), so NCHW and NHWC are the same code;
- * w is (groups, ocg, icg, kd, kh, kw) through its strides, so that a gradient reads the same weights
- * the other way round. */
+/* A convolution.  Axes are D, H, W; an axis the call lacks has in = k = out = stride = dil = 1, lo
+ * = 0.
+ * x and y are reached through element strides over (n, c, d, h, w), so NCHW and NHWC are the same
+ * code;
+ * w is (groups, ocg, icg, kd, kh, kw) through its strides, so that a gradient reads the same
+ * weights the other way round. */
 typedef struct {
     ptrdiff_t n, groups, icg, ocg;
     ptrdiff_t in[3], k[3], out[3], stride[3], dil[3], lo[3];
@@ -37,8 +51,9 @@ typedef struct {
     ptrdiff_t xs[5], ys[5];
     int kind;              /* CV_MAX, CV_MIN, CV_SUM, CV_AVG */
     int count_include_pad; /* average: do padded taps count? */
-    int adaptive;          /* windows share the axis out; k is the longest, stride and dil 1, lo and hi 0 */
-    double divisor;        /* average: 0 = count the taps */
+    /* windows share the axis out; k is the longest, stride and dil 1, lo and hi 0 */
+    int adaptive;
+    double divisor; /* average: 0 = count the taps */
 } cv_pool;
 
 /* What is asked of the engine: an operation on arrays of one type, sizes, and what it may use.
@@ -78,17 +93,18 @@ enum {
 
 typedef struct cv_row cv_row;
 
-/* All that depends on the problem alone: blocks, splits, tables, sizes.  Immutable once made: any number
- * of threads may run it at once. */
+/* All that depends on the problem alone: blocks, splits, tables, sizes.  Immutable once made: any
+ * number of threads may run it at once. */
 typedef struct cv_plan {
     const cv_row *row;
     cv_problem problem;
-    ptrdiff_t scratch;      /* bytes that each call takes */
-    ptrdiff_t packed;       /* bytes of packed weights; 0: weights are read as they lie */
-    ptrdiff_t tables;       /* bytes of tables */
-    char *table;            /* the tables */
-    int threads;            /* that a call uses at most */
-    ptrdiff_t part_outputs; /* weights are packed in the call, for so many outputs at a time; 0: not so */
+    ptrdiff_t scratch; /* bytes that each call takes */
+    ptrdiff_t packed;  /* bytes of packed weights; 0: weights are read as they lie */
+    ptrdiff_t tables;  /* bytes of tables */
+    char *table;       /* the tables */
+    int threads;       /* that a call uses at most */
+    /* weights are packed in the call, for so many outputs at a time; 0: not so */
+    ptrdiff_t part_outputs;
     struct cv_plan *part, *rest; /* the plan for so many, and for those that are left in a group */
     _Alignas(64) char job[1024]; /* the implementation's own */
 } cv_plan;
@@ -98,7 +114,7 @@ typedef struct {
     const char *(*fits)(const cv_problem *); /* NULL, or why the implementation cannot serve */
     double (*cost)(const cv_problem *);      /* predicted nanoseconds on one thread */
     void (*plan)(const cv_problem *, cv_plan *);
-    void (*fill)(cv_plan *);                 /* its tables; NULL: it has none */
+    void (*fill)(cv_plan *);                                   /* its tables; NULL: it has none */
     int (*pack)(const cv_plan *, const void *w, void *packed); /* NULL: it never packs */
     int (*run)(const cv_plan *, const cv_call *);
 } cv_impl;
@@ -107,8 +123,8 @@ typedef struct {
 struct cv_row {
     const char *name, *family, *why;
     cv_op op;
-    int number; /* of its line in the list */
-    int rounds; /* rounds more than direct summation: accuracy="strict" forbids it */
+    int number;        /* of its line in the list */
+    int rounds;        /* rounds more than direct summation: accuracy="strict" forbids it */
     const char *lacks; /* what the instruction set lacks for it, or NULL */
     const cv_impl *by_type[CV_TYPES]; /* NULL: not this type */
 };
@@ -120,13 +136,15 @@ typedef struct {
     cv_row rows[CV_ROWS];
 } cv_isa;
 
-/* Why the row cannot serve, or NULL; *scratch: what it takes, where it could but for max_workspace. */
+/* Why the row cannot serve, or NULL; *scratch: what it takes, where it could but for
+ * max_workspace. */
 const char *cv_refusal(const cv_row *, const cv_problem *, ptrdiff_t *scratch);
 
 /* Predicted nanoseconds of a row that fits. */
 double cv_cost(const cv_row *, const cv_problem *);
 
-/* The one decision: of the rows that fit, the one with the least predicted time; NULL where none fits.
+/* The one decision: of the rows that fit, the one with the least predicted time; NULL where none
+ * fits.
  * only: bits of rows by their numbers; exact: none that rounds more. */
 const cv_row *cv_choose(const cv_isa *, const cv_problem *, uint64_t only, int exact);
 
@@ -145,33 +163,35 @@ int cv_plan_run(const cv_plan *, const cv_call *);
 
 /* ---- instruction sets */
 
-/* Whether this build has kernels for Intel's matrix unit: its compiler knows it, and Linux hands it out. */
+/* Whether this build has kernels for Intel's matrix unit: its compiler knows it, and Linux hands it
+ * out. */
 #if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) || __GNUC__ >= 11)
 #define CV_HAS_AMX 1
 #else
 #define CV_HAS_AMX 0
 #endif
 
-/* The one in use.  First call: the best the processor has, lowered by CONVLIB_ISA; NULL: it names none. */
+/* The one in use.  First call: the best the processor has, lowered by CONVLIB_ISA; NULL: it names
+ * none. */
 const cv_isa *cv_active(void);
-/* CV_OK, or CV_BAD_ISA for a name that is unknown, not built or not supported by this processor; NULL
- * or "": automatic. */
+/* CV_OK, or CV_BAD_ISA for a name that is unknown, not built or not supported by this processor;
+ * NULL or "": automatic. */
 int cv_set_isa(const char *name);
 /* The i-th instruction set of this build, best first; NULL past the end. */
 const cv_isa *cv_isa_at(int i);
 
 /* ---- memory and threads */
 
-/* The pool that cv_parallel runs on: one per process, whichever module owns its code.  Until told, units
- * run serially. */
+/* The pool that cv_parallel runs on: one per process, whichever module owns its code.  Until told,
+ * units run serially. */
 void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int));
 
 /* Scratch: 64-byte aligned, NULL when it cannot be had; large blocks are kept for the next call. */
 void *cv_alloc(size_t bytes);
 void cv_free(void *);
 
-/* What tests see: while tracing, the largest sum of bytes that cv_alloc had handed out at once, and the
- * rows that ran, a bit for each by its number. */
+/* What tests see: while tracing, the largest sum of bytes that cv_alloc had handed out at once, and
+ * the rows that ran, a bit for each by its number. */
 void cv_trace(int on);
 size_t cv_trace_peak(void);
 uint64_t cv_trace_rows(void);

@@ -1,7 +1,7 @@
 /* Depthwise 3x3 with channels last, stride 1 or 2, and 5x5 and 7x7, stride 2: lanes are channels.
  *
- * The weights are turned round once per call, [tap][channel].  A block of channels runs along a row of outputs; each input
- * column is loaded once and adds to every output whose window holds it.
+ * The weights are turned round once per call, [tap][channel].  A block of channels runs along a row
+ * of outputs; each input column is loaded once and adds to every output whose window holds it.
  */
 #ifndef CV_DEPTHWISE_NHWC
 #define CV_DEPTHWISE_NHWC
@@ -9,7 +9,8 @@
 #include "window.h"
 
 #if CV_REGISTERS == 32
-#define CV_LNV 2 /* vectors of channels in a block: independent sums hide the latency of a multiply-add */
+/* vectors of channels in a block: independent sums hide the latency of a multiply-add */
+#define CV_LNV 2
 #else
 #define CV_LNV 1
 #endif
@@ -19,22 +20,30 @@ typedef struct {
     const T *x, *bias, *w; /* w: turned round */
     T *y;
     int threads;
-    ptrdiff_t channels, vecs, blocks, row_pieces, block_pieces; /* blocks of channels; pieces of rows and of blocks */
+    /* blocks of channels; pieces of rows and of blocks */
+    ptrdiff_t channels, vecs, blocks, row_pieces, block_pieces;
 } CV_(nhwc_job);
 
-/* A row of outputs of one block: `row` holds input rows, `step` the elements between their columns (0: a row of zeros). */
-CV_INLINE void CV_(nhwc_row)(const int k, const int nv, const int s, const int part, const cv_conv *p, const T *const *row,
-                             const ptrdiff_t *step, const T *w, ptrdiff_t pitch, const T *bias, T *y, ptrdiff_t lanes) {
+/* A row of outputs of one block: `row` holds input rows, `step` the elements between their columns
+ * (0: a row of zeros). */
+CV_INLINE void CV_(nhwc_row)(const int k, const int nv, const int s, const int part,
+                             const cv_conv *p, const T *const *row, const ptrdiff_t *step,
+                             const T *w, ptrdiff_t pitch, const T *bias, T *y, ptrdiff_t lanes) {
     const int deep = (k - 1) / s;
     vec ready[9][CV_LNV], b[CV_LNV], acc[7][CV_LNV];
     CV_UNROLL(2)
     for (int i = 0; i < nv; i++) {
-        b[i] = !bias ? (vec){0} : part && i == nv - 1 ? CV_(load_n)(bias + i * VL, lanes) : CV_(load)(bias + i * VL);
+        b[i] = !bias                 ? (vec){0}
+               : part && i == nv - 1 ? CV_(load_n)(bias + i * VL, lanes)
+                                     : CV_(load)(bias + i * VL);
         CV_UNROLL(9)
-        for (int t = 0; t < 9; t++)
-            if (k == 3) ready[t][i] = CV_(load)(w + t * pitch + i * VL);
+        for (int t = 0; t < 9; t++) {
+            if (k == 3)
+                ready[t][i] = CV_(load)(w + t * pitch + i * VL);
+        }
         CV_UNROLL(7)
-        for (int d = 0; d <= deep; d++) acc[d][i] = (vec){0};
+        for (int d = 0; d <= deep; d++)
+            acc[d][i] = (vec){0};
     }
     const ptrdiff_t width = p->in[2], outs = p->out[2], ystep = p->ys[4];
     for (ptrdiff_t j = 0, ix = -p->lo[2]; j < outs + deep; j++, ix += s) {
@@ -46,52 +55,74 @@ CV_INLINE void CV_(nhwc_row)(const int k, const int nv, const int s, const int p
                     const T *x = row[ky] + (ix + q) * step[ky];
                     CV_UNROLL(2)
                     for (int i = 0; i < nv; i++) {
-                        const vec v = part && i == nv - 1 ? CV_(load_n)(x + i * VL, lanes) : CV_(load)(x + i * VL);
+                        const vec v = part && i == nv - 1 ? CV_(load_n)(x + i * VL, lanes)
+                                                          : CV_(load)(x + i * VL);
                         CV_UNROLL(7)
                         for (int d = 0; d * s + q < k; d++) {
                             const int at = ky * k + d * s + q;
-                            acc[d][i] += v * (k == 3 ? ready[at % 9][i] : CV_(load)(w + at * pitch + i * VL));
+                            acc[d][i] += v * (k == 3 ? ready[at % 9][i]
+                                                     : CV_(load)(w + at * pitch + i * VL));
                         }
                     }
                 }
             }
-            if (q || j < deep) continue;
+            if (q || j < deep)
+                continue;
             T *to = y + (j - deep) * ystep;
             CV_UNROLL(2)
             for (int i = 0; i < nv; i++) {
                 const vec r = acc[deep][i] + b[i];
-                if (part && i == nv - 1) CV_(store_n)(to + i * VL, r, lanes);
-                else CV_(store)(to + i * VL, r);
+                if (part && i == nv - 1)
+                    CV_(store_n)(to + i * VL, r, lanes);
+                else
+                    CV_(store)(to + i * VL, r);
             }
         }
         CV_UNROLL(7)
         for (int d = deep; d >= 0; d--) {
             CV_UNROLL(2)
-            for (int i = 0; i < nv; i++) acc[d][i] = d ? acc[d - 1][i] : (vec){0};
+            for (int i = 0; i < nv; i++)
+                acc[d][i] = d ? acc[d - 1][i] : (vec){0};
         }
     }
 }
 
 /* By [3x3, stride 1; 3x3, 5x5, 7x7, stride 2][last vector in part][vectors]. */
-typedef void (*CV_(nhwc_fn))(const cv_conv *, const T *const *row, const ptrdiff_t *step, const T *w, ptrdiff_t pitch,
-                             const T *bias, T *y, ptrdiff_t lanes);
-#define CV_LAST(k, nv, s, part)                                                                                         \
+typedef void (*CV_(nhwc_fn))(const cv_conv *, const T *const *row, const ptrdiff_t *step,
+                             const T *w, ptrdiff_t pitch, const T *bias, T *y, ptrdiff_t lanes);
+#define CV_LAST(k, nv, s, part)                                                                    \
     CV_NOINLINE void CV_(nhwc_##k##_##nv##_##s##_##part)(                                          \
-        const cv_conv *p, const T *const *row, const ptrdiff_t *step, const T *w, ptrdiff_t pitch, const T *bias, T *y, \
-        ptrdiff_t lanes) {                                                                                              \
-        CV_(nhwc_row)(k, nv, s, part, p, row, step, w, pitch, bias, y, lanes);                                          \
+        const cv_conv *p, const T *const *row, const ptrdiff_t *step, const T *w, ptrdiff_t pitch, \
+        const T *bias, T *y, ptrdiff_t lanes) {                                                    \
+        CV_(nhwc_row)(k, nv, s, part, p, row, step, w, pitch, bias, y, lanes);                     \
     }
 #if CV_LNV == 2
-#define CV_LAST_SET(k, s) CV_LAST(k, 1, s, 0) CV_LAST(k, 2, s, 0) CV_LAST(k, 1, s, 1) CV_LAST(k, 2, s, 1)
-#define CV_LAST_ROW(k, s) {{CV_(nhwc_##k##_1_##s##_0), CV_(nhwc_##k##_2_##s##_0)}, \
-                           {CV_(nhwc_##k##_1_##s##_1), CV_(nhwc_##k##_2_##s##_1)}}
+#define CV_LAST_SET(k, s) \
+    CV_LAST(k, 1, s, 0)   \
+    CV_LAST(k, 2, s, 0)   \
+    CV_LAST(k, 1, s, 1)   \
+    CV_LAST(k, 2, s, 1)
+#define CV_LAST_ROW(k, s)                                         \
+    {                                                             \
+        {CV_(nhwc_##k##_1_##s##_0), CV_(nhwc_##k##_2_##s##_0)}, { \
+            CV_(nhwc_##k##_1_##s##_1), CV_(nhwc_##k##_2_##s##_1)  \
+        }                                                         \
+    }
 #else
-#define CV_LAST_SET(k, s) CV_LAST(k, 1, s, 0) CV_LAST(k, 1, s, 1)
-#define CV_LAST_ROW(k, s) {{CV_(nhwc_##k##_1_##s##_0)}, {CV_(nhwc_##k##_1_##s##_1)}}
+#define CV_LAST_SET(k, s) \
+    CV_LAST(k, 1, s, 0)   \
+    CV_LAST(k, 1, s, 1)
+#define CV_LAST_ROW(k, s)                                          \
+    {                                                              \
+        {CV_(nhwc_##k##_1_##s##_0)}, { CV_(nhwc_##k##_1_##s##_1) } \
+    }
 #endif
-CV_LAST_SET(3, 1) CV_LAST_SET(3, 2) CV_LAST_SET(5, 2) CV_LAST_SET(7, 2)
-static const CV_(nhwc_fn) CV_(nhwcs)[4][2][CV_LNV] = {CV_LAST_ROW(3, 1), CV_LAST_ROW(3, 2), CV_LAST_ROW(5, 2),
-                                                      CV_LAST_ROW(7, 2)};
+CV_LAST_SET(3, 1)
+CV_LAST_SET(3, 2)
+CV_LAST_SET(5, 2)
+CV_LAST_SET(7, 2)
+static const CV_(nhwc_fn) CV_(nhwcs)[4][2][CV_LNV] = {CV_LAST_ROW(3, 1), CV_LAST_ROW(3, 2),
+                                                      CV_LAST_ROW(5, 2), CV_LAST_ROW(7, 2)};
 #undef CV_LAST
 #undef CV_LAST_SET
 #undef CV_LAST_ROW
@@ -100,12 +131,14 @@ static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
     static const T zeros[CV_LNV * VL];
     const CV_(nhwc_job) *j = context;
     const cv_conv *p = &j->p;
-    const ptrdiff_t bc = unit % j->block_pieces, rc = unit / j->block_pieces, rows = p->n * p->out[1];
+    const ptrdiff_t bc = unit % j->block_pieces, rc = unit / j->block_pieces,
+                    rows = p->n * p->out[1];
     const ptrdiff_t vecs = (j->channels + VL - 1) / VL;
     (void)worker;
     for (ptrdiff_t r = rc * rows / j->row_pieces; r < (rc + 1) * rows / j->row_pieces; r++) {
         const ptrdiff_t n = r / p->out[1], oy = r % p->out[1];
-        for (ptrdiff_t b = bc * j->blocks / j->block_pieces; b < (bc + 1) * j->blocks / j->block_pieces; b++) {
+        for (ptrdiff_t b = bc * j->blocks / j->block_pieces;
+             b < (bc + 1) * j->blocks / j->block_pieces; b++) {
             const ptrdiff_t v0 = b * vecs / j->blocks, v1 = (b + 1) * vecs / j->blocks, c = v0 * VL;
             const ptrdiff_t lanes = CV_MIN2(VL, j->channels - (v1 - 1) * VL);
             const T *row[7];
@@ -117,7 +150,8 @@ static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
                 step[ky] = in ? p->xs[4] : 0;
             }
             CV_(nhwcs)[p->stride[2] == 1 ? 0 : p->k[2] / 2][lanes < VL][v1 - v0 - 1](
-                p, row, step, j->w + c, vecs * VL, j->bias ? j->bias + c : NULL, j->y + n * p->ys[0] + oy * p->ys[3] + c, lanes);
+                p, row, step, j->w + c, vecs * VL, j->bias ? j->bias + c : NULL,
+                j->y + n * p->ys[0] + oy * p->ys[3] + c, lanes);
         }
     }
 }
@@ -126,26 +160,32 @@ static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
 
 static const char *CV_(nhwc_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    if (!cv_any_work(p)) return "has no work in an empty convolution";
+    if (!cv_any_work(p))
+        return "has no work in an empty convolution";
     if (!cv_depthwise_window(p) || p->groups == 1 || (p->stride[2] == 1 && p->k[2] != 3))
         return "serves depthwise windows of 3x3, and with stride 2 of 5x5 and 7x7";
-    if (p->xs[1] != 1 || p->ys[1] != 1) return "serves channels last";
+    if (p->xs[1] != 1 || p->ys[1] != 1)
+        return "serves channels last";
     return CV_(plain_weights)(p) ? NULL : "takes contiguous weights";
 }
 
 static double CV_(nhwc_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->groups + VL - 1) / VL), taps = (double)cv_taps(p);
-    return 400 + (double)p->n * (double)cv_outputs(p) * vecs * (taps / (0.6 * CV_PACE) + 3 / CV_PACE) + taps * vecs * VL * 0.5;
+    return 400 +
+           (double)p->n * (double)cv_outputs(p) * vecs * (taps / (0.6 * CV_PACE) + 3 / CV_PACE) +
+           taps * vecs * VL * 0.5;
 }
 
 static void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(nhwc_job) *j = (void *)plan->job;
-    *j = (CV_(nhwc_job)){.p = problem->conv, .threads = problem->threads, .channels = problem->conv.groups};
+    *j = (CV_(nhwc_job)){
+        .p = problem->conv, .threads = problem->threads, .channels = problem->conv.groups};
     const cv_conv *p = &j->p;
     j->vecs = (j->channels + VL - 1) / VL;
     j->blocks = (j->vecs + CV_LNV - 1) / CV_LNV;
-    cv_cut(cv_products(p), &j->threads, p->n * p->out[1], j->blocks, &j->row_pieces, &j->block_pieces);
+    cv_cut(cv_products(p), &j->threads, p->n * p->out[1], j->blocks, &j->row_pieces,
+           &j->block_pieces);
     plan->threads = j->threads;
     plan->scratch = cv_taps(p) * j->vecs * VL * (ptrdiff_t)sizeof(T);
 }
@@ -155,16 +195,20 @@ static int CV_(nhwc_run)(const cv_plan *plan, const cv_call *call) {
     const T *w = call->w;
     T *turned = (T *)call->scratch;
     const ptrdiff_t taps = cv_taps(&j.p), pitch = j.vecs * VL;
-    for (ptrdiff_t t = 0; t < taps; t++)
-        for (ptrdiff_t c = 0; c < pitch; c++) turned[t * pitch + c] = c < j.channels ? w[c * taps + t] : 0;
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        for (ptrdiff_t c = 0; c < pitch; c++)
+            turned[t * pitch + c] = c < j.channels ? w[c * taps + t] : 0;
+    }
     j.x = call->x;
     j.w = turned;
     j.bias = call->bias;
     j.y = call->y;
     const int status = cv_parallel(CV_(nhwc_task), &j, j.row_pieces * j.block_pieces, j.threads);
-    if (status == CV_OK) CV_(poison)(&j.p, w, j.y);
+    if (status == CV_OK)
+        CV_(poison)(&j.p, w, j.y);
     return status;
 }
 
-CV_ROW(depthwise_nhwc) = {CV_(nhwc_fits), CV_(nhwc_cost), CV_(nhwc_plan), NULL, NULL, CV_(nhwc_run)};
+CV_ROW(depthwise_nhwc) = {CV_(nhwc_fits), CV_(nhwc_cost), CV_(nhwc_plan),
+                          NULL,           NULL,           CV_(nhwc_run)};
 #endif

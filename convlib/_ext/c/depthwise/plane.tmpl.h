@@ -1,14 +1,15 @@
-/* Small planes: rows shorter than two vectors would leave lanes idle, so the plane is taken as one long row.
+/* Small planes: rows shorter than two vectors would leave lanes idle, so the plane is taken as one
+ * long row.
  *
- * That needs input and output planes of one shape, without gaps, and stride 1; then tap (ky, kx) is a constant offset,
- * and a mask per (tap, vector) drops what crossed an edge.  Only AVX-512 loads under such masks cheaply; narrower
- * vectors fit short rows anyway. */
+ * That needs input and output planes of one shape, without gaps, and stride 1; then tap (ky, kx) is
+ * a constant offset, and a mask per (tap, vector) drops what crossed an edge.  Only AVX-512 loads
+ * under such masks cheaply; narrower vectors fit short rows anyway. */
 #if CV_CHEAP_MASKS && !defined(CV_DEPTHWISE_PLANE)
 #define CV_DEPTHWISE_PLANE
 #include "../direct/lanes.tmpl.h"
 #include "window.h"
 
-#define CV_PLANE_VECS 8          /* vectors at once */
+#define CV_PLANE_VECS 8            /* vectors at once */
 #define CV_PLANE_TABLE (256 << 10) /* bytes of masks and offsets, at most */
 
 typedef struct {
@@ -18,14 +19,15 @@ typedef struct {
     int threads;
     ptrdiff_t taps, size, vecs, groups, planes, pieces; /* groups of up to CV_PLANE_VECS vectors */
     ptrdiff_t *offset;                                  /* [taps] */
-    CV_LANE_SET *masks;                   /* [vecs][taps] in groups: [group][tap][vector] */
+    CV_LANE_SET *masks; /* [vecs][taps] in groups: [group][tap][vector] */
 } CV_(plane_job);
 
-CV_INLINE void CV_(plane)(const int nv, const CV_(plane_job) *j, const CV_LANE_SET *q, const T *x, const T *w,
-                         T bias, T *y, ptrdiff_t last) {
+CV_INLINE void CV_(plane)(const int nv, const CV_(plane_job) *j, const CV_LANE_SET *q, const T *x,
+                          const T *w, T bias, T *y, ptrdiff_t last) {
     vec acc[CV_PLANE_VECS];
     CV_UNROLL(8)
-    for (int i = 0; i < nv; i++) acc[i] = (vec){0};
+    for (int i = 0; i < nv; i++)
+        acc[i] = (vec){0};
     for (ptrdiff_t t = 0; t < j->taps; t++, q += nv) {
         const T *p = x + j->offset[t];
         const vec a = CV_(set1)(w[t]);
@@ -34,14 +36,16 @@ CV_INLINE void CV_(plane)(const int nv, const CV_(plane_job) *j, const CV_LANE_S
             acc[i] += a * CV_(load_set)(p + i * VL, q[i]);
     }
     CV_UNROLL(8)
-    for (int i = 0; i < nv - 1; i++) CV_(store)(y + i * VL, acc[i] + CV_(set1)(bias));
+    for (int i = 0; i < nv - 1; i++)
+        CV_(store)(y + i * VL, acc[i] + CV_(set1)(bias));
     CV_(store_n)(y + (nv - 1) * VL, acc[nv - 1] + CV_(set1)(bias), last);
 }
 
 static void CV_(plane_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(plane_job) *j = context;
     (void)worker;
-    for (ptrdiff_t plane = unit * j->planes / j->pieces; plane < (unit + 1) * j->planes / j->pieces; plane++) {
+    for (ptrdiff_t plane = unit * j->planes / j->pieces; plane < (unit + 1) * j->planes / j->pieces;
+         plane++) {
         const ptrdiff_t g = plane % j->p.groups, n = plane / j->p.groups;
         const T *x = j->x + n * j->p.xs[0] + g * j->p.xs[1], *w = j->w + g * j->taps;
         T *y = j->y + n * j->p.ys[0] + g * j->p.ys[1];
@@ -51,8 +55,18 @@ static void CV_(plane_task)(void *context, ptrdiff_t unit, int worker) {
             const ptrdiff_t last = CV_MIN2(VL, j->size - (v1 - 1) * VL);
             const CV_LANE_SET *q = j->masks + v0 * j->taps;
             switch (v1 - v0) {
-#define CV_CASE(nv) case nv: CV_(plane)(nv, j, q, x + v0 * VL, w, bias, y + v0 * VL, last); break;
-                CV_CASE(1) CV_CASE(2) CV_CASE(3) CV_CASE(4) CV_CASE(5) CV_CASE(6) CV_CASE(7) CV_CASE(8)
+#define CV_CASE(nv)                                                    \
+    case nv:                                                           \
+        CV_(plane)(nv, j, q, x + v0 * VL, w, bias, y + v0 * VL, last); \
+        break;
+                CV_CASE(1)
+                CV_CASE(2)
+                CV_CASE(3)
+                CV_CASE(4)
+                CV_CASE(5)
+                CV_CASE(6)
+                CV_CASE(7)
+                CV_CASE(8)
 #undef CV_CASE
             }
         }
@@ -65,7 +79,8 @@ static void CV_(plane_masks)(CV_(plane_job) *j) {
         const ptrdiff_t v0 = i * j->vecs / j->groups, v1 = (i + 1) * j->vecs / j->groups;
         CV_LANE_SET *q = j->masks + v0 * j->taps;
         for (ptrdiff_t t = 0; t < j->taps; t++) {
-            const ptrdiff_t dx = t % p->k[2] * p->dil[2] - p->lo[2], dy = t / p->k[2] * p->dil[1] - p->lo[1];
+            const ptrdiff_t dx = t % p->k[2] * p->dil[2] - p->lo[2],
+                            dy = t / p->k[2] * p->dil[1] - p->lo[1];
             j->offset[t] = dy * p->in[2] + dx;
             for (ptrdiff_t v = v0; v < v1; v++, q++) {
                 *q = 0;
@@ -82,7 +97,8 @@ static void CV_(plane_masks)(CV_(plane_job) *j) {
 /* ---- the row */
 
 static ptrdiff_t CV_(plane_table)(const CV_(plane_job) *j) {
-    return CV_ROUND64(j->taps * (ptrdiff_t)(sizeof *j->offset + (size_t)j->vecs * sizeof *j->masks));
+    return CV_ROUND64(j->taps *
+                      (ptrdiff_t)(sizeof *j->offset + (size_t)j->vecs * sizeof *j->masks));
 }
 
 static void CV_(plane_sizes)(CV_(plane_job) *j, const cv_problem *problem) {
@@ -99,15 +115,22 @@ static void CV_(plane_sizes)(CV_(plane_job) *j, const cv_problem *problem) {
 
 static const char *CV_(plane_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    if (!cv_any_work(p)) return "has no work in an empty convolution";
-    if (!cv_depthwise_plane(p)) return "serves depthwise windows";
-    for (int i = 1; i < 3; i++)
-        if (p->stride[i] != 1 || p->in[i] != p->out[i]) return "serves stride 1 and results of the input's size";
-    if (p->xs[4] != 1 || p->ys[4] != 1 || p->xs[3] != p->in[2] || p->ys[3] != p->in[2]) return "needs planes without gaps";
-    if (!CV_(plain_weights)(p)) return "takes contiguous weights";
+    if (!cv_any_work(p))
+        return "has no work in an empty convolution";
+    if (!cv_depthwise_plane(p))
+        return "serves depthwise windows";
+    for (int i = 1; i < 3; i++) {
+        if (p->stride[i] != 1 || p->in[i] != p->out[i])
+            return "serves stride 1 and results of the input's size";
+    }
+    if (p->xs[4] != 1 || p->ys[4] != 1 || p->xs[3] != p->in[2] || p->ys[3] != p->in[2])
+        return "needs planes without gaps";
+    if (!CV_(plain_weights)(p))
+        return "takes contiguous weights";
     CV_(plane_job) j;
     CV_(plane_sizes)(&j, problem);
-    return CV_(plane_table)(&j) <= CV_PLANE_TABLE ? NULL : "serves small planes: its masks are a table";
+    return CV_(plane_table)(&j) <= CV_PLANE_TABLE ? NULL
+                                                  : "serves small planes: its masks are a table";
 }
 
 static double CV_(plane_cost)(const cv_problem *problem) {
@@ -139,5 +162,6 @@ static int CV_(plane_run)(const cv_plan *plan, const cv_call *call) {
     return cv_parallel(CV_(plane_task), &j, j.pieces, j.threads);
 }
 
-CV_ROW(depthwise_plane) = {CV_(plane_fits), CV_(plane_cost), CV_(plane_plan), CV_(plane_fill), NULL, CV_(plane_run)};
+CV_ROW(depthwise_plane) = {CV_(plane_fits), CV_(plane_cost), CV_(plane_plan), CV_(plane_fill), NULL,
+                           CV_(plane_run)};
 #endif

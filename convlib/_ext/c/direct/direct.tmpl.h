@@ -1,16 +1,21 @@
-/* Direct convolution: depthwise, few channels, narrow groups – where packing for a GEMM would cost more than it saves.
+/* Direct convolution: depthwise, few channels, narrow groups – where packing for a GEMM would cost
+ * more than it saves.
  *
- * A tile is M outputs by NV vectors of a row, kept in registers.  All M outputs read the same input rows, so one load
- * serves M multiply-adds.  What the M outputs are is the only difference between the cases:
- *   rows      (one output channel): M output rows.  Input rows coincide when output rows lie `spacing` apart, with
- *             lcm(stride, dilation) input rows between them, and the kernel rows are taken in `phases` classes.
+ * A tile is M outputs by NV vectors of a row, kept in registers.  All M outputs read the same input
+ * rows, so one load serves M multiply-adds.  What the M outputs are is the only difference between
+ * the cases:
+ *   rows      (one output channel): M output rows.  Input rows coincide when output rows lie
+ *   `spacing` apart, with
+ *             lcm(stride, dilation) input rows between them, and the kernel rows are taken in
+ *             `phases` classes.
  *   channels  (several output channels in a group): M output channels of one row.
- * The geometry is worked out once per strip of rows, as a list of steps (one input row each); the tile only runs down
- * that list.  Columns next to the padding load under lane masks straight from the image: a padded copy of a small
- * plane, read back at once, costs more than the whole convolution.
+ * The geometry is worked out once per strip of rows, as a list of steps (one input row each); the
+ * tile only runs down that list.  Columns next to the padding load under lane masks straight from
+ * the image: a padded copy of a small plane, read back at once, costs more than the whole
+ * convolution.
  *
- * Each output is one chain of multiply-adds in an order that depends on the problem alone, so neither tiling nor
- * threads change a bit.
+ * Each output is one chain of multiply-adds in an order that depends on the problem alone, so
+ * neither tiling nor threads change a bit.
  */
 #ifndef CV_DIRECT
 #define CV_DIRECT
@@ -21,7 +26,8 @@
 static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
     while (b) {
         const ptrdiff_t r = a % b;
-        a = b, b = r;
+        a = b;
+        b = r;
     }
     return a;
 }
@@ -31,16 +37,17 @@ typedef struct {
     cv_conv p;
     const T *x, *w, *bias;
     T *y;
-    int channels;                      /* the M outputs are channels, not rows */
+    int channels; /* the M outputs are channels, not rows */
     int threads;
     ptrdiff_t oc_blocks, taps;         /* tiles of channels in a group; taps of a kernel */
     ptrdiff_t spacing, phases, strips; /* see above; strips of rows in a plane */
     ptrdiff_t vecs, columns;           /* of a row: vectors, and tiles of even width */
     ptrdiff_t max_steps;
-    ptrdiff_t planes, plane_pieces;    /* images x groups, and into how many pieces they are cut */
-    ptrdiff_t lines, line_pieces;      /* tiles of channels x depths x strips */
-    const CV_(lanes) *masks;           /* of the columns that touch the padding, one after the other */
-    CV_(step) *steps;                  /* max_steps per worker */
+    ptrdiff_t planes, plane_pieces; /* images x groups, and into how many pieces they are cut */
+    ptrdiff_t lines, line_pieces;   /* tiles of channels x depths x strips */
+    /* of the columns that touch the padding, one after the other */
+    const CV_(lanes) *masks;
+    CV_(step) *steps; /* max_steps per worker */
     const CV_(direct_tile) (*tiles)[CV_DNV];
 } CV_(direct_job);
 
@@ -58,28 +65,35 @@ static int CV_(strip_rows)(const CV_(direct_job) *j, ptrdiff_t s, ptrdiff_t *fir
     }
 }
 
-/* The steps of the strip whose first output row is (oz, oy), with `rows` rows or channels; returns how many. */
-static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff_t oy, int rows, CV_(step) *list) {
+/* The steps of the strip whose first output row is (oz, oy), with `rows` rows or channels; returns
+ * how many. */
+static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff_t oy, int rows,
+                                 CV_(step) *list) {
     const cv_conv *p = &j->p;
     const ptrdiff_t phases = CV_MIN2(j->phases, p->k[1]), gap = j->phases * p->dil[1];
     const int m = j->channels ? 1 : rows;
     CV_(step) *s = list;
-    for (ptrdiff_t ic = 0; ic < p->icg; ic++)
+    for (ptrdiff_t ic = 0; ic < p->icg; ic++) {
         for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
             const ptrdiff_t iz = oz * p->stride[0] + kz * p->dil[0] - p->lo[0];
-            if (iz < 0 || iz >= p->in[0]) continue;
-            const ptrdiff_t xz = ic * p->xs[1] + iz * p->xs[2], wz = (ic * p->k[0] + kz) * p->k[1] * p->k[2];
+            if (iz < 0 || iz >= p->in[0])
+                continue;
+            const ptrdiff_t xz = ic * p->xs[1] + iz * p->xs[2],
+                            wz = (ic * p->k[0] + kz) * p->k[1] * p->k[2];
             for (ptrdiff_t ph = 0; ph < phases; ph++) {
-                const ptrdiff_t kp = (p->k[1] - ph + j->phases - 1) / j->phases; /* kernel rows of this phase */
+                /* kernel rows of this phase */
+                const ptrdiff_t kp = (p->k[1] - ph + j->phases - 1) / j->phases;
                 ptrdiff_t iy = oy * p->stride[1] + ph * p->dil[1] - p->lo[1];
                 for (ptrdiff_t r = 0; r < kp + m - 1; r++, iy += gap) {
-                    if (iy < 0 || iy >= p->in[1]) continue;
+                    if (iy < 0 || iy >= p->in[1])
+                        continue;
                     *s++ = (CV_(step)){xz + iy * p->xs[3], wz + (ph + r * j->phases) * p->k[2],
                                        j->channels ? 0 : (int)CV_MAX2(0, r - kp + 1),
                                        j->channels ? rows : (int)CV_MIN2(m, r + 1)};
                 }
             }
         }
+    }
     return s - list;
 }
 
@@ -94,17 +108,26 @@ CV_INLINE int CV_(next_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column
     return first < 0 || first + (p->k[2] - 1) * p->dil[2] + c->nv * VL * p->stride[2] > p->in[2];
 }
 
-/* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane is one group of one
- * image.  The list of steps is the same for all of them. */
-static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0, ptrdiff_t p1, CV_(step) *steps) {
+/* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane
+ * is one group of one image.  The list of steps is the same for all of them. */
+static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0, ptrdiff_t p1,
+                             CV_(step) *steps) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t strip = line % j->strips, oz = line / j->strips % p->out[0], ob = line / j->strips / p->out[0];
-    const ptrdiff_t oc0 = ob * p->ocg / j->oc_blocks, oc1 = (ob + 1) * p->ocg / j->oc_blocks, k = p->icg * j->taps;
+    const ptrdiff_t strip = line % j->strips, oz = line / j->strips % p->out[0],
+                    ob = line / j->strips / p->out[0];
+    const ptrdiff_t oc0 = ob * p->ocg / j->oc_blocks, oc1 = (ob + 1) * p->ocg / j->oc_blocks,
+                    k = p->icg * j->taps;
     ptrdiff_t oy;
-    const int strip_rows = CV_(strip_rows)(j, strip, &oy), rows = j->channels ? (int)(oc1 - oc0) : strip_rows;
+    const int strip_rows = CV_(strip_rows)(j, strip, &oy),
+              rows = j->channels ? (int)(oc1 - oc0) : strip_rows;
     CV_(column) column = {0, 0, 0, NULL};
-    CV_(tile_job) t = {.steps = steps, .kw = p->k[2], .dx = p->dil[2] * p->xs[4], .xstep = p->stride[2] * p->xs[4],
-                       .ylane = p->ys[4], .rows = rows, .column = &column};
+    CV_(tile_job) t = {.steps = steps,
+                       .kw = p->k[2],
+                       .dx = p->dil[2] * p->xs[4],
+                       .xstep = p->stride[2] * p->xs[4],
+                       .ylane = p->ys[4],
+                       .rows = rows,
+                       .column = &column};
     t.wstep = j->channels ? k : -j->phases * p->k[2];
     t.ystep = j->channels ? p->ys[1] : j->spacing * p->ys[3];
     t.count = CV_(list_steps)(j, oz, oy, rows, steps);
@@ -115,26 +138,36 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
         T *y = j->y + n * p->ys[0] + oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
         const CV_(lanes) *masks = j->masks;
         t.w = j->w + oc * k;
-        for (int m = 0; m < rows; m++) t.bias[m] = j->bias ? j->bias[j->channels ? oc + m : oc] : 0;
+        for (int m = 0; m < rows; m++)
+            t.bias[m] = j->bias ? j->bias[j->channels ? oc + m : oc] : 0;
         for (ptrdiff_t i = 0; i < j->columns; i++) {
             const int masked = CV_(next_column)(j, i, &column);
             column.masks = masked ? masks : NULL;
-            if (masked) masks += p->k[2] * column.nv;
+            if (masked)
+                masks += p->k[2] * column.nv;
             t.x = x + (column.ox * p->stride[2] - p->lo[2]) * p->xs[4];
             t.y = y + column.ox * p->ys[4];
-            if (j->tiles) j->tiles[masked][column.nv - 1](&t);
-            else if (masked) CV_(any_1_1)(&t);
-            else CV_(any_0_1)(&t);
+            if (j->tiles)
+                j->tiles[masked][column.nv - 1](&t);
+            else if (masked)
+                CV_(any_1_1)(&t);
+            else
+                CV_(any_0_1)(&t);
         }
-        if (++g == p->groups) g = 0, n++;
+        if (++g == p->groups) {
+            g = 0;
+            n++;
+        }
     }
 }
 
 static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(direct_job) *j = context;
     const ptrdiff_t lc = unit % j->line_pieces, pc = unit / j->line_pieces;
-    for (ptrdiff_t l = cv_part(j->lines, j->line_pieces, lc); l < cv_part(j->lines, j->line_pieces, lc + 1); l++)
-        CV_(direct_line)(j, l, cv_part(j->planes, j->plane_pieces, pc), cv_part(j->planes, j->plane_pieces, pc + 1),
+    for (ptrdiff_t l = cv_part(j->lines, j->line_pieces, lc);
+         l < cv_part(j->lines, j->line_pieces, lc + 1); l++)
+        CV_(direct_line)(j, l, cv_part(j->planes, j->plane_pieces, pc),
+                         cv_part(j->planes, j->plane_pieces, pc + 1),
                          j->steps + worker * j->max_steps);
 }
 
@@ -150,20 +183,26 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
     j->oc_blocks = j->channels ? (p->ocg + CV_DM - 1) / CV_DM : 1;
     j->strips = 0;
     for (ptrdiff_t a = 0; a < CV_MIN2(j->spacing, p->out[1]); a++) {
-        const ptrdiff_t rows = (p->out[1] - a + j->spacing - 1) / j->spacing, m = j->channels ? 1 : CV_DM;
+        const ptrdiff_t rows = (p->out[1] - a + j->spacing - 1) / j->spacing,
+                        m = j->channels ? 1 : CV_DM;
         j->strips += (rows + m - 1) / m;
     }
     j->planes = p->n * p->groups;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
-    const int unit = p->xs[4] == 1 && p->ys[4] == 1 && (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
+    const int unit = p->xs[4] == 1 && p->ys[4] == 1 &&
+                     (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
     const int which = 2 * (p->stride[2] == 2) + (p->k[2] == 3);
     j->vecs = (p->out[2] + VL - 1) / VL;
     j->columns = j->vecs;
-    if (!unit) return;
+    if (!unit)
+        return;
     j->tiles = CV_(direct_tiles)[which];
     j->columns = (j->vecs + CV_DNV - 1) / CV_DNV;
 #if CV_DNV == 4
-    if (p->ocg > CV_DM && j->vecs <= 2) j->tiles = CV_(wide_tiles)[which], j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
+    if (p->ocg > CV_DM && j->vecs <= 2) {
+        j->tiles = CV_(wide_tiles)[which];
+        j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
+    }
 #endif
 }
 
@@ -171,28 +210,37 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
 static ptrdiff_t CV_(direct_lanes)(const CV_(direct_job) *j) {
     CV_(column) c;
     ptrdiff_t lanes = 0;
-    for (ptrdiff_t i = 0; i < j->columns; i++)
-        if (CV_(next_column)(j, i, &c)) lanes += j->p.k[2] * c.nv;
+    for (ptrdiff_t i = 0; i < j->columns; i++) {
+        if (CV_(next_column)(j, i, &c))
+            lanes += j->p.k[2] * c.nv;
+    }
     return lanes;
 }
 
 /* ---- the row */
 
 static const char *CV_(direct_fits)(const cv_problem *problem) {
-    if (!cv_any_work(&problem->conv)) return "has no work in an empty convolution";
+    if (!cv_any_work(&problem->conv))
+        return "has no work in an empty convolution";
     return CV_(plain_weights)(&problem->conv) ? NULL : "takes contiguous weights";
 }
 
-/* A load serves M multiply-adds; strided ones are shuffled together, those past stride 2 gathered one by one. */
+/* A load serves M multiply-adds; strided ones are shuffled together, those past stride 2 gathered
+ * one by one. */
 static double CV_(direct_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double vecs = (double)((p->out[2] + VL - 1) / VL), planes = (double)(p->n * p->groups * p->ocg);
-    const double adds = planes * (double)(p->out[0] * p->out[1]) * vecs * (double)(p->icg * cv_taps(p));
+    const double vecs = (double)((p->out[2] + VL - 1) / VL),
+                 planes = (double)(p->n * p->groups * p->ocg);
+    const double adds =
+        planes * (double)(p->out[0] * p->out[1]) * vecs * (double)(p->icg * cv_taps(p));
     const int rows = p->xs[4] == 1 && p->ys[4] == 1;
     const int plain = rows && (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
-    const double load = !plain ? 0.45 * VL : p->stride[2] == 1 ? 1.2 / CV_PACE : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
+    const double load = !plain              ? 0.45 * VL
+                        : p->stride[2] == 1 ? 1.2 / CV_PACE
+                                            : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
     const double shared = (double)CV_MIN2(CV_DM, p->ocg > 1 ? p->ocg : p->out[1]);
-    const double tiles = planes / shared * (double)(p->out[0] * p->out[1]) * ((vecs + CV_DNV - 1) / CV_DNV);
+    const double tiles =
+        planes / shared * (double)(p->out[0] * p->out[1]) * ((vecs + CV_DNV - 1) / CV_DNV);
     return 300 + adds * (1 / (0.85 * CV_PACE) + load / shared) + tiles * (CV_CHEAP_MASKS ? 18 : 45);
 }
 
@@ -205,7 +253,8 @@ static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     cv_cut(cv_products(p), &j->threads, j->planes, j->lines, &j->plane_pieces, &j->line_pieces);
     const ptrdiff_t steps = j->max_steps * (ptrdiff_t)sizeof(CV_(step));
     plan->tables = CV_ROUND64(CV_(direct_lanes)(j) * (ptrdiff_t)sizeof(CV_(lanes)));
-    while (j->threads > 1 && j->threads * steps + plan->tables > problem->max_workspace) j->threads--;
+    while (j->threads > 1 && j->threads * steps + plan->tables > problem->max_workspace)
+        j->threads--;
     plan->threads = j->threads;
     plan->scratch = j->threads * steps;
 }
@@ -216,9 +265,12 @@ static void CV_(direct_fill)(cv_plan *plan) {
     CV_(column) c;
     j->masks = lanes;
     for (ptrdiff_t i = 0; i < j->columns; i++) {
-        if (!CV_(next_column)(j, i, &c)) continue;
-        for (ptrdiff_t kx = 0; kx < j->p.k[2]; kx++)
-            for (int v = 0; v < c.nv; v++) *lanes++ = CV_(lanes_of)(&j->p, c.ox + v * VL, kx);
+        if (!CV_(next_column)(j, i, &c))
+            continue;
+        for (ptrdiff_t kx = 0; kx < j->p.k[2]; kx++) {
+            for (int v = 0; v < c.nv; v++)
+                *lanes++ = CV_(lanes_of)(&j->p, c.ox + v * VL, kx);
+        }
     }
 }
 
@@ -230,9 +282,11 @@ static int CV_(direct_run)(const cv_plan *plan, const cv_call *call) {
     j.y = call->y;
     j.steps = (CV_(step) *)call->scratch;
     const int status = cv_parallel(CV_(direct_task), &j, j.plane_pieces * j.line_pieces, j.threads);
-    if (status == CV_OK) CV_(poison)(&j.p, j.w, j.y);
+    if (status == CV_OK)
+        CV_(poison)(&j.p, j.w, j.y);
     return status;
 }
 
-CV_ROW(direct) = {CV_(direct_fits), CV_(direct_cost), CV_(direct_plan), CV_(direct_fill), NULL, CV_(direct_run)};
+CV_ROW(direct) = {CV_(direct_fits), CV_(direct_cost), CV_(direct_plan), CV_(direct_fill), NULL,
+                  CV_(direct_run)};
 #endif

@@ -3,13 +3,15 @@
 #define CV_LANES_H
 #include "../gemm/view.h"
 
-/* Of the vector at the first lane, of the next one (stride 2), and of the outputs themselves (any other stride). */
+/* Of the vector at the first lane, of the next one (stride 2), and of the outputs themselves (any
+ * other stride). */
 typedef struct {
     CV_LANE_SET a, b;
     short lo, hi;
 } CV_(lanes);
 
-CV_INLINE CV_(lanes) CV_(lanes_in)(ptrdiff_t a0, ptrdiff_t a1, ptrdiff_t b0, ptrdiff_t b1, ptrdiff_t lo, ptrdiff_t hi) {
+CV_INLINE CV_(lanes) CV_(lanes_in)(ptrdiff_t a0, ptrdiff_t a1, ptrdiff_t b0, ptrdiff_t b1,
+                                   ptrdiff_t lo, ptrdiff_t hi) {
     return (CV_(lanes)){CV_(lane_set)(a0, a1), CV_(lane_set)(b0, b1), (short)lo, (short)hi};
 }
 
@@ -22,8 +24,8 @@ static CV_UNUSED CV_(lanes) CV_(lanes_of)(const cv_conv *p, ptrdiff_t ox, ptrdif
     return CV_(lanes_in)(a0, a1, b0, b1, lo, hi);
 }
 
-/* A padded zero takes part in the sums: where a weight is not finite, outputs with its tap in the padding are NaN.
- * Kernels that form no product with padding call this afterwards. */
+/* A padded zero takes part in the sums: where a weight is not finite, outputs with its tap in the
+ * padding are NaN. Kernels that form no product with padding call this afterwards. */
 static CV_UNUSED void CV_(poison)(const cv_conv *p, const T *w, T *y) {
     const ptrdiff_t taps = cv_taps(p), all = p->groups * p->ocg * p->icg * taps;
     ivec bad = {0};
@@ -31,26 +33,32 @@ static CV_UNUSED void CV_(poison)(const cv_conv *p, const T *w, T *y) {
         const vec v = CV_(load_n)(w + i, CV_MIN2(VL, all - i)), zero = v - v;
         bad |= (ivec)(zero != zero);
     }
-    if (!CV_(any)(bad)) return;
+    if (!CV_(any)(bad))
+        return;
     for (ptrdiff_t i = 0; i < all; i++) {
-        if (w[i] * 0 == 0) continue;
-        const ptrdiff_t t = i % taps, k[3] = {t / p->k[2] / p->k[1], t / p->k[2] % p->k[1], t % p->k[2]};
+        if (w[i] * 0 == 0)
+            continue;
+        const ptrdiff_t t = i % taps,
+                        k[3] = {t / p->k[2] / p->k[1], t / p->k[2] % p->k[1], t % p->k[2]};
         T *plane = y + i / taps / p->icg * p->ys[1];
         for (ptrdiff_t o = 0; o < p->n * cv_outputs(p); o++) {
-            const ptrdiff_t at[3] = {o / p->out[2] / p->out[1] % p->out[0], o / p->out[2] % p->out[1], o % p->out[2]};
+            const ptrdiff_t at[3] = {o / p->out[2] / p->out[1] % p->out[0],
+                                     o / p->out[2] % p->out[1], o % p->out[2]};
             int in = 1;
             for (int a = 0; a < 3; a++) {
                 const ptrdiff_t x = at[a] * p->stride[a] + k[a] * p->dil[a] - p->lo[a];
                 in &= x >= 0 && x < p->in[a];
             }
             if (!in)
-                plane[o / cv_outputs(p) * p->ys[0] + at[0] * p->ys[2] + at[1] * p->ys[3] + at[2] * p->ys[4]] = (T)NAN;
+                plane[o / cv_outputs(p) * p->ys[0] + at[0] * p->ys[2] + at[1] * p->ys[3] +
+                      at[2] * p->ys[4]] = (T)NAN;
         }
     }
 }
 
 /* Whether weights lie without gaps, as these kernels read them. */
 static inline CV_UNUSED int CV_(plain_weights)(const cv_conv *p) {
-    return cv_joined_weights(p) && p->ws[1] == p->icg * cv_taps(p) && (p->groups == 1 || p->ws[0] == p->ocg * p->ws[1]);
+    return cv_joined_weights(p) && p->ws[1] == p->icg * cv_taps(p) &&
+           (p->groups == 1 || p->ws[0] == p->ocg * p->ws[1]);
 }
 #endif

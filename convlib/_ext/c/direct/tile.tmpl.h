@@ -11,7 +11,8 @@
 #define CV_DNV 2
 #endif
 
-/* One input row, x and w as offsets: output m of the tile, m0 <= m < m1, multiplies it by the kernel row w + m * wstep. */
+/* One input row, x and w as offsets: output m of the tile, m0 <= m < m1, multiplies it by the
+ * kernel row w + m * wstep. */
 typedef struct {
     ptrdiff_t x, w;
     int m0, m1;
@@ -35,37 +36,45 @@ typedef struct {
     T bias[CV_DM_WIDE];
 } CV_(tile_job);
 
-/* The NV vectors under tap kx, and for stride 2 also those under tap kx + 1 when `pair` says they are neighbours. */
-CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV_(tile_job) *t, const T *p,
-                          const CV_(lanes) *q, vec *v, vec *w, const int pair) {
+/* The NV vectors under tap kx, and for stride 2 also those under tap kx + 1 when `pair` says they
+ * are neighbours. */
+CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV_(tile_job) *t,
+                          const T *p, const CV_(lanes) *q, vec *v, vec *w, const int pair) {
     CV_UNROLL(4)
     for (int i = 0; i < nv; i++) {
         if (sw == 1) {
             v[i] = masked ? CV_(load_some)(p + i * VL, q[i].a) : CV_(load)(p + i * VL);
         } else if (sw == 2) {
-            const vec a = masked ? CV_(load_some)(p + 2 * i * VL, q[i].a) : CV_(load)(p + 2 * i * VL);
-            const vec b = masked ? CV_(load_some)(p + (2 * i + 1) * VL, q[i].b) : CV_(load)(p + (2 * i + 1) * VL);
+            const vec a =
+                masked ? CV_(load_some)(p + 2 * i * VL, q[i].a) : CV_(load)(p + 2 * i * VL);
+            const vec b = masked ? CV_(load_some)(p + (2 * i + 1) * VL, q[i].b)
+                                 : CV_(load)(p + (2 * i + 1) * VL);
             v[i] = CV_(even)(a, b);
-            if (pair) w[i] = CV_(odd)(a, b);
+            if (pair)
+                w[i] = CV_(odd)(a, b);
         } else {
-            v[i] = CV_(gather)(p + i * VL * t->xstep, t->xstep, masked ? q[i].lo : 0, masked ? q[i].hi : VL);
+            v[i] = CV_(gather)(p + i * VL * t->xstep, t->xstep, masked ? q[i].lo : 0,
+                               masked ? q[i].hi : VL);
         }
     }
 }
 
-CV_INLINE void CV_(multiply)(const int dm, const int nv, const int full, const CV_(step) *s, ptrdiff_t wstep, const T *w, const vec *v,
-                             vec (*acc)[CV_DNV]) {
+CV_INLINE void CV_(multiply)(const int dm, const int nv, const int full, const CV_(step) *s,
+                             ptrdiff_t wstep, const T *w, const vec *v, vec (*acc)[CV_DNV]) {
     CV_UNROLL(8)
     for (int m = 0; m < dm; m++) {
-        if (!full && (m < s->m0 || m >= s->m1)) continue;
+        if (!full && (m < s->m0 || m >= s->m1))
+            continue;
         const vec a = CV_(set1)(w[m * wstep]);
         CV_UNROLL(4)
-        for (int i = 0; i < nv; i++) acc[m][i] += a * v[i];
+        for (int i = 0; i < nv; i++)
+            acc[m][i] += a * v[i];
     }
 }
 
-CV_INLINE void CV_(run_step)(const int dm, const int nv, const int sw, const int masked, const int pair, const int full,
-                             const ptrdiff_t kw, const CV_(tile_job) *t, const CV_(step) *s, vec (*acc)[CV_DNV]) {
+CV_INLINE void CV_(run_step)(const int dm, const int nv, const int sw, const int masked,
+                             const int pair, const int full, const ptrdiff_t kw,
+                             const CV_(tile_job) *t, const CV_(step) *s, vec (*acc)[CV_DNV]) {
     const T *p = t->x + s->x, *w = t->w + s->w;
     const CV_(lanes) *q = t->column->masks;
     const ptrdiff_t wstep = t->wstep;
@@ -86,13 +95,14 @@ CV_INLINE void CV_(run_step)(const int dm, const int nv, const int sw, const int
     }
 }
 
-CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int masked, const int pair, const int kw_const,
-                             const CV_(tile_job) *t) {
+CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int masked,
+                             const int pair, const int kw_const, const CV_(tile_job) *t) {
     vec acc[CV_DM_WIDE][CV_DNV];
     CV_UNROLL(8)
     for (int m = 0; m < dm; m++) {
         CV_UNROLL(4)
-        for (int i = 0; i < nv; i++) acc[m][i] = (vec){0};
+        for (int i = 0; i < nv; i++)
+            acc[m][i] = (vec){0};
     }
     const ptrdiff_t kw = kw_const ? kw_const : t->kw;
     for (const CV_(step) *s = t->steps, *end = s + t->count; s < end; s++) {
@@ -103,65 +113,89 @@ CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int
     }
     CV_UNROLL(8)
     for (int m = 0; m < dm; m++) {
-        if (m >= t->rows) break;
+        if (m >= t->rows)
+            break;
         T *y = t->y + m * t->ystep;
         CV_UNROLL(4)
         for (int i = 0; i < nv; i++) {
             const vec r = acc[m][i] + CV_(set1)(t->bias[m]);
             const ptrdiff_t n = i == nv - 1 ? t->column->last : VL;
             if (sw) {
-                if (n == VL) CV_(store)(y + i * VL, r);
-                else CV_(store_n)(y + i * VL, r, n);
-            } else
-                for (ptrdiff_t l = 0; l < n; l++) y[(i * VL + l) * t->ylane] = r[l];
+                if (n == VL)
+                    CV_(store)(y + i * VL, r);
+                else
+                    CV_(store_n)(y + i * VL, r, n);
+            } else {
+                for (ptrdiff_t l = 0; l < n; l++)
+                    y[(i * VL + l) * t->ylane] = r[l];
+            }
         }
     }
 }
 
-/* The tiles by [stride 1 or 2, windows 3 wide or not][masked][vectors]; taps under stride 2 are neighbours, and two of
- * them are loaded at once.  Other strides and gaps go element by element. */
+/* The tiles by [stride 1 or 2, windows 3 wide or not][masked][vectors]; taps under stride 2 are
+ * neighbours, and two of them are loaded at once.  Other strides and gaps go element by element. */
 typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
-#define CV_TILE1(name, dm, nv, sw, masked, pair, kw) \
+#define CV_TILE1(name, dm, nv, sw, masked, pair, kw)                       \
     CV_NOINLINE void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
-        CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                                             \
+        CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                    \
     }
 #if CV_DNV == 4
-#define CV_TILES(name, sw, pair, kw)                                                                          \
-    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 3, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 4, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
-    CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
-#define CV_TILE_ROW(name) \
-    {{CV_(name##_0_1), CV_(name##_0_2), CV_(name##_0_3), CV_(name##_0_4)}, \
-     {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)}}
+#define CV_TILES(name, sw, pair, kw)          \
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 3, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 4, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
+#define CV_TILE_ROW(name)                                                       \
+    {                                                                           \
+        {CV_(name##_0_1), CV_(name##_0_2), CV_(name##_0_3), CV_(name##_0_4)}, { \
+            CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)  \
+        }                                                                       \
+    }
 #else
-#define CV_TILES(name, sw, pair, kw) \
-    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
-#define CV_TILE_ROW(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
+#define CV_TILES(name, sw, pair, kw)          \
+    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
+#define CV_TILE_ROW(name)                                                        \
+    {                                                                            \
+        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
+    }
 #endif
 CV_TILES(s1, 1, 0, 0)
 CV_TILES(s2, 2, 1, 0)
-CV_TILE1(any, CV_DM, 1, 0, 0, 0, 0) CV_TILE1(any, CV_DM, 1, 0, 1, 0, 0)
+CV_TILE1(any, CV_DM, 1, 0, 0, 0, 0)
+CV_TILE1(any, CV_DM, 1, 0, 1, 0, 0)
 #ifdef CV_FLOOR
-static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1), CV_TILE_ROW(s2),
-                                                                 CV_TILE_ROW(s2)};
+static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1),
+                                                                 CV_TILE_ROW(s2), CV_TILE_ROW(s2)};
 #else
 CV_TILES(s1k3, 1, 0, 3)
 CV_TILES(s2k3, 2, 1, 3)
-static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2),
-                                                                 CV_TILE_ROW(s2k3)};
+static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {
+    CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2), CV_TILE_ROW(s2k3)};
 #endif
 #if CV_DNV == 4
-#define CV_WIDE(name, sw, pair, kw)                                                           \
-    CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
-#define CV_WIDE_SET(name) {{CV_(name##_0_1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}}
+#define CV_WIDE(name, sw, pair, kw)                \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
+#define CV_WIDE_SET(name)                                                        \
+    {                                                                            \
+        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
+    }
 CV_WIDE(wide_s1, 1, 0, 0)
 CV_WIDE(wide_s1k3, 1, 0, 3)
 CV_WIDE(wide_s2, 2, 1, 0)
 CV_WIDE(wide_s2k3, 2, 1, 3)
-static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {CV_WIDE_SET(wide_s1), CV_WIDE_SET(wide_s1k3),
-                                                               CV_WIDE_SET(wide_s2), CV_WIDE_SET(wide_s2k3)};
+static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {
+    CV_WIDE_SET(wide_s1), CV_WIDE_SET(wide_s1k3), CV_WIDE_SET(wide_s2), CV_WIDE_SET(wide_s2k3)};
 #undef CV_WIDE
 #undef CV_WIDE_SET
 #endif

@@ -1,9 +1,12 @@
-/* The GEMM with its roles exchanged and no windows packed: lanes are output channels, and inputs are broadcast.
+/* The GEMM with its roles exchanged and no windows packed: lanes are output channels, and inputs
+ * are broadcast.
  *
- * A tile is CV_PX pixels by up to CV_NV vectors of output channels.  A window's inputs are segments of neighbouring numbers
- * if channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So pixels are read where
- * they lie if channels come last and nothing is padded; else from a copy of the strip of input under a strip of outputs,
- * channels last, with its padding.  A copy costs kh x kw times less than windows would, and any stride is free.
+ * A tile is CV_PX pixels by up to CV_NV vectors of output channels.  A window's inputs are segments
+ * of neighbouring numbers
+ * if channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So
+ * pixels are read where they lie if channels come last and nothing is padded; else from a copy of
+ * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs kh x
+ * kw times less than windows would, and any stride is free.
  * Packed weights are [panel of channels][tap][c][lane].
  */
 #ifndef CV_BROADCAST
@@ -22,29 +25,37 @@ typedef struct {
     T *y;
     char *scratch;
     cv_segment *segments;
-    ptrdiff_t n_segments, chunk;            /* segments; those whose weights stay in L2 together */
-    ptrdiff_t k, vecs, panels, parts;   /* products per output; of output channels: vectors, panels, parts of panels */
-    ptrdiff_t count[4], strips[4], all; /* outputs of a strip along n, D, H, W; strips along each, and in all */
-    ptrdiff_t size[4], pitch[4], step[4]; /* of the copy, or of x: size and strides (n, D, H, W); from window to window */
-    ptrdiff_t len, cuts;                /* products of a run that is not cut; segments it is cut into */
-    ptrdiff_t pixels, each;             /* the most outputs of a strip; bytes of scratch per worker */
-    ptrdiff_t own;                      /* elements of weights that a worker packs for itself, where it uses them */
-    int in_place, straight, threads;    /* straight: sums go straight to y */
+    ptrdiff_t n_segments, chunk; /* segments; those whose weights stay in L2 together */
+    /* products per output; of output channels: vectors, panels, parts of panels */
+    ptrdiff_t k, vecs, panels, parts;
+    /* outputs of a strip along n, D, H, W; strips along each, and in all */
+    ptrdiff_t count[4], strips[4], all;
+    /* of the copy, or of x: size and strides (n, D, H, W); from window to window */
+    ptrdiff_t size[4], pitch[4], step[4];
+    /* products of a run that is not cut; segments it is cut into */
+    ptrdiff_t len, cuts;
+    /* the most outputs of a strip; bytes of scratch per worker */
+    ptrdiff_t pixels, each;
+    /* elements of weights that a worker packs for itself, where it uses them */
+    ptrdiff_t own;
+    int in_place, straight, threads; /* straight: sums go straight to y */
 } CV_(broadcast_job);
 
-typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const T *x, const ptrdiff_t *at, const T *w,
-                               const T *init, T *c, ptrdiff_t ldc);
-#define CV_PIXELS(nv)                                                                                                \
-    static __attribute__((noinline)) void CV_(broadcast_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x,             \
-                                                           const ptrdiff_t *at, const T *w, const T *init, T *c,    \
-                                                           ptrdiff_t ldc) {                                         \
-        CV_(broadcast_tile)(CV_PX, nv, 0, segments, n, x, at, 0, w, init, c, ldc);                                                       \
+typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const T *x,
+                                  const ptrdiff_t *at, const T *w, const T *init, T *c,
+                                  ptrdiff_t ldc);
+#define CV_PIXELS(nv)                                                                         \
+    static __attribute__((noinline)) void CV_(broadcast_##nv)(                                \
+        const cv_segment *segments, ptrdiff_t n, const T *x, const ptrdiff_t *at, const T *w, \
+        const T *init, T *c, ptrdiff_t ldc) {                                                 \
+        CV_(broadcast_tile)(CV_PX, nv, 0, segments, n, x, at, 0, w, init, c, ldc);            \
     }
 CV_PIXELS(1)
 CV_PIXELS(2)
 #if CV_NV == 3
 CV_PIXELS(3)
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1), CV_(broadcast_2), CV_(broadcast_3)};
+static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1), CV_(broadcast_2),
+                                                         CV_(broadcast_3)};
 #else
 static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1), CV_(broadcast_2)};
 #endif
@@ -55,7 +66,8 @@ static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1),
 /* ---- the copy of a strip */
 
 /* The input under the outputs from `first` (n, z, y, x) on, that of group g. */
-static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const ptrdiff_t *first, ptrdiff_t images, T *dst) {
+static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const ptrdiff_t *first,
+                                ptrdiff_t images, T *dst) {
     const cv_conv *p = &j->p;
     ptrdiff_t from[3], by[3], lo, hi;
     for (int a = 0; a < 3; a++) {
@@ -64,66 +76,91 @@ static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const 
     }
     cv_lanes(from[2], by[2], p->in[2], j->size[3], &lo, &hi);
     const ptrdiff_t row = j->size[3] * p->icg;
-    for (ptrdiff_t n = 0; n < images; n++)
-        for (ptrdiff_t z = 0; z < j->size[1]; z++)
+    for (ptrdiff_t n = 0; n < images; n++) {
+        for (ptrdiff_t z = 0; z < j->size[1]; z++) {
             for (ptrdiff_t y = 0; y < j->size[2]; y++, dst += row) {
                 const ptrdiff_t iz = from[0] + z * by[0], iy = from[1] + y * by[1];
                 if (iz < 0 || iz >= p->in[0] || iy < 0 || iy >= p->in[1] || lo >= hi) {
                     __builtin_memset(dst, 0, (size_t)row * sizeof(T));
                     continue;
                 }
-                const T *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] + iz * p->xs[2] + iy * p->xs[3];
+                const T *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] +
+                             iz * p->xs[2] + iy * p->xs[3];
                 __builtin_memset(dst, 0, (size_t)(lo * p->icg) * sizeof(T));
-                CV_(nhwc_in)(p, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo, dst + lo * p->icg);
-                __builtin_memset(dst + hi * p->icg, 0, (size_t)((j->size[3] - hi) * p->icg) * sizeof(T));
+                CV_(nhwc_in)(p, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo,
+                             dst + lo * p->icg);
+                __builtin_memset(dst + hi * p->icg, 0,
+                                 (size_t)((j->size[3] - hi) * p->icg) * sizeof(T));
             }
+        }
+    }
 }
 
 /* ---- units: a strip of outputs by a part of the panels of output channels */
 
 typedef struct {
-    ptrdiff_t held;    /* the strip whose copy this worker has, and one more; 0: none */
-    ptrdiff_t *at;     /* window of each output of it */
+    ptrdiff_t held; /* the strip whose copy this worker has, and one more; 0: none */
+    ptrdiff_t *at;  /* window of each output of it */
     T *copy, *sums, *init, *own;
-    char *packed;      /* which panels of that group lie in own, if it has room for all */
+    char *packed; /* which panels of that group lie in own, if it has room for all */
 } CV_(broadcast_scratch);
 
-static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base, CV_(broadcast_scratch) *s) {
-    const ptrdiff_t copy = j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg;
+static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
+                                       CV_(broadcast_scratch) *s) {
+    const ptrdiff_t copy =
+        j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg;
     const ptrdiff_t sizes[6] = {
-        (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t), copy * (ptrdiff_t)sizeof(T),
-        CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T), CV_NV * VL * (ptrdiff_t)sizeof(T),
-        j->own * (ptrdiff_t)sizeof(T), j->panels,
+        (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
+        copy * (ptrdiff_t)sizeof(T),
+        CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T),
+        CV_NV * VL * (ptrdiff_t)sizeof(T),
+        j->own * (ptrdiff_t)sizeof(T),
+        j->panels,
     };
     ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[6];
-    for (int i = 0; i < 6; i++) starts[i] = offset, offset += CV_ROUND64(sizes[i]);
+    for (int i = 0; i < 6; i++) {
+        starts[i] = offset;
+        offset += CV_ROUND64(sizes[i]);
+    }
     if (s) {
-        *s = (CV_(broadcast_scratch)){.at = (ptrdiff_t *)(base + starts[0]), .copy = (T *)(base + starts[1]),
-                                   .sums = (T *)(base + starts[2]), .init = (T *)(base + starts[3]),
-                                   .own = (T *)(base + starts[4]), .packed = base + starts[5]};
+        *s = (CV_(broadcast_scratch)){.at = (ptrdiff_t *)(base + starts[0]),
+                                      .copy = (T *)(base + starts[1]),
+                                      .sums = (T *)(base + starts[2]),
+                                      .init = (T *)(base + starts[3]),
+                                      .own = (T *)(base + starts[4]),
+                                      .packed = base + starts[5]};
     }
     return offset;
 }
 
 /* Copy the strip unless this worker has it, and find the windows of its outputs. */
-static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s, ptrdiff_t g, ptrdiff_t strip,
-                             const ptrdiff_t *first, const ptrdiff_t *count, ptrdiff_t pixels) {
-    if (s->held == g * j->all + strip + 1) return;
-    if ((s->held - 1) / j->all != g || !s->held) __builtin_memset(s->packed, 0, (size_t)j->panels);
+static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s, ptrdiff_t g,
+                                ptrdiff_t strip, const ptrdiff_t *first, const ptrdiff_t *count,
+                                ptrdiff_t pixels) {
+    if (s->held == g * j->all + strip + 1)
+        return;
+    if ((s->held - 1) / j->all != g || !s->held)
+        __builtin_memset(s->packed, 0, (size_t)j->panels);
     s->held = g * j->all + strip + 1;
-    if (!j->in_place) CV_(broadcast_copy)(j, g, first, count[0], s->copy);
+    if (!j->in_place)
+        CV_(broadcast_copy)(j, g, first, count[0], s->copy);
     ptrdiff_t i = 0;
-    for (ptrdiff_t n = 0; n < count[0]; n++)
-        for (ptrdiff_t z = 0; z < count[1]; z++)
-            for (ptrdiff_t y = 0; y < count[2]; y++)
+    for (ptrdiff_t n = 0; n < count[0]; n++) {
+        for (ptrdiff_t z = 0; z < count[1]; z++) {
+            for (ptrdiff_t y = 0; y < count[2]; y++) {
                 for (ptrdiff_t x = 0; x < count[3]; x++)
                     s->at[i++] = n * j->step[0] + z * j->step[1] + y * j->step[2] + x * j->step[3];
-    for (; i < pixels + CV_PX; i++) s->at[i] = s->at[pixels - 1];
+            }
+        }
+    }
+    for (; i < pixels + CV_PX; i++)
+        s->at[i] = s->at[pixels - 1];
 }
 
 /* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w. */
-static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s, const T *x, const T *w,
-                              ptrdiff_t oc, ptrdiff_t outs, ptrdiff_t nv, ptrdiff_t pixel, ptrdiff_t b0, ptrdiff_t b1) {
+static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s,
+                                 const T *x, const T *w, ptrdiff_t oc, ptrdiff_t outs, ptrdiff_t nv,
+                                 ptrdiff_t pixel, ptrdiff_t b0, ptrdiff_t b1) {
     const cv_conv *p = &j->p;
     const ptrdiff_t ld = nv * VL, whole = j->straight && outs == ld ? (b1 - b0) / CV_PX * CV_PX : 0;
     T *y = j->y + oc * p->ys[1];
@@ -132,10 +169,11 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
         for (ptrdiff_t i = b0; i < b1; i += CV_PX) {
             const int direct = i - b0 < whole;
             CV_(broadcast_tiles)[nv](j->segments + r, segments, x, s->at + i, w, r ? NULL : s->init,
-                                  direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
-                                  direct ? p->ys[4] : ld);
+                                     direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
+                                     direct ? p->ys[4] : ld);
         }
-        for (ptrdiff_t i = 0; i < segments; i++) w += j->segments[r + i].len * ld;
+        for (ptrdiff_t i = 0; i < segments; i++)
+            w += j->segments[r + i].len * ld;
     }
     if (b0 + whole < b1)
         CV_(nhwc_out)(p, pixel + b0 + whole, b1 - b0 - whole, outs, s->sums + whole * ld, ld, y);
@@ -145,30 +183,40 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(broadcast_job) *j = context;
     const cv_conv *p = &j->p;
     CV_(broadcast_scratch) *s = (CV_(broadcast_scratch) *)(j->scratch + worker * j->each);
-    const ptrdiff_t part = unit % j->parts, strip = unit / j->parts % j->all, g = unit / j->parts / j->all;
+    const ptrdiff_t part = unit % j->parts, strip = unit / j->parts % j->all,
+                    g = unit / j->parts / j->all;
     const ptrdiff_t outs[4] = {p->n, p->out[0], p->out[1], p->out[2]};
     ptrdiff_t first[4], count[4], rest = strip, pixel = 0, pixels = 1;
     for (int a = 3; a >= 0; a--) {
-        first[a] = rest % j->strips[a] * j->count[a], rest /= j->strips[a];
+        first[a] = rest % j->strips[a] * j->count[a];
+        rest /= j->strips[a];
         count[a] = CV_MIN2(j->count[a], outs[a] - first[a]);
         pixels *= count[a];
     }
-    for (int a = 0; a < 4; a++) pixel = pixel * outs[a] + first[a]; /* axes after one that is cut are whole */
+    /* axes after one that is cut are whole */
+    for (int a = 0; a < 4; a++)
+        pixel = pixel * outs[a] + first[a];
     CV_(broadcast_hold)(j, s, g, strip, first, count, pixels);
     const T *x = s->copy;
     if (j->in_place) {
         x = j->x + first[0] * p->xs[0] + g * p->icg * p->xs[1];
-        for (int a = 0; a < 3; a++) x += first[a + 1] * p->stride[a] * p->xs[a + 2];
+        for (int a = 0; a < 3; a++)
+            x += first[a + 1] * p->stride[a] * p->xs[a + 2];
     }
     for (ptrdiff_t i = part * j->panels / j->parts; i < (part + 1) * j->panels / j->parts; i++) {
-        const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i), l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
+        const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
+                        l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
         const ptrdiff_t oc = g * p->ocg + l0, real = CV_MIN2(l1, p->ocg) - l0;
-        const T *w = j->own ? s->own + (j->all > 1 ? l0 * j->k : 0) : j->w + (g * j->vecs * VL + l0) * j->k;
-        if (j->own && !(j->all > 1 && s->packed[i])) CV_(pack_lanes)(p, j->w + g * p->ws[0], l0, l1, (T *)w);
+        const T *w =
+            j->own ? s->own + (j->all > 1 ? l0 * j->k : 0) : j->w + (g * j->vecs * VL + l0) * j->k;
+        if (j->own && !(j->all > 1 && s->packed[i]))
+            CV_(pack_lanes)(p, j->w + g * p->ws[0], l0, l1, (T *)w);
         s->packed[i] = 1;
-        for (ptrdiff_t l = 0; l < l1 - l0; l++) s->init[l] = j->bias && l < real ? j->bias[oc + l] : 0;
+        for (ptrdiff_t l = 0; l < l1 - l0; l++)
+            s->init[l] = j->bias && l < real ? j->bias[oc + l] : 0;
         for (ptrdiff_t b = 0; b < pixels; b += CV_BROADCAST_TILES * CV_PX)
-            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b, CV_MIN2(b + CV_BROADCAST_TILES * CV_PX, pixels));
+            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b,
+                                 CV_MIN2(b + CV_BROADCAST_TILES * CV_PX, pixels));
     }
 }
 #endif

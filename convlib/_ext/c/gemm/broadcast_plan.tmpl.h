@@ -3,18 +3,22 @@
 #define CV_BROADCAST_PLAN
 #include "broadcast.tmpl.h"
 
-#define CV_BROADCAST_STRIP (384 * 1024) /* a strip of input: stays in L2 beside a part of the weights */
-#define CV_BROADCAST_MOST (1536 * 1024) /* where reading all weights for each of so few outputs would be the limit */
+/* a strip of input: stays in L2 beside a part of the weights */
+#define CV_BROADCAST_STRIP (384 * 1024)
+/* where reading all weights for each of so few outputs would be the limit */
+#define CV_BROADCAST_MOST (1536 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */
 #define CV_BROADCAST_PANEL (256 * 1024) /* weights of a panel that stay in L2 from tile to tile */
-#define CV_OWN_BYTES (8 << 20) /* weights that all threads may pack for themselves: what others wrote comes slowly */
+/* weights that all threads may pack for themselves: what others wrote comes slowly */
+#define CV_OWN_BYTES (8 << 20)
 
 /* Cut the outputs into strips: images first, then slices, rows and columns. */
 static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
     const cv_conv *p = &j->p;
     const ptrdiff_t outs[4] = {p->n, p->out[0], p->out[1], p->out[2]};
-    for (int a = 0; a < 4; a++) j->count[a] = outs[a];
     for (int a = 0; a < 4; a++)
+        j->count[a] = outs[a];
+    for (int a = 0; a < 4; a++) {
         for (ptrdiff_t cuts = 1;; cuts += 1 + cuts / 16) {
             j->count[a] = (outs[a] + cuts - 1) / cuts;
             ptrdiff_t bytes = p->icg * (ptrdiff_t)sizeof(T);
@@ -22,16 +26,24 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
             for (int b = 0; b < 4; b++) {
                 j->size[b] = j->count[b];
                 if (b && p->k[b - 1] > 1)
-                    j->size[b] = (j->count[b] - 1) * p->stride[b - 1] + (p->k[b - 1] - 1) * p->dil[b - 1] + 1;
+                    j->size[b] = (j->count[b] - 1) * p->stride[b - 1] +
+                                 (p->k[b - 1] - 1) * p->dil[b - 1] + 1;
                 j->strips[b] = (outs[b] + j->count[b] - 1) / j->count[b];
-                bytes *= j->size[b], j->pixels *= j->count[b], j->all *= j->strips[b];
+                bytes *= j->size[b];
+                j->pixels *= j->count[b];
+                j->all *= j->strips[b];
             }
-            const int large = (bytes > CV_BROADCAST_STRIP && j->pixels > CV_BROADCAST_FEW) || bytes > CV_BROADCAST_MOST ||
-                              j->pixels > 4096 || (!j->in_place && j->threads * bytes > max_workspace);
-            const int few = j->threads > 1 && p->groups * j->all < 4 * j->threads && j->pixels > CV_BROADCAST_TILES * CV_PX;
-            if (!large && !few) return;
-            if (j->count[a] == 1) break;
+            const int large = (bytes > CV_BROADCAST_STRIP && j->pixels > CV_BROADCAST_FEW) ||
+                              bytes > CV_BROADCAST_MOST || j->pixels > 4096 ||
+                              (!j->in_place && j->threads * bytes > max_workspace);
+            const int few = j->threads > 1 && p->groups * j->all < 4 * j->threads &&
+                            j->pixels > CV_BROADCAST_TILES * CV_PX;
+            if (!large && !few)
+                return;
+            if (j->count[a] == 1)
+                break;
         }
+    }
 }
 
 /* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
@@ -39,50 +51,67 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
     *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv)};
     const cv_conv *p = &j->p;
     j->k = p->icg * p->k[0] * p->k[1] * p->k[2];
-    j->vecs = (p->ocg + VL - 1) / VL, j->panels = CV_(lane_panels)(j->vecs);
+    j->vecs = (p->ocg + VL - 1) / VL;
+    j->panels = CV_(lane_panels)(j->vecs);
     j->in_place = p->xs[1] == 1 || p->icg == 1;
     for (int a = 0; a < 3; a++)
-        j->in_place &= !p->lo[a] && (p->out[a] - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] < p->in[a];
-    j->straight = p->ys[1] == 1 && p->ys[3] == p->out[2] * p->ys[4] && p->ys[2] == p->out[1] * p->ys[3] &&
-                (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
+        j->in_place &=
+            !p->lo[a] && (p->out[a] - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] < p->in[a];
+    j->straight = p->ys[1] == 1 && p->ys[3] == p->out[2] * p->ys[4] &&
+                  p->ys[2] == p->out[1] * p->ys[3] &&
+                  (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
     for (;; j->threads--) {
         CV_(broadcast_cut)(j, problem->max_workspace);
         const ptrdiff_t all = j->vecs * VL * j->k;
         /* one strip: each panel is read by one worker only, so room for one is enough */
-        j->own = !fresh ? 0 : j->all == 1 && j->panels >= j->threads ? j->k * CV_MIN2(CV_NV, j->vecs) * VL
-               : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_OWN_BYTES ? all : 0;
+        j->own = !fresh                                   ? 0
+                 : j->all == 1 && j->panels >= j->threads ? j->k * CV_MIN2(CV_NV, j->vecs) * VL
+                 : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_OWN_BYTES ? all
+                                                                           : 0;
         j->each = CV_(broadcast_layout)(j, NULL, NULL);
-        if (j->threads == 1 || j->threads * j->each <= problem->max_workspace) break;
+        if (j->threads == 1 || j->threads * j->each <= problem->max_workspace)
+            break;
     }
     const ptrdiff_t want = j->threads > 1 ? 4 * j->threads : 1;
     j->parts = CV_MIN2(j->panels, (want + p->groups * j->all - 1) / (p->groups * j->all));
-    j->pitch[0] = p->xs[0], j->pitch[1] = p->xs[2], j->pitch[2] = p->xs[3], j->pitch[3] = p->xs[4];
+    j->pitch[0] = p->xs[0];
+    j->pitch[1] = p->xs[2];
+    j->pitch[2] = p->xs[3];
+    j->pitch[3] = p->xs[4];
     if (!j->in_place) {
         j->pitch[3] = p->icg;
-        for (int a = 2; a >= 0; a--) j->pitch[a] = j->pitch[a + 1] * j->size[a + 1];
+        for (int a = 2; a >= 0; a--)
+            j->pitch[a] = j->pitch[a + 1] * j->size[a + 1];
     }
     for (int a = 0; a < 4; a++)
         j->step[a] = j->pitch[a] * (a && (j->in_place || p->k[a - 1] > 1) ? p->stride[a - 1] : 1);
     const ptrdiff_t most = CV_BROADCAST_PANEL / (CV_NV * VL * (ptrdiff_t)sizeof(T));
     const int joined = p->k[2] == 1 || (p->dil[2] == 1 && j->pitch[3] == p->icg);
-    j->len = joined ? p->k[2] * p->icg : p->icg, j->cuts = (j->len + most - 1) / most;
-    j->n_segments = j->k / j->len * j->cuts, j->chunk = CV_MAX2(1, most / ((j->len + j->cuts - 1) / j->cuts));
+    j->len = joined ? p->k[2] * p->icg : p->icg;
+    j->cuts = (j->len + most - 1) / most;
+    j->n_segments = j->k / j->len * j->cuts;
+    j->chunk = CV_MAX2(1, most / ((j->len + j->cuts - 1) / j->cuts));
 }
 
-/* Segments under a row of taps if its inputs lie side by side; long ones are cut, so that a panel's part stays in L2. */
+/* Segments under a row of taps if its inputs lie side by side; long ones are cut, so that a panel's
+ * part stays in L2. */
 static void CV_(broadcast_segments)(const CV_(broadcast_job) *j) {
     const cv_conv *p = &j->p;
     cv_segment *segment = j->segments;
     const ptrdiff_t apart = j->k / j->len / (p->k[0] * p->k[1]); /* segments in a row of taps */
-    for (ptrdiff_t z = 0; z < p->k[0]; z++)
-        for (ptrdiff_t y = 0; y < p->k[1]; y++)
-            for (ptrdiff_t x = 0; x < apart; x++)
+    for (ptrdiff_t z = 0; z < p->k[0]; z++) {
+        for (ptrdiff_t y = 0; y < p->k[1]; y++) {
+            for (ptrdiff_t x = 0; x < apart; x++) {
                 for (ptrdiff_t i = 0; i < j->cuts; i++, segment++) {
                     const ptrdiff_t begin = i * j->len / j->cuts, end = (i + 1) * j->len / j->cuts;
-                    segment->at = z * p->dil[0] * j->pitch[1] + y * p->dil[1] * j->pitch[2] + x * p->dil[2] * j->pitch[3] + begin;
+                    segment->at = z * p->dil[0] * j->pitch[1] + y * p->dil[1] * j->pitch[2] +
+                                  x * p->dil[2] * j->pitch[3] + begin;
                     segment->len = end - begin;
                 }
+            }
+        }
+    }
 }
 
 /* ---- the row */
@@ -91,17 +120,24 @@ static const char *CV_(broadcast_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
-/* Pixels are copied to channels last and sums are brought back, unless channels come last already. */
+/* Pixels are copied to channels last and sums are brought back, unless channels come last
+ * already. */
 static double CV_(broadcast_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
-    const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p), k = (double)(p.icg * cv_taps(&p));
+    const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p),
+                 k = (double)(p.icg * cv_taps(&p));
     const double vecs = (double)((p.ocg + VL - 1) / VL);
     double inputs = (double)(p.n * p.groups * p.icg);
-    for (int a = 0; a < 3; a++) inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
-    double ns = pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
-    if (!p.last) ns += inputs * (p.icg <= 4 ? 0.4 : 3.0 / VL);
-    else if (p.lo[0] || p.lo[1] || p.lo[2]) ns += inputs * 0.6 / VL;
-    if (problem->fresh) ns += 3.0 * (double)p.groups * vecs * k;
+    for (int a = 0; a < 3; a++)
+        inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
+    double ns =
+        pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
+    if (!p.last)
+        ns += inputs * (p.icg <= 4 ? 0.4 : 3.0 / VL);
+    else if (p.lo[0] || p.lo[1] || p.lo[2])
+        ns += inputs * 0.6 / VL;
+    if (problem->fresh)
+        ns += 3.0 * (double)p.groups * vecs * k;
     return 400 + ns;
 }
 
@@ -139,7 +175,8 @@ static void CV_(broadcast_pack_unit)(void *context, ptrdiff_t unit, int worker) 
     for (ptrdiff_t i = cv_part(all, q->units, unit); i < cv_part(all, q->units, unit + 1); i++) {
         const ptrdiff_t g = i / j->panels, l0 = CV_(lane_of)(j->vecs, j->panels, i % j->panels);
         const ptrdiff_t l1 = CV_(lane_of)(j->vecs, j->panels, i % j->panels + 1);
-        CV_(pack_lanes)(&j->p, q->w + g * j->p.ws[0], l0, l1, q->packed + (g * j->vecs * VL + l0) * j->k);
+        CV_(pack_lanes)(&j->p, q->w + g * j->p.ws[0], l0, l1,
+                        q->packed + (g * j->vecs * VL + l0) * j->k);
     }
 }
 
@@ -166,5 +203,6 @@ static int CV_(broadcast_run)(const cv_plan *plan, const cv_call *call) {
     return cv_parallel(CV_(broadcast_unit), &j, j.p.groups * j.all * j.parts, j.threads);
 }
 
-CV_ROW(gemm_broadcast) = {CV_(broadcast_fits), CV_(broadcast_cost), CV_(broadcast_plan), CV_(broadcast_fill), CV_(broadcast_pack), CV_(broadcast_run)};
+CV_ROW(gemm_broadcast) = {CV_(broadcast_fits), CV_(broadcast_cost), CV_(broadcast_plan),
+                          CV_(broadcast_fill), CV_(broadcast_pack), CV_(broadcast_run)};
 #endif

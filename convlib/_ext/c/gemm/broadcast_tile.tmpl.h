@@ -1,50 +1,59 @@
-/* The microkernel with its roles exchanged: pixels whose inputs are broadcast, by vectors of output channels. */
+/* The microkernel with its roles exchanged: pixels whose inputs are broadcast, by vectors of output
+ * channels. */
 #ifndef CV_BROADCAST_TILE
 #define CV_BROADCAST_TILE
 
 #ifndef CV_SEGMENT
 #define CV_SEGMENT
 typedef struct {
-    ptrdiff_t at, len; /* neighbours from `at` on, relative to the first input of a pixel's window */
+    /* neighbours from `at` on, relative to the first input of a pixel's window */
+    ptrdiff_t at, len;
 } cv_segment;
 #define CV_FAR_BYTES 8192 /* of weights, ahead of where a tile is */
 #endif
 
-/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.  Pixels lie where `at` says, or
- * `pitch` apart if it is NULL.
+/* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.  Pixels lie
+ * where `at` says, or `pitch` apart if it is NULL.
  * far: the weights are read once, from behind the second-level cache; ask for them early. */
-CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far, const cv_segment *segments, ptrdiff_t n, const T *x,
-                                const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init, T *c, ptrdiff_t ldc) {
+CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
+                                   const cv_segment *segments, ptrdiff_t n, const T *x,
+                                   const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init,
+                                   T *c, ptrdiff_t ldc) {
     vec acc[CV_PX + 1][CV_NV];
     CV_UNROLL(16)
     for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
+        for (int v = 0; v < nv; v++)
+            acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
     }
     for (; n > 0; n--, segments++) {
         const T *q[CV_PX + 1];
         CV_UNROLL(16)
-        for (int i = 0; i < px; i++) q[i] = x + (at ? at[i] : i * pitch) + segments->at;
+        for (int i = 0; i < px; i++)
+            q[i] = x + (at ? at[i] : i * pitch) + segments->at;
         CV_UNROLL(2)
         for (ptrdiff_t k = 0; k < segments->len; k++, w += nv * VL) {
             vec b[CV_NV];
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++) {
                 b[v] = CV_(load)(w + v * VL);
-                if (far) __builtin_prefetch((const char *)(w + v * VL) + CV_FAR_BYTES, 0, 2);
+                if (far)
+                    __builtin_prefetch((const char *)(w + v * VL) + CV_FAR_BYTES, 0, 2);
             }
             CV_UNROLL(16)
             for (int i = 0; i < px; i++) {
                 const vec a = CV_(set1)(q[i][k]);
                 CV_UNROLL(4)
-                for (int v = 0; v < nv; v++) acc[i][v] += a * b[v];
+                for (int v = 0; v < nv; v++)
+                    acc[i][v] += a * b[v];
             }
         }
     }
     CV_UNROLL(16)
     for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) CV_(store)(c + i * ldc + v * VL, acc[i][v]);
+        for (int v = 0; v < nv; v++)
+            CV_(store)(c + i * ldc + v * VL, acc[i][v]);
     }
 }
 #endif

@@ -1,8 +1,10 @@
-/* Implicit GEMM: any convolution as C[oc x pixels] = A[oc x K] · B[K x pixels], the B panels packed as they are needed.
+/* Implicit GEMM: any convolution as C[oc x pixels] = A[oc x K] · B[K x pixels], the B panels packed
+ * as they are needed.
  *
- * A unit of work is a block of pixel panels by a range of output channels.  Per unit and block of K: pack the B panels
- * (they stay in L2), then run every A panel (it stays in L1) over them.  A 1x1 convolution needs no packing pass: its
- * first A panel multiplies straight from the image and stores the rows it reads.
+ * A unit of work is a block of pixel panels by a range of output channels.  Per unit and block of
+ * K: pack the B panels (they stay in L2), then run every A panel (it stays in L1) over them.  A 1x1
+ * convolution needs no packing pass: its first A panel multiplies straight from the image and
+ * stores the rows it reads.
  */
 #ifndef CV_PANELS
 #define CV_PANELS
@@ -19,18 +21,20 @@ typedef struct {
     cv_view view;
     const T *x, *a, *bias;
     T *y, *scratch;
-    ptrdiff_t scratch_each;        /* elements per worker: B block, then one spare tile */
-    ptrdiff_t vecs, panels;        /* of one image's pixels */
-    ptrdiff_t block, blocks;       /* pixel panels per unit; units per image and group */
+    ptrdiff_t scratch_each;  /* elements per worker: B block, then one spare tile */
+    ptrdiff_t vecs, panels;  /* of one image's pixels */
+    ptrdiff_t block, blocks; /* pixel panels per unit; units per image and group */
     ptrdiff_t oc_panels, oc_block, oc_blocks;
-    ptrdiff_t run_block, k_block;  /* runs and the most rows in a block of K */
-    int in_place;                  /* B can be read straight from x */
-    int flat;                      /* a channel of y is one unbroken row */
+    ptrdiff_t run_block, k_block; /* runs and the most rows in a block of K */
+    int in_place;                 /* B can be read straight from x */
+    int flat;                     /* a channel of y is one unbroken row */
     int threads;
 } CV_(panels_job);
 
 /* Vector panels are cut evenly: 13 vectors are 3+3+3+2+2, not 3+3+3+3+1. */
-CV_INLINE ptrdiff_t CV_(panel_start)(const CV_(panels_job) *j, ptrdiff_t i) { return i * j->vecs / j->panels * VL; }
+CV_INLINE ptrdiff_t CV_(panel_start)(const CV_(panels_job) *j, ptrdiff_t i) {
+    return i * j->vecs / j->panels * VL;
+}
 
 static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
     *j = (CV_(panels_job)){.p = cv_simplify(&problem->conv)};
@@ -45,20 +49,25 @@ static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
     j->k_block = CV_MIN2(v->k, j->run_block * CV_MIN2(CV_ICB, p->icg));
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
 
-    const ptrdiff_t panel_bytes = j->k_block * CV_NV * VL * (ptrdiff_t)sizeof(T), all = p->n * p->groups * j->panels;
+    const ptrdiff_t panel_bytes = j->k_block * CV_NV * VL * (ptrdiff_t)sizeof(T),
+                    all = p->n * p->groups * j->panels;
     j->block = CV_MAX2(1, CV_MIN2(j->panels, CV_B_BYTES / panel_bytes));
     j->oc_block = j->oc_panels;
     if (j->threads > 1) {
         /* pixels first; too few of them: output channels, each unit packing the pixels again */
         const ptrdiff_t want = 6 * j->threads;
-        if (all / j->block < want) j->block = CV_MAX2(CV_MIN2(2, j->block), all / want);
+        if (all / j->block < want)
+            j->block = CV_MAX2(CV_MIN2(2, j->block), all / want);
         j->block = CV_MAX2(1, CV_MIN2(j->block, j->panels));
         const ptrdiff_t units = p->n * p->groups * ((j->panels + j->block - 1) / j->block);
-        if (units < want) j->oc_block = CV_MAX2(CV_MIN2(4, j->oc_panels), j->oc_panels * units / want);
+        if (units < want)
+            j->oc_block = CV_MAX2(CV_MIN2(4, j->oc_panels), j->oc_panels * units / want);
     }
     const ptrdiff_t spare = (CV_MR + 1) * CV_NV * VL * (ptrdiff_t)sizeof(T);
-    while (j->block > 1 && j->threads * (j->block * panel_bytes + spare) > problem->max_workspace) j->block /= 2;
-    while (j->threads > 1 && j->threads * (panel_bytes + spare) > problem->max_workspace) j->threads--;
+    while (j->block > 1 && j->threads * (j->block * panel_bytes + spare) > problem->max_workspace)
+        j->block /= 2;
+    while (j->threads > 1 && j->threads * (panel_bytes + spare) > problem->max_workspace)
+        j->threads--;
     j->blocks = (j->panels + j->block - 1) / j->block;
     j->block = (j->panels + j->blocks - 1) / j->blocks;
     j->blocks = (j->panels + j->block - 1) / j->block;
@@ -69,29 +78,38 @@ static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
               (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
 }
 
-/* A tile whose outputs do not lie in one row (NHWC, strided out): rows through `tile`, then one by one to y.  Whichever
- * of channels and pixels lies closer together in y is innermost. */
-static void CV_(scatter)(const CV_(panels_job) *j, const T *tile, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t p0, ptrdiff_t count,
-                         const T *bias, T *y) {
+/* A tile whose outputs do not lie in one row (NHWC, strided out): rows through `tile`, then one by
+ * one to y.  Whichever of channels and pixels lies closer together in y is innermost. */
+static void CV_(scatter)(const CV_(panels_job) *j, const T *tile, ptrdiff_t ld, ptrdiff_t rows,
+                         ptrdiff_t p0, ptrdiff_t count, const T *bias, T *y) {
     const cv_conv *p = &j->p;
     ptrdiff_t ox = p0 % p->out[2], oy = p0 / p->out[2] % p->out[1], oz = p0 / p->out[2] / p->out[1];
     const ptrdiff_t step = p->ys[4];
     for (ptrdiff_t i = 0, len; i < count; i += len) {
         T *at = y + oz * p->ys[2] + oy * p->ys[3] + ox * step;
         len = CV_MIN2(p->out[2] - ox, count - i);
-        if (p->ys[1] < step)
-            for (ptrdiff_t l = 0; l < len; l++, at += step)
-                for (ptrdiff_t m = 0; m < rows; m++) at[m * p->ys[1]] = tile[m * ld + i + l] + (bias ? bias[m] : at[m * p->ys[1]]);
-        else
+        if (p->ys[1] < step) {
+            for (ptrdiff_t l = 0; l < len; l++, at += step) {
+                for (ptrdiff_t m = 0; m < rows; m++)
+                    at[m * p->ys[1]] = tile[m * ld + i + l] + (bias ? bias[m] : at[m * p->ys[1]]);
+            }
+        } else {
             for (ptrdiff_t m = 0; m < rows; m++, at += p->ys[1]) {
                 const T *from = tile + m * ld + i;
-                if (bias)
-                    for (ptrdiff_t l = 0; l < len; l++) at[l * step] = from[l] + bias[m];
-                else
-                    for (ptrdiff_t l = 0; l < len; l++) at[l * step] += from[l];
+                if (bias) {
+                    for (ptrdiff_t l = 0; l < len; l++)
+                        at[l * step] = from[l] + bias[m];
+                } else {
+                    for (ptrdiff_t l = 0; l < len; l++)
+                        at[l * step] += from[l];
+                }
             }
+        }
         ox = 0;
-        if (++oy == p->out[1]) oy = 0, oz++;
+        if (++oy == p->out[1]) {
+            oy = 0;
+            oz++;
+        }
     }
 }
 
@@ -106,28 +124,39 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
     T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
     const T *a = j->a + g * j->oc_panels * j->view.k * CV_MR;
-    T *b = j->scratch + worker * j->scratch_each, *spare = b + j->block * j->k_block * CV_NV * VL + VL;
+    T *b = j->scratch + worker * j->scratch_each,
+      *spare = b + j->block * j->k_block * CV_NV * VL + VL;
 
     for (ptrdiff_t r0 = 0; r0 < j->view.runs; r0 += j->run_block) {
         const ptrdiff_t r1 = CV_MIN2(r0 + j->run_block, j->view.runs);
         const ptrdiff_t k0 = cv_run_start(p, &j->view, r0), kc = cv_run_start(p, &j->view, r1) - k0;
         for (ptrdiff_t op = op0; op < op1; op++) {
-            const T *panel_a = a + (op * j->view.k + k0) * CV_MR, *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
+            const T *panel_a = a + (op * j->view.k + k0) * CV_MR,
+                    *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
             const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - op * CV_MR);
             T *bp = b;
             for (ptrdiff_t i = i0; i < i1; i++) {
-                const ptrdiff_t p0 = CV_(panel_start)(j, i), width = CV_(panel_start)(j, i + 1) - p0;
+                const ptrdiff_t p0 = CV_(panel_start)(j, i),
+                                width = CV_(panel_start)(j, i + 1) - p0;
                 const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0), nv = width / VL;
-                CV_(tile_out) o = {y + op * CV_MR * p->ys[1] + p0, p->ys[1], rows, count - width + VL, r0 ? NULL : bias};
-                if (!j->flat) o.c = spare, o.ldc = CV_NV * VL, o.bias = zeros;
+                CV_(tile_out) o = {y + op * CV_MR * p->ys[1] + p0, p->ys[1], rows,
+                                   count - width + VL, r0 ? NULL : bias};
+                if (!j->flat) {
+                    o.c = spare;
+                    o.ldc = CV_NV * VL;
+                    o.bias = zeros;
+                }
                 if (op == op0 && j->in_place && count == width) {
-                    (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](kc, panel_a, x + k0 * p->xs[1] + p0, p->xs[1], bp, &o);
+                    (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](
+                        kc, panel_a, x + k0 * p->xs[1] + p0, p->xs[1], bp, &o);
                 } else {
-                    if (op == op0) CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, 0, bp);
+                    if (op == op0)
+                        CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, 0, bp);
                     CV_(tiles)[nv](kc, panel_a, bp, width, NULL, &o);
                 }
                 if (!j->flat)
-                    CV_(scatter)(j, spare, CV_NV * VL, rows, p0, count, r0 ? NULL : bias, y + op * CV_MR * p->ys[1]);
+                    CV_(scatter)(j, spare, CV_NV * VL, rows, p0, count, r0 ? NULL : bias,
+                                 y + op * CV_MR * p->ys[1]);
                 bp += kc * width;
             }
         }
@@ -140,18 +169,23 @@ static const char *CV_(panels_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
-/* Panels are read from L2 once for each panel of weights; windows are packed once for each block of those. */
+/* Panels are read from L2 once for each panel of weights; windows are packed once for each block of
+ * those. */
 static double CV_(panels_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
     const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    const double pieces = 9.0 / (double)CV_MIN2(p.icg, CV_ICB); /* a tap's geometry serves a block of channels */
+    /* a tap's geometry serves a block of channels */
+    const double pieces = 9.0 / (double)CV_MIN2(p.icg, CV_ICB);
     const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
     const double load = p.xs[4] != 1 || p.stride[2] > 2 ? apart : p.stride[2] == 2 ? 1.6 : 0.7;
-    double ns = images * vecs * k * (rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load));
-    if (p.ys[4] != 1) ns += images * vecs * VL * (double)p.ocg * 0.7;
-    if (problem->fresh) ns += 0.3 * (double)p.groups * rows * k;
+    double ns =
+        images * vecs * k * (rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load));
+    if (p.ys[4] != 1)
+        ns += images * vecs * VL * (double)p.ocg * 0.7;
+    if (problem->fresh)
+        ns += 0.3 * (double)p.groups * rows * k;
     return 300 + ns;
 }
 
@@ -176,8 +210,8 @@ static void CV_(panels_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     (void)worker;
     const ptrdiff_t all = j->p.groups * j->oc_panels;
     for (ptrdiff_t i = cv_part(all, q->units, unit); i < cv_part(all, q->units, unit + 1); i++)
-        CV_(pack_weights)(&j->p, &j->view, q->w + i / j->oc_panels * j->p.ws[0], i % j->oc_panels * CV_MR,
-                          q->packed + i * j->view.k * CV_MR);
+        CV_(pack_weights)(&j->p, &j->view, q->w + i / j->oc_panels * j->p.ws[0],
+                          i % j->oc_panels * CV_MR, q->packed + i * j->view.k * CV_MR);
 }
 
 static int CV_(panels_pack)(const cv_plan *plan, const void *w, void *packed) {
@@ -196,8 +230,10 @@ static int CV_(panels_run)(const cv_plan *plan, const cv_call *call) {
     j.bias = call->bias;
     j.y = call->y;
     j.scratch = (T *)call->scratch;
-    return cv_parallel(CV_(panels_unit), &j, j.p.n * j.p.groups * j.blocks * j.oc_blocks, j.threads);
+    return cv_parallel(CV_(panels_unit), &j, j.p.n * j.p.groups * j.blocks * j.oc_blocks,
+                       j.threads);
 }
 
-CV_ROW(gemm_panels) = {CV_(panels_fits), CV_(panels_cost), CV_(panels_plan), NULL, CV_(panels_pack), CV_(panels_run)};
+CV_ROW(gemm_panels) = {CV_(panels_fits), CV_(panels_cost), CV_(panels_plan), NULL,
+                       CV_(panels_pack), CV_(panels_run)};
 #endif

@@ -1,9 +1,11 @@
 /* The GEMM microkernel: C[MR x NV·VL] = init + A[K x MR]ᵀ · B[K x NV·VL].
  *
- * A is packed MR rows to a step of k, so each element is one broadcast; B brings NV vectors a step.  MR x NV
- * accumulators stay in registers: 8 x 3 of 32, 4 x 3 of 16, 4 x 2 where a product needs one for itself.
- * Each output is one chain of multiply-adds over k in order, whatever NV, so a result does not depend on how
- * the pixels were cut into tiles.
+ * A is packed MR rows to a step of k, so each element is one broadcast; B brings NV vectors a step.
+ * MR x NV
+ * accumulators stay in registers: 8 x 3 of 32, 4 x 3 of 16, 4 x 2 where a product needs one for
+ * itself.
+ * Each output is one chain of multiply-adds over k in order, whatever NV, so a result does not
+ * depend on how the pixels were cut into tiles.
  */
 #ifndef CV_TILE_H
 #define CV_TILE_H
@@ -16,19 +18,25 @@ typedef struct {
     const T *bias;
 } CV_(tile_out);
 
-/* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it multiplies).
- * nopack: nothing is packed.  A lies as rows `row` nopack, with `step` from k to k + 1, and the last vector moves back to
- * end with its row, over lanes that the vector before it sums as well. */
-CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrdiff_t k, const T *restrict a,
-                         ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
-    const ptrdiff_t lanes = nopack ? VL : o->last, end = (nv - 1) * VL - (nopack ? VL - o->last : 0); /* last vector's */
+/* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it
+ * multiplies).
+ * nopack: nothing is packed.  A lies as rows `row` nopack, with `step` from k to k + 1, and the
+ * last vector moves back to end with its row, over lanes that the vector before it sums as well. */
+CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrdiff_t k,
+                         const T *restrict a, ptrdiff_t row, ptrdiff_t step, const T *b,
+                         ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
+    /* last vector's */
+    const ptrdiff_t lanes = nopack ? VL : o->last,
+                    end = (nv - 1) * VL - (nopack ? VL - o->last : 0);
     vec acc[CV_MR][CV_NV];
     const T *from[CV_MR];
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
-        if (nopack) from[m] = a + CV_MIN2(m, o->rows - 1) * row;
+        if (nopack)
+            from[m] = a + CV_MIN2(m, o->rows - 1) * row;
         CV_UNROLL(4)
-        for (int v = 0; v < nv; v++) acc[m][v] = (vec){0};
+        for (int v = 0; v < nv; v++)
+            acc[m][v] = (vec){0};
     }
     CV_UNROLL(2)
     for (ptrdiff_t i = 0; i < k; i++) {
@@ -36,56 +44,64 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) {
             bv[v] = CV_(load)(b + (v == nv - 1 ? end : v * VL));
-            if (copying) CV_(store)(copy + v * VL, bv[v]);
+            if (copying)
+                CV_(store)(copy + v * VL, bv[v]);
         }
         CV_UNROLL(16)
         for (int m = 0; m < CV_MR; m++) {
             const vec s = CV_(set1)(nopack ? from[m][i * step] : a[m]);
             CV_UNROLL(4)
-            for (int v = 0; v < nv; v++) acc[m][v] += s * bv[v];
+            for (int v = 0; v < nv; v++)
+                acc[m][v] += s * bv[v];
         }
         a += CV_MR;
         b += ldb;
-        if (copying) copy += nv * VL;
+        if (copying)
+            copy += nv * VL;
     }
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
-        if (m >= o->rows) break;
+        if (m >= o->rows)
+            break;
         T *c = o->c + m * o->ldc;
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) /* all before the first store, as they may overlap */
-            acc[m][v] += o->bias    ? CV_(set1)(o->bias[m])
+            acc[m][v] += o->bias      ? CV_(set1)(o->bias[m])
                          : v < nv - 1 ? CV_(load)(c + v * VL)
                                       : CV_(load_n)(c + end, lanes);
         CV_UNROLL(4)
-        for (int v = 0; v < nv - 1; v++) CV_(store)(c + v * VL, acc[m][v]);
+        for (int v = 0; v < nv - 1; v++)
+            CV_(store)(c + v * VL, acc[m][v]);
         CV_(store_n)(c + end, acc[m][nv - 1], lanes);
     }
 }
 
-typedef void (*CV_(tile_fn))(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, const CV_(tile_out) *o);
-typedef void (*CV_(nopack_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b, ptrdiff_t ldb,
-                              const CV_(tile_out) *o);
-#define CV_TILE(nv)                                                                                                   \
-    CV_NOINLINE void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy, \
-                                                         const CV_(tile_out) *o) {                                   \
-        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
-    }                                                                                                                 \
-    CV_NOINLINE void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,     \
-                                                              T *copy, const CV_(tile_out) *o) {                     \
-        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                                             \
-    }                                                                                                                 \
+typedef void (*CV_(tile_fn))(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy,
+                             const CV_(tile_out) *o);
+typedef void (*CV_(nopack_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, const T *b,
+                               ptrdiff_t ldb, const CV_(tile_out) *o);
+#define CV_TILE(nv)                                                                                \
+    CV_NOINLINE void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy,   \
+                                    const CV_(tile_out) *o) {                                      \
+        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                          \
+    }                                                                                              \
+    CV_NOINLINE void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,       \
+                                         T *copy, const CV_(tile_out) *o) {                        \
+        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                          \
+    }                                                                                              \
     CV_NOINLINE void CV_(tile_nopack_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, \
-                                                               const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {  \
-        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                                        \
+                                           const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {    \
+        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                     \
     }
 CV_TILE(1)
 CV_TILE(2)
 #if CV_NV == 3
 CV_TILE(3)
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2), CV_(tile_3)};
-static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2), CV_(tile_copy_3)};
-static const CV_(nopack_fn) CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2), CV_(tile_nopack_3)};
+static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2),
+                                               CV_(tile_copy_3)};
+static const CV_(nopack_fn) CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2),
+                                                   CV_(tile_nopack_3)};
 #else
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};

@@ -1,10 +1,11 @@
-/* Weight gradients of few output channels: lanes are pixels of a row, and every sum is a dot product. */
+/* Weight gradients of few output channels: lanes are pixels of a row, and every sum is a dot
+ * product. */
 #ifndef CV_DOTS_H
 #define CV_DOTS_H
 #include "../gemm/view.h"
 
-#define CV_GW_TAPS 5 /* taps of a row summed together */
-#define CV_DOTS_M 4  /* sums that share a vector */
+#define CV_GRAD_TAPS 5   /* taps of a row summed together */
+#define CV_DOTS_M 4      /* sums that share a vector */
 #define CV_DOTS_PART 256 /* vectors that are added up in a row */
 
 typedef struct {
@@ -13,7 +14,9 @@ typedef struct {
     T *gw;
     int threads;
     ptrdiff_t kx_blocks, m_blocks;
-    int kernel_rows; /* the sums that share a vector are kernel rows, which share grad_y; else output channels, which share x */
+    /* the sums that share a vector are kernel rows, which share grad_y; else output channels, which
+     * share x */
+    int kernel_rows;
 } CV_(dot_job);
 
 /* Lanes of a row that may not all exist. */
@@ -21,15 +24,19 @@ CV_NOINLINE vec CV_(dot_edge)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_
     return CV_(gather)(p, step, lo, hi);
 }
 
-/* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane lies inside the image. */
-CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
-                             const T *x, ptrdiff_t at, ptrdiff_t len, int m0, int m1, vec (*acc)[CV_GW_TAPS]) {
+/* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane
+ * lies inside the image. */
+CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int inner,
+                             const CV_(dot_job) *j, const T *gy, const T *x, ptrdiff_t at,
+                             ptrdiff_t len, int m0, int m1, vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
     const ptrdiff_t step = p->stride[2] * p->xs[4], mx = p->dil[1] * p->xs[3];
-    vec g = inner ? CV_(gather)(gy, p->ys[4], 0, VL) : CV_(dot_edge)(gy, p->ys[4], 0, len), v[CV_GW_TAPS] = {{0}};
+    vec g = inner ? CV_(gather)(gy, p->ys[4], 0, VL) : CV_(dot_edge)(gy, p->ys[4], 0, len),
+        v[CV_GRAD_TAPS] = {{0}};
     CV_UNROLL(4)
     for (int m = 0; m < CV_DOTS_M; m++) {
-        if (m < m0 || m >= m1) continue;
+        if (m < m0 || m >= m1)
+            continue;
         if (!kernel_rows && m) {
             const T *next = gy + m * p->ys[1];
             g = inner ? CV_(gather)(next, p->ys[4], 0, VL) : CV_(dot_edge)(next, p->ys[4], 0, len);
@@ -38,7 +45,8 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
         for (int t = 0; t < taps; t++) {
             if (kernel_rows || m == 0) {
                 ptrdiff_t lo = 0, hi = VL;
-                if (!inner) cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo, &hi);
+                if (!inner)
+                    cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo, &hi);
                 const T *from = x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4];
                 v[t] = inner ? CV_(gather)(from, step, 0, VL) : CV_(dot_edge)(from, step, lo, hi);
             }
@@ -48,12 +56,15 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
 }
 
 /* Long sums go on in double. */
-CV_NOINLINE void CV_(dot_flush)(int taps, vec (*acc)[CV_GW_TAPS], double (*totals)[CV_GW_TAPS]) {
-    for (int m = 0; m < CV_DOTS_M; m++)
+CV_NOINLINE void CV_(dot_flush)(int taps, vec (*acc)[CV_GRAD_TAPS],
+                                double (*totals)[CV_GRAD_TAPS]) {
+    for (int m = 0; m < CV_DOTS_M; m++) {
         for (int t = 0; t < taps; t++) {
-            for (int i = 0; i < VL; i++) totals[m][t] += (double)acc[m][t][i];
+            for (int i = 0; i < VL; i++)
+                totals[m][t] += (double)acc[m][t][i];
             acc[m][t] = (vec){0};
         }
+    }
 }
 
 typedef struct {
@@ -62,26 +73,33 @@ typedef struct {
 } CV_(dot_place);
 
 /* The sums of one place over all images and outputs. */
-CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(dot_job) *j, const CV_(dot_place) *at) {
+CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(dot_job) *j,
+                             const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2], span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
-    vec acc[CV_DOTS_M][CV_GW_TAPS] = {{{0}}};
-    double totals[CV_DOTS_M][CV_GW_TAPS] = {{0}};
+    const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2],
+                    span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
+    vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
+    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
     ptrdiff_t added = 0;
     for (ptrdiff_t row = 0; row < p->n * p->out[0] * p->out[1]; row++) {
-        const ptrdiff_t oy = row % p->out[1], oz = row / p->out[1] % p->out[0], n = row / p->out[1] / p->out[0];
+        const ptrdiff_t oy = row % p->out[1], oz = row / p->out[1] % p->out[0],
+                        n = row / p->out[1] / p->out[0];
         const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
         const ptrdiff_t y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
         int m0 = 0, m1 = at->ms;
         if (kernel_rows) {
-            while (m0 < m1 && y + m0 * p->dil[1] < 0) m0++;
-            while (m1 > m0 && y + (m1 - 1) * p->dil[1] >= p->in[1]) m1--;
+            while (m0 < m1 && y + m0 * p->dil[1] < 0)
+                m0++;
+            while (m1 > m0 && y + (m1 - 1) * p->dil[1] >= p->in[1])
+                m1--;
         } else if (y < 0 || y >= p->in[1]) {
             continue;
         }
-        if (z < 0 || z >= p->in[0]) continue;
+        if (z < 0 || z >= p->in[0])
+            continue;
         const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] + y * p->xs[3] + kx * p->xs[4];
+        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
+                     y * p->xs[3] + kx * p->xs[4];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
@@ -89,29 +107,35 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
                 CV_(dot_step)(kernel_rows, taps, 1, j, go, xo, first, len, m0, m1, acc);
             else
                 CV_(dot_step)(kernel_rows, taps, 0, j, go, xo, first, len, m0, m1, acc);
-            if (++added % CV_DOTS_PART == 0) CV_(dot_flush)(taps, acc, totals);
+            if (++added % CV_DOTS_PART == 0)
+                CV_(dot_flush)(taps, acc, totals);
         }
     }
     CV_(dot_flush)(taps, acc, totals);
-    for (int m = 0; m < at->ms; m++)
+    for (int m = 0; m < at->ms; m++) {
         for (int t = 0; t < taps; t++) {
             const T total = (T)totals[m][t];
-            const ptrdiff_t line = (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
+            const ptrdiff_t line =
+                (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
             j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = total;
         }
+    }
 }
 
-#define CV_DOTS(taps)                                                                                                  \
-    CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) {          \
-        if (j->kernel_rows) CV_(dot_sums)(1, taps, j, at);                                                             \
-        else CV_(dot_sums)(0, taps, j, at);                                                                            \
+#define CV_DOTS(taps)                                                                    \
+    CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
+        if (j->kernel_rows)                                                              \
+            CV_(dot_sums)(1, taps, j, at);                                               \
+        else                                                                             \
+            CV_(dot_sums)(0, taps, j, at);                                               \
     }
 CV_DOTS(1)
 #ifdef CV_FLOOR
 #define CV_DOTS_TAPS(left) ((void)(left), 1)
 #else
-CV_DOTS(3) CV_DOTS(5)
+CV_DOTS(3)
+CV_DOTS(5)
 #define CV_DOTS_TAPS(left) ((left) == 5 ? 5 : (left) >= 3 ? 3 : 1)
 #endif
 #undef CV_DOTS
@@ -124,17 +148,25 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t kxb = unit % j->kx_blocks, mb = unit / j->kx_blocks % j->m_blocks;
     ptrdiff_t rest = unit / j->kx_blocks / j->m_blocks;
     CV_(dot_place) at = {.kx = kxb * p->k[2] / j->kx_blocks, .ky = mb * CV_DOTS_M};
-    if (!j->kernel_rows) at.ky = rest % p->k[1], rest /= p->k[1];
-    at.kz = rest % p->k[0], at.ic = rest / p->k[0] % p->icg, at.g = rest / p->k[0] / p->icg;
+    if (!j->kernel_rows) {
+        at.ky = rest % p->k[1];
+        rest /= p->k[1];
+    }
+    at.kz = rest % p->k[0];
+    at.ic = rest / p->k[0] % p->icg;
+    at.g = rest / p->k[0] / p->icg;
     at.oc = at.g * p->ocg + (j->kernel_rows ? 0 : mb * CV_DOTS_M);
     at.ms = (int)CV_MIN2(CV_DOTS_M, (j->kernel_rows ? p->k[1] : p->ocg) - mb * CV_DOTS_M);
     for (ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks; at.kx < end;) {
         const ptrdiff_t taps = CV_DOTS_TAPS(end - at.kx);
 #ifndef CV_FLOOR
-        if (taps == 5) CV_(dots_5)(j, &at);
-        else if (taps == 3) CV_(dots_3)(j, &at);
+        if (taps == 5)
+            CV_(dots_5)(j, &at);
+        else if (taps == 3)
+            CV_(dots_3)(j, &at);
 #endif
-        if (taps == 1) CV_(dots_1)(j, &at);
+        if (taps == 1)
+            CV_(dots_1)(j, &at);
         at.kx += taps;
     }
 }
@@ -147,9 +179,12 @@ static const char *CV_(dots_fits)(const cv_problem *problem) {
 
 static double CV_(dots_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double vecs = (double)((p->out[2] + VL - 1) / VL), lines = (double)p->n * (double)(p->out[0] * p->out[1]);
+    const double vecs = (double)((p->out[2] + VL - 1) / VL),
+                 lines = (double)p->n * (double)(p->out[0] * p->out[1]);
     const double sums = (double)(p->groups * p->ocg * p->icg * cv_taps(p));
-    const double load = p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL : p->stride[2] == 2 ? 1.5 / CV_PACE : 0;
+    const double load = p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL
+                        : p->stride[2] == 2                                ? 1.5 / CV_PACE
+                                                                           : 0;
     return 1000 + sums * (lines * vecs * (1.6 / CV_PACE + load / CV_DOTS_M) + 5);
 }
 
@@ -157,7 +192,7 @@ static void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = (void *)plan->job;
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = problem->conv.ocg == 1};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
-    j->kx_blocks = (j->p.k[2] + CV_GW_TAPS - 1) / CV_GW_TAPS;
+    j->kx_blocks = (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
     plan->threads = j->threads;
 }
@@ -169,7 +204,8 @@ static int CV_(dots_run)(const cv_plan *plan, const cv_call *call) {
     j.gy = call->y;
     j.gw = (T *)call->w;
     const ptrdiff_t rows = p->k[0] * (j.kernel_rows ? 1 : p->k[1]);
-    return cv_parallel(CV_(dot_unit), &j, p->groups * p->icg * rows * j.m_blocks * j.kx_blocks, j.threads);
+    return cv_parallel(CV_(dot_unit), &j, p->groups * p->icg * rows * j.m_blocks * j.kx_blocks,
+                       j.threads);
 }
 
 CV_ROW(dots) = {CV_(dots_fits), CV_(dots_cost), CV_(dots_plan), NULL, NULL, CV_(dots_run)};

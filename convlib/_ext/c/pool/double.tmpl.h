@@ -1,20 +1,23 @@
 /* Pooling by doubling: windows of 1, 2, 4, … elements by repeated shifts, O(log k) per axis.
  *
- * Doubling pads a plane into scratch; there the shift by a position, a row or a slice is a constant, so one loop over
- * the flat scratch serves every axis, stride, dilation and layout.
+ * Doubling pads a plane into scratch; there the shift by a position, a row or a slice is a
+ * constant, so one loop over the flat scratch serves every axis, stride, dilation and layout.
  */
 #ifndef CV_POOL_DOUBLE
 #define CV_POOL_DOUBLE
 #include "job.tmpl.h"
 
-#define CV_POOL_INNER 64             /* channels side by side in scratch, channels last */
-#define CV_POOL_SCRATCH (192 * 1024) /* bytes of padded input that a worker aims at: stays in L2 with its companions */
-#define CV_POOL_BATCH (24 * 1024)    /* and of small planes taken together */
+#define CV_POOL_INNER 64 /* channels side by side in scratch, channels last */
+/* bytes of padded input that a worker aims at: stays in L2 with its companions */
+#define CV_POOL_SCRATCH (192 * 1024)
+#define CV_POOL_BATCH (24 * 1024) /* and of small planes taken together */
 
-/* a[i] = join(a[i], a[i + shift]) in ascending order: what is read has not been written yet.  Writes up to a vector more. */
+/* a[i] = join(a[i], a[i + shift]) in ascending order: what is read has not been written yet.
+ * Writes up to a vector more. */
 CV_INLINE void CV_(shift_join)(const int kind, T *a, ptrdiff_t n, ptrdiff_t shift) {
     CV_UNROLL(2)
-    for (ptrdiff_t i = 0; i < n; i += VL) CV_(store)(a + i, CV_(vjoin)(kind, CV_(load)(a + i), CV_(load)(a + i + shift)));
+    for (ptrdiff_t i = 0; i < n; i += VL)
+        CV_(store)(a + i, CV_(vjoin)(kind, CV_(load)(a + i), CV_(load)(a + i + shift)));
 }
 CV_INLINE void CV_(shift_place)(const int kind, T *a, int64_t *at, ptrdiff_t n, ptrdiff_t shift) {
 #pragma GCC ivdep
@@ -27,13 +30,16 @@ CV_INLINE void CV_(shift_place)(const int kind, T *a, int64_t *at, ptrdiff_t n, 
 }
 
 /* Turn every element into the join of k elements `shift` apart.  n: elements of the scratch. */
-CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n, ptrdiff_t k, ptrdiff_t shift) {
+CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n, ptrdiff_t k,
+                          ptrdiff_t shift) {
     if (kind <= CV_MIN) { /* two windows of 2^i that overlap */
         ptrdiff_t w = 1;
         for (; w < k; w = CV_MIN2(2 * w, k)) {
             const ptrdiff_t step = CV_MIN2(w, k - w) * shift;
-            if (at) CV_(shift_place)(kind, a, at, n - step, step);
-            else CV_(shift_join)(kind, a, n - step, step);
+            if (at)
+                CV_(shift_place)(kind, a, at, n - step, step);
+            else
+                CV_(shift_join)(kind, a, n - step, step);
         }
         return;
     }
@@ -42,94 +48,125 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n
     for (; 2 * w <= k; w *= 2) {
         if (k & w) {
             const ptrdiff_t from = done * shift;
-            if (!done) memcpy(sum, a, (size_t)n * sizeof(T));
-            else
+            if (!done) {
+                memcpy(sum, a, (size_t)n * sizeof(T));
+            } else {
 #pragma GCC ivdep
-                for (ptrdiff_t i = 0; i < n - from; i++) sum[i] = (T)(sum[i] + a[i + from]);
+                for (ptrdiff_t i = 0; i < n - from; i++)
+                    sum[i] = (T)(sum[i] + a[i + from]);
+            }
             done += w;
         }
         CV_(shift_join)(kind, a, n - w * shift, w * shift);
     }
-    if (done)
+    if (done) {
 #pragma GCC ivdep
-        for (ptrdiff_t i = 0; i < n - done * shift; i++) a[i] = (T)(sum[i] + a[i + done * shift]);
+        for (ptrdiff_t i = 0; i < n - done * shift; i++)
+            a[i] = (T)(sum[i] + a[i + done * shift]);
+    }
 }
 
-/* The input under a block of outputs, `live` channels of j->inner side by side, into padded scratch; `at`: its
- * positions, -1 outside. from: position of the scratch's first element in the input (D, H, W). */
-static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live, const ptrdiff_t *from, T *a, int64_t *at) {
+/* The input under a block of outputs, `live` channels of j->inner side by side, into padded
+ * scratch; `at`: its positions, -1 outside. from: position of the scratch's first element in the
+ * input (D, H, W). */
+static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live,
+                           const ptrdiff_t *from, T *a, int64_t *at) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner, total = j->size[0] * j->size[1] * j->size[2] * inner;
     const T start = CV_START(p->kind);
-    for (ptrdiff_t i = 0; i < total + VL; i++) a[i] = start;
-    if (at) memset(at, -1, (size_t)total * sizeof *at);
+    for (ptrdiff_t i = 0; i < total + VL; i++)
+        a[i] = start;
+    if (at)
+        memset(at, -1, (size_t)total * sizeof *at);
     const ptrdiff_t w0 = CV_MAX2(0, -from[2]), w1 = CV_MIN2(j->size[2], p->in[2] - from[2]);
-    for (ptrdiff_t z = CV_MAX2(0, -from[0]); z < CV_MIN2(j->size[0], p->in[0] - from[0]); z++)
+    for (ptrdiff_t z = CV_MAX2(0, -from[0]); z < CV_MIN2(j->size[0], p->in[0] - from[0]); z++) {
         for (ptrdiff_t r = CV_MAX2(0, -from[1]); r < CV_MIN2(j->size[1], p->in[1] - from[1]); r++) {
             const ptrdiff_t dst = (z * j->size[1] + r) * j->size[2] * inner;
-            const T *src = x + (z + from[0]) * p->xs[2] + (r + from[1]) * p->xs[3] + from[2] * p->xs[4];
-            if (inner == 1 && p->xs[4] == 1 && w1 > w0)
+            const T *src =
+                x + (z + from[0]) * p->xs[2] + (r + from[1]) * p->xs[3] + from[2] * p->xs[4];
+            if (inner == 1 && p->xs[4] == 1 && w1 > w0) {
                 memcpy(a + dst + w0, src + w0, (size_t)(w1 - w0) * sizeof(T));
-            else
-                for (ptrdiff_t c = w0; c < w1; c++)
-                    for (ptrdiff_t i = 0; i < live; i++) a[dst + c * inner + i] = src[c * p->xs[4] + i * p->xs[1]];
-            if (!at) continue;
+            } else {
+                for (ptrdiff_t c = w0; c < w1; c++) {
+                    for (ptrdiff_t i = 0; i < live; i++)
+                        a[dst + c * inner + i] = src[c * p->xs[4] + i * p->xs[1]];
+                }
+            }
+            if (!at)
+                continue;
             const ptrdiff_t place = ((z + from[0]) * p->in[1] + r + from[1]) * p->in[2] + from[2];
-            for (ptrdiff_t c = w0; c < w1; c++)
-                for (ptrdiff_t i = 0; i < live; i++) at[dst + c * inner + i] = place + c;
+            for (ptrdiff_t c = w0; c < w1; c++) {
+                for (ptrdiff_t i = 0; i < live; i++)
+                    at[dst + c * inner + i] = place + c;
+            }
         }
+    }
 }
 
 /* The outputs of a block, from scratch that holds the whole windows. */
-CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a, const int64_t *at, ptrdiff_t live, const ptrdiff_t *o,
-                         ptrdiff_t to) {
+CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a, const int64_t *at,
+                            ptrdiff_t live, const ptrdiff_t *o, ptrdiff_t to) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner;
     ptrdiff_t end[3];
-    for (int i = 0; i < 3; i++) end[i] = CV_MIN2(o[i] + j->step[i], p->out[i]);
-    for (ptrdiff_t oz = o[0]; oz < end[0]; oz++)
+    for (int i = 0; i < 3; i++)
+        end[i] = CV_MIN2(o[i] + j->step[i], p->out[i]);
+    for (ptrdiff_t oz = o[0]; oz < end[0]; oz++) {
         for (ptrdiff_t oy = o[1]; oy < end[1]; oy++) {
             const ptrdiff_t rest = j->windows[0][oz].counted * j->windows[1][oy].counted;
-            const ptrdiff_t row = ((oz - o[0]) * p->stride[0] * j->size[1] + (oy - o[1]) * p->stride[1]) * j->size[2];
+            const ptrdiff_t row =
+                ((oz - o[0]) * p->stride[0] * j->size[1] + (oy - o[1]) * p->stride[1]) * j->size[2];
             const ptrdiff_t dst = to + oz * p->ys[2] + oy * p->ys[3];
             if (inner == 1 && p->stride[2] == 1 && p->ys[4] == 1 && !at && !j->divided) {
                 memcpy(j->y + dst + o[2], a + row, (size_t)(end[2] - o[2]) * sizeof(T));
                 continue;
             }
-            for (ptrdiff_t ox = o[2]; ox < end[2]; ox++)
+            for (ptrdiff_t ox = o[2]; ox < end[2]; ox++) {
                 for (ptrdiff_t i = 0; i < live; i++) {
                     const ptrdiff_t s = (row + (ox - o[2]) * p->stride[2]) * inner + i;
                     const ptrdiff_t d = dst + ox * p->ys[4] + i * p->ys[1];
                     j->y[d] = CV_(finish)(kind, j, a[s], rest, ox);
-                    if (at) j->indices[d] = at[s];
+                    if (at)
+                        j->indices[d] = at[s];
                 }
+            }
         }
+    }
 }
 
-/* One block of outputs of `batch` planes (or blocks of channels): so many that a pass has left the processor's store
- * queue before the next one reads what it wrote. */
-CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+/* One block of outputs of `batch` planes (or blocks of channels): so many that a pass has left the
+ * processor's store queue before the next one reads what it wrote. */
+CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                                char *scratch) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t cut = item % (j->cuts[0] * j->cuts[1] * j->cuts[2]), b0 = item / (j->cuts[0] * j->cuts[1] * j->cuts[2]) * j->batch;
-    const ptrdiff_t b1 = CV_MIN2(b0 + j->batch, p->n * j->blocks), size = j->size[0] * j->size[1] * j->size[2] * j->inner;
-    const ptrdiff_t o[3] = {cut / j->cuts[2] / j->cuts[1] * j->step[0], cut / j->cuts[2] % j->cuts[1] * j->step[1],
+    const ptrdiff_t cut = item % (j->cuts[0] * j->cuts[1] * j->cuts[2]),
+                    b0 = item / (j->cuts[0] * j->cuts[1] * j->cuts[2]) * j->batch;
+    const ptrdiff_t b1 = CV_MIN2(b0 + j->batch, p->n * j->blocks),
+                    size = j->size[0] * j->size[1] * j->size[2] * j->inner;
+    const ptrdiff_t o[3] = {cut / j->cuts[2] / j->cuts[1] * j->step[0],
+                            cut / j->cuts[2] % j->cuts[1] * j->step[1],
                             cut % j->cuts[2] * j->step[2]};
     ptrdiff_t from[3];
-    for (int i = 0; i < 3; i++) from[i] = o[i] * p->stride[i] - p->lo[i];
+    for (int i = 0; i < 3; i++)
+        from[i] = o[i] * p->stride[i] - p->lo[i];
     T *a = (T *)scratch, *sum = a + size * j->batch + VL;
-    int64_t *at = j->indices ? (int64_t *)(scratch + ((size * j->batch + VL) * (ptrdiff_t)sizeof(T) + 7) / 8 * 8) : NULL;
+    int64_t *at =
+        j->indices
+            ? (int64_t *)(scratch + ((size * j->batch + VL) * (ptrdiff_t)sizeof(T) + 7) / 8 * 8)
+            : NULL;
     for (ptrdiff_t b = b0; b < b1; b++) {
         const ptrdiff_t c = b % j->blocks * j->inner;
-        CV_(pad_block)(j, j->x + b / j->blocks * p->xs[0] + c * p->xs[1], CV_MIN2(j->inner, p->c - c), from,
-                       a + (b - b0) * size, at ? at + (b - b0) * size : NULL);
+        CV_(pad_block)(j, j->x + b / j->blocks * p->xs[0] + c * p->xs[1],
+                       CV_MIN2(j->inner, p->c - c), from, a + (b - b0) * size,
+                       at ? at + (b - b0) * size : NULL);
     }
     ptrdiff_t shift = j->inner; /* along W first: of equals, the first row's first */
     for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--)
         CV_(widen)(kind, a, sum, at, size * (b1 - b0), p->k[axis], shift * p->dil[axis]);
     for (ptrdiff_t b = b0; b < b1; b++) {
         const ptrdiff_t c = b % j->blocks * j->inner;
-        CV_(collect)(kind, j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL, CV_MIN2(j->inner, p->c - c), o,
-                     b / j->blocks * p->ys[0] + c * p->ys[1]);
+        CV_(collect)(kind, j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL,
+                     CV_MIN2(j->inner, p->c - c), o, b / j->blocks * p->ys[0] + c * p->ys[1]);
     }
 }
 
@@ -142,18 +179,21 @@ static const char *CV_(double_fits)(const cv_problem *problem) {
 
 static double CV_(double_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
-    const double outs = (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
+    const double outs =
+        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
     const double sums = p->kind > CV_MIN ? 1.3 : 1, vector = (double)sizeof(T) / CV_VB;
     const double pass = problem->indices ? 0.8 : 1.6 * vector / CV_PACE;
-    return 600 + outs * cv_pool_steps(p) * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) + outs * 1.0;
+    return 600 + outs * cv_pool_steps(p) * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) +
+           outs * 1.0;
 }
 
-/* Cut the outputs into items whose padded input stays small: halve the slices, then the rows, then the columns, while
- * that saves more than it repeats. */
+/* Cut the outputs into items whose padded input stays small: halve the slices, then the rows, then
+ * the columns, while that saves more than it repeats. */
 static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
-    const ptrdiff_t size = (ptrdiff_t)sizeof(T), most = CV_MIN2(16 * CV_POOL_SCRATCH, problem->max_workspace / 4);
+    const ptrdiff_t size = (ptrdiff_t)sizeof(T),
+                    most = CV_MIN2(16 * CV_POOL_SCRATCH, problem->max_workspace / 4);
     j->inner = p->xs[1] == 1 ? CV_MIN2(p->c, CV_POOL_INNER) : 1;
     j->blocks = (p->c + j->inner - 1) / j->inner;
     for (int a = 0; a < 3; a++) {
@@ -163,7 +203,8 @@ static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
     ptrdiff_t total;
     for (int a = 0;;) {
         total = j->size[0] * j->size[1] * j->size[2] * j->inner;
-        if (total * size <= CV_POOL_SCRATCH || a == 3) break;
+        if (total * size <= CV_POOL_SCRATCH || a == 3)
+            break;
         const ptrdiff_t half = (j->step[a] + 1) / 2, reach = cv_reach(p, a, half);
         if (j->step[a] == 1 || (4 * reach > 3 * j->size[a] && total * size <= most)) {
             a++;
@@ -172,9 +213,11 @@ static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
         j->step[a] = half;
         j->size[a] = reach;
     }
-    for (int a = 0; a < 3; a++) j->cuts[a] = (p->out[a] + j->step[a] - 1) / j->step[a];
+    for (int a = 0; a < 3; a++)
+        j->cuts[a] = (p->out[a] + j->step[a] - 1) / j->step[a];
     const ptrdiff_t planes = p->n * j->blocks, cuts = j->cuts[0] * j->cuts[1] * j->cuts[2];
-    j->batch = CV_MAX2(1, CV_MIN2(CV_MIN2(planes, CV_POOL_BATCH / (total * size)), planes / (12 * j->threads)));
+    j->batch = CV_MAX2(
+        1, CV_MIN2(CV_MIN2(planes, CV_POOL_BATCH / (total * size)), planes / (12 * j->threads)));
     j->items = (planes + j->batch - 1) / j->batch * cuts;
     const ptrdiff_t each = j->places ? (ptrdiff_t)sizeof(int64_t) : p->kind > CV_MIN ? size : 0;
     j->scratch_each = CV_ROUND64((total * j->batch + VL) * (size + each) + 64);

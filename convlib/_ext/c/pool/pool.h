@@ -2,8 +2,8 @@
 #ifndef CV_POOL_H
 #define CV_POOL_H
 
-/* One window along one axis: the positions first, first + dil, … below end lie inside the input; `counted` taps are
- * divided by in an average. */
+/* One window along one axis: the positions first, first + dil, … below end lie inside the input;
+ * `counted` taps are divided by in an average. */
 typedef struct {
     ptrdiff_t first, end, counted;
 } cv_window;
@@ -16,15 +16,18 @@ static inline CV_UNUSED cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_
         return (cv_window){first, end, end - first};
     }
     const ptrdiff_t i = o * p->stride[a] - p->lo[a], d = p->dil[a], limit = p->in[a] + p->hi[a];
-    cv_window w = {i >= 0 ? i : i + (-i + d - 1) / d * d, CV_MIN2(i + (p->k[a] - 1) * d + 1, p->in[a]), 0};
-    if (w.end < w.first) w.end = w.first;
+    cv_window w = {i >= 0 ? i : i + (-i + d - 1) / d * d,
+                   CV_MIN2(i + (p->k[a] - 1) * d + 1, p->in[a]), 0};
+    if (w.end < w.first)
+        w.end = w.first;
     w.counted = p->count_include_pad ? (limit <= i ? 0 : CV_MIN2(p->k[a], (limit - i + d - 1) / d))
                                      : (w.end - w.first + d - 1) / d;
     return w;
 }
 
-/* How a window of elements `gap` apart is joined: windows of `part` elements first, then `parts` of those and `ones`
- * single elements, `count` in all, at these offsets.  count 0: not so.  At most CV_AT_ONCE at once. */
+/* How a window of elements `gap` apart is joined: windows of `part` elements first, then `parts` of
+ * those and `ones` single elements, `count` in all, at these offsets.  count 0: not so.  At most
+ * CV_AT_ONCE at once. */
 #define CV_AT_ONCE 5
 typedef struct {
     int part, parts, ones, count;
@@ -35,22 +38,31 @@ typedef struct {
 static inline CV_UNUSED cv_ladder cv_ladder_of(ptrdiff_t k, ptrdiff_t gap, int overlap) {
     cv_ladder l = {.part = 1, .gap = gap};
     ptrdiff_t least = k <= CV_AT_ONCE ? k : 4 * CV_AT_ONCE;
-    if (k <= CV_AT_ONCE) l.ones = l.count = (int)k;
+    if (k <= CV_AT_ONCE)
+        l.ones = l.count = (int)k;
     for (ptrdiff_t part = 2; part <= CV_AT_ONCE && k > CV_AT_ONCE; part++) {
-        const ptrdiff_t parts = overlap ? (k + part - 1) / part : k / part, ones = overlap ? 0 : k % part;
-        if (parts + ones > CV_AT_ONCE || part + parts + ones >= least) continue;
+        const ptrdiff_t parts = overlap ? (k + part - 1) / part : k / part,
+                        ones = overlap ? 0 : k % part;
+        if (parts + ones > CV_AT_ONCE || part + parts + ones >= least)
+            continue;
         least = part + parts + ones;
-        l.part = (int)part, l.parts = (int)parts, l.ones = (int)ones, l.count = (int)(parts + ones);
+        l.part = (int)part;
+        l.parts = (int)parts;
+        l.ones = (int)ones;
+        l.count = (int)(parts + ones);
     }
     for (int i = 0; i < l.count; i++)
-        l.at[i] = (i < l.parts ? CV_MIN2(i * l.part, k - l.part) : l.parts * l.part + i - l.parts) * gap;
+        l.at[i] =
+            (i < l.parts ? CV_MIN2(i * l.part, k - l.part) : l.parts * l.part + i - l.parts) * gap;
     return l;
 }
 
 /* Whether the window is the plane. */
 static inline CV_UNUSED int cv_pool_whole(const cv_pool *p) {
-    for (int a = 0; a < 3; a++)
-        if (p->k[a] != p->in[a] || p->out[a] != 1 || p->lo[a] || p->dil[a] != 1) return 0;
+    for (int a = 0; a < 3; a++) {
+        if (p->k[a] != p->in[a] || p->out[a] != 1 || p->lo[a] || p->dil[a] != 1)
+            return 0;
+    }
     return 1;
 }
 
@@ -60,23 +72,28 @@ static inline CV_UNUSED int cv_pool_any_work(const cv_pool *p) {
 
 /* Elements read, roughly: what a window holds, or a few passes over the input. */
 static inline CV_UNUSED double cv_pool_work(const cv_pool *p, double passes) {
-    const double outs = (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
-    const double ins = (double)p->n * (double)p->c * (double)p->in[0] * (double)p->in[1] * (double)p->in[2];
+    const double outs =
+        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
+    const double ins =
+        (double)p->n * (double)p->c * (double)p->in[0] * (double)p->in[1] * (double)p->in[2];
     return CV_MIN2(outs * (double)p->k[0] * (double)p->k[1] * (double)p->k[2], ins * passes + outs);
 }
 
 /* Shifts by doubling that a window takes. */
 static inline CV_UNUSED double cv_pool_passes(const cv_pool *p) {
     double passes = 0;
-    for (int a = 0; a < 3; a++)
-        for (ptrdiff_t w = 1; w < p->k[a]; w *= 2) passes++;
+    for (int a = 0; a < 3; a++) {
+        for (ptrdiff_t w = 1; w < p->k[a]; w *= 2)
+            passes++;
+    }
     return passes;
 }
 
 /* Inputs for each output. */
 static inline CV_UNUSED double cv_pool_steps(const cv_pool *p) {
     double steps = 1;
-    for (int a = 0; a < 3; a++) steps *= (double)CV_MIN2(p->stride[a], p->in[a]);
+    for (int a = 0; a < 3; a++)
+        steps *= (double)CV_MIN2(p->stride[a], p->in[a]);
     return steps;
 }
 

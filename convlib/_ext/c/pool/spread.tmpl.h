@@ -1,9 +1,10 @@
 /* What `pool` gathers, spread again: gradients and unpooling.
  *
- *   scatter  each number of y to the plane position that its index names (maxima, minima, unpooling)
- *   spread   each number of y, divided as its average was, to every element of its window
- * A plane is filled by one thread, so nothing is added in an order that depends on threads.  Channels-last planes are
- * walked CV_SPREAD channels at a time, which lie side by side.
+ *   scatter  each number of y to the plane position that its index names (maxima, minima,
+ *   unpooling) spread   each number of y, divided as its average was, to every element of its
+ *   window
+ * A plane is filled by one thread, so nothing is added in an order that depends on threads.
+ * Channels-last planes are walked CV_SPREAD channels at a time, which lie side by side.
  */
 #ifndef CV_POOL_SPREAD
 #define CV_POOL_SPREAD
@@ -16,36 +17,42 @@ typedef struct {
     const T *y;
     const int64_t *indices; /* NULL: spread */
     T *x, *scratch;
-    ptrdiff_t inner, blocks, planes; /* channels side by side; blocks of them; planes (with their blocks) in a unit */
+    /* channels side by side; blocks of them; planes (with their blocks) in a unit */
+    ptrdiff_t inner, blocks, planes;
     ptrdiff_t inputs, all, scratch_each;
     const T *divide; /* taps counted along D, H and W, one after the other */
     int add, threads;
     int *bad; /* an index lay outside its plane */
 } CV_(spread_job);
 
-static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y, const int64_t *at, T *x) {
+static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y,
+                               const int64_t *at, T *x) {
     const cv_pool *p = &j->p;
     const ptrdiff_t step = p->xs[4], ystep = p->ys[4];
-    for (ptrdiff_t z = 0; z < p->out[0]; z++)
+    for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3];
             const int64_t *place = at + z * p->ys[2] + r * p->ys[3];
-            for (ptrdiff_t o = 0; o < p->out[2]; o++, from += ystep, place += ystep)
+            for (ptrdiff_t o = 0; o < p->out[2]; o++, from += ystep, place += ystep) {
                 for (ptrdiff_t c = 0; c < inner; c++) {
                     const uint64_t i = (uint64_t)place[c];
                     if (i >= (uint64_t)j->inputs) {
-                        if (place[c] != -1) __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
+                        if (place[c] != -1)
+                            __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
                         continue;
                     }
                     T *to = x + (ptrdiff_t)i * step + c;
                     *to = j->add ? (T)(*to + from[c]) : from[c];
                 }
+            }
         }
+    }
 }
 
 /* row[i] = sum of grad over the windows along W that hold i; row is zeroed here. */
 CV_INLINE void CV_(spread_row)(const cv_pool *p, ptrdiff_t inner, const T *grad, T *row) {
-    for (ptrdiff_t i = 0; i < p->in[2] * inner; i++) row[i] = 0;
+    for (ptrdiff_t i = 0; i < p->in[2] * inner; i++)
+        row[i] = 0;
     for (ptrdiff_t k = 0; k < p->k[2]; k++) {
         const ptrdiff_t s = p->stride[2], at = k * p->dil[2] - p->lo[2];
         const ptrdiff_t first = at >= 0 ? 0 : (-at + s - 1) / s;
@@ -53,60 +60,82 @@ CV_INLINE void CV_(spread_row)(const cv_pool *p, ptrdiff_t inner, const T *grad,
         T *to = row + (first * s + at) * inner;
         const T *from = grad + first * inner;
         const ptrdiff_t count = end - first;
-        if (s == 1) /* outputs and inputs both lie side by side */
-            for (ptrdiff_t i = 0; i < count * inner; i++) to[i] += from[i];
-        else if (inner == 1)
-            for (ptrdiff_t i = 0; i < count; i++) to[i * s] += from[i];
-        else
+        if (s == 1) {
+            /* outputs and inputs both lie side by side */
+            for (ptrdiff_t i = 0; i < count * inner; i++)
+                to[i] += from[i];
+        } else if (inner == 1) {
             for (ptrdiff_t i = 0; i < count; i++)
-                for (ptrdiff_t c = 0; c < inner; c++) to[i * s * inner + c] += from[i * inner + c];
+                to[i * s] += from[i];
+        } else {
+            for (ptrdiff_t i = 0; i < count; i++) {
+                for (ptrdiff_t c = 0; c < inner; c++)
+                    to[i * s * inner + c] += from[i * inner + c];
+            }
+        }
     }
 }
 
-static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y, T *x, T *scratch) {
+static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y, T *x,
+                              T *scratch) {
     const cv_pool *p = &j->p;
     const T *dz = j->divide, *dy = dz + p->out[0], *dx = dy + p->out[1];
     T *grad = scratch, *row = scratch + p->out[2] * inner;
-    for (ptrdiff_t z = 0; z < p->out[0]; z++)
+    for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3], outer = dz[z] * dy[r];
-            if (inner == 1 && p->ys[4] == 1)
-                for (ptrdiff_t o = 0; o < p->out[2]; o++) grad[o] = from[o] / (outer * dx[o]);
-            else
+            if (inner == 1 && p->ys[4] == 1) {
                 for (ptrdiff_t o = 0; o < p->out[2]; o++)
+                    grad[o] = from[o] / (outer * dx[o]);
+            } else {
+                for (ptrdiff_t o = 0; o < p->out[2]; o++) {
                     for (ptrdiff_t c = 0; c < inner; c++)
                         grad[o * inner + c] = from[o * p->ys[4] + c] / (outer * dx[o]);
+                }
+            }
             CV_(spread_row)(p, inner, grad, row);
             for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
                 const ptrdiff_t iz = z * p->stride[0] + kz * p->dil[0] - p->lo[0];
-                if (iz < 0 || iz >= p->in[0]) continue;
+                if (iz < 0 || iz >= p->in[0])
+                    continue;
                 for (ptrdiff_t ky = 0; ky < p->k[1]; ky++) {
                     const ptrdiff_t iy = r * p->stride[1] + ky * p->dil[1] - p->lo[1];
-                    if (iy < 0 || iy >= p->in[1]) continue;
+                    if (iy < 0 || iy >= p->in[1])
+                        continue;
                     T *to = x + iz * p->xs[2] + iy * p->xs[3];
-                    if (inner == 1 && p->xs[4] == 1)
-                        for (ptrdiff_t i = 0; i < p->in[2]; i++) to[i] += row[i];
-                    else
+                    if (inner == 1 && p->xs[4] == 1) {
                         for (ptrdiff_t i = 0; i < p->in[2]; i++)
-                            for (ptrdiff_t c = 0; c < inner; c++) to[i * p->xs[4] + c] += row[i * inner + c];
+                            to[i] += row[i];
+                    } else {
+                        for (ptrdiff_t i = 0; i < p->in[2]; i++) {
+                            for (ptrdiff_t c = 0; c < inner; c++)
+                                to[i * p->xs[4] + c] += row[i * inner + c];
+                        }
+                    }
                 }
             }
         }
+    }
 }
 
 static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(spread_job) *j = context;
     const cv_pool *p = &j->p;
     for (ptrdiff_t i = unit * j->planes; i < CV_MIN2((unit + 1) * j->planes, j->all); i++) {
-        const ptrdiff_t n = i / j->blocks, c = i % j->blocks * j->inner, inner = CV_MIN2(j->inner, p->c - c);
+        const ptrdiff_t n = i / j->blocks, c = i % j->blocks * j->inner,
+                        inner = CV_MIN2(j->inner, p->c - c);
         T *x = j->x + n * p->xs[0] + c * p->xs[1];
         const ptrdiff_t y = n * p->ys[0] + c * p->ys[1];
-        if (p->xs[4] == 1)
+        if (p->xs[4] == 1) {
             memset(x, 0, (size_t)j->inputs * sizeof(T));
+        } else {
+            for (ptrdiff_t e = 0; e < j->inputs; e++)
+                memset(x + e * p->xs[4], 0, (size_t)inner * sizeof(T));
+        }
+        if (j->indices)
+            CV_(scatter_plane)(j, inner, j->y + y, j->indices + y, x);
         else
-            for (ptrdiff_t e = 0; e < j->inputs; e++) memset(x + e * p->xs[4], 0, (size_t)inner * sizeof(T));
-        if (j->indices) CV_(scatter_plane)(j, inner, j->y + y, j->indices + y, x);
-        else CV_(spread_plane)(j, inner, j->y + y, x, j->scratch + worker * j->scratch_each);
+            CV_(spread_plane)(j, inner, j->y + y, x, j->scratch + worker * j->scratch_each);
     }
 }
 
@@ -114,9 +143,13 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
 
 /* A plane of x must be one unbroken row of its xs[4]. */
 static const char *CV_(spread_unfit)(const cv_pool *p) {
-    if (!cv_pool_any_work(p) || !p->in[0] || !p->in[1] || !p->in[2]) return "has no work in an empty pooling";
-    if (p->xs[3] != p->xs[4] * p->in[2] || p->xs[2] != p->xs[3] * p->in[1]) return "needs planes without gaps";
-    return p->xs[4] != 1 && p->c > 1 && (p->xs[1] != 1 || p->ys[1] != 1) ? "needs both arrays in one layout" : NULL;
+    if (!cv_pool_any_work(p) || !p->in[0] || !p->in[1] || !p->in[2])
+        return "has no work in an empty pooling";
+    if (p->xs[3] != p->xs[4] * p->in[2] || p->xs[2] != p->xs[3] * p->in[1])
+        return "needs planes without gaps";
+    return p->xs[4] != 1 && p->c > 1 && (p->xs[1] != 1 || p->ys[1] != 1)
+               ? "needs both arrays in one layout"
+               : NULL;
 }
 
 static CV_(spread_job) *CV_(spread_begin)(const cv_problem *problem, cv_plan *plan, double reads) {
@@ -139,7 +172,8 @@ static int CV_(spread_start)(CV_(spread_job) *j, const cv_call *call) {
     j->x = (T *)call->x;
     j->y = call->y;
     j->bad = &bad;
-    const int status = cv_parallel(CV_(spread_unit), j, (j->all + j->planes - 1) / j->planes, j->threads);
+    const int status =
+        cv_parallel(CV_(spread_unit), j, (j->all + j->planes - 1) / j->planes, j->threads);
     return status ? status : bad ? CV_BAD_INDEX : CV_OK;
 }
 
@@ -161,10 +195,12 @@ static int CV_(scatter_run)(const cv_plan *plan, const cv_call *call) {
     return CV_(spread_start)(&j, call);
 }
 
-CV_ROW(scatter) = {CV_(scatter_fits), CV_(scatter_cost), CV_(scatter_plan), NULL, NULL, CV_(scatter_run)};
+CV_ROW(scatter) = {CV_(scatter_fits), CV_(scatter_cost), CV_(scatter_plan), NULL, NULL,
+                   CV_(scatter_run)};
 
 static const char *CV_(spread_fits)(const cv_problem *problem) {
-    return problem->indices ? "spreads over windows, not to places" : CV_(spread_unfit)(&problem->pool);
+    return problem->indices ? "spreads over windows, not to places"
+                            : CV_(spread_unfit)(&problem->pool);
 }
 
 static double CV_(spread_cost)(const cv_problem *problem) {
@@ -186,9 +222,12 @@ static void CV_(spread_fill)(cv_plan *plan) {
     const int counting = p->kind == CV_AVG && p->divisor == 0;
     T *d = (T *)plan->table;
     j->divide = d;
-    for (int a = 0; a < 3; a++)
+    for (int a = 0; a < 3; a++) {
         for (ptrdiff_t o = 0; o < p->out[a]; o++)
-            *d++ = counting ? (T)cv_window_of(p, a, o).counted : a == 2 && p->kind == CV_AVG ? (T)p->divisor : 1;
+            *d++ = counting                      ? (T)cv_window_of(p, a, o).counted
+                   : a == 2 && p->kind == CV_AVG ? (T)p->divisor
+                                                 : 1;
+    }
 }
 
 static int CV_(spread_run)(const cv_plan *plan, const cv_call *call) {
@@ -197,5 +236,6 @@ static int CV_(spread_run)(const cv_plan *plan, const cv_call *call) {
     return CV_(spread_start)(&j, call);
 }
 
-CV_ROW(spread) = {CV_(spread_fits), CV_(spread_cost), CV_(spread_plan), CV_(spread_fill), NULL, CV_(spread_run)};
+CV_ROW(spread) = {CV_(spread_fits), CV_(spread_cost), CV_(spread_plan), CV_(spread_fill), NULL,
+                  CV_(spread_run)};
 #endif

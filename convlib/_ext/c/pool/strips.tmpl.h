@@ -1,9 +1,9 @@
 /* Windows of 2, 3 or 5 neighbouring rows and columns, stride 1: no scratch plane at all.
  *
- * A strip of some vectors of columns goes down the plane.  A row of the image comes in once, is joined with what is
- * kept of the rows before it, and the columns are joined by sliding in registers.  Which lanes exist depends on the
- * strip alone. Extremes that need not heed NaN take half the instructions: a strip that turns out to hold one is done
- * again.
+ * A strip of some vectors of columns goes down the plane.  A row of the image comes in once, is
+ * joined with what is kept of the rows before it, and the columns are joined by sliding in
+ * registers.  Which lanes exist depends on the strip alone. Extremes that need not heed NaN take
+ * half the instructions: a strip that turns out to hold one is done again.
  */
 #ifndef CV_POOL_STRIPS
 #define CV_POOL_STRIPS
@@ -15,33 +15,42 @@
 #define CV_STRIP_VECTORS 2
 #endif
 
-/* What a strip keeps of the rows above, for one vector of columns: the last row; joins of two rows, oldest first. */
+/* What a strip keeps of the rows above, for one vector of columns: the last row; joins of two rows,
+ * oldest first. */
 typedef struct {
     vec row, pairs[3];
 } CV_(above);
 
 /* Take in a row, return the join of the last k. */
-CV_INLINE vec CV_(take_row)(const int kind, const int nan_free, const int k, CV_(above) *a, vec row) {
+CV_INLINE vec CV_(take_row)(const int kind, const int nan_free, const int k, CV_(above) *a,
+                            vec row) {
     const vec pair = CV_(meet)(kind, nan_free, a->row, row);
     vec v = k == 2 ? pair : CV_(meet)(kind, nan_free, a->pairs[0], row);
-    if (k == 5) v = CV_(meet)(kind, nan_free, CV_(meet)(kind, nan_free, a->pairs[0], a->pairs[2]), row);
+    if (k == 5)
+        v = CV_(meet)(kind, nan_free, CV_(meet)(kind, nan_free, a->pairs[0], a->pairs[2]), row);
     a->row = row;
-    a->pairs[0] = k == 5 ? a->pairs[1] : pair, a->pairs[1] = a->pairs[2], a->pairs[2] = pair;
+    a->pairs[0] = k == 5 ? a->pairs[1] : pair;
+    a->pairs[1] = a->pairs[2];
+    a->pairs[2] = pair;
     return v;
 }
 
-/* to[q] = k neighbouring lanes of v from each lane of v[q] on, q < nv; v[nv] is `start` unless `next`. */
-CV_INLINE void CV_(slide)(const int kind, const int nan_free, const int k, const int nv, const int next, const vec *v,
-                          vec *to) {
+/* to[q] = k neighbouring lanes of v from each lane of v[q] on, q < nv; v[nv] is `start` unless
+ * `next`. */
+CV_INLINE void CV_(slide)(const int kind, const int nan_free, const int k, const int nv,
+                          const int next, const vec *v, vec *to) {
     vec pairs[4];
     pairs[nv] = v[nv];
-    if (next) pairs[nv] = CV_(meet)(kind, nan_free, v[nv], CV_SLIDE(v[nv], CV_(set1)(CV_START(kind)), 1));
+    if (next)
+        pairs[nv] = CV_(meet)(kind, nan_free, v[nv], CV_SLIDE(v[nv], CV_(set1)(CV_START(kind)), 1));
     CV_UNROLL(3)
-    for (int q = 0; q < nv; q++) pairs[q] = CV_(meet)(kind, nan_free, v[q], CV_SLIDE(v[q], v[q + 1], 1));
+    for (int q = 0; q < nv; q++)
+        pairs[q] = CV_(meet)(kind, nan_free, v[q], CV_SLIDE(v[q], v[q + 1], 1));
     CV_UNROLL(3)
     for (int q = 0; q < nv; q++) {
         to[q] = pairs[q];
-        if (k == 3) to[q] = CV_(meet)(kind, nan_free, to[q], CV_SLIDE(v[q], v[q + 1], 2));
+        if (k == 3)
+            to[q] = CV_(meet)(kind, nan_free, to[q], CV_SLIDE(v[q], v[q + 1], 2));
 #if CV_VB * 8 / CV_BITS >= 4
         if (k == 5) {
             to[q] = CV_(meet)(kind, nan_free, to[q], CV_SLIDE(pairs[q], pairs[q + 1], 2));
@@ -51,14 +60,15 @@ CV_INLINE void CV_(slide)(const int kind, const int nan_free, const int k, const
     }
 }
 
-/* Rows oy .. end-1 of a strip of nv vectors of outputs, from column ox on; returns whether a nan_free one met a NaN.
+/* Rows oy .. end-1 of a strip of nv vectors of outputs, from column ox on; returns whether a
+ * nan_free one met a NaN.
  * next: whether it needs a vector more of inputs; blank: a row of `start`. */
-CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const int nv, const int next,
-                         const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,
-                         const T *blank) {
+CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const int nv,
+                         const int next, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox,
+                         ptrdiff_t oy, ptrdiff_t end, const T *blank) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t ix = ox - j->p.lo[2], in = j->p.in[1], step = j->p.xs[3], ystep = j->p.ys[3];
-        const int divided = kind > CV_MIN && j->divided;
+    const int divided = kind > CV_MIN && j->divided;
     CV_LANE_SET there[4], wanted[3];
     CV_(divisor) by[3];
     CV_(above) above[4];
@@ -70,10 +80,12 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
     CV_UNROLL(3)
     for (int q = 0; q < nv; q++) {
         wanted[q] = CV_(lane_set)(0, j->p.out[2] - (ox + q * VL));
-        if (divided) by[q] = CV_(divisor_at)(j, ox + q * VL);
+        by[q] = divided ? CV_(divisor_at)(j, ox + q * VL) : (CV_(divisor)){.rest = -1};
     }
     CV_FLAGS bad = {0};
-    y += ox + oy * ystep, x += ix, blank += ix;
+    y += ox + oy * ystep;
+    x += ix;
+    blank += ix;
     for (ptrdiff_t r = oy - j->p.lo[1], o = oy + 1 - k; o < end; r++, o++) {
         const T *from = (size_t)r < (size_t)in ? x + r * step : blank;
         vec v[4], result[3];
@@ -81,15 +93,21 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
         CV_UNROLL(4)
         for (int q = 0; q < nv + next; q++) {
             vec row = CV_(load_set)(from + q * VL, there[q]);
-            if (nan_free) bad |= CV_(nans)(row);
-            if (kind <= CV_MIN) row = CV_(fill_set)(row, there[q], start);
+            if (nan_free)
+                bad |= CV_(nans)(row);
+            if (kind <= CV_MIN)
+                row = CV_(fill_set)(row, there[q], start);
             v[q] = CV_(take_row)(kind, nan_free, k, &above[q], row);
         }
-        if (o < oy) continue; /* the first k - 1 rows */
+        if (o < oy)
+            continue; /* the first k - 1 rows */
         CV_(slide)(kind, nan_free, k, nv, next, v, result);
         CV_UNROLL(3)
         for (int q = 0; q < nv; q++) {
-            if (divided) CV_(divide_by)(&by[q], CV_(window)(j, 1, o).counted), result[q] = CV_(quotient)(result[q], &by[q]);
+            if (divided) {
+                CV_(divide_by)(&by[q], CV_(window)(j, 1, o).counted);
+                result[q] = CV_(quotient)(result[q], &by[q]);
+            }
             CV_(store_set)(y + q * VL, result[q], wanted[q]);
         }
         y += ystep;
@@ -98,41 +116,52 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
 }
 
 /* A function for each, or the compiler would hold them all in one, and its registers in memory. */
-typedef int (*CV_(strip_call))(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,
-                               const T *blank);
-#define CV_STRIP(how, kind, nan_free, k, nv)                                                                            \
-    CV_NOINLINE int CV_(strip_##how##_##k##_##nv)(const CV_(pool_job) *j, const T *x, T *y,    \
-                                                                       ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,   \
-                                                                       const T *blank) {                            \
-        const ptrdiff_t ix = ox - j->p.lo[2] + nv * VL;                                                             \
-        if (ix < CV_MIN2(j->p.in[2], j->p.out[2] + k - 1 - j->p.lo[2]))                                             \
-            return CV_(strip)(kind, nan_free, k, nv, 1, j, x, y, ox, oy, end, blank);                                   \
-        return CV_(strip)(kind, nan_free, k, nv, 0, j, x, y, ox, oy, end, blank);                                       \
+typedef int (*CV_(strip_call))(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox, ptrdiff_t oy,
+                               ptrdiff_t end, const T *blank);
+#define CV_STRIP(how, kind, nan_free, k, nv)                                                 \
+    CV_NOINLINE int CV_(strip_##how##_##k##_##nv)(const CV_(pool_job) *j, const T *x, T *y,  \
+                                                  ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, \
+                                                  const T *blank) {                          \
+        const ptrdiff_t ix = ox - j->p.lo[2] + nv * VL;                                      \
+        if (ix < CV_MIN2(j->p.in[2], j->p.out[2] + k - 1 - j->p.lo[2]))                      \
+            return CV_(strip)(kind, nan_free, k, nv, 1, j, x, y, ox, oy, end, blank);        \
+        return CV_(strip)(kind, nan_free, k, nv, 0, j, x, y, ox, oy, end, blank);            \
     }
 #if CV_STRIP_VECTORS == 3
-#define CV_STRIPS(how, kind, nan_free) \
-    CV_STRIP(how, kind, nan_free, 2, 1) CV_STRIP(how, kind, nan_free, 2, 2) CV_STRIP(how, kind, nan_free, 2, 3) \
-    CV_STRIP(how, kind, nan_free, 3, 1) CV_STRIP(how, kind, nan_free, 3, 2) CV_STRIP(how, kind, nan_free, 3, 3) \
-    CV_STRIP(how, kind, nan_free, 5, 1) CV_STRIP(how, kind, nan_free, 5, 2) CV_STRIP(how, kind, nan_free, 5, 3) \
-    static const CV_(strip_call) CV_(strips_##how)[3][CV_STRIP_VECTORS] = { \
+#define CV_STRIPS(how, kind, nan_free)                                            \
+    CV_STRIP(how, kind, nan_free, 2, 1)                                           \
+    CV_STRIP(how, kind, nan_free, 2, 2)                                           \
+    CV_STRIP(how, kind, nan_free, 2, 3)                                           \
+    CV_STRIP(how, kind, nan_free, 3, 1)                                           \
+    CV_STRIP(how, kind, nan_free, 3, 2)                                           \
+    CV_STRIP(how, kind, nan_free, 3, 3)                                           \
+    CV_STRIP(how, kind, nan_free, 5, 1)                                           \
+    CV_STRIP(how, kind, nan_free, 5, 2)                                           \
+    CV_STRIP(how, kind, nan_free, 5, 3)                                           \
+    static const CV_(strip_call) CV_(strips_##how)[3][CV_STRIP_VECTORS] = {       \
         {CV_(strip_##how##_2_1), CV_(strip_##how##_2_2), CV_(strip_##how##_2_3)}, \
         {CV_(strip_##how##_3_1), CV_(strip_##how##_3_2), CV_(strip_##how##_3_3)}, \
         {CV_(strip_##how##_5_1), CV_(strip_##how##_5_2), CV_(strip_##how##_5_3)}};
 #else
-#define CV_STRIPS(how, kind, nan_free) \
-    CV_STRIP(how, kind, nan_free, 2, 1) CV_STRIP(how, kind, nan_free, 2, 2) \
-    CV_STRIP(how, kind, nan_free, 3, 1) CV_STRIP(how, kind, nan_free, 3, 2) \
-    CV_STRIP(how, kind, nan_free, 5, 1) CV_STRIP(how, kind, nan_free, 5, 2) \
+#define CV_STRIPS(how, kind, nan_free)                                      \
+    CV_STRIP(how, kind, nan_free, 2, 1)                                     \
+    CV_STRIP(how, kind, nan_free, 2, 2)                                     \
+    CV_STRIP(how, kind, nan_free, 3, 1)                                     \
+    CV_STRIP(how, kind, nan_free, 3, 2)                                     \
+    CV_STRIP(how, kind, nan_free, 5, 1)                                     \
+    CV_STRIP(how, kind, nan_free, 5, 2)                                     \
     static const CV_(strip_call) CV_(strips_##how)[3][CV_STRIP_VECTORS] = { \
-        {CV_(strip_##how##_2_1), CV_(strip_##how##_2_2)}, \
-        {CV_(strip_##how##_3_1), CV_(strip_##how##_3_2)}, \
+        {CV_(strip_##how##_2_1), CV_(strip_##how##_2_2)},                   \
+        {CV_(strip_##how##_3_1), CV_(strip_##how##_3_2)},                   \
         {CV_(strip_##how##_5_1), CV_(strip_##how##_5_2)}};
 #endif
 /* With NaN among the numbers, one vector at a time is enough. */
-#define CV_STRIPS_ONE(how, kind) \
-    CV_STRIP(how, kind, 0, 2, 1) CV_STRIP(how, kind, 0, 3, 1) CV_STRIP(how, kind, 0, 5, 1) \
-    static const CV_(strip_call) CV_(strips_##how)[3] = {CV_(strip_##how##_2_1), CV_(strip_##how##_3_1), \
-                                                        CV_(strip_##how##_5_1)};
+#define CV_STRIPS_ONE(how, kind)                          \
+    CV_STRIP(how, kind, 0, 2, 1)                          \
+    CV_STRIP(how, kind, 0, 3, 1)                          \
+    CV_STRIP(how, kind, 0, 5, 1)                          \
+    static const CV_(strip_call) CV_(strips_##how)[3] = { \
+        CV_(strip_##how##_2_1), CV_(strip_##how##_3_1), CV_(strip_##how##_5_1)};
 CV_STRIPS(sum, CV_SUM, 0)
 CV_STRIPS(free_max, CV_MAX, 1)
 CV_STRIPS(free_min, CV_MIN, 1)
@@ -143,24 +172,31 @@ CV_STRIPS_ONE(min, CV_MIN)
 #undef CV_STRIPS
 
 /* Rows of outputs oy .. end-1 of one plane; scratch: room for a row. */
-CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy, ptrdiff_t end,
-                           T *scratch) {
+CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
+                           ptrdiff_t end, T *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t k = p->k[2] / 2 - (p->k[2] == 2); /* 2, 3, 5: 0, 1, 2 */
     const CV_(strip_call) careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
-    const CV_(strip_call) *quick = kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
-    if (p->lo[1] || cv_reach(p, 1, p->out[1]) > p->in[1])
-        for (ptrdiff_t i = 0; i < p->in[2]; i += VL) CV_(store)(scratch + i, CV_(set1)(CV_START(kind)));
+    const CV_(strip_call) *quick =
+        kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
+    if (p->lo[1] || cv_reach(p, 1, p->out[1]) > p->in[1]) {
+        for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
+            CV_(store)(scratch + i, CV_(set1)(CV_START(kind)));
+    }
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += CV_STRIP_VECTORS * VL) {
         const ptrdiff_t nv = CV_MIN2(CV_STRIP_VECTORS, (p->out[2] - ox + VL - 1) / VL) - 1;
-        if (kind > CV_MIN) CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, scratch);
-        else if (quick[nv](j, x, y, ox, oy, end, scratch))
-            for (ptrdiff_t v = 0; v <= nv; v++) careful(j, x, y, ox + v * VL, oy, end, scratch);
+        if (kind > CV_MIN) {
+            CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, scratch);
+        } else if (quick[nv](j, x, y, ox, oy, end, scratch)) {
+            for (ptrdiff_t v = 0; v <= nv; v++)
+                careful(j, x, y, ox + v * VL, oy, end, scratch);
+        }
     }
 }
 
 /* Some rows of outputs of one plane. */
-CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                                char *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t oy = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
     const ptrdiff_t plane = item / j->cuts[1] / p->out[0], n = plane / p->c, c = plane % p->c;
@@ -176,17 +212,24 @@ static const char *CV_(strips_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const ptrdiff_t k = p->k[2];
     const char *unfit = CV_(pool_unfit)(problem);
-    if (unfit) return unfit;
-    if (problem->indices || p->adaptive) return "serves windows of one size, without places";
-    if (p->xs[4] != 1 || p->ys[4] != 1) return "needs rows whose elements lie side by side";
-    if (p->k[0] != 1 || p->k[1] != k || (k != 2 && k != 3 && (k != 5 || VL < 4))) return "serves windows of 2x2, 3x3 and 5x5";
-    return p->stride[1] * p->stride[2] * p->dil[1] * p->dil[2] == 1 ? NULL : "serves stride and dilation 1";
+    if (unfit)
+        return unfit;
+    if (problem->indices || p->adaptive)
+        return "serves windows of one size, without places";
+    if (p->xs[4] != 1 || p->ys[4] != 1)
+        return "needs rows whose elements lie side by side";
+    if (p->k[0] != 1 || p->k[1] != k || (k != 2 && k != 3 && (k != 5 || VL < 4)))
+        return "serves windows of 2x2, 3x3 and 5x5";
+    return p->stride[1] * p->stride[2] * p->dil[1] * p->dil[2] == 1
+               ? NULL
+               : "serves stride and dilation 1";
 }
 
 static double CV_(strips_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), rows = (double)p->out[1];
-    return 300 + (double)p->n * (double)p->c * (double)p->out[0] * vecs * (rows * (4 + 1.6 * (double)p->k[2]) + 12) / CV_PACE;
+    return 300 + (double)p->n * (double)p->c * (double)p->out[0] * vecs *
+                     (rows * (4 + 1.6 * (double)p->k[2]) + 12) / CV_PACE;
 }
 
 static void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -1,10 +1,11 @@
-/* Pooling of stride 1: a few planes at a time, rows under each other first, then columns, each over whole scratch
- * planes.
+/* Pooling of stride 1: a few planes at a time, rows under each other first, then columns, each over
+ * whole scratch planes.
  *
- * A plane is copied into scratch with its padding; rows share theirs: what lies right of one row lies left of the
- * next. There the element below is a constant away, so that vectors run over the ends of rows, and what they leave in
- * the padding is never read.  A long window is joined from windows of a few elements.  Planes are taken together, so
- * that what a pass stores has left the store queue before the next one reads it at another alignment.
+ * A plane is copied into scratch with its padding; rows share theirs: what lies right of one row
+ * lies left of the next. There the element below is a constant away, so that vectors run over the
+ * ends of rows, and what they leave in the padding is never read.  A long window is joined from
+ * windows of a few elements.  Planes are taken together, so that what a pass stores has left the
+ * store queue before the next one reads it at another alignment.
  *
  * Extremes that need not heed NaN take half the instructions, so the copy looks for NaN.
  */
@@ -15,19 +16,21 @@
 #define CV_SWEEP_BATCH (8 * 1024)  /* bytes of small planes taken together */
 #define CV_SWEEP_BLOCK (48 * 1024) /* bytes of a padded block of rows */
 
-/* Fill `to` with rows first .. first+rows-1 of a plane (those outside: start), `left` elements of padding before each,
- * and after the last.  Returns whether a NaN is among them. */
-CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x, ptrdiff_t first, ptrdiff_t rows,
-                              T *to) {
+/* Fill `to` with rows first .. first+rows-1 of a plane (those outside: start), `left` elements of
+ * padding before each, and after the last.  Returns whether a NaN is among them. */
+CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x, ptrdiff_t first,
+                              ptrdiff_t rows, T *to) {
     const cv_pool *p = &j->p;
     const ptrdiff_t width = p->in[2], pitch = j->size[2], gap = pitch - width;
     const vec start = CV_(set1)(CV_START(kind));
     CV_FLAGS bad = {0};
-    for (ptrdiff_t i = 0; i < j->lead; i += VL) CV_(store)(to + i, start);
+    for (ptrdiff_t i = 0; i < j->lead; i += VL)
+        CV_(store)(to + i, start);
     to += j->lead;
     for (ptrdiff_t r = first; r < first + rows; r++, to += pitch) {
         if (r < 0 || r >= p->in[1]) {
-            for (ptrdiff_t i = 0; i < pitch; i += VL) CV_(store)(to + i, start);
+            for (ptrdiff_t i = 0; i < pitch; i += VL)
+                CV_(store)(to + i, start);
             continue;
         }
         const T *from = x + r * p->xs[3];
@@ -35,10 +38,12 @@ CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x
             const vec v = CV_(load_or)(from, 0, width, start);
             bad |= CV_(nans)(v);
             CV_(store)(to, v);
-            for (ptrdiff_t i = VL; i < pitch; i += VL) CV_(store)(to + i, start);
+            for (ptrdiff_t i = VL; i < pitch; i += VL)
+                CV_(store)(to + i, start);
             continue;
         }
-        for (ptrdiff_t i = 0; i < gap; i += VL) CV_(store)(to + width + i, start);
+        for (ptrdiff_t i = 0; i < gap; i += VL)
+            CV_(store)(to + width + i, start);
         ptrdiff_t i = 0;
         for (; i + VL <= width; i += VL) {
             const vec v = CV_(load)(from + i);
@@ -55,35 +60,44 @@ CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x
 }
 
 /* to[i] = the join of from[0][i], from[1][i], … for i < n and up to a vector more. */
-CV_INLINE void CV_(sweep_loop)(const int kind, const int nan_free, const int joined, const T *const *from, T *to,
-                               ptrdiff_t n) {
+CV_INLINE void CV_(sweep_loop)(const int kind, const int nan_free, const int joined,
+                               const T *const *from, T *to, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += VL) {
         vec v = CV_(load)(from[0] + i);
         CV_UNROLL(3)
-        for (int t = 1; t < joined; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + i));
+        for (int t = 1; t < joined; t++)
+            v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + i));
         CV_(store)(to + i, v);
     }
 }
 
 /* The number as a constant where it is 2 or 3 and vectors are few enough for that to show. */
-CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined, const T *const *from, T *to, ptrdiff_t n) {
-    if (CV_FLOAT && joined == 2) CV_(sweep_loop)(kind, nan_free, 2, from, to, n);
-    else if (CV_FLOAT && joined == 3) CV_(sweep_loop)(kind, nan_free, 3, from, to, n);
-    else CV_(sweep_loop)(kind, nan_free, joined, from, to, n);
+CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined, const T *const *from,
+                               T *to, ptrdiff_t n) {
+    if (CV_FLOAT && joined == 2)
+        CV_(sweep_loop)(kind, nan_free, 2, from, to, n);
+    else if (CV_FLOAT && joined == 3)
+        CV_(sweep_loop)(kind, nan_free, 3, from, to, n);
+    else
+        CV_(sweep_loop)(kind, nan_free, joined, from, to, n);
 }
 
 /* The same for `rows` rows of y: divided, and no element more. */
-CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined, const CV_(pool_job) *j,
-                              const T *const *from, ptrdiff_t oy, ptrdiff_t rows, T *y) {
-    const ptrdiff_t width = j->p.out[2], pitch = j->size[2], step = j->p.ys[3], n = CV_MIN2(VL, width);
+CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined,
+                              const CV_(pool_job) *j, const T *const *from, ptrdiff_t oy,
+                              ptrdiff_t rows, T *y) {
+    const ptrdiff_t width = j->p.out[2], pitch = j->size[2], step = j->p.ys[3],
+                    n = CV_MIN2(VL, width);
     const int divided = kind > CV_MIN && j->divided;
     for (ptrdiff_t c = 0; c < width; c += VL) {
         const ptrdiff_t ox = CV_MIN2(c, width - n);
         CV_(divisor) by;
-        if (divided) by = CV_(divisor_at)(j, ox);
+        if (divided)
+            by = CV_(divisor_at)(j, ox);
         for (ptrdiff_t r = 0; r < rows; r++) {
             vec v = CV_(load)(from[0] + r * pitch + ox);
-            for (int t = 1; t < joined; t++) v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + r * pitch + ox));
+            for (int t = 1; t < joined; t++)
+                v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + r * pitch + ox));
             if (divided) {
                 CV_(divide_by)(&by, CV_(window)(j, 1, oy + r).counted);
                 v = CV_(quotient)(v, &by);
@@ -93,21 +107,28 @@ CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined, co
     }
 }
 
-/* Where a ladder over n elements of `a` finds what it joins last; `parts`: room for windows of a few. */
-CV_INLINE void CV_(sweep_parts)(const int kind, const int nan_free, const cv_ladder *l, const T *a, T *parts, ptrdiff_t n,
-                                const T **from) {
-    for (int t = 0; t < l->part; t++) from[t] = a + t * l->gap;
-    if (l->parts) CV_(sweep_flat)(kind, nan_free, l->part, from, parts, n);
-    for (int t = 0; t < l->count; t++) from[t] = (t < l->parts ? parts : a) + l->at[t];
+/* Where a ladder over n elements of `a` finds what it joins last; `parts`: room for windows of a
+ * few. */
+CV_INLINE void CV_(sweep_parts)(const int kind, const int nan_free, const cv_ladder *l, const T *a,
+                                T *parts, ptrdiff_t n, const T **from) {
+    for (int t = 0; t < l->part; t++)
+        from[t] = a + t * l->gap;
+    if (l->parts)
+        CV_(sweep_flat)(kind, nan_free, l->part, from, parts, n);
+    for (int t = 0; t < l->count; t++)
+        from[t] = (t < l->parts ? parts : a) + l->at[t];
 }
 
 /* The planes of an item, from their copies `a`; `b` and `c`: as much room again. */
-static void CV_(sweep_planes)(const int kind, const int nan_free, const CV_(pool_job) *j, ptrdiff_t first, ptrdiff_t end,
-                              ptrdiff_t oy, ptrdiff_t rows, const T *a, T *b, T *c) {
+static void CV_(sweep_planes)(const int kind, const int nan_free, const CV_(pool_job) *j,
+                              ptrdiff_t first, ptrdiff_t end, ptrdiff_t oy, ptrdiff_t rows,
+                              const T *a, T *b, T *c) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner, wide = rows * j->size[2] + j->lead;
-    const ptrdiff_t all = cv_reach(p, 1, rows) * j->size[2] + j->lead - (j->down.part - 1) * j->down.gap;
-    const ptrdiff_t skip = j->lead - p->lo[2]; /* columns begin with the padding, rows before it: aligned */
+    const ptrdiff_t all =
+        cv_reach(p, 1, rows) * j->size[2] + j->lead - (j->down.part - 1) * j->down.gap;
+    /* columns begin with the padding, rows before it: aligned */
+    const ptrdiff_t skip = j->lead - p->lo[2];
     const T *from[CV_AT_ONCE];
     if (p->k[1] > 1) {
         for (ptrdiff_t i = 0; i < end - first; i++) {
@@ -119,25 +140,31 @@ static void CV_(sweep_planes)(const int kind, const int nan_free, const CV_(pool
     for (ptrdiff_t i = 0; i < end - first; i++) {
         const ptrdiff_t plane = first + i, z = plane % p->out[0], nc = plane / p->out[0];
         T *y = j->y + nc / p->c * p->ys[0] + nc % p->c * p->ys[1] + z * p->ys[2] + oy * p->ys[3];
-        CV_(sweep_parts)(kind, nan_free, &j->along, a + i * inner + skip, c + i * inner, wide - skip, from);
+        CV_(sweep_parts)(kind, nan_free, &j->along, a + i * inner + skip, c + i * inner,
+                         wide - skip, from);
         CV_(sweep_out)(kind, nan_free, j->along.count, j, from, oy, rows, y);
     }
 }
 
 /* One block of rows of `batch` planes. */
-CV_INLINE void CV_(sweep_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+CV_INLINE void CV_(sweep_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                               char *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t oy = item % j->cuts[1] * j->step[1], rows = CV_MIN2(j->step[1], p->out[1] - oy);
-    const ptrdiff_t first = item / j->cuts[1] * j->batch, end = CV_MIN2(first + j->batch, p->n * p->c * p->out[0]);
+    const ptrdiff_t first = item / j->cuts[1] * j->batch,
+                    end = CV_MIN2(first + j->batch, p->n * p->c * p->out[0]);
     T *a = (T *)scratch, *b = a + j->batch * j->inner, *c = b + j->batch * j->inner;
     int nan = 0;
     for (ptrdiff_t plane = first; plane < end; plane++) {
         const ptrdiff_t z = plane % p->out[0] * p->stride[0], nc = plane / p->out[0];
         const T *x = j->x + nc / p->c * p->xs[0] + nc % p->c * p->xs[1] + z * p->xs[2];
-        nan |= CV_(sweep_copy)(kind, j, x, oy - p->lo[1], cv_reach(p, 1, rows), a + (plane - first) * j->inner);
+        nan |= CV_(sweep_copy)(kind, j, x, oy - p->lo[1], cv_reach(p, 1, rows),
+                               a + (plane - first) * j->inner);
     }
-    if (CV_FLOAT && kind <= CV_MIN && !nan) CV_(sweep_planes)(kind, 1, j, first, end, oy, rows, a, b, c);
-    else CV_(sweep_planes)(kind, 0, j, first, end, oy, rows, a, b, c);
+    if (CV_FLOAT && kind <= CV_MIN && !nan)
+        CV_(sweep_planes)(kind, 1, j, first, end, oy, rows, a, b, c);
+    else
+        CV_(sweep_planes)(kind, 0, j, first, end, oy, rows, a, b, c);
 }
 
 /* ---- the row */
@@ -149,10 +176,12 @@ static int CV_(sweep_sizes)(CV_(pool_job) *j) {
     j->size[2] = (p->in[2] + CV_MAX2(CV_MAX2(0, right), p->lo[2]) + VL - 1) / VL * VL;
     j->down = cv_ladder_of(p->k[1], j->size[2] * p->dil[1], p->kind <= CV_MIN);
     j->along = cv_ladder_of(p->k[2], p->dil[2], p->kind <= CV_MIN);
-    if (!j->down.count || !j->along.count) return 0;
+    if (!j->down.count || !j->along.count)
+        return 0;
     const ptrdiff_t row = j->size[2] * (ptrdiff_t)sizeof(T);
     j->step[1] = p->out[1];
-    while (j->step[1] > 1 && cv_reach(p, 1, j->step[1]) * row > CV_SWEEP_BLOCK) j->step[1] = (j->step[1] + 1) / 2;
+    while (j->step[1] > 1 && cv_reach(p, 1, j->step[1]) * row > CV_SWEEP_BLOCK)
+        j->step[1] = (j->step[1] + 1) / 2;
     j->size[1] = cv_reach(p, 1, j->step[1]);
     return j->size[1] * row <= 2 * CV_SWEEP_BLOCK;
 }
@@ -160,20 +189,28 @@ static int CV_(sweep_sizes)(CV_(pool_job) *j) {
 static const char *CV_(sweep_fits)(const cv_problem *problem) {
     CV_(pool_job) j = {.p = problem->pool};
     const char *unfit = CV_(pool_unfit)(problem);
-    if (unfit) return unfit;
-    if (problem->indices || j.p.adaptive || j.p.k[0] != 1) return "serves windows of one slice and size, without places";
-    if (j.p.xs[4] != 1 || j.p.ys[4] != 1) return "needs rows whose elements lie side by side";
-    if (j.p.stride[1] != 1 || j.p.stride[2] != 1) return "serves stride 1";
-    return CV_(sweep_sizes)(&j) ? NULL : "serves windows of 25 elements an axis, over rows that stay in the cache";
+    if (unfit)
+        return unfit;
+    if (problem->indices || j.p.adaptive || j.p.k[0] != 1)
+        return "serves windows of one slice and size, without places";
+    if (j.p.xs[4] != 1 || j.p.ys[4] != 1)
+        return "needs rows whose elements lie side by side";
+    if (j.p.stride[1] != 1 || j.p.stride[2] != 1)
+        return "serves stride 1";
+    return CV_(sweep_sizes)(&j)
+               ? NULL
+               : "serves windows of 25 elements an axis, over rows that stay in the cache";
 }
 
 static double CV_(sweep_cost)(const cv_problem *problem) {
     CV_(pool_job) j = {.p = problem->pool};
     CV_(sweep_sizes)(&j);
-    const double vecs = (double)(j.size[2] / VL), blocks = (double)((j.p.out[1] + j.step[1] - 1) / j.step[1]);
+    const double vecs = (double)(j.size[2] / VL),
+                 blocks = (double)((j.p.out[1] + j.step[1] - 1) / j.step[1]);
     const double joins = (double)(j.down.part + j.down.count + j.along.part + j.along.count);
     const double planes = (double)j.p.n * (double)j.p.c * (double)j.p.out[0];
-    return 300 + planes * blocks * (double)j.size[1] * vecs * (6 + (CV_CHEAP_MASKS ? 1.5 : 3) * joins) / CV_PACE;
+    return 300 + planes * blocks * (double)j.size[1] * vecs *
+                     (6 + (CV_CHEAP_MASKS ? 1.5 : 3) * joins) / CV_PACE;
 }
 
 static void CV_(sweep_plan)(const cv_problem *problem, cv_plan *plan) {

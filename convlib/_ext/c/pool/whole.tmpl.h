@@ -3,41 +3,53 @@
 #define CV_POOL_WHOLE
 #include "job.tmpl.h"
 
-/* The elements of a plane, joined but for the lanes of one vector: `full` vectors and the lanes `rest`. */
+/* The elements of a plane, joined but for the lanes of one vector: `full` vectors and the lanes
+ * `rest`. */
 CV_INLINE vec CV_(plane_join)(const int kind, const T *x, ptrdiff_t full, CV_LANE_SET rest) {
     vec acc[8], v = CV_(load_set)(x + full * VL, rest), lost = {0};
-    if (kind > CV_MIN)
+    if (kind > CV_MIN) {
         for (; full >= 8 * CV_PART; x += 8 * CV_PART * VL, full -= 8 * CV_PART) {
             CV_UNROLL(8)
-            for (int q = 0; q < 8; q++) acc[q] = (vec){0};
+            for (int q = 0; q < 8; q++)
+                acc[q] = (vec){0};
             for (ptrdiff_t i = 0; i < 8 * CV_PART; i += 8) {
                 CV_UNROLL(8)
-                for (int q = 0; q < 8; q++) acc[q] += CV_(load)(x + (i + q) * VL);
+                for (int q = 0; q < 8; q++)
+                    acc[q] += CV_(load)(x + (i + q) * VL);
             }
             CV_UNROLL(8)
-            for (int q = 0; q < 8; q++) CV_(carry)(&v, &lost, acc[q]);
+            for (int q = 0; q < 8; q++)
+                CV_(carry)(&v, &lost, acc[q]);
         }
-    if (kind <= CV_MIN) v = CV_(fill_set)(v, rest, CV_(set1)(CV_START(kind)));
+    }
+    if (kind <= CV_MIN)
+        v = CV_(fill_set)(v, rest, CV_(set1)(CV_START(kind)));
     if (full >= 8) {
         CV_UNROLL(8)
-        for (int q = 0; q < 8; q++) acc[q] = CV_(load)(x + q * VL);
+        for (int q = 0; q < 8; q++)
+            acc[q] = CV_(load)(x + q * VL);
         for (x += 8 * VL, full -= 8; full >= 8; x += 8 * VL, full -= 8) {
             CV_UNROLL(8)
-            for (int q = 0; q < 8; q++) acc[q] = CV_(vjoin)(kind, acc[q], CV_(load)(x + q * VL));
+            for (int q = 0; q < 8; q++)
+                acc[q] = CV_(vjoin)(kind, acc[q], CV_(load)(x + q * VL));
         }
         CV_UNROLL(3)
         for (int half = 4; half; half /= 2) {
             CV_UNROLL(4)
-            for (int q = 0; q < half; q++) acc[q] = CV_(vjoin)(kind, acc[q], acc[q + half]);
+            for (int q = 0; q < half; q++)
+                acc[q] = CV_(vjoin)(kind, acc[q], acc[q + half]);
         }
         v = CV_(vjoin)(kind, acc[0], v);
     }
-    for (; full > 0; x += VL, full--) v = CV_(vjoin)(kind, v, CV_(load)(x));
+    for (; full > 0; x += VL, full--)
+        v = CV_(vjoin)(kind, v, CV_(load)(x));
     return v;
 }
 
-/* The window is the plane: up to VL planes together, so that their lanes are joined by one transposition. */
-CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item, char *scratch) {
+/* The window is the plane: up to VL planes together, so that their lanes are joined by one
+ * transposition. */
+CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                               char *scratch) {
     (void)scratch;
     const cv_pool *p = &j->p;
     const ptrdiff_t first = item * j->batch, count = CV_MIN2(j->batch, p->n * p->c - first);
@@ -49,22 +61,33 @@ CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
     vec acc[VL];
     T result[VL];
     for (ptrdiff_t i = 0; i < VL; i++) {
-        if (i < count) acc[i] = CV_(plane_join)(kind, j->x + n * p->xs[0] + c * p->xs[1], full, rest);
-        else acc[i] = CV_(set1)(0);
-        if (++c == p->c) c = 0, n++;
+        if (i < count)
+            acc[i] = CV_(plane_join)(kind, j->x + n * p->xs[0] + c * p->xs[1], full, rest);
+        else
+            acc[i] = CV_(set1)(0);
+        if (++c == p->c) {
+            c = 0;
+            n++;
+        }
     }
     CV_UNROLL(4)
     for (int half = VL / 2; half; half /= 2) {
         CV_UNROLL(8)
         for (int i = 0; i < half; i++) /* lane l of the last one: plane l */
-            acc[i] = CV_(vjoin)(kind, CV_(zip_low)(acc[i], acc[i + half]), CV_(zip_high)(acc[i], acc[i + half]));
+            acc[i] = CV_(vjoin)(kind, CV_(zip_low)(acc[i], acc[i + half]),
+                                CV_(zip_high)(acc[i], acc[i + half]));
     }
-    if (j->divided) acc[0] = acc[0] / CV_(set1)(by);
+    if (j->divided)
+        acc[0] = acc[0] / CV_(set1)(by);
     CV_(store)(result, acc[0]);
-    n = first / p->c, c = first % p->c;
+    n = first / p->c;
+    c = first % p->c;
     for (ptrdiff_t i = 0; i < count; i++) {
         j->y[n * p->ys[0] + c * p->ys[1]] = result[i];
-        if (++c == p->c) c = 0, n++;
+        if (++c == p->c) {
+            c = 0;
+            n++;
+        }
     }
 }
 
@@ -73,8 +96,10 @@ CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
 static const char *CV_(whole_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
-    if (unfit) return unfit;
-    if (problem->indices || !cv_pool_whole(p)) return "serves windows that are the plane, without places";
+    if (unfit)
+        return unfit;
+    if (problem->indices || !cv_pool_whole(p))
+        return "serves windows that are the plane, without places";
     const int rows = p->xs[4] == 1 && (p->in[1] == 1 || p->xs[3] == p->in[2]) &&
                      (p->in[0] == 1 || p->xs[2] == p->in[1] * p->in[2]);
     return rows ? NULL : "needs planes without gaps";

@@ -24,14 +24,17 @@ CV_INLINE CV_(window_rows) CV_(rows_space)(const CV_(pool_job) *j, char *scratch
 }
 
 /* Rows of the plane at x under the windows of output row (oz, oy). */
-CV_INLINE void CV_(list_rows)(const CV_(pool_job) *j, const T *x, cv_window z, cv_window y, CV_(window_rows) *w) {
+CV_INLINE void CV_(list_rows)(const CV_(pool_job) *j, const T *x, cv_window z, cv_window y,
+                              CV_(window_rows) *w) {
     const cv_pool *p = &j->p;
     w->count = 0;
-    for (ptrdiff_t iz = z.first; iz < z.end; iz += p->dil[0])
+    for (ptrdiff_t iz = z.first; iz < z.end; iz += p->dil[0]) {
         for (ptrdiff_t r = y.first; r < y.end; r += p->dil[1]) {
-            if (j->places) w->places[w->count] = (iz * p->in[1] + r) * p->in[2];
+            if (j->places)
+                w->places[w->count] = (iz * p->in[1] + r) * p->in[2];
             w->rows[w->count++] = x + iz * p->xs[2] + r * p->xs[3];
         }
+    }
 }
 
 /* Outputs of a plane in items of some rows: enough of them for all threads. */

@@ -1,4 +1,5 @@
-/* Which instruction set runs, and what it has: detected once, lowered by CONVLIB_ISA or cv_set_isa. */
+/* Which instruction set runs, and what it has: detected once, lowered by CONVLIB_ISA or
+ * cv_set_isa. */
 #include "../engine.h"
 
 #include <stdlib.h>
@@ -21,8 +22,10 @@ static int has_avx512(void) {
 static int has_amx(void) {
     enum { REQUEST = 0x1023, TILE_DATA = 18 };
     unsigned a, b, c, d;
-    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    if (!(d >> 22 & 1) || !(d >> 24 & 1)) return 0;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return 0;
+    if (!(d >> 22 & 1) || !(d >> 24 & 1))
+        return 0;
     return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
@@ -30,9 +33,7 @@ static int has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 #endif
-static int always(void) {
-    return 1;
-}
+static int always(void) { return 1; }
 
 /* ---- rows: cv_<instruction set>_<name>_<type> is defined by a file of isa/ */
 
@@ -45,10 +46,10 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_EACH_F32(m, isa, name) m(CV_F32, isa, name, f32)
 #define CV_EACH_FLOATS(m, isa, name) CV_EACH_F32(m, isa, name) m(CV_F64, isa, name, f64)
 #define CV_EACH_SUMS(m, isa, name) CV_EACH_FLOATS(m, isa, name) m(CV_I64, isa, name, i64)
-#define CV_EACH_NUMBERS(m, isa, name)                                                     \
-    CV_EACH_SUMS(m, isa, name)                                                            \
-    m(CV_I32, isa, name, i32) m(CV_I16, isa, name, i16) m(CV_I8, isa, name, i8)           \
-    m(CV_U64, isa, name, u64) m(CV_U32, isa, name, u32) m(CV_U16, isa, name, u16)         \
+#define CV_EACH_NUMBERS(m, isa, name)                                                 \
+    CV_EACH_SUMS(m, isa, name)                                                        \
+    m(CV_I32, isa, name, i32) m(CV_I16, isa, name, i16) m(CV_I8, isa, name, i8)       \
+    m(CV_U64, isa, name, u64) m(CV_U32, isa, name, u32) m(CV_U16, isa, name, u16)     \
     m(CV_U8, isa, name, u8)
 #define CV_EXTERN(type, isa, name, suffix) extern const cv_impl cv_##isa##_##name##_##suffix;
 #define CV_ENTRY(type, isa, name, suffix) [type] = &cv_##isa##_##name##_##suffix,
@@ -140,7 +141,8 @@ static const cv_isa *const isas[] = {
 #if CV_HAS_AMX
     &isa_amx,
 #endif
-    &isa_avx512, &isa_avx2,
+    &isa_avx512,
+    &isa_avx2,
 #elif defined(__aarch64__)
     &isa_neon,
 #endif
@@ -152,16 +154,16 @@ enum { ISAS = sizeof isas / sizeof *isas };
 
 static const cv_isa *active; /* written once per choice, always whole: a relaxed atomic is enough */
 
-const cv_isa *cv_isa_at(int i) {
-    return i < 0 || i >= ISAS ? NULL : isas[i];
-}
+const cv_isa *cv_isa_at(int i) { return i < 0 || i >= ISAS ? NULL : isas[i]; }
 
 int cv_set_isa(const char *name) {
     const int named = name && *name;
     for (int i = 0; i < ISAS; i++) {
-        if (named && strcmp(name, isas[i]->name)) continue;
+        if (named && strcmp(name, isas[i]->name))
+            continue;
         if (!isas[i]->supported()) {
-            if (named) break;
+            if (named)
+                break;
             continue;
         }
         __atomic_store_n(&active, isas[i], __ATOMIC_RELEASE);
@@ -172,6 +174,7 @@ int cv_set_isa(const char *name) {
 
 const cv_isa *cv_active(void) {
     const cv_isa *isa = __atomic_load_n(&active, __ATOMIC_ACQUIRE);
-    if (!isa && cv_set_isa(getenv("CONVLIB_ISA")) == CV_OK) isa = __atomic_load_n(&active, __ATOMIC_ACQUIRE);
+    if (!isa && cv_set_isa(getenv("CONVLIB_ISA")) == CV_OK)
+        isa = __atomic_load_n(&active, __ATOMIC_ACQUIRE);
     return isa;
 }

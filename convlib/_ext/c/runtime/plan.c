@@ -1,5 +1,5 @@
-/* From a problem to a plan, and from a plan to a result: the one place where a row is chosen, where its
- * scratch is allocated, and where weights that come with a call are packed. */
+/* From a problem to a plan, and from a plan to a result: the one place where a row is chosen, where
+ * its scratch is allocated, and where weights that come with a call are packed. */
 #include "../engine.h"
 
 #include <stdlib.h>
@@ -7,19 +7,17 @@
 
 static int (*pool)(cv_task, void *, ptrdiff_t, int);
 
-void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int)) {
-    pool = run;
-}
+void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int)) { pool = run; }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
-    if (pool) return pool(task, context, units, threads);
-    for (ptrdiff_t i = 0; i < units; i++) task(context, i, 0);
+    if (pool)
+        return pool(task, context, units, threads);
+    for (ptrdiff_t i = 0; i < units; i++)
+        task(context, i, 0);
     return CV_OK;
 }
 
-static ptrdiff_t round64(ptrdiff_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
+static ptrdiff_t round64(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static ptrdiff_t item_bytes(cv_type type) {
     static const char bytes[CV_TYPES] = {4, 8, 8, 4, 2, 1, 8, 4, 2, 1};
@@ -32,22 +30,25 @@ static const cv_impl *impl_of(const cv_plan *plan) {
 
 /* ---- plans on paper: no memory is taken */
 
-/* The problem of a part: so many outputs of one group, or of each if those are all, with packed weights,
- * which may take half of the scratch. */
+/* The problem of a part: so many outputs of one group, or of each if those are all, with packed
+ * weights, which may take half of the scratch. */
 static cv_problem part_of(const cv_problem *whole, ptrdiff_t outputs) {
     cv_problem part = *whole;
     part.fresh = 0;
     part.max_workspace -= whole->max_workspace / 2;
-    if (outputs == whole->conv.ocg) return part;
+    if (outputs == whole->conv.ocg)
+        return part;
     part.conv.groups = 1;
     part.conv.ocg = outputs;
     return part;
 }
 
-/* How many output channels' packed weights fit in half of the scratch: all, or a number of sixteens. */
+/* How many output channels' packed weights fit in half of the scratch: all, or a number of
+ * sixteens. */
 static ptrdiff_t fitting_outputs(const cv_problem *p, ptrdiff_t packed) {
     const ptrdiff_t most = p->max_workspace / 2;
-    if (packed <= most) return p->conv.ocg;
+    if (packed <= most)
+        return p->conv.ocg;
     const ptrdiff_t sixteens = p->conv.groups * ((p->conv.ocg + 15) / 16);
     const ptrdiff_t fit = most / (packed / sixteens + 1);
     return 16 * fit < p->conv.ocg ? 16 * (fit ? fit : 1) : p->conv.ocg;
@@ -58,7 +59,8 @@ static void sketch(const cv_row *row, const cv_problem *problem, cv_plan *plan) 
     plan->row = row;
     plan->problem = *problem;
     impl_of(plan)->plan(problem, plan);
-    if (!problem->fresh || !plan->packed) return;
+    if (!problem->fresh || !plan->packed)
+        return;
 
     const ptrdiff_t outputs = fitting_outputs(problem, plan->packed);
     const ptrdiff_t left = problem->conv.ocg % outputs;
@@ -69,25 +71,30 @@ static void sketch(const cv_row *row, const cv_problem *problem, cv_plan *plan) 
     plan->scratch = round64(inner.packed) + inner.scratch;
     plan->tables = inner.tables;
     plan->packed = 0;
-    if (!left) return;
+    if (!left)
+        return;
     sketch(row, &rest, &inner);
     const ptrdiff_t more = round64(inner.packed) + inner.scratch;
-    if (more > plan->scratch) plan->scratch = more;
+    if (more > plan->scratch)
+        plan->scratch = more;
     plan->tables += inner.tables;
 }
 
 /* ---- the choice */
 
 static const char *unserved(const cv_row *row, const cv_problem *problem) {
-    if (row->lacks) return row->lacks;
-    if (!row->by_type[problem->type]) return "has no kernel for this type";
+    if (row->lacks)
+        return row->lacks;
+    if (!row->by_type[problem->type])
+        return "has no kernel for this type";
     return row->by_type[problem->type]->fits(problem);
 }
 
 const char *cv_refusal(const cv_row *row, const cv_problem *problem, ptrdiff_t *scratch) {
     *scratch = 0;
     const char *reason = unserved(row, problem);
-    if (reason) return reason;
+    if (reason)
+        return reason;
     cv_plan plan;
     sketch(row, problem, &plan);
     *scratch = cv_plan_scratch(&plan);
@@ -103,10 +110,13 @@ const cv_row *cv_choose(const cv_isa *isa, const cv_problem *problem, uint64_t o
     double least = 0;
     ptrdiff_t scratch;
     for (const cv_row *row = isa->rows; row < isa->rows + CV_ROWS; row++) {
-        if (row->op != problem->op || !(only >> row->number & 1) || (exact && row->rounds)) continue;
-        if (unserved(row, problem)) continue;
+        if (row->op != problem->op || !(only >> row->number & 1) || (exact && row->rounds))
+            continue;
+        if (unserved(row, problem))
+            continue;
         const double cost = cv_cost(row, problem);
-        if ((best && cost >= least) || cv_refusal(row, problem, &scratch)) continue;
+        if ((best && cost >= least) || cv_refusal(row, problem, &scratch))
+            continue;
         best = row;
         least = cost;
     }
@@ -121,35 +131,39 @@ static int fill(cv_plan *plan) {
         const ptrdiff_t left = p->conv.ocg % plan->part_outputs;
         const cv_problem part = part_of(p, plan->part_outputs), rest = part_of(p, left);
         plan->part = cv_plan_new(plan->row, &part);
-        if (left) plan->rest = cv_plan_new(plan->row, &rest);
+        if (left)
+            plan->rest = cv_plan_new(plan->row, &rest);
         return plan->part && (plan->rest || !left);
     }
-    if (!plan->tables) return 1;
+    if (!plan->tables)
+        return 1;
     plan->table = cv_alloc((size_t)plan->tables);
-    if (plan->table) impl_of(plan)->fill(plan);
+    if (plan->table)
+        impl_of(plan)->fill(plan);
     return plan->table != NULL;
 }
 
 cv_plan *cv_plan_new(const cv_row *row, const cv_problem *problem) {
     cv_plan *plan = NULL;
-    if (posix_memalign((void **)&plan, 64, sizeof *plan)) return NULL;
+    if (posix_memalign((void **)&plan, 64, sizeof *plan))
+        return NULL;
     sketch(row, problem, plan);
-    if (fill(plan)) return plan;
+    if (fill(plan))
+        return plan;
     cv_plan_free(plan);
     return NULL;
 }
 
 void cv_plan_free(cv_plan *plan) {
-    if (!plan) return;
+    if (!plan)
+        return;
     cv_plan_free(plan->part);
     cv_plan_free(plan->rest);
     cv_free(plan->table);
     free(plan);
 }
 
-ptrdiff_t cv_plan_scratch(const cv_plan *plan) {
-    return plan->scratch + plan->tables;
-}
+ptrdiff_t cv_plan_scratch(const cv_plan *plan) { return plan->scratch + plan->tables; }
 
 int cv_plan_pack(const cv_plan *plan, const void *w, void *packed) {
     return impl_of(plan)->pack(plan, w, packed);
@@ -163,7 +177,7 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
     const ptrdiff_t size = item_bytes(plan->problem.type), each = plan->part_outputs;
     const ptrdiff_t groups = each == c->ocg ? 1 : c->groups;
     int status = CV_OK;
-    for (ptrdiff_t g = 0; g < groups; g++)
+    for (ptrdiff_t g = 0; g < groups; g++) {
         for (ptrdiff_t oc = 0; oc < c->ocg && status == CV_OK; oc += each) {
             const cv_plan *part = oc + each <= c->ocg ? plan->part : plan->rest;
             const ptrdiff_t output = g * c->ocg + oc;
@@ -176,8 +190,10 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
                 .scratch = call->scratch + round64(part->packed),
             };
             status = cv_plan_pack(part, some.w, call->scratch);
-            if (status == CV_OK) status = impl_of(part)->run(part, &some);
+            if (status == CV_OK)
+                status = impl_of(part)->run(part, &some);
         }
+    }
     return status;
 }
 
@@ -186,7 +202,8 @@ int cv_plan_run(const cv_plan *plan, const cv_call *given) {
     cv_trace_run(plan->row->number);
     if (plan->scratch) {
         call.scratch = cv_alloc((size_t)plan->scratch);
-        if (!call.scratch) return CV_NOMEM;
+        if (!call.scratch)
+            return CV_NOMEM;
     }
     const int status = plan->part ? run_parts(plan, &call) : impl_of(plan)->run(plan, &call);
     cv_free(call.scratch);

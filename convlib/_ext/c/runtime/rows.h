@@ -9,16 +9,15 @@
 #include "../impls.def"
 #undef CV_IMPL
 
-#define CV_IMPL(op_, name_, family_, types, needs, rounding, why_)  \
-    [CV_ROW_##name_] = {                                            \
-     .name = #name_,                                                \
-     .number = CV_ROW_##name_,                                      \
-     .family = #family_,                                            \
-     .why = why_,                                                   \
-     .op = CV_OP_##op_,                                             \
-     .rounds = CV_ROUNDS_##rounding,                                \
-     .lacks = CV_LACKS_##needs,                                     \
-     .by_type = {CV_PASTE(CV_LIST, CV_FROM_##needs)(types, name_)}},
+#define CV_IMPL(op_, name_, family_, types, needs, rounding, why_) \
+    [CV_ROW_##name_] = {.name = #name_,                            \
+                        .number = CV_ROW_##name_,                  \
+                        .family = #family_,                        \
+                        .why = why_,                               \
+                        .op = CV_OP_##op_,                         \
+                        .rounds = CV_ROUNDS_##rounding,            \
+                        .lacks = CV_LACKS_##needs,                 \
+                        .by_type = {CV_PASTE(CV_LIST, CV_FROM_##needs)(types, name_)}},
 static const cv_isa CV_PASTE(isa, CV_HERE) = {
     .name = CV_TEXT(CV_HERE),
     .vector_bytes = CV_BYTES,

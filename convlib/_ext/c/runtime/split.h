@@ -25,9 +25,10 @@ static inline ptrdiff_t cv_part(ptrdiff_t units, ptrdiff_t parts, ptrdiff_t i) {
     return i * units / parts;
 }
 
-/* Cut work of so many multiply-adds into pieces: whole planes where there are enough, else lines of planes
- * as well.  One piece for small work; else about 12 per thread, which evens out threads of unequal speed,
- * and never more than a few milliseconds each, as Ctrl-C is noticed between pieces. */
+/* Cut work of so many multiply-adds into pieces: whole planes where there are enough, else lines of
+ * planes as well.  One piece for small work; else about 12 per thread, which evens out threads of
+ * unequal speed, and never more than a few milliseconds each, as Ctrl-C is noticed between
+ * pieces. */
 static inline void cv_cut(double work, int *threads, ptrdiff_t planes, ptrdiff_t lines,
                           ptrdiff_t *plane_pieces, ptrdiff_t *line_pieces) {
     *threads = cv_threads_for(work - CV_WORK_DIRECT, CV_WORK_DIRECT, *threads);

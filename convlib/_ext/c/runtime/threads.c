@@ -8,29 +8,33 @@
 #include <stdint.h>
 #include <time.h>
 
-/* How long an idle worker looks for the next region before it sleeps, in pauses.  A sleeping worker wakes in 50 to
-   100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses are about 0.3 ms. */
+/* How long an idle worker looks for the next region before it sleeps, in pauses.  A sleeping worker
+   wakes in 50 to
+   100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses are about 0.3
+   ms. */
 enum { SPIN = 20000 };
 enum { STACK_BYTES = 1 << 20 };
 static const int64_t CHECK_NANOSECONDS = 50 * 1000 * 1000;
 
 typedef struct {
-  cv_task task;
-  void *context;
-  ptrdiff_t units;
-  int threads;
+    cv_task task;
+    void *context;
+    ptrdiff_t units;
+    int threads;
 } region;
 
-static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER; /* held by the caller of the running region */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* guards sleeping and starting */
+/* held by the caller of the running region */
+static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards sleeping and starting */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* The units of a region are cut into one range per thread.  A thread takes those of its own range first, then helps with
-   the others'.  So the same call made again runs most units on the processor whose cache already holds their data. */
+/* The units of a region are cut into one range per thread.  A thread takes those of its own range
+   first, then helps with the others'.  So the same call made again runs most units on the processor
+   whose cache already holds their data. */
 typedef struct {
-  _Alignas(64) _Atomic ptrdiff_t next;
-  ptrdiff_t end;
+    _Alignas(64) _Atomic ptrdiff_t next;
+    ptrdiff_t end;
 } range;
 
 static region job;
@@ -39,174 +43,190 @@ static _Atomic uint64_t generation; /* odd while a region is open for joining */
 static atomic_int joined;           /* workers that took a number in this region */
 static atomic_int inside;           /* workers that have not left it yet */
 static atomic_int stop;
-static int alive;    /* workers started in this process */
+static int alive; /* workers started in this process */
 static pthread_t workers[CV_MAX_THREADS];
 static int sleeping; /* of these, how many wait on `wake` */
 static int (*interrupt)(void);
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  __asm__ __volatile__("yield");
+    __asm__ __volatile__("yield");
 #endif
 }
 
 static int64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static void work(const region *r, int worker) {
-  for (int i = 0; i < r->threads; i++) {
-    range *q = &ranges[(worker + i) % r->threads];
-    for (;;) {
-      ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
-      if (unit >= q->end) break;
-      if (atomic_load_explicit(&stop, memory_order_relaxed)) return;
-      r->task(r->context, unit, worker);
+    for (int i = 0; i < r->threads; i++) {
+        range *q = &ranges[(worker + i) % r->threads];
+        for (;;) {
+            ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
+            if (unit >= q->end)
+                break;
+            if (atomic_load_explicit(&stop, memory_order_relaxed))
+                return;
+            r->task(r->context, unit, worker);
+        }
     }
-  }
 }
 
-/* Join the region that is open, if it still is.  Late joiners are welcome until the caller closes it; the caller
-   waits only for workers that are inside. */
+/* Join the region that is open, if it still is.  Late joiners are welcome until the caller closes
+   it; the caller waits only for workers that are inside. */
 static void try_join(uint64_t seen) {
-  atomic_fetch_add(&inside, 1);
-  if (atomic_load(&generation) == seen) { /* still open: the caller will wait for us */
-    int worker = atomic_fetch_add(&joined, 1) + 1;
-    if (worker < job.threads) work(&job, worker);
-  }
-  atomic_fetch_sub(&inside, 1);
+    atomic_fetch_add(&inside, 1);
+    if (atomic_load(&generation) == seen) { /* still open: the caller will wait for us */
+        int worker = atomic_fetch_add(&joined, 1) + 1;
+        if (worker < job.threads)
+            work(&job, worker);
+    }
+    atomic_fetch_sub(&inside, 1);
 }
 
 static void *worker_main(void *unused) {
-  (void)unused;
-  uint64_t done = 0;
-  for (;;) {
-    for (int spin = 0; spin < SPIN; spin++) {
-      uint64_t seen = atomic_load_explicit(&generation, memory_order_acquire);
-      if ((seen & 1) && seen != done) {
-        try_join(seen);
-        done = seen;
-        spin = 0;
-      }
-      relax();
-    }
-    pthread_mutex_lock(&lock);
-    sleeping++;
+    (void)unused;
+    uint64_t done = 0;
     for (;;) {
-      uint64_t seen = atomic_load(&generation);
-      if ((seen & 1) && seen != done) break;
-      pthread_cond_wait(&wake, &lock);
+        for (int spin = 0; spin < SPIN; spin++) {
+            uint64_t seen = atomic_load_explicit(&generation, memory_order_acquire);
+            if ((seen & 1) && seen != done) {
+                try_join(seen);
+                done = seen;
+                spin = 0;
+            }
+            relax();
+        }
+        pthread_mutex_lock(&lock);
+        sleeping++;
+        for (;;) {
+            uint64_t seen = atomic_load(&generation);
+            if ((seen & 1) && seen != done)
+                break;
+            pthread_cond_wait(&wake, &lock);
+        }
+        sleeping--;
+        pthread_mutex_unlock(&lock);
     }
-    sleeping--;
-    pthread_mutex_unlock(&lock);
-  }
-  return NULL;
+    return NULL;
 }
 
-/* A forked child has only the thread that forked: forget the workers, and whoever held the locks. */
+/* A forked child has only the thread that forked: forget the workers, and whoever held the
+ * locks. */
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork_parent(void) { pthread_mutex_unlock(&lock); }
 static void after_fork_child(void) {
-  pthread_mutex_init(&lock, NULL);
-  pthread_mutex_init(&owner, NULL);
-  pthread_cond_init(&wake, NULL);
-  atomic_store(&generation, 0);
-  atomic_store(&inside, 0);
-  alive = sleeping = 0;
+    pthread_mutex_init(&lock, NULL);
+    pthread_mutex_init(&owner, NULL);
+    pthread_cond_init(&wake, NULL);
+    atomic_store(&generation, 0);
+    atomic_store(&inside, 0);
+    alive = sleeping = 0;
 }
 static void install(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
 
 /* Start workers until `count` are alive; fewer are no error, the caller does the rest. */
 static void start_workers(int count) {
-  pthread_attr_t attr;
-  sigset_t all, old;
-  pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attr, STACK_BYTES);
-  sigfillset(&all); /* signals belong to Python's main thread */
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  while (alive < count) {
-    if (pthread_create(&workers[alive], &attr, worker_main, NULL)) break;
-    alive++;
-  }
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attr);
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    sigfillset(&all); /* signals belong to Python's main thread */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    while (alive < count) {
+        if (pthread_create(&workers[alive], &attr, worker_main, NULL))
+            break;
+        alive++;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
 }
 
-/* A scheduler may wake a worker on the caller's own processor, which stays busy until the region is over.  Workers about
-   to wake may use the processors of the caller except the one it runs on, if there is another. */
+/* A scheduler may wake a worker on the caller's own processor, which stays busy until the region is
+   over.  Workers about to wake may use the processors of the caller except the one it runs on, if
+   there is another. */
 static void spread_workers(void) {
 #ifdef __linux__
-  cpu_set_t set;
-  const int here = sched_getcpu();
-  if (here < 0 || pthread_getaffinity_np(pthread_self(), sizeof set, &set)) return;
-  CPU_CLR(here, &set);
-  if (CPU_COUNT(&set))
-    for (int i = 0; i < alive; i++) pthread_setaffinity_np(workers[i], sizeof set, &set);
+    cpu_set_t set;
+    const int here = sched_getcpu();
+    if (here < 0 || pthread_getaffinity_np(pthread_self(), sizeof set, &set))
+        return;
+    CPU_CLR(here, &set);
+    if (CPU_COUNT(&set)) {
+        for (int i = 0; i < alive; i++)
+            pthread_setaffinity_np(workers[i], sizeof set, &set);
+    }
 #endif
 }
 
 static void open_region(void) {
-  atomic_store(&joined, 0);
-  atomic_fetch_add(&generation, 1);
-  pthread_mutex_lock(&lock);
-  const int fresh = alive < job.threads - 1;
-  if (fresh) start_workers(job.threads - 1);
-  if (sleeping || fresh) spread_workers();
-  if (sleeping) pthread_cond_broadcast(&wake);
-  pthread_mutex_unlock(&lock);
+    atomic_store(&joined, 0);
+    atomic_fetch_add(&generation, 1);
+    pthread_mutex_lock(&lock);
+    const int fresh = alive < job.threads - 1;
+    if (fresh)
+        start_workers(job.threads - 1);
+    if (sleeping || fresh)
+        spread_workers();
+    if (sleeping)
+        pthread_cond_broadcast(&wake);
+    pthread_mutex_unlock(&lock);
 }
 
 static void close_region(void) {
-  atomic_fetch_add(&generation, 1);
-  while (atomic_load(&inside)) relax();
+    atomic_fetch_add(&generation, 1);
+    while (atomic_load(&inside))
+        relax();
 }
 
 /* The caller's share: like `work`, but it asks now and then whether to stop. */
 static int lead(const region *r, range *q, atomic_int *halt) {
-  int64_t asked = interrupt ? now() : 0;
-  for (const range *end = q + r->threads; q < end; q++) {
-    for (;;) {
-      ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
-      if (unit >= q->end) break;
-      r->task(r->context, unit, 0);
-      if (interrupt && now() - asked > CHECK_NANOSECONDS) {
-        if (interrupt()) {
-          atomic_store(halt, 1);
-          return CV_INTERRUPTED;
+    int64_t asked = interrupt ? now() : 0;
+    for (const range *end = q + r->threads; q < end; q++) {
+        for (;;) {
+            ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
+            if (unit >= q->end)
+                break;
+            r->task(r->context, unit, 0);
+            if (interrupt && now() - asked > CHECK_NANOSECONDS) {
+                if (interrupt()) {
+                    atomic_store(halt, 1);
+                    return CV_INTERRUPTED;
+                }
+                asked = now();
+            }
         }
-        asked = now();
-      }
     }
-  }
-  return CV_OK;
+    return CV_OK;
 }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
-  region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads};
-  if (mine.threads > units) mine.threads = (int)units;
-  if (mine.threads <= 1 || pthread_mutex_trylock(&owner)) {
-    range all = {0, units};
-    atomic_int halt = 0;
-    mine.threads = 1;
-    return lead(&mine, &all, &halt);
-  }
-  pthread_once(&once, install);
-  job = mine;
-  for (int i = 0; i < mine.threads; i++) {
-    ranges[i].end = (i + 1) * units / mine.threads;
-    atomic_store_explicit(&ranges[i].next, i * units / mine.threads, memory_order_relaxed);
-  }
-  atomic_store(&stop, 0);
-  open_region();
-  int status = lead(&job, ranges, &stop);
-  close_region();
-  pthread_mutex_unlock(&owner);
-  return status;
+    region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads};
+    if (mine.threads > units)
+        mine.threads = (int)units;
+    if (mine.threads <= 1 || pthread_mutex_trylock(&owner)) {
+        range all = {0, units};
+        atomic_int halt = 0;
+        mine.threads = 1;
+        return lead(&mine, &all, &halt);
+    }
+    pthread_once(&once, install);
+    job = mine;
+    for (int i = 0; i < mine.threads; i++) {
+        ranges[i].end = (i + 1) * units / mine.threads;
+        atomic_store_explicit(&ranges[i].next, i * units / mine.threads, memory_order_relaxed);
+    }
+    atomic_store(&stop, 0);
+    open_region();
+    int status = lead(&job, ranges, &stop);
+    close_region();
+    pthread_mutex_unlock(&owner);
+    return status;
 }
 
 void cv_set_interrupt(int (*check)(void)) { interrupt = check; }

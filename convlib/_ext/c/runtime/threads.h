@@ -1,8 +1,9 @@
 /* The library's own thread pool.
 
-   One region runs at a time.  The caller takes part in it; a region started while another one runs (from a
-   second Python thread, or from inside a task) runs serially in its caller.  Workers start on first use, sleep between
-   regions, and are forgotten in a forked child, which starts its own. */
+   One region runs at a time.  The caller takes part in it; a region started while another one runs
+   (from a second Python thread, or from inside a task) runs serially in its caller.  Workers start
+   on first use, sleep between regions, and are forgotten in a forked child, which starts its
+   own. */
 #ifndef CV_THREADS_H
 #define CV_THREADS_H
 
@@ -12,17 +13,20 @@ enum { CV_OK = 0, CV_NOMEM = 1, CV_INTERRUPTED = 2 };
 
 #define CV_MAX_THREADS 64
 
-/* One unit of work.  `worker` lies in [0, threads) and names scratch that no other running task uses. */
+/* One unit of work.  `worker` lies in [0, threads) and names scratch that no other running task
+ * uses. */
 typedef void (*cv_task)(void *context, ptrdiff_t unit, int worker);
 
 /* Run task(context, 0 .. units - 1) on up to `threads` threads; return when all have run.
 
-   Each thread has a range of the units, takes those in order, then helps with the ranges of others; so a result may
-   depend on the unit but must not depend on the worker.
-   Returns CV_OK, or CV_INTERRUPTED if the interrupt check asked to stop: then some units have not run. */
+   Each thread has a range of the units, takes those in order, then helps with the ranges of others;
+   so a result may depend on the unit but must not depend on the worker.
+   Returns CV_OK, or CV_INTERRUPTED if the interrupt check asked to stop: then some units have not
+   run. */
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads);
 
-/* Ask `check` between units, at most every 50 ms and only in the caller's thread; nonzero stops the region. */
+/* Ask `check` between units, at most every 50 ms and only in the caller's thread; nonzero stops the
+ * region. */
 void cv_set_interrupt(int (*check)(void));
 
 /* Number of workers alive in this process, for tests. */

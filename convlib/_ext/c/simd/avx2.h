@@ -9,6 +9,6 @@
 #define CV_PACE 6.0      /* multiply-adds of vectors in a nanosecond: two a cycle, at 3 GHz */
 #define CV_MR 4          /* tiles of the GEMM: rows by vectors, 12 registers of sums */
 #define CV_NV 3
-#define CV_PX 4          /* pixels, where lanes are output channels */
+#define CV_PX 4 /* pixels, where lanes are output channels */
 CV_TARGET("avx2,fma")
 #endif

@@ -1,4 +1,5 @@
-/* Maxima, minima and sums of numbers and vectors.  A maximum lets NaN win and of equals the first. */
+/* Maxima, minima and sums of numbers and vectors.  A maximum lets NaN win and of equals the
+ * first. */
 #ifndef CV_EXTREMES
 #define CV_EXTREMES
 
@@ -41,40 +42,50 @@
 #define CV_START(kind) ((kind) <= CV_MIN ? CV_LOWEST(kind) : (T)0)
 
 /* Where b, the later one, takes the place of a. */
-CV_INLINE int CV_(wins)(const int kind, T a, T b) { return (kind == CV_MAX ? b > a : b < a) || CV_IS_NAN(b); }
+CV_INLINE int CV_(wins)(const int kind, T a, T b) {
+    return (kind == CV_MAX ? b > a : b < a) || CV_IS_NAN(b);
+}
 CV_INLINE T CV_(join)(const int kind, T a, T b) {
-    if (kind > CV_MIN) return (T)(a + b);
+    if (kind > CV_MIN)
+        return (T)(a + b);
     return CV_(wins)(kind, a, b) ? b : a;
 }
 /* Which lanes hold a NaN. */
 #undef CV_FLAGS
 #if CV_FLOAT && CV_VB == 64
 #define CV_FLAGS CV_GLUE(CV_MASK, CV_BITS)
-CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_MM(cmp, _mask)((CV_MMT)v, (CV_MMT)v, _CMP_UNORD_Q); }
+CV_INLINE CV_FLAGS CV_(nans)(vec v) {
+    return CV_MM(cmp, _mask)((CV_MMT)v, (CV_MMT)v, _CMP_UNORD_Q);
+}
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) { return m != 0; }
 #else
 #define CV_FLAGS ivec
 CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_NAN_LANES(v); }
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) {
     int any = 0;
-    for (int i = 0; i < VL; i++) any |= m[i] != 0;
+    for (int i = 0; i < VL; i++)
+        any |= m[i] != 0;
     return any;
 }
 #endif
 
 /* nan_free: neither a nor b holds a NaN. */
 CV_INLINE vec CV_(meet)(const int kind, const int nan_free, vec a, vec b) {
-    if (kind > CV_MIN) return a + b;
+    if (kind > CV_MIN)
+        return a + b;
 #ifdef CV_MM
     /* max and min give their second operand if either is NaN or both are equal */
-    if (nan_free) return (vec)(kind == CV_MAX ? CV_MM(max, )((CV_MMT)b, (CV_MMT)a) : CV_MM(min, )((CV_MMT)b, (CV_MMT)a));
+    if (nan_free)
+        return (vec)(kind == CV_MAX ? CV_MM(max, )((CV_MMT)b, (CV_MMT)a)
+                                    : CV_MM(min, )((CV_MMT)b, (CV_MMT)a));
 #if CV_VB == 64
     /* a NaN in b is kept by the mask */
     const CV_GLUE(CV_MASK, CV_BITS) ordered = CV_MM(cmp, _mask)((CV_MMT)b, (CV_MMT)b, _CMP_ORD_Q);
     return (vec)(kind == CV_MAX ? CV_MM(mask_max, )((CV_MMT)b, ordered, (CV_MMT)b, (CV_MMT)a)
                                 : CV_MM(mask_min, )((CV_MMT)b, ordered, (CV_MMT)b, (CV_MMT)a));
 #else
-    const CV_MMT m = kind == CV_MAX ? CV_MM(max, )((CV_MMT)b, (CV_MMT)a) : CV_MM(min, )((CV_MMT)b, (CV_MMT)a);
+    const CV_MMT m =
+        kind == CV_MAX ? CV_MM(max, )((CV_MMT)b, (CV_MMT)a) : CV_MM(min, )((CV_MMT)b, (CV_MMT)a);
     return (vec)CV_MM(blendv, )(m, (CV_MMT)b, CV_MM(cmp, )((CV_MMT)b, (CV_MMT)b, _CMP_UNORD_Q));
 #endif
 #else
@@ -84,7 +95,8 @@ CV_INLINE vec CV_(meet)(const int kind, const int nan_free, vec a, vec b) {
 }
 CV_INLINE vec CV_(vjoin)(const int kind, vec a, vec b) { return CV_(meet)(kind, 0, a, b); }
 
-/* A long sum adds up parts, and carries what each addition lost (Kahan): its error does not grow with its length. */
+/* A long sum adds up parts, and carries what each addition lost (Kahan): its error does not grow
+ * with its length. */
 #define CV_PART 256 /* numbers that a part adds up in a row */
 CV_INLINE void CV_(carry)(vec *sum, vec *lost, vec part) {
     const vec y = part - *lost, t = *sum + y;

@@ -1,5 +1,7 @@
-/* The floor: whatever the compiler may assume of every processor of this architecture (SSE2 on x86-64).
- * Correct, small and plain; it also emulates the matrix unit, so that whatever feeds it is tested anywhere. */
+/* The floor: whatever the compiler may assume of every processor of this architecture (SSE2 on
+ * x86-64).
+ * Correct, small and plain; it also emulates the matrix unit, so that whatever feeds it is tested
+ * anywhere. */
 #include "system.h"
 
 #define CV_ISA scalar

@@ -1,5 +1,5 @@
-/* What every file of isa/ includes before the compiler's target is switched: system headers compiled for
- * another target would be a surprise to the linker. */
+/* What every file of isa/ includes before the compiler's target is switched: system headers
+ * compiled for another target would be a surprise to the linker. */
 #ifndef CV_SYSTEM_H
 #define CV_SYSTEM_H
 #include <limits.h>
@@ -16,7 +16,8 @@
 
 #define CV_PRAGMA(x) _Pragma(#x)
 #ifdef __clang__
-#define CV_TARGET(isa) CV_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define CV_TARGET(isa) \
+    CV_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
 #else
 #define CV_TARGET(isa) CV_PRAGMA(GCC target(isa))
 #endif

@@ -1,9 +1,12 @@
 /* The vocabulary of a matrix unit: eight tiles of 16 rows of 64 bytes, as Intel's AMX has them.
  *
  *   CV_TILE_LOAD(t, p, step)   row i of tile t = the 64 bytes at p + i * step
- *   CV_TILE_DOT(c, a, b)       c[m][n] += sum over k of a[m][k] * b[k][n], where c holds 16 x 16 floats, a 16 rows of 32
- *                              bfloat16, and b their partners in pairs: row i holds b[2i][n], b[2i+1][n] side by side
- * CV_AMX 1: the unit itself.  CV_AMX 0: the same in plain C, so that whatever feeds the tiles can be tested anywhere.
+ *   CV_TILE_DOT(c, a, b)       c[m][n] += sum over k of a[m][k] * b[k][n], where c holds 16 x 16
+ *   floats, a 16 rows of 32
+ *                              bfloat16, and b their partners in pairs: row i holds b[2i][n],
+ *                              b[2i+1][n] side by side
+ * CV_AMX 1: the unit itself.  CV_AMX 0: the same in plain C, so that whatever feeds the tiles can
+ * be tested anywhere.
  */
 #ifndef CV_TILES_H
 #define CV_TILES_H
@@ -17,7 +20,9 @@ static inline void cv_tiles_configure(void) {
         uint8_t palette, start, unused[14];
         uint16_t bytes[16];
         uint8_t rows[16];
-    } shape = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    } shape = {.palette = 1,
+               .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+               .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&shape);
 }
 #define CV_TILES_BEGIN() cv_tiles_configure()
@@ -35,13 +40,15 @@ static inline float cv_float_of(uint32_t bits) {
     return f;
 }
 static void cv_tile_load(int t, const void *p, ptrdiff_t step) {
-    for (int i = 0; i < 16; i++) memcpy(cv_tile[t][i], (const char *)p + i * step, 64);
+    for (int i = 0; i < 16; i++)
+        memcpy(cv_tile[t][i], (const char *)p + i * step, 64);
 }
 static void cv_tile_store(int t, void *p, ptrdiff_t step) {
-    for (int i = 0; i < 16; i++) memcpy((char *)p + i * step, cv_tile[t][i], 64);
+    for (int i = 0; i < 16; i++)
+        memcpy((char *)p + i * step, cv_tile[t][i], 64);
 }
 static void cv_tile_dot(int c, int a, int b) {
-    for (int m = 0; m < 16; m++)
+    for (int m = 0; m < 16; m++) {
         for (int n = 0; n < 16; n++) {
             float sum = cv_float_of(cv_tile[c][m][n]);
             for (int k = 0; k < 16; k++) {
@@ -51,6 +58,7 @@ static void cv_tile_dot(int c, int a, int b) {
             }
             memcpy(&cv_tile[c][m][n], &sum, sizeof sum);
         }
+    }
 }
 #define CV_TILES_BEGIN() (void)0
 #define CV_TILES_END() (void)0

@@ -2,8 +2,8 @@
  *   T         the type           CV_BITS   its width in bits
  *   CV_S      its suffix         CV_FLOAT  1 for floating-point types
  *   CV_SIGNED 0 for unsigned integers
- * Then come the vectors of vec.h.  A template is included at most once for each type: its guard is taken
- * back here.
+ * Then come the vectors of vec.h.  A template is included at most once for each type: its guard is
+ * taken back here.
  */
 #undef T
 #undef CV_BITS
@@ -42,6 +42,7 @@
 #undef CV_DEPTHWISE_NHWC
 #undef CV_DEPTHWISE_PLANE
 #undef CV_DEPTHWISE_CHANNELS
+#undef CV_DEPTHWISE_CHANNELS_TILE
 #undef CV_PIXEL_GEMM
 #undef CV_DOTS_H
 #undef CV_POOL_JOB

@@ -1,8 +1,8 @@
 /* The vector vocabulary of one (instruction set, element type) pair.
  *
- * Every name defined through CV_(name) becomes name_<suffix>; the files of isa/ keep them apart because
- * everything is static.  Plain C vector types do nearly all the work; intrinsics appear only where C cannot
- * say "load these lanes and touch no others", and in this folder only.
+ * Every name defined through CV_(name) becomes name_<suffix>; the files of isa/ keep them apart
+ * because everything is static.  Plain C vector types do nearly all the work; intrinsics appear
+ * only where C cannot say "load these lanes and touch no others", and in this folder only.
  */
 #undef VL
 #undef vec
@@ -37,7 +37,8 @@
 #define CV_ROW(name) const cv_impl CV_ROW3(CV_ISA, name, CV_S)
 #endif
 
-/* vec: in registers; vecu: the same at any address, free to alias other types; ivec: comparison results. */
+/* vec: in registers; vecu: the same at any address, free to alias other types; ivec: comparison
+ * results. */
 typedef T CV_(vec_t) __attribute__((vector_size(CV_VB)));
 typedef T CV_(vecu_t) __attribute__((vector_size(CV_VB), aligned(CV_BITS / 8), may_alias));
 typedef CV_INT(CV_BITS) CV_(ivec_t) __attribute__((vector_size(CV_VB)));
@@ -50,10 +51,13 @@ CV_INLINE void CV_(store)(T *p, vec v) { *(vecu *)p = v; }
 CV_INLINE vec CV_(set1)(T a) { return a - (vec){0}; } /* a − 0, not a + 0: keeps the sign of −0 */
 
 /* mask ? a : b, lane by lane (GCC has no vector ?: in C) */
-CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
+CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) {
+    return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
 
 #undef CV_LANES
-/* Lanes lo..hi-1 of p (0 <= lo, hi <= VL; hi <= lo: none), zero elsewhere; no other element is touched. */
+/* Lanes lo..hi-1 of p (0 <= lo, hi <= VL; hi <= lo: none), zero elsewhere; no other element is
+ * touched. */
 #if defined(__AVX512BW__) && CV_VB == 64
 #ifndef CV_KMASK
 #define CV_GLUE2(a, b) a##b
@@ -65,18 +69,22 @@ CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)
 #define CV_MASK64 __mmask8
 #endif
 CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
-    return (vec)CV_GLUE(_mm512_maskz_loadu_epi, CV_BITS)((CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
+    return (vec)CV_GLUE(_mm512_maskz_loadu_epi,
+                        CV_BITS)((CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
 }
 CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
-    CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), (__m512i)v);
+    CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi),
+                                             (__m512i)v);
 }
 #elif defined(__AVX2__) && CV_VB == 32 && CV_BITS >= 32
 #if CV_BITS == 32
-#define CV_LANES(lo, hi) (ivec)CV_AVX2_MASK(lo, hi)
+#define CV_LANES(lo, hi) (ivec) CV_AVX2_MASK(lo, hi)
 #ifndef CV_AVX2_MASK
-#define CV_AVX2_MASK(lo, hi) \
-    (_mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)(lo)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), \
-                         _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(hi)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))))
+#define CV_AVX2_MASK(lo, hi)                                                            \
+    (_mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)(lo)),               \
+                                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), \
+                         _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(hi)),               \
+                                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))))
 #endif
 CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
     return (vec)_mm256_maskload_epi32((const int *)p, CV_AVX2_MASK(lo, hi));
@@ -85,11 +93,12 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
     _mm256_maskstore_epi32((int *)p, CV_AVX2_MASK(lo, hi), (__m256i)v);
 }
 #else
-#define CV_LANES(lo, hi) (ivec)CV_AVX2_MASK64(lo, hi)
+#define CV_LANES(lo, hi) (ivec) CV_AVX2_MASK64(lo, hi)
 #ifndef CV_AVX2_MASK64
-#define CV_AVX2_MASK64(lo, hi) \
-    (_mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), _mm256_setr_epi64x(0, 1, 2, 3)), \
-                         _mm256_cmpgt_epi64(_mm256_set1_epi64x(hi), _mm256_setr_epi64x(0, 1, 2, 3))))
+#define CV_AVX2_MASK64(lo, hi)                                                      \
+    (_mm256_andnot_si256(                                                           \
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), _mm256_setr_epi64x(0, 1, 2, 3)), \
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x(hi), _mm256_setr_epi64x(0, 1, 2, 3))))
 #endif
 CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
     return (vec)_mm256_maskload_epi64((const long long *)p, CV_AVX2_MASK64(lo, hi));
@@ -100,9 +109,11 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
 #endif
 #else
 CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
-    if (lo == 0 && hi == VL) return CV_(load)(p);
+    if (lo == 0 && hi == VL)
+        return CV_(load)(p);
     vec v = {0};
-    for (ptrdiff_t i = lo; i < hi; i++) v[i] = p[i];
+    for (ptrdiff_t i = lo; i < hi; i++)
+        v[i] = p[i];
     return v;
 }
 CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
@@ -110,21 +121,25 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
         CV_(store)(p, v);
         return;
     }
-    for (ptrdiff_t i = lo; i < hi; i++) p[i] = v[i];
+    for (ptrdiff_t i = lo; i < hi; i++)
+        p[i] = v[i];
 }
 #endif
 
 /* Lanes lo .. hi-1 of p, `fill` elsewhere. */
 CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
 #if defined(__AVX512BW__) && CV_VB == 64
-    return (vec)CV_GLUE(_mm512_mask_loadu_epi, CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
+    return (vec)CV_GLUE(_mm512_mask_loadu_epi,
+                        CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
 #elif defined(CV_LANES)
     return CV_(select)(CV_LANES(lo, hi), CV_(load_range)(p, lo, hi), fill);
 #else
-    if (lo == 0 && hi == VL) return CV_(load)(p);
+    if (lo == 0 && hi == VL)
+        return CV_(load)(p);
     T lanes[VL];
     CV_(store)(lanes, fill);
-    for (ptrdiff_t i = lo; i < hi; i++) lanes[i] = p[i];
+    for (ptrdiff_t i = lo; i < hi; i++)
+        lanes[i] = p[i];
     return CV_(load)(lanes);
 #endif
 }
@@ -134,7 +149,8 @@ CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
 #if defined(__AVX512BW__) && CV_VB == 64
 #define CV_LANE_SET CV_GLUE(CV_MASK, CV_BITS)
 CV_INLINE CV_LANE_SET CV_(lane_set)(ptrdiff_t lo, ptrdiff_t hi) {
-    lo = CV_MAX2(lo, 0), hi = CV_MIN2(hi, VL);
+    lo = CV_MAX2(lo, 0);
+    hi = CV_MIN2(hi, VL);
     return (CV_LANE_SET)CV_KMASK(lo, hi);
 }
 CV_INLINE vec CV_(load_set)(const T *p, CV_LANE_SET set) {
@@ -160,15 +176,21 @@ CV_INLINE vec CV_(load_set)(const T *p, CV_LANE_SET set) {
     return set.lo == 0 && set.hi == VL ? CV_(load)(p) : CV_(load_range)(p, set.lo, set.hi);
 }
 /* The same where few sets are whole. */
-CV_INLINE vec CV_(load_some)(const T *p, CV_LANE_SET set) { return CV_(load_range)(p, set.lo, set.hi); }
+CV_INLINE vec CV_(load_some)(const T *p, CV_LANE_SET set) {
+    return CV_(load_range)(p, set.lo, set.hi);
+}
 CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
-    if (set.lo == 0 && set.hi == VL) return v;
-    for (int i = 0; i < VL; i++) v[i] = i >= set.lo && i < set.hi ? v[i] : fill[i];
+    if (set.lo == 0 && set.hi == VL)
+        return v;
+    for (int i = 0; i < VL; i++)
+        v[i] = i >= set.lo && i < set.hi ? v[i] : fill[i];
     return v;
 }
 CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
-    if (set.hi == VL) CV_(store)(p, v);
-    else CV_(store_range)(p, v, 0, set.hi);
+    if (set.hi == VL)
+        CV_(store)(p, v);
+    else
+        CV_(store_range)(p, v, 0, set.hi);
 }
 #endif
 
@@ -184,8 +206,12 @@ CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3
 CV_INLINE vec CV_(even)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6); }
 CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7); }
 #elif CV_VB * 8 / CV_BITS == 8
-CV_INLINE vec CV_(even)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
-CV_INLINE vec CV_(odd)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+CV_INLINE vec CV_(even)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+CV_INLINE vec CV_(odd)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+}
 #elif CV_VB * 8 / CV_BITS == 16
 CV_INLINE vec CV_(even)(vec a, vec b) {
     return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -203,14 +229,19 @@ CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b,
 CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 #elif CV_VB * 8 / CV_BITS == 8
-CV_INLINE vec CV_(zip_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
-CV_INLINE vec CV_(zip_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+CV_INLINE vec CV_(zip_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+CV_INLINE vec CV_(zip_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
 #elif CV_VB * 8 / CV_BITS == 16
 CV_INLINE vec CV_(zip_low)(vec a, vec b) {
     return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 CV_INLINE vec CV_(zip_high)(vec a, vec b) {
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                   31);
 }
 #endif
 
@@ -220,14 +251,23 @@ CV_INLINE vec CV_(lane_low)(vec a, vec b) {
     return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
 }
 CV_INLINE vec CV_(lane_high)(vec a, vec b) {
-    return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15,
+                                   31);
 }
 #elif CV_VB == 32 && CV_BITS == 32
-CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13); }
-CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15); }
+CV_INLINE vec CV_(lane_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+}
+CV_INLINE vec CV_(lane_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+}
 #elif CV_VB == 64 && CV_BITS == 64
-CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
-CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
+CV_INLINE vec CV_(lane_low)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+}
+CV_INLINE vec CV_(lane_high)(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+}
 #elif CV_VB == 32 && CV_BITS == 64
 CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 2, 6); }
 CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 5, 3, 7); }
@@ -236,14 +276,17 @@ CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b
 #if CV_FLOAT
 /* Lanes lo..hi-1 of the elements at src, src + step, …; zero elsewhere. */
 CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
-    if (step == 1) return CV_(load_range)(src, lo, hi);
+    if (step == 1)
+        return CV_(load_range)(src, lo, hi);
     if (step == 2) {
-        const ptrdiff_t a = 2 * lo, b = CV_MAX2(2 * hi - 1, a); /* nothing past the last element wanted */
+        /* nothing past the last element wanted */
+        const ptrdiff_t a = 2 * lo, b = CV_MAX2(2 * hi - 1, a);
         return CV_(even)(CV_(load_range)(src, CV_MIN2(a, VL), CV_MIN2(b, VL)),
                          CV_(load_range)(src + VL, CV_MAX2(a - VL, 0), CV_MAX2(b - VL, 0)));
     }
     vec v = {0};
-    for (ptrdiff_t i = lo; i < hi; i++) v[i] = src[i * step];
+    for (ptrdiff_t i = lo; i < hi; i++)
+        v[i] = src[i * step];
     return v;
 }
 
@@ -276,8 +319,9 @@ CV_INLINE vec CV_(lanes_at)(const T *p, ptrdiff_t row) {
     __builtin_shufflevector(a, b, t, (t) + 1, (t) + 2, (t) + 3, (t) + 4, (t) + 5, (t) + 6, (t) + 7)
 #elif CV_VB * 8 / CV_BITS == 16
 #define CV_SLIDE(a, b, t)                                                                      \
-    __builtin_shufflevector(a, b, t, (t) + 1, (t) + 2, (t) + 3, (t) + 4, (t) + 5, (t) + 6, (t) + 7, \
-                            (t) + 8, (t) + 9, (t) + 10, (t) + 11, (t) + 12, (t) + 13, (t) + 14, (t) + 15)
+    __builtin_shufflevector(a, b, t, (t) + 1, (t) + 2, (t) + 3, (t) + 4, (t) + 5, (t) + 6,     \
+                            (t) + 7, (t) + 8, (t) + 9, (t) + 10, (t) + 11, (t) + 12, (t) + 13, \
+                            (t) + 14, (t) + 15)
 #endif
 
 #if CV_FLOAT
@@ -285,8 +329,10 @@ CV_INLINE vec CV_(lanes_at)(const T *p, ptrdiff_t row) {
 CV_INLINE vec CV_(strided)(const T *p, ptrdiff_t step) {
 #if CV_VB == 64 && CV_BITS == 32
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    if (step < INT32_MAX / 16)
-        return (vec)_mm512_i32gather_ps(_mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)step)), p, sizeof(T));
+    if (step < INT32_MAX / 16) {
+        return (vec)_mm512_i32gather_ps(_mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)step)), p,
+                                        sizeof(T));
+    }
 #endif
     return CV_(gather)(p, step, 0, VL);
 }
@@ -296,7 +342,8 @@ CV_INLINE int CV_(any)(ivec mask) {
     uint64_t parts[CV_VB / 8], all = 0;
     __builtin_memcpy(parts, &mask, CV_VB);
     CV_UNROLL(8)
-    for (int i = 0; i < CV_VB / 8; i++) all |= parts[i];
+    for (int i = 0; i < CV_VB / 8; i++)
+        all |= parts[i];
     return all != 0;
 }
 #endif

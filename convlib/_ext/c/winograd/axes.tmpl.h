@@ -1,21 +1,27 @@
 /* One axis of Winograd's transforms, for a inputs of a tile (a = 6 or 4) and windows of r.
  *
- * a = 6: points 0, +-3/4, +-3/2 and infinity; every entry of B and A is exact in binary, and the error is two to six
- * times that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the points alone, so F(4, 3) and F(2, 5) share it.
+ * a = 6: points 0, +-3/4, +-3/2 and infinity; every entry of B and A is exact in binary, and the
+ * error is two to six times that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the
+ * points alone, so F(4, 3) and F(2, 5) share it.
  */
 #ifndef CV_WINO_AXES
 #define CV_WINO_AXES
-
 
 CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
     if (a == 6) {
         const vec e1 = 0.25f * d[4] - 0.5625f * d[2], o1 = 0.1875f * d[3] - 0.421875f * d[1];
         const vec e2 = 0.5f * d[4] - 0.28125f * d[2], o2 = 0.75f * d[3] - 0.421875f * d[1];
         r[0] = 0.31640625f * d[0] - 0.703125f * d[2] + 0.25f * d[4];
-        r[1] = e1 + o1, r[2] = e1 - o1, r[3] = e2 + o2, r[4] = e2 - o2;
+        r[1] = e1 + o1;
+        r[2] = e1 - o1;
+        r[3] = e2 + o2;
+        r[4] = e2 - o2;
         r[5] = 0.31640625f * d[1] - 0.703125f * d[3] + 0.25f * d[5];
     } else {
-        r[0] = d[0] - d[2], r[1] = d[1] + d[2], r[2] = d[2] - d[1], r[3] = d[1] - d[3];
+        r[0] = d[0] - d[2];
+        r[1] = d[1] + d[2];
+        r[2] = d[2] - d[1];
+        r[3] = d[1] - d[3];
     }
 }
 
@@ -23,7 +29,8 @@ CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
 CV_INLINE void CV_(wino_at)(const int m, const int a, const vec *v, vec *r) {
     if (a == 6) {
         const vec p1 = v[1] + v[2], m1 = v[1] - v[2], p2 = v[3] + v[4], m2 = v[3] - v[4];
-        r[0] = v[0] + p1 + p2, r[1] = 0.75f * m1 + 1.5f * m2;
+        r[0] = v[0] + p1 + p2;
+        r[1] = 0.75f * m1 + 1.5f * m2;
         if (m == 2) {
             r[1] += v[5];
         } else {
@@ -31,26 +38,38 @@ CV_INLINE void CV_(wino_at)(const int m, const int a, const vec *v, vec *r) {
             r[3] = 0.421875f * m1 + 3.375f * m2 + v[5];
         }
     } else {
-        r[0] = v[0] + v[1] + v[2], r[1] = v[1] - v[2] - v[3];
+        r[0] = v[0] + v[1] + v[2];
+        r[1] = v[1] - v[2] - v[3];
     }
 }
 
-/* Weights are transformed in double, half a vector of output channels at a time, and rounded once. */
+/* Weights are transformed in double, half a vector of output channels at a time, and rounded
+ * once. */
 typedef double CV_(half_t) __attribute__((vector_size(CV_VB)));
 typedef T CV_(half_row_t) __attribute__((vector_size(CV_VB / 2), aligned(CV_BITS / 8), may_alias));
 
 CV_INLINE void CV_(wino_g)(const int a, const int r, const CV_(half_t) *g, CV_(half_t) *to) {
     if (a == 6) {
-        CV_(half_t) e1 = g[0] + 0.5625 * g[2], o1 = 0.75 * g[1], e2 = g[0] + 2.25 * g[2], o2 = 1.5 * g[1];
+        CV_(half_t) e1 = g[0] + 0.5625 * g[2], o1 = 0.75 * g[1], e2 = g[0] + 2.25 * g[2],
+                    o2 = 1.5 * g[1];
         if (r == 5) {
-            e1 += 0.31640625 * g[4], o1 += 0.421875 * g[3];
-            e2 += 5.0625 * g[4], o2 += 3.375 * g[3];
+            e1 += 0.31640625 * g[4];
+            o1 += 0.421875 * g[3];
+            e2 += 5.0625 * g[4];
+            o2 += 3.375 * g[3];
         }
-        to[0] = g[0] * (1 / 0.31640625), to[1] = (e1 + o1) * (-1 / 0.474609375), to[2] = (e1 - o1) * (-1 / 0.474609375);
-        to[3] = (e2 + o2) * (1 / 3.796875), to[4] = (e2 - o2) * (1 / 3.796875), to[5] = g[r - 1] * 4;
+        to[0] = g[0] * (1 / 0.31640625);
+        to[1] = (e1 + o1) * (-1 / 0.474609375);
+        to[2] = (e1 - o1) * (-1 / 0.474609375);
+        to[3] = (e2 + o2) * (1 / 3.796875);
+        to[4] = (e2 - o2) * (1 / 3.796875);
+        to[5] = g[r - 1] * 4;
     } else {
         const CV_(half_t) e = 0.5 * (g[0] + g[2]), o = 0.5 * g[1];
-        to[0] = g[0], to[1] = e + o, to[2] = e - o, to[3] = g[2];
+        to[0] = g[0];
+        to[1] = e + o;
+        to[2] = e - o;
+        to[3] = g[2];
     }
 }
 #endif

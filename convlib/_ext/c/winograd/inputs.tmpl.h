@@ -5,79 +5,104 @@
 #include "axes.tmpl.h"
 #include "job.tmpl.h"
 
-/* Columns first <= x < first + width of a row of input, which begins at `from`, to [x][lane]; zeros outside. */
-CV_INLINE void CV_(wino_row)(const cv_conv *p, const T *from, ptrdiff_t first, ptrdiff_t width, ptrdiff_t channels, T *to) {
-    const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width), hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
+/* Columns first <= x < first + width of a row of input, which begins at `from`, to [x][lane]; zeros
+ * outside. */
+CV_INLINE void CV_(wino_row)(const cv_conv *p, const T *from, ptrdiff_t first, ptrdiff_t width,
+                             ptrdiff_t channels, T *to) {
+    const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
+                    hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
     const ptrdiff_t step = p->xs[4];
-    for (ptrdiff_t x = 0; x < lo; x++) CV_(store)(to + x * VL, (vec){0});
+    for (ptrdiff_t x = 0; x < lo; x++)
+        CV_(store)(to + x * VL, (vec){0});
     from += (first + lo) * step;
     if (p->xs[1] == 1) {
-        for (ptrdiff_t x = lo; x < hi; x++, from += step) CV_(store)(to + x * VL, CV_(load_n)(from, channels));
+        for (ptrdiff_t x = lo; x < hi; x++, from += step)
+            CV_(store)(to + x * VL, CV_(load_n)(from, channels));
     } else {
-        for (ptrdiff_t x = lo; x < hi; x += VL, from += VL * step) { /* what it stores past the end is overwritten */
+        /* what it stores past the end is overwritten */
+        for (ptrdiff_t x = lo; x < hi; x += VL, from += VL * step) {
             vec v[VL];
-            CV_(turn_rows)(from, p->xs[1], step, channels, CV_MIN2(VL, hi - x), v);
+            CV_(transpose_rows)(from, p->xs[1], step, channels, CV_MIN2(VL, hi - x), v);
             CV_UNROLL(16)
-            for (int i = 0; i < VL; i++) CV_(store)(to + (x + i) * VL, v[i]);
+            for (int i = 0; i < VL; i++)
+                CV_(store)(to + (x + i) * VL, v[i]);
         }
     }
-    for (ptrdiff_t x = hi; x < width; x++) CV_(store)(to + x * VL, (vec){0});
+    for (ptrdiff_t x = hi; x < width; x++)
+        CV_(store)(to + x * VL, (vec){0});
 }
 
-/* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then along W. */
-CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j, const T *const *row, ptrdiff_t tiles,
-                               ptrdiff_t width, T *turned, T *v) {
+/* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then
+ * along W. */
+CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
+                               const T *const *row, ptrdiff_t tiles, ptrdiff_t width, T *turned,
+                               T *v) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
     for (ptrdiff_t x = 0; x < width; x++) {
         vec d[6], r[6];
         CV_UNROLL(6)
-        for (int s = 0; s < a; s++) d[s] = CV_(load)(row[s] + x * VL);
+        for (int s = 0; s < a; s++)
+            d[s] = CV_(load)(row[s] + x * VL);
         CV_(wino_bt)(a, d, r);
         CV_UNROLL(6)
-        for (int s = 0; s < a; s++) CV_(store)(turned + (x * a + s) * VL, r[s]);
+        for (int s = 0; s < a; s++)
+            CV_(store)(turned + (x * a + s) * VL, r[s]);
     }
-    for (ptrdiff_t t = 0; t < tiles; t++)
+    for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
             const T *from = turned + (t * m * gap + phase) * a * VL;
             CV_UNROLL(6)
             for (int s = 0; s < a; s++) {
                 vec d[6], r[6];
                 CV_UNROLL(6)
-                for (int q = 0; q < a; q++) d[q] = CV_(load)(from + (q * gap * a + s) * VL);
+                for (int q = 0; q < a; q++)
+                    d[q] = CV_(load)(from + (q * gap * a + s) * VL);
                 CV_(wino_bt)(a, d, r);
                 CV_UNROLL(6)
-                for (int q = 0; q < a; q++) CV_(store)(v + (s * a + q) * j->v_plane, r[q]);
+                for (int q = 0; q < a; q++)
+                    CV_(store)(v + (s * a + q) * j->v_plane, r[q]);
             }
         }
+    }
 }
 
 /* The inputs of group g under a block to V. */
-CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
-                            const CV_(wino_scratch) *s, T *v) {
+CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
+                            const CV_(wino_block) *b, const CV_(wino_scratch) *s, T *v) {
     const int a = m + r - 1;
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
-    const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1), left = b->first[3] * m * p->dil[2] - p->lo[2];
+    const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
+                    left = b->first[3] * m * p->dil[2] - p->lo[2];
     const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row;
     for (ptrdiff_t c = 0; c < p->icg; c += VL) {
         T *to = v + c;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
-            const ptrdiff_t n = b->first[0] + i / slices, z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
+            const ptrdiff_t n = b->first[0] + i / slices,
+                            z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
             const T *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2], *row[6];
             T *slot[6];
-            for (int q = 0; q < a; q++) slot[q] = s->rows + q * j->row;
+            for (int q = 0; q < a; q++)
+                slot[q] = s->rows + q * j->row;
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++, to += next) {
-                const ptrdiff_t phase = t / j->th, top = phase - p->lo[1] + t % j->th * m * p->dil[1];
-                const int kept = t > b->first[2] && t % j->th ? r - 1 : 0; /* rows shared with the tiles above */
+                const ptrdiff_t phase = t / j->th,
+                                top = phase - p->lo[1] + t % j->th * m * p->dil[1];
+                /* rows shared with the tiles above */
+                const int kept = t > b->first[2] && t % j->th ? r - 1 : 0;
                 T *turn[6];
-                for (int q = 0; q < a; q++) turn[q] = slot[(q + m) % a];
-                for (int q = 0; q < a; q++) slot[q] = turn[q];
-                for (int q = 0; q < kept; q++) row[q] = row[q + m];
+                for (int q = 0; q < a; q++)
+                    turn[q] = slot[(q + m) % a];
+                for (int q = 0; q < a; q++)
+                    slot[q] = turn[q];
+                for (int q = 0; q < kept; q++)
+                    row[q] = row[q + m];
                 for (int q = kept; q < a; q++) {
                     const ptrdiff_t y = top + q * p->dil[1];
                     row[q] = s->zeros;
-                    if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1]) continue;
-                    CV_(wino_row)(p, x + y * p->xs[3], left, width, CV_MIN2(VL, p->icg - c), slot[q]);
+                    if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1])
+                        continue;
+                    CV_(wino_row)(p, x + y * p->xs[3], left, width, CV_MIN2(VL, p->icg - c),
+                                  slot[q]);
                     row[q] = slot[q];
                 }
                 CV_(wino_tiles)(a, m, j, row, b->count[3], width, s->turned, to);

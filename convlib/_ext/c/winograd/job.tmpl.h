@@ -5,10 +5,11 @@
 #include "../layout/weights.tmpl.h"
 #include "sizes.h"
 
-#define CV_WPX (CV_PX == 7 ? 8 : CV_PX) /* tiles at once: 24 accumulators of 32 registers, or 12 of 16 */
+/* tiles at once: 24 accumulators of 32 registers, or 12 of 16 */
+#define CV_WPX (CV_PX == 7 ? 8 : CV_PX)
 
-
-/* A block: of images, output slices, rows of tiles (phase by phase) and columns of tiles (of all phases). */
+/* A block: of images, output slices, rows of tiles (phase by phase) and columns of tiles (of all
+ * phases). */
 typedef struct {
     ptrdiff_t first[4], count[4];
 } CV_(wino_block);
@@ -18,15 +19,21 @@ typedef struct {
     int m, r, points, threads;
     const T *x, *w, *u, *bias;
     T *y, *scratch;
-    ptrdiff_t k, vecs, panels, c_vecs;   /* products per point; vectors of output channels, panels, vectors of inputs */
-    ptrdiff_t th;                        /* rows of tiles of a phase */
-    ptrdiff_t size[4], cuts[4], blocks;  /* what is cut into blocks */
-    ptrdiff_t most[4], slices, tiles;    /* in a block at most: counts, slices of input under it, tiles of output */
-    ptrdiff_t span, parts;               /* a unit: so many blocks, by one of so many parts of the panels */
+    /* products per point; vectors of output channels, panels, vectors of inputs */
+    ptrdiff_t k, vecs, panels, c_vecs;
+    ptrdiff_t th;                       /* rows of tiles of a phase */
+    ptrdiff_t size[4], cuts[4], blocks; /* what is cut into blocks */
+    /* in a block at most: counts, slices of input under it, tiles of output */
+    ptrdiff_t most[4], slices, tiles;
+    /* a unit: so many blocks, by one of so many parts of the panels */
+    ptrdiff_t span, parts;
     ptrdiff_t row, v_row, v_plane, m_plane, v_size, stage, index;
-    ptrdiff_t own, each;                 /* elements of weights that a worker transforms for itself; of all its scratch */
-    ptrdiff_t packed;                    /* elements of all weights, where they are packed before all else; or 0 */
-    ptrdiff_t (*held)[2]; /* of each worker: the blocks whose V it has, the group whose weights, and one more */
+    /* elements of weights that a worker transforms for itself; of all its scratch */
+    ptrdiff_t own, each;
+    /* elements of all weights, where they are packed before all else; or 0 */
+    ptrdiff_t packed;
+    /* of each worker: the blocks whose V it has, the group whose weights, and one more */
+    ptrdiff_t (*held)[2];
 } CV_(wino_job);
 
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
@@ -38,13 +45,15 @@ CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t ve
 /* Of a group. */
 CV_INLINE ptrdiff_t CV_(wino_group)(const cv_conv *p) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
-    return vecs ? CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], vecs, CV_(lane_panels)(vecs)) : 0;
+    return vecs
+               ? CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], vecs, CV_(lane_panels)(vecs))
+               : 0;
 }
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_group)(p); }
 
 /* A worker's scratch. */
 typedef struct {
-    cv_segment *segments; /* one per slice of the window */
+    cv_segment *segments;                    /* one per slice of the window */
     T *zeros, *rows, *turned, *mm, *v, *own; /* turned: columns of input, or a stage of output */
 } CV_(wino_scratch);
 
@@ -52,8 +61,13 @@ CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) 
     CV_(wino_scratch) s;
     T *base = j->scratch + worker * j->each;
     const ptrdiff_t a = j->m + j->r - 1;
-    s.segments = (cv_segment *)base, s.zeros = base + j->index, s.rows = s.zeros + j->row, s.turned = s.rows + a * j->row;
-    s.own = base + j->each - j->own, s.v = s.own - j->span * j->v_size, s.mm = s.v - j->points * j->m_plane;
+    s.segments = (cv_segment *)base;
+    s.zeros = base + j->index;
+    s.rows = s.zeros + j->row;
+    s.turned = s.rows + a * j->row;
+    s.own = base + j->each - j->own;
+    s.v = s.own - j->span * j->v_size;
+    s.mm = s.v - j->points * j->m_plane;
     return s;
 }
 

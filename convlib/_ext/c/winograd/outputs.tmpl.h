@@ -8,35 +8,44 @@
 
 /* ---- products */
 
-typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x, ptrdiff_t pitch, const T *w, const T *init, T *c);
-#define CV_WINO_TILE(px, nv)                                                                                          \
-    CV_NOINLINE void CV_(wino_##px##_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x,         \
-                                                                ptrdiff_t pitch, const T *w, const T *init, T *c) {  \
-        CV_(broadcast_tile)(px, nv, nv == CV_NV, segments, n, x, NULL, pitch, w, init, c, nv * VL);                          \
+typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x, ptrdiff_t pitch,
+                             const T *w, const T *init, T *c);
+#define CV_WINO_TILE(px, nv)                                                                    \
+    CV_NOINLINE void CV_(wino_##px##_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x, \
+                                           ptrdiff_t pitch, const T *w, const T *init, T *c) {  \
+        CV_(broadcast_tile)(px, nv, nv == CV_NV, segments, n, x, NULL, pitch, w, init, c,       \
+                            nv * VL);                                                           \
     }
 #if CV_NV == 3
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
-#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2), CV_(wino_##px##_3)}
+#define CV_WINO_ENTRY(px) \
+    { CV_(wino_##px##_1), CV_(wino_##px##_2), CV_(wino_##px##_3) }
 #else
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2)
-#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2)}
+#define CV_WINO_ENTRY(px) \
+    { CV_(wino_##px##_1), CV_(wino_##px##_2) }
 #endif
 CV_WINO_TILE_ROW(4)
 #if CV_PX == 7 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
-CV_WINO_TILE_ROW(5) CV_WINO_TILE_ROW(6) CV_WINO_TILE_ROW(7) CV_WINO_TILE_ROW(8)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(4), CV_WINO_ENTRY(5), CV_WINO_ENTRY(6), CV_WINO_ENTRY(7),
-                                                    CV_WINO_ENTRY(8)};
+CV_WINO_TILE_ROW(5)
+CV_WINO_TILE_ROW(6)
+CV_WINO_TILE_ROW(7)
+CV_WINO_TILE_ROW(8)
+static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {
+    CV_WINO_ENTRY(4), CV_WINO_ENTRY(5), CV_WINO_ENTRY(6), CV_WINO_ENTRY(7), CV_WINO_ENTRY(8)};
 #else
-CV_WINO_TILE_ROW(2) CV_WINO_TILE_ROW(3)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3), CV_WINO_ENTRY(4)};
+CV_WINO_TILE_ROW(2)
+CV_WINO_TILE_ROW(3)
+static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3),
+                                                    CV_WINO_ENTRY(4)};
 #endif
 #undef CV_WINO_TILE
 #undef CV_WINO_TILE_ROW
 #undef CV_WINO_ENTRY
 
 /* M of a panel of nv vectors of output channels, whose weights lie at u. */
-static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b, ptrdiff_t nv, const T *u, const T *v,
-                               const CV_(wino_scratch) *s) {
+static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b, ptrdiff_t nv,
+                               const T *u, const T *v, const CV_(wino_scratch) *s) {
     static const T zeros[CV_NV * VL];
     const cv_conv *p = &j->p;
     const ptrdiff_t slice = b->count[2] * b->count[3] * cv_wino_across(p), step = slice * j->v_row;
@@ -45,49 +54,59 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const int even = slices == b->count[1], groups = even ? 1 : (int)(b->count[0] * b->count[1]);
     const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_WPX / 2;
     const ptrdiff_t parts = (tiles + CV_WPX - 1) / CV_WPX;
-    for (ptrdiff_t z = 0; z < p->k[0]; z++) s->segments[z] = (cv_segment){z * p->dil[0] * step, j->p.icg};
+    for (ptrdiff_t z = 0; z < p->k[0]; z++)
+        s->segments[z] = (cv_segment){z * p->dil[0] * step, j->p.icg};
     T *mm = s->mm;
-    for (int point = 0; point < j->points; point++, u += j->k * ld + CV_WINO_SKEW, v += j->v_plane, mm += j->m_plane)
+    for (int point = 0; point < j->points;
+         point++, u += j->k * ld + CV_WINO_SKEW, v += j->v_plane, mm += j->m_plane) {
         for (ptrdiff_t g = 0; g < groups; g++) {
             const T *x = v + (g / b->count[1] * slices + g % b->count[1] * p->stride[0]) * step;
             for (ptrdiff_t i = 0; i < parts; i++) {
-                const ptrdiff_t t = i * tiles / parts, count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0], x + t * j->v_row, j->v_row, u, zeros,
-                                                     mm + (g * tiles + t) * ld);
+                const ptrdiff_t t = i * tiles / parts,
+                                count = CV_MAX2(least, (i + 1) * tiles / parts - t);
+                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0], x + t * j->v_row,
+                                                     j->v_row, u, zeros, mm + (g * tiles + t) * ld);
             }
         }
+    }
 }
 
 /* ---- outputs */
 
-/* A tile of which some outputs are not finite (z: NaN there): sum those again.  Its first output is `first` (n, z, y, x) of
- * the batch, and lies at `to` in a stage `width` columns wide. */
-CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc, ptrdiff_t outs, vec z,
-                                                     const ptrdiff_t *first, ptrdiff_t width, T *to) {
+/* A tile of which some outputs are not finite (z: NaN there): sum those again.  Its first output is
+ * `first` (n, z, y, x) of the batch, and lies at `to` in a stage `width` columns wide. */
+CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
+                                     ptrdiff_t outs, vec z, const ptrdiff_t *first, ptrdiff_t width,
+                                     T *to) {
     const cv_conv *p = &j->p;
     for (ptrdiff_t l = 0; l < outs; l++) {
-        if (z[l] == 0) continue;
+        if (z[l] == 0)
+            continue;
         for (int i = 0; i < j->m * j->m; i++) {
             const ptrdiff_t y = i / j->m, x = i % j->m * p->dil[2];
             const ptrdiff_t at[4] = {first[0], first[1], first[2] + y * p->dil[1], first[3] + x};
-            if (at[2] >= p->out[1] || at[3] >= p->out[2]) continue;
+            if (at[2] >= p->out[1] || at[3] >= p->out[2])
+                continue;
             to[(y * width + x) * VL + l] = CV_(plain)(p, j->x, j->w, j->bias, g, oc + l, at);
         }
     }
 }
 
-/* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of which `left` remain. */
-CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias, ptrdiff_t gap,
-                               ptrdiff_t width, ptrdiff_t left, T *to) {
+/* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of
+ * which `left` remain. */
+CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias,
+                               ptrdiff_t gap, ptrdiff_t width, ptrdiff_t left, T *to) {
     vec half[24], z = {0};
     CV_UNROLL(6)
     for (int q = 0; q < a; q++) {
         vec in[6], r[4];
         CV_UNROLL(6)
-        for (int y = 0; y < a; y++) in[y] = CV_(load)(from + (y * a + q) * m_plane);
+        for (int y = 0; y < a; y++)
+            in[y] = CV_(load)(from + (y * a + q) * m_plane);
         CV_(wino_at)(m, a, in, r);
         CV_UNROLL(4)
-        for (int y = 0; y < m; y++) half[y * a + q] = r[y];
+        for (int y = 0; y < m; y++)
+            half[y * a + q] = r[y];
     }
     CV_UNROLL(4)
     for (int y = 0; y < m; y++) {
@@ -97,18 +116,21 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
         for (int q = 0; q < m; q++) {
             r[q] += bias;
             z += r[q] * (T)0; /* NaN where the output is not finite */
-            if (q * gap < left) CV_(store)(to + (y * width + q * gap) * VL, r[q]);
+            if (q * gap < left)
+                CV_(store)(to + (y * width + q * gap) * VL, r[q]);
         }
     }
     return z;
 }
 
 /* Panel l0 .. of group g, nv vectors, to y. */
-CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
-                             ptrdiff_t l0, ptrdiff_t nv, const CV_(wino_scratch) *s) {
+CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
+                             const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv,
+                             const CV_(wino_scratch) *s) {
     const cv_conv *p = &j->p;
     const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
-    const ptrdiff_t left = b->first[3] * m * gap, width = CV_MIN2(p->out[2] - left, b->count[3] * m * gap);
+    const ptrdiff_t left = b->first[3] * m * gap,
+                    width = CV_MIN2(p->out[2] - left, b->count[3] * m * gap);
     for (ptrdiff_t l = l0; l < l0 + ld; l += VL) {
         const ptrdiff_t oc = g * p->ocg + l, outs = CV_MIN2(VL, p->ocg - l);
         const vec bias = j->bias ? CV_(load_n)(j->bias + oc, outs) : (vec){0};
@@ -119,25 +141,34 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
             ptrdiff_t rows = 0; /* waiting at s->turned */
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++) {
                 const ptrdiff_t y = t / j->th + t % j->th * m * down;
-                for (ptrdiff_t tx = 0; tx < b->count[3]; tx++)
+                for (ptrdiff_t tx = 0; tx < b->count[3]; tx++) {
                     for (ptrdiff_t phase = 0; phase < across; phase++, from += ld) {
                         const ptrdiff_t x = tx * m * gap + phase;
-                        const vec nan = CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias, gap, width, width - x,
-                                                         to + x * VL);
+                        const vec nan = CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias, gap,
+                                                         width, width - x, to + x * VL);
                         if (CV_(any)(nan != nan))
-                            CV_(wino_recompute)(j, g, l, outs, nan, (ptrdiff_t[4]){n, z, y, left + x}, width, to + x * VL);
+                            CV_(wino_recompute)(j, g, l, outs, nan,
+                                                (ptrdiff_t[4]){n, z, y, left + x}, width,
+                                                to + x * VL);
                     }
+                }
                 rows += CV_MAX2(0, CV_MIN2(m, (p->out[1] - y + down - 1) / down));
                 to = s->turned + rows * width * VL;
-                const int whole = down == 1 && width == p->out[2]; /* rows of one image go together */
-                if (whole && t + 1 < b->first[2] + b->count[2]) continue;
+                /* rows of one image go together */
+                const int whole = down == 1 && width == p->out[2];
+                if (whole && t + 1 < b->first[2] + b->count[2])
+                    continue;
                 const ptrdiff_t first = whole ? b->first[2] * m : y;
-                const ptrdiff_t pixel = ((n * p->out[0] + z) * p->out[1] + first) * p->out[2] + left;
+                const ptrdiff_t pixel =
+                    ((n * p->out[0] + z) * p->out[1] + first) * p->out[2] + left;
                 T *y0 = j->y + oc * p->ys[1];
-                if (whole) CV_(nhwc_out)(p, pixel, rows * width, outs, s->turned, VL, y0);
+                if (whole)
+                    CV_(nhwc_out)(p, pixel, rows * width, outs, s->turned, VL, y0);
                 for (ptrdiff_t q = 0; q < rows && !whole; q++)
-                    CV_(nhwc_out)(p, pixel + q * down * p->out[2], width, outs, s->turned + q * width * VL, VL, y0);
-                rows = 0, to = s->turned;
+                    CV_(nhwc_out)(p, pixel + q * down * p->out[2], width, outs,
+                                  s->turned + q * width * VL, VL, y0);
+                rows = 0;
+                to = s->turned;
             }
         }
     }

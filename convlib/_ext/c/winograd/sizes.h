@@ -4,12 +4,16 @@
 #include "../gemm/view.h"
 
 #define CV_WINO_TILES 64
-#define CV_WINO_SLICES 16 /* tiles of a slice in a block, where windows span slices: more slices share their inputs */
-#define CV_WINO_SKEW 16   /* elements between planes of V, M or U: else a tile's planes fall into one cache set */
-#define CV_WINO_FEW 16    /* fewer tiles than this do not repay the larger weights of F(4) */
+/* tiles of a slice in a block, where windows span slices: more slices share their inputs */
+#define CV_WINO_SLICES 16
+/* elements between planes of V, M or U: else a tile's planes fall into one cache set */
+#define CV_WINO_SKEW 16
+#define CV_WINO_FEW 16 /* fewer tiles than this do not repay the larger weights of F(4) */
 
 /* Phases of the dilation along W that hold outputs. */
-static inline CV_UNUSED ptrdiff_t cv_wino_across(const cv_conv *p) { return CV_MIN2(p->dil[2], p->out[2]); }
+static inline CV_UNUSED ptrdiff_t cv_wino_across(const cv_conv *p) {
+    return CV_MIN2(p->dil[2], p->out[2]);
+}
 
 /* Tiles along an axis: of one phase of the dilation. */
 static inline CV_UNUSED ptrdiff_t cv_wino_along(const cv_conv *p, int axis, ptrdiff_t m) {
@@ -19,7 +23,8 @@ static inline CV_UNUSED ptrdiff_t cv_wino_along(const cv_conv *p, int axis, ptrd
 /* Of m x m outputs, in the batch. */
 static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int m) {
     const double phases = (double)CV_MIN2(p->dil[1], p->out[1]) * (double)cv_wino_across(p);
-    return phases * (double)(p->n * p->out[0]) * (double)(cv_wino_along(p, 1, m) * cv_wino_along(p, 2, m));
+    return phases * (double)(p->n * p->out[0]) *
+           (double)(cv_wino_along(p, 1, m) * cv_wino_along(p, 2, m));
 }
 
 static inline CV_UNUSED int cv_wino_m(const cv_conv *p) {

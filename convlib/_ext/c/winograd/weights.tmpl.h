@@ -1,66 +1,81 @@
-/* Winograd's weights: U[group][panel of output channels][point][slice of the window][c][lane] = G g G^T of each filter. */
+/* Winograd's weights: U[group][panel of output channels][point][slice of the window][c][lane] = G g
+ * G^T of each filter. */
 #ifndef CV_WINO_WEIGHTS
 #define CV_WINO_WEIGHTS
 #include "axes.tmpl.h"
 #include "job.tmpl.h"
 
-
-/* The filters of output channels l .. l+VL-1 for channel c and slice kz, turned round: to[tap][lane]. */
-CV_INLINE void CV_(wino_gather)(const int r, const cv_conv *p, const T *w, ptrdiff_t l, ptrdiff_t c, ptrdiff_t kz, T *to) {
+/* The filters of output channels l .. l+VL-1 for channel c and slice kz, turned round:
+ * to[tap][lane]. */
+CV_INLINE void CV_(wino_gather)(const int r, const cv_conv *p, const T *w, ptrdiff_t l, ptrdiff_t c,
+                                ptrdiff_t kz, T *to) {
     w += l * p->ws[1] + c * p->ws[2] + kz * p->ws[3];
     if (cv_joined_weights(p)) {
         CV_UNROLL(8)
         for (int t = 0; t < r * r; t += VL) {
             vec v[VL];
-            CV_(turn_rows)(w + t, p->ws[1], 1, p->ocg - l, CV_MIN2(VL, r * r - t), v);
+            CV_(transpose_rows)(w + t, p->ws[1], 1, p->ocg - l, CV_MIN2(VL, r * r - t), v);
             CV_UNROLL(16)
-            for (int i = 0; i < VL; i++)
-                if (t + i < r * r) CV_(store)(to + (t + i) * VL, v[i]);
+            for (int i = 0; i < VL; i++) {
+                if (t + i < r * r)
+                    CV_(store)(to + (t + i) * VL, v[i]);
+            }
         }
         return;
     }
-    for (int t = 0; t < r * r; t++)
+    for (int t = 0; t < r * r; t++) {
         for (ptrdiff_t i = 0; i < VL; i++)
-            to[t * VL + i] = i < p->ocg - l ? w[i * p->ws[1] + t / r * p->ws[4] + t % r * p->ws[5]] : 0;
+            to[t * VL + i] =
+                i < p->ocg - l ? w[i * p->ws[1] + t / r * p->ws[4] + t % r * p->ws[5]] : 0;
+    }
 }
 
 /* Output channels l0 .. l1-1 of the group at w. */
-CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1,
-                               T *u) {
+CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const T *w, ptrdiff_t l0,
+                               ptrdiff_t l1, T *u) {
     const int a = m + r - 1;
     const ptrdiff_t width = l1 - l0, plane = p->icg * p->k[0] * width + CV_WINO_SKEW;
     T taps[25 * VL];
-    for (ptrdiff_t kz = 0; kz < p->k[0]; kz++)
-        for (ptrdiff_t c = 0; c < p->icg; c++, u += width)
+    for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
+        for (ptrdiff_t c = 0; c < p->icg; c++, u += width) {
             for (ptrdiff_t l = 0; l < width; l += VL / 2) {
-                if (l % VL == 0) CV_(wino_gather)(r, p, w, l0 + l, c, kz, taps);
+                if (l % VL == 0)
+                    CV_(wino_gather)(r, p, w, l0 + l, c, kz, taps);
                 CV_(half_t) half[6 * 5], g[5], to[6];
                 CV_UNROLL(5)
                 for (int x = 0; x < r; x++) {
                     CV_UNROLL(5)
                     for (int y = 0; y < r; y++)
-                        g[y] = __builtin_convertvector(*(CV_(half_row_t) *)(taps + (y * r + x) * VL + l % VL), CV_(half_t));
+                        g[y] = __builtin_convertvector(
+                            *(CV_(half_row_t) *)(taps + (y * r + x) * VL + l % VL), CV_(half_t));
                     CV_(wino_g)(a, r, g, to);
                     CV_UNROLL(6)
-                    for (int i = 0; i < a; i++) half[i * r + x] = to[i];
+                    for (int i = 0; i < a; i++)
+                        half[i * r + x] = to[i];
                 }
                 CV_UNROLL(6)
                 for (int i = 0; i < a; i++) {
                     CV_(wino_g)(a, r, half + i * r, to);
                     CV_UNROLL(6)
                     for (int q = 0; q < a; q++)
-                        *(CV_(half_row_t) *)(u + (i * a + q) * plane + l) = __builtin_convertvector(to[q], CV_(half_row_t));
+                        *(CV_(half_row_t) *)(u + (i * a + q) * plane + l) =
+                            __builtin_convertvector(to[q], CV_(half_row_t));
                 }
             }
+        }
+    }
 }
 
 /* Panel i of the weights of the group at w. */
 static void CV_(wino_pack_panel)(const cv_conv *p, const T *w, ptrdiff_t i, T *u) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL, panels = CV_(lane_panels)(vecs);
     const ptrdiff_t l0 = CV_(lane_of)(vecs, panels, i), l1 = CV_(lane_of)(vecs, panels, i + 1);
-    if (p->k[2] == 5) CV_(wino_panel)(2, 5, p, w, l0, l1, u);
-    else if (cv_wino_m(p) == 4) CV_(wino_panel)(4, 3, p, w, l0, l1, u);
-    else CV_(wino_panel)(2, 3, p, w, l0, l1, u);
+    if (p->k[2] == 5)
+        CV_(wino_panel)(2, 5, p, w, l0, l1, u);
+    else if (cv_wino_m(p) == 4)
+        CV_(wino_panel)(4, 3, p, w, l0, l1, u);
+    else
+        CV_(wino_panel)(2, 3, p, w, l0, l1, u);
 }
 
 typedef struct {
@@ -75,7 +90,8 @@ static void CV_(wino_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     const cv_conv *p = j->p;
     const ptrdiff_t g = unit / j->panels, i = unit % j->panels;
     (void)worker;
-    T *u = j->u + g * CV_(wino_group)(p) + CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], j->vecs, i);
+    T *u = j->u + g * CV_(wino_group)(p) +
+           CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], j->vecs, i);
     CV_(wino_pack_panel)(p, j->w + g * p->ws[0], i, u);
 }
 

@@ -1,15 +1,20 @@
-/* Winograd convolution F(m x m, r x r) along H and W: F(4, 3), F(2, 3) and F(2, 5), stride 1, float32.
+/* Winograd convolution F(m x m, r x r) along H and W: F(4, 3), F(2, 3) and F(2, 5), stride 1,
+ * float32.
  *
- * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2: 36 for 144, 16 for
- * 36, 36 for 100.  Lanes are channels, as in the broadcast GEMM.  A unit of work is a block of up to CV_WINO_TILES tiles, whose
+ * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2:
+ * 36 for 144, 16 for 36, 36 for 100.  Lanes are channels, as in the broadcast GEMM.  A unit of work
+ * is a block of up to CV_WINO_TILES tiles, whose
  * intermediate results stay in the caches:
  *   V[point][tile][c]  = B^T d B    the inputs d of a tile, from rows turned round to channels last
- *   M[point][tile][oc] = V U        one GEMM per point, inputs broadcast, for one panel of output channels
- *   y                  = A^T M A    turned round again, unless channels come last in y, too
- * Dilation puts a tile's inputs and outputs so far apart.  A window's slices along D are more products of one GEMM.
- * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+ *   M[point][tile][oc] = V U        one GEMM per point, inputs broadcast, for one panel of output
+ *   channels y                  = A^T M A    turned round again, unless channels come last in y,
+ *   too
+ * Dilation puts a tile's inputs and outputs so far apart.  A window's slices along D are more
+ * products of one GEMM. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR
+ * 2016.
  *
- * Infinities and NaN would spread over their tile: a tile with such an output is summed again window by window.
+ * Infinities and NaN would spread over their tile: a tile with such an output is summed again
+ * window by window.
  */
 #ifndef CV_WINOGRAD
 #define CV_WINOGRAD
@@ -17,14 +22,18 @@
 #include "outputs.tmpl.h"
 #include "weights.tmpl.h"
 
-#define CV_OWN_BYTES (8 << 20) /* weights that all threads may pack for themselves: what others wrote comes slowly */
+/* weights that all threads may pack for themselves: what others wrote comes slowly */
+#define CV_OWN_BYTES (8 << 20)
 
 /* ---- plan */
 
 CV_INLINE void CV_(wino_measure)(CV_(wino_job) *j) {
     const cv_conv *p = &j->p;
     j->blocks = 1;
-    for (int a = 0; a < 4; a++) j->most[a] = (j->size[a] + j->cuts[a] - 1) / j->cuts[a], j->blocks *= j->cuts[a];
+    for (int a = 0; a < 4; a++) {
+        j->most[a] = (j->size[a] + j->cuts[a] - 1) / j->cuts[a];
+        j->blocks *= j->cuts[a];
+    }
     j->slices = cv_wino_slices(p, j->most[1]);
     j->tiles = j->most[0] * j->most[1] * j->most[2] * j->most[3] * cv_wino_across(p);
 }
@@ -32,110 +41,139 @@ CV_INLINE void CV_(wino_measure)(CV_(wino_job) *j) {
 /* Images first; then, where windows span slices, rows of tiles before slices. */
 static void CV_(wino_cut)(CV_(wino_job) *j) {
     const int deep = j->p.k[0] > 1, axes[5] = {0, deep ? 2 : 1, deep ? 1 : 2, 2, 3};
-    for (int a = 0; a < 4; a++) j->cuts[a] = 1;
+    for (int a = 0; a < 4; a++)
+        j->cuts[a] = 1;
     CV_(wino_measure)(j);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         while (j->tiles > CV_WINO_TILES && j->cuts[axes[i]] < j->size[axes[i]]) {
-            if (deep && i == 1 && j->tiles <= CV_WINO_SLICES * j->most[1]) break;
+            if (deep && i == 1 && j->tiles <= CV_WINO_SLICES * j->most[1])
+                break;
             j->cuts[axes[i]]++;
             CV_(wino_measure)(j);
         }
+    }
     /* an even share for each thread: 5 blocks keep two threads busy for 3 each */
-    for (ptrdiff_t all; (all = j->p.groups * j->blocks) > j->threads && all < 4 * j->threads && all % j->threads;) {
-        const int a = j->cuts[0] > 1 && j->cuts[0] < j->size[0] ? 0 : j->cuts[2] < j->size[2] ? 2 : 1;
-        if (j->cuts[a] == j->size[a]) break;
+    for (ptrdiff_t all; (all = j->p.groups * j->blocks) > j->threads && all < 4 * j->threads &&
+                        all % j->threads;) {
+        const int a = j->cuts[0] > 1 && j->cuts[0] < j->size[0] ? 0
+                      : j->cuts[2] < j->size[2]                 ? 2
+                                                                : 1;
+        if (j->cuts[a] == j->size[a])
+            break;
         j->cuts[a]++;
         CV_(wino_measure)(j);
     }
-    while (j->p.groups * j->blocks * j->panels < 2 * j->threads && j->tiles > 2 * CV_WPX && j->cuts[2] < j->size[2]) {
+    while (j->p.groups * j->blocks * j->panels < 2 * j->threads && j->tiles > 2 * CV_WPX &&
+           j->cuts[2] < j->size[2]) {
         j->cuts[2]++;
         CV_(wino_measure)(j);
     }
 }
 
-/* The scratch of each worker.  Where blocks are too few to go round, or weights are large, a unit has one panel only;
- * whoever takes it computes V, rather than read what another thread wrote. */
+/* The scratch of each worker.  Where blocks are too few to go round, or weights are large, a unit
+ * has one panel only; whoever takes it computes V, rather than read what another thread wrote. */
 static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const cv_conv *p = &j->p;
     const ptrdiff_t a = j->m + j->r - 1, across = cv_wino_across(p);
     const ptrdiff_t weights = CV_(wino_group)(p), panel = CV_MIN2(j->vecs, CV_NV) * VL;
     const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_OWN_BYTES;
     const int split = j->p.groups * j->blocks < j->threads || large;
-    j->parts = split ? j->panels : 1, j->span = split && !packed ? j->blocks : 1;
+    j->parts = split ? j->panels : 1;
+    j->span = split && !packed ? j->blocks : 1;
     j->own = packed ? 0 : split ? j->points * (j->k * panel + CV_WINO_SKEW) : weights;
 
     const ptrdiff_t width = p->dil[2] * (j->m * j->most[3] + j->r - 1);
     j->row = (width + VL) * VL;
     j->v_row = j->c_vecs * VL;
-    j->v_plane = (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_WPX / 2) * j->v_row + CV_WINO_SKEW;
+    j->v_plane =
+        (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_WPX / 2) * j->v_row +
+        CV_WINO_SKEW;
     j->m_plane = (j->tiles + CV_WPX) * panel + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
-    j->each = j->index + (a + 1) * j->row + j->stage + j->points * j->m_plane + j->span * j->v_size + j->own;
+    j->each = j->index + (a + 1) * j->row + j->stage + j->points * j->m_plane +
+              j->span * j->v_size + j->own;
 }
 
-/* Bytes of scratch.  Large weights of a call are packed before all else  where V would be larger still. */
+/* Bytes of scratch.  Large weights of a call are packed before all else  where V would be larger
+ * still. */
 static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const int packed = !problem->fresh;
     *j = (CV_(wino_job)){.p = *p, .m = cv_wino_m(p), .r = (int)p->k[2]};
     j->points = cv_wino_points(p);
     j->k = p->icg * p->k[0];
-    j->vecs = (p->ocg + VL - 1) / VL, j->panels = CV_(lane_panels)(j->vecs), j->c_vecs = (p->icg + VL - 1) / VL;
+    j->vecs = (p->ocg + VL - 1) / VL;
+    j->panels = CV_(lane_panels)(j->vecs);
+    j->c_vecs = (p->icg + VL - 1) / VL;
     j->th = cv_wino_along(p, 1, j->m);
-    j->size[0] = p->n, j->size[1] = p->out[0], j->size[2] = CV_MIN2(p->dil[1], p->out[1]) * j->th;
+    j->size[0] = p->n;
+    j->size[1] = p->out[0];
+    j->size[2] = CV_MIN2(p->dil[1], p->out[1]) * j->th;
     j->size[3] = cv_wino_along(p, 2, j->m);
     const double tiles = cv_wino_tiles(p, j->m);
     const ptrdiff_t weights = CV_(wino_size)(p) * (ptrdiff_t)sizeof(T);
     const double work = (double)(p->groups * p->ocg * j->k) * tiles * j->points;
     j->threads = cv_threads_for(work, CV_WORK_GEMM, problem->threads);
-    const int first = !packed && j->threads * weights / p->groups > CV_OWN_BYTES && j->threads * tiles > p->ocg;
+    const int first =
+        !packed && j->threads * weights / p->groups > CV_OWN_BYTES && j->threads * tiles > p->ocg;
     j->packed = first ? CV_(wino_size)(p) : 0;
     for (;; j->threads--) {
         CV_(wino_cut)(j);
         CV_(wino_share)(j, packed || first);
-        const ptrdiff_t bytes = j->threads * j->each * (ptrdiff_t)sizeof(T) + j->packed * (ptrdiff_t)sizeof(T);
-        if (j->threads == 1 || bytes <= problem->max_workspace) return bytes;
+        const ptrdiff_t bytes =
+            j->threads * j->each * (ptrdiff_t)sizeof(T) + j->packed * (ptrdiff_t)sizeof(T);
+        if (j->threads == 1 || bytes <= problem->max_workspace)
+            return bytes;
     }
 }
 
-#define CV_WINO(step, ...)                                   \
-    do {                                                     \
-        if (j->r == 5) CV_(step)(2, 5, __VA_ARGS__);         \
-        else if (j->m == 4) CV_(step)(4, 3, __VA_ARGS__);    \
-        else CV_(step)(2, 3, __VA_ARGS__);                   \
+#define CV_WINO(step, ...)                \
+    do {                                  \
+        if (j->r == 5)                    \
+            CV_(step)(2, 5, __VA_ARGS__); \
+        else if (j->m == 4)               \
+            CV_(step)(4, 3, __VA_ARGS__); \
+        else                              \
+            CV_(step)(2, 3, __VA_ARGS__); \
     } while (0)
 
-static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b, const CV_(wino_scratch) *s,
-                               T *v) {
+static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
+                               const CV_(wino_scratch) *s, T *v) {
     CV_WINO(wino_in, j, g, b, s, v);
 }
 
 /* Panel i of the output channels of group g, whose weights lie at u. */
-static void CV_(wino_out_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b, ptrdiff_t i, const T *u,
-                                const CV_(wino_scratch) *s, const T *v) {
-    const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i), l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
+static void CV_(wino_out_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
+                                ptrdiff_t i, const T *u, const CV_(wino_scratch) *s, const T *v) {
+    const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
+                    l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
     CV_(wino_multiply)(j, b, (l1 - l0) / VL, u, v, s);
     CV_WINO(wino_out, j, g, b, l0, (l1 - l0) / VL, s);
 }
 #undef CV_WINO
 
-/* Some blocks of a group, by a part of its panels.  Weights that are not packed each thread transforms for itself, as
- * numbers that another one wrote come slowly: a group's at once, or a panel's, which stay in L2 for all blocks. */
+/* Some blocks of a group, by a part of its panels.  Weights that are not packed each thread
+ * transforms for itself, as
+ * numbers that another one wrote come slowly: a group's at once, or a panel's, which stay in L2 for
+ * all blocks. */
 static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
     CV_(wino_job) *j = context;
-    const ptrdiff_t part = unit % j->parts, blocks = unit / j->parts, g = blocks / (j->blocks / j->span);
+    const ptrdiff_t part = unit % j->parts, blocks = unit / j->parts,
+                    g = blocks / (j->blocks / j->span);
     const ptrdiff_t first = blocks % (j->blocks / j->span) * j->span;
     const CV_(wino_scratch) s = CV_(wino_space)(j, worker);
     CV_(wino_block) b;
-    if (j->held[worker][0] != blocks + 1)
+    if (j->held[worker][0] != blocks + 1) {
         for (ptrdiff_t i = 0; i < j->span; i++) {
             CV_(wino_at_block)(j, first + i, &b);
             CV_(wino_in_block)(j, g, &b, &s, s.v + i * j->v_size);
         }
+    }
     j->held[worker][0] = blocks + 1;
-    for (ptrdiff_t panel = part * j->panels / j->parts; panel < (part + 1) * j->panels / j->parts; panel++) {
+    for (ptrdiff_t panel = part * j->panels / j->parts; panel < (part + 1) * j->panels / j->parts;
+         panel++) {
         const ptrdiff_t before = CV_(wino_before)(j->points, j->k, j->vecs, panel);
         const T *u = j->u + g * CV_(wino_group)(&j->p) + before;
         if (j->own) {
@@ -156,23 +194,27 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
 
 static const char *CV_(wino_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    if (!cv_any_work(p)) return "has no work in an empty convolution";
+    if (!cv_any_work(p))
+        return "has no work in an empty convolution";
     if (p->k[1] != p->k[2] || (p->k[2] != 3 && p->k[2] != 5) || p->stride[1] * p->stride[2] != 1)
         return "serves windows of 3x3 or 5x5 along H and W, with stride 1 there";
     return NULL;
 }
 
-/* Products, and the transforms of inputs and outputs, vector by vector and point by point; those of the weights, made in
- * double, take as long as 27 products for each point. */
+/* Products, and the transforms of inputs and outputs, vector by vector and point by point; those of
+ * the weights, made in double, take as long as 27 products for each point. */
 static double CV_(wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double points = cv_wino_points(p), k = (double)(p->icg * p->k[0]), groups = (double)p->groups;
+    const double points = cv_wino_points(p), k = (double)(p->icg * p->k[0]),
+                 groups = (double)p->groups;
     const double tiles = cv_wino_tiles(p, cv_wino_m(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
     const double vecs = (double)((p->ocg + VL - 1) / VL), c_vecs = (double)((p->icg + VL - 1) / VL);
     double ns = groups * tiles * points * vecs * k / (0.80 * CV_PACE);
     ns += groups * tiles * points * (7.0 * c_vecs * slices + 10.0 * vecs) / CV_PACE;
-    ns += 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p); /* written past the caches */
-    if (problem->fresh) ns += groups * points * k * vecs * 27 / CV_PACE;
+    /* written past the caches */
+    ns += 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);
+    if (problem->fresh)
+        ns += groups * points * k * vecs * 27 / CV_PACE;
     return 800 + ns;
 }
 
@@ -199,15 +241,18 @@ static int CV_(wino_run)(const cv_plan *plan, const cv_call *call) {
     j.y = call->y;
     j.scratch = (T *)call->scratch;
     j.held = held;
-    for (int i = 0; i < j.threads; i++) memset(CV_(wino_space)(&j, i).zeros, 0, (size_t)j.row * sizeof(T));
+    for (int i = 0; i < j.threads; i++)
+        memset(CV_(wino_space)(&j, i).zeros, 0, (size_t)j.row * sizeof(T));
     if (j.packed) {
         T *packed = j.scratch + j.threads * j.each;
         status = CV_(wino_pack)(p, plan->problem.threads, j.w, packed);
         j.u = packed;
     }
-    if (status != CV_OK) return status;
+    if (status != CV_OK)
+        return status;
     return cv_parallel(CV_(wino_unit), &j, p->groups * (j.blocks / j.span) * j.parts, j.threads);
 }
 
-CV_ROW(winograd) = {CV_(wino_fits), CV_(wino_cost), CV_(wino_plan), NULL, CV_(wino_pack_weights), CV_(wino_run)};
+CV_ROW(winograd) = {CV_(wino_fits), CV_(wino_cost),         CV_(wino_plan),
+                    NULL,           CV_(wino_pack_weights), CV_(wino_run)};
 #endif
