@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: What is compiled, but for the C that Cython writes beside its sources.
 COMPILED = sorted(
     path
-    for kind in ("*.pyx", "*.pxd", "*.[ch]", "*.cu")
+    for kind in ("*.pyx", "*.pxd", "*.[ch]", "*.def", "*.cu")
     for path in PACKAGE.rglob(kind)
     if path.suffix != ".c" or not path.with_suffix(".pyx").exists()
 )
@@ -189,16 +189,9 @@ FILE, FUNCTION = 400, 45
 
 #: Files that are longer, each with what is to become of it; none may stand here that is not.
 LONG = {
-    "convlib/_ext/_native.pyx": "its three doors become one",
-    "convlib/_ext/c/direct.tmpl.h": "is cut when the kernels get a folder per family",
-    "convlib/_ext/c/grad_weight.tmpl.h": "is cut when the kernels get a folder per family",
-    "convlib/_ext/c/pixels.tmpl.h": "is cut when the kernels get a folder per family",
-    "convlib/_ext/c/winograd.tmpl.h": "is cut when the kernels get a folder per family",
     "convlib/backends/cupy.py": "its pooling is to stand apart from its convolutions",
     "convlib/backends/cupy_kernels.cu": "its pooling is to stand apart from its convolutions",
-    "convlib/backends/native.py": "what chooses an algorithm moves to the list of implementations",
     "convlib/functional/pool.py": "holds the docstrings of ten functions",
-    "tests/test_native_kernels.py": "holds six subjects; one file per family of kernels is to follow",
 }
 
 

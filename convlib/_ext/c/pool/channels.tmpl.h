@@ -102,7 +102,7 @@ static const char *CV_(channels_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
         return unfit;
-    if (p->xs[1] != 1 || p->ys[1] != 1 || (p->c == 1 && p->xs[4] == 1))
+    if (p->xs[1] != 1 || p->ys[1] != 1)
         return "serves channels last";
     return problem->indices && !CV_(places_fit)(p)
                ? "has lanes too narrow for places in so large a plane"
