@@ -87,11 +87,11 @@ def test_reach_lists_the_outputs_whose_tap_lies_inside_the_input(axis):
 @given(axes)
 def test_live_taps_are_those_that_some_window_holds(axis):
     windows = floor_windows(*axis)
-    if windows:
-        spec = conv_spec(*axis)
-        expected = [tap for tap in range(axis[1]) if any(seen[tap] is not None for seen in windows)]
-        assert list(spec.live_taps(0)) == expected
-        assert spec.taps_inside(0) == sum(position is not None for seen in windows for position in seen)
+    assume(windows)
+    spec = conv_spec(*axis)
+    expected = [tap for tap in range(axis[1]) if any(seen[tap] is not None for seen in windows)]
+    assert list(spec.live_taps(0)) == expected
+    assert spec.taps_inside(0) == sum(position is not None for seen in windows for position in seen)
 
 
 @given(axes)

@@ -95,6 +95,7 @@ class CupyBackend(CupyConvolution, CupyPooling):
 
     def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
         """See `Backend.takes_halves`."""
+        algorithm = self.settled(algorithm, op, spec, dtypes.FLOAT32)
         if algorithm == "gemm":
             return True
         if algorithm != "cudnn" or bias or not isinstance(spec, ConvSpec):  # a bias would be added to rounded sums

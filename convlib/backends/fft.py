@@ -362,15 +362,14 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: i
     inside = replace(spec, n=1, in_size=reach, out_size=counts, pad_lo=zero, pad_hi=zero)
     target = y[(slice(n, n + 1), slice(None), *(slice(o, o + c) for o, c in zip(first, counts, strict=True)))]
     if _NATIVE.available() is None and _NATIVE.supports("conv", inside, x.dtype) is None:
-        algorithm, copies = _plain_sums(inside, x.dtype), (spec.c * math.prod(reach) + target.size) * x.dtype.itemsize
-        with config.scratch(max(1, bound - copies)):
-            fits = copies + _NATIVE.workspace("conv", inside, x.dtype, algorithm) <= bound
-            if fits:
+        copies = (spec.c * math.prod(reach) + target.size) * x.dtype.itemsize
+        with config.scratch(max(0, bound - copies)), config.accuracy("strict"):
+            if copies <= bound and _NATIVE.supports("conv", inside, x.dtype) is None:
                 tile, values = np.zeros((1, spec.c, *reach), x.dtype), np.empty(target.shape, x.dtype)
                 starts = [o * s - lo for o, s, lo in zip(first, spec.stride, spec.pad_lo, strict=True)]
                 seen, begin = _cut_out(x[n], starts, reach)
                 _at(tile[0], begin, seen.shape[1:])[...] = seen
-                _NATIVE._conv(inside, tile, np.ascontiguousarray(w), None, values, algorithm)
+                _NATIVE._conv(inside, tile, np.ascontiguousarray(w), None, values, None)
                 target[...] = values
                 return
         if max(counts) > 1:
@@ -383,9 +382,3 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: i
     lo = tuple(p - o * s for p, o, s in zip(spec.pad_lo, first, spec.stride, strict=True))
     target[...] = 0
     convolve(FORWARD, replace(spec, n=1, out_size=counts, pad_lo=lo), x[n : n + 1], w, target)
-
-
-def _plain_sums(spec: ConvSpec, dtype: np.dtype[Any]) -> str | None:
-    """Return the native algorithm to sum by: what it would choose, unless that rounds more than sums do."""
-    algorithm = _NATIVE.choose("conv", spec, dtype)[0]
-    return algorithm if algorithm is not None and _NATIVE.exact_algorithm(algorithm) else None

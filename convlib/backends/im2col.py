@@ -80,6 +80,8 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         """See `Backend.supports_algorithm`."""
         if algorithm == "pointwise" and (spec.taps_count > 1 or spec.padded or any(s > 1 for s in spec.stride)):
             return "pointwise needs a 1x1 kernel, stride 1 and no padding"
+        if algorithm == "pointwise" and spec.channels_last:
+            return "pointwise needs the pixels of a channel side by side"
         if algorithm == "pointwise" and dtype == dtypes.INT64:
             return "integers are packed, to be multiplied as floats"
         return None
@@ -107,7 +109,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
             weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
             for block in job.blocks:
                 cols = job.columns(group, block)
-                if block.images == 1 and x.dtype != dtypes.INT64:
+                if block.images == 1 and job.rows and x.dtype != dtypes.INT64:
                     target = job.y[block.first, outs, block.start : block.start + block.outputs]
                     product(weights, False, cols, False, target, False)
                     if bias is not None:
@@ -118,7 +120,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
                     if bias is not None:
                         target += bias[outs, None]
                     job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
-        if not job.y_is_seen:
+        if job.copied:
             y[...] = job.y.reshape(y.shape)
 
     def _conv_grad_input(
@@ -231,15 +233,12 @@ class _Job:
         self.spec = spec
         self.x5, self.x = lift(x, spec.nd), _rows(x)
         self.pointwise = algorithm == "pointwise" and self.x is not None
-        seen = _rows(y)
-        self.y_is_seen = seen is not None  # else it is a copy, to be filled or read
-        if seen is None:
-            copy = np.empty(y.shape, y.dtype) if op == "conv" else np.ascontiguousarray(y)
-            seen = copy.reshape(spec.n, spec.oc, -1)
-        self.y: Array = seen
+        self.y = y.reshape(spec.n, spec.oc, -1)
+        self.copied = not np.may_share_memory(self.y, y)  # where outputs have gaps of several sizes
+        self.rows = self.copied or _rows(y) is not None  # whether BLAS can take them as they lie
         self.blocks = list(_blocks(op, spec, x.dtype, self.pointwise))
         widest = max((b.images * b.outputs for b in self.blocks), default=0)
-        shared = widest if any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
+        shared = widest if not self.rows or any(b.images > 1 for b in self.blocks) or x.dtype == dtypes.INT64 else 0
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
         self.packed = np.empty(0 if self.pointwise else spec.reduction * widest, x.dtype)
         self.taps: array[int] = tap_table(spec)
@@ -275,7 +274,7 @@ class _Job:
 
     def gathered(self, outs: slice, block: Block) -> Array:
         """Return a block of `y` as a matrix (channels, columns)."""
-        if block.images == 1:
+        if block.images == 1 and self.rows:
             return self.y[block.first, outs, block.start : block.start + block.outputs]
         target = self.scratch[: self.spec.ocg * block.images * block.outputs]
         target.reshape(self.spec.ocg, block.images, block.outputs)[...] = self.of_images(self.y, outs, block)

@@ -74,12 +74,16 @@ def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
 
 def padded_weights(spec: ConvSpec, grad_y: Any, grad_w: Any) -> None:
     """Make NaN of the weights' gradients in which a gradient that is not finite meets a zero of the padding."""
-    if not spec.padded or grad_y.dtype.kind not in "fc" or np.isfinite(grad_y).all():
+    if not spec.padded or grad_y.dtype.kind not in "fc":
         return
-    wild = ~np.isfinite(grad_y).all(axis=0)
-    for o in np.nonzero(wild.reshape(len(wild), -1).any(axis=1))[0]:
+    if np.isfinite(grad_y.sum()):  # then so is every element, and no copy was made
+        return
+    for o in range(spec.oc):
+        wild = ~np.isfinite(grad_y[:, o]).all(axis=0)
+        if not wild.any():
+            continue
         inside = []
-        for axis, outputs in enumerate(_extents(wild[o])):
+        for axis, outputs in enumerate(_extents(wild)):
             taps = [t for t in range(spec.kernel[axis]) if _covers(spec.reach(axis, t), outputs)]
             inside.append(slice(taps[0], taps[-1] + 1) if taps else slice(0, 0))
         _spoil(grad_w[o], tuple(inside))
