@@ -29,7 +29,7 @@ ALLOWED = {
     "functional": {*TOOLS, "spec", "registry", "functional"},
 }
 #: Parts above the public functions, which may use all of it.
-ABOVE = {"", "__main__", "compare", "costs", "geometry", "info", "layers", "problem", "testing", "textbook"}
+ABOVE = {"", "__main__", "compare", "costs", "dask", "geometry", "info", "layers", "problem", "testing", "textbook"}
 
 
 def part(module):

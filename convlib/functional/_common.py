@@ -10,8 +10,9 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, registry
+from .. import config
 from ..errors import SpecError
+from . import _foreign
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -125,7 +126,8 @@ def per_rank(
 def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     """Return the common array type of the arguments, and the arguments as arrays of it.
 
-    Anything that `numpy.asarray` understands becomes a NumPy array, unless a backend takes its type as it is.
+    Numbers, lists and arrays of NumPy become plain NumPy arrays.  An array of another library is taken as it is if a
+    backend takes its type, else refused; weights beside Dask arrays may be NumPy arrays.
     """
     kinds: dict[str, str] = {}
     arrays: list[Any] = []
@@ -141,19 +143,17 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
         kinds[name] = kind
         arrays.append(array)
     if len(set(kinds.values())) > 1:
-        said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-        raise TypeError(f"arrays of different libraries cannot be mixed ({said}); convert them to one of these")
+        return _foreign.common(kinds, dict(zip(given, arrays, strict=True))), arrays
     return next(iter(kinds.values())), arrays
 
 
 def _take_one(name: str, value: Any) -> tuple[str, Any]:
     if value is None:
         raise TypeError(f"{name} must be an array, not None")
-    root = type(value).__module__.partition(".")[0]
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
-    if root not in ("numpy", "builtins") and hasattr(value, "shape") and registry.takes(root):
-        return root, value
+    if _foreign.is_foreign(value):
+        return _foreign.take(name, value)
     try:
         return "numpy", np.asarray(value)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry
-from ..errors import SpecError
+from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, frozen, make_conv, shape
 from ._common import Array, ArrayLike, per_rank, take
@@ -131,7 +131,12 @@ def _plan_convnd(
     >>> plan(np.ones((1, 1, <four>))).shape
     (1, 1, <three>)
     """
-    _, (w, bias) = take(w=w, bias=bias)
+    kind, (w, bias) = take(w=w, bias=bias)
+    if kind == "dask":
+        raise UnsupportedError(
+            "a plan prepares weights for one shape of NumPy arrays, but w is a Dask array; give w.compute() and use the "
+            "plan in map_blocks, or call the convolution itself"
+        )
     spec = make_conv(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
         pad_value, flip, layout,

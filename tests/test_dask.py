@@ -1,0 +1,450 @@
+"""Dask arrays: whatever the chunks, results are those of the whole, bit for bit, and nothing is computed before it must.
+
+Small integers in floats, so that every order of summation gives the same bits.
+"""
+
+import math
+import sys
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+import convlib
+from convlib import config, testing
+
+da = pytest.importorskip("dask.array", reason="Dask is not installed")
+
+MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
+PADDINGS = ("valid", "same_upper", "same_lower", "full", "causal")
+
+
+def values(shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
+
+
+@st.composite
+def chunkings(draw, shape):
+    """Cut each axis anywhere, most often into few blocks and sometimes into single elements."""
+    found = []
+    for size in shape:
+        most = draw(st.sampled_from((0, 1, 2, 4, size)))
+        cuts = draw(st.lists(st.integers(1, max(1, size - 1)), max_size=most)) if size > 1 else []
+        bounds = sorted({0, size, *cuts})
+        found.append(tuple(b - a for a, b in zip(bounds, bounds[1:], strict=False)) or (0,))
+    return tuple(found)
+
+
+@st.composite
+def windows(draw, most_padding=None):
+    """Draw sizes and options that fit together: (spatial size, kernel, options)."""
+    nd = draw(st.integers(1, 3))
+    size = tuple(draw(st.integers(1, (40, 14, 8)[nd - 1])) for _ in range(nd))
+    kernel = tuple(draw(st.integers(1, (9, 4, 3)[nd - 1])) for _ in range(nd))
+    dilation = tuple(draw(st.integers(1, 3)) for _ in range(nd))
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    pads = []
+    for i, e in zip(size, reach, strict=True):
+        most = e - 1 if most_padding is None else most_padding
+        lo, hi = draw(st.integers(0, most)), draw(st.integers(0, most))
+        pads.append((lo, max(hi, e - i - lo)) if most_padding is not None else (lo, hi))
+    stride = tuple(draw(st.integers(1, 4)) for _ in range(nd))
+    return size, kernel, {"stride": stride, "dilation": dilation, "padding": tuple(pads)}
+
+
+def lazy(draw, array):
+    return da.from_array(array, chunks=draw(chunkings(array.shape)))
+
+
+def compare(function, arrays, *args, data, lazily=None, **options):
+    """Compare blocks with the whole; `lazily` says which arguments are Dask arrays, all by default."""
+    expected = function(*arrays, *args, **options)
+    count = len(arrays) if lazily is None else lazily
+    given = [lazy(data.draw, a) if k < count and a is not None else a for k, a in enumerate(arrays)]
+    found = function(*given, *args, **options)
+    for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (found, expected)), strict=True):
+        assert isinstance(a, da.Array)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        got = a.compute(scheduler="synchronous")
+        assert got.dtype == b.dtype
+        np.testing.assert_array_equal(got, b)
+
+
+def shaped(data, spatial, channels):
+    """Return a shape, with or without a batch, channels first or last, and the layout."""
+    n, last = data.draw(st.sampled_from((None, 0, 1, 3))), data.draw(st.booleans())
+    inner = (*spatial, channels) if last else (channels, *spatial)
+    return (inner if n is None else (n, *inner)), "NHWC" if last else "NCHW"
+
+
+def function(name, nd, suffix=""):
+    return getattr(convlib, f"{name}{nd}d{suffix}")
+
+
+# ------------------------------------------------------------------------------- any chunks
+
+
+@given(windows(most_padding=9), st.sampled_from(MODES), st.sampled_from((1, 2)), st.data())
+def test_convolution(problem, mode, groups, data):
+    size, kernel, options = problem
+    shape, layout = shaped(data, size, 2 * groups)
+    w, bias = values((3 * groups, 2, *kernel), 1), values(3 * groups, 2)
+    options |= {"groups": groups, "padding_mode": mode, "layout": layout, "flip": data.draw(st.booleans())}
+    if mode == "constant":
+        options["pad_value"] = data.draw(st.sampled_from((0, 2)))
+    compare(function("conv", len(size)), [values(shape), w, bias], data=data, lazily=1, **options)
+
+
+@given(windows(), st.sampled_from(PADDINGS), st.sampled_from(MODES), st.data())
+def test_every_form_of_padding(problem, padding, mode, data):
+    size, kernel, options = problem
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, options["dilation"], strict=True)]
+    size = tuple(max(i, e) for i, e in zip(size, reach, strict=True))
+    options |= {"padding": padding, "padding_mode": mode}
+    shape, options["layout"] = shaped(data, size, 2)
+    compare(function("conv", len(size)), [values(shape), values((2, 2, *kernel), 1)], data=data, **options)
+
+
+@given(windows(most_padding=6), st.sampled_from(MODES), st.sampled_from((1, 2)), st.data())
+def test_gradients_of_convolution(problem, mode, groups, data):
+    size, kernel, options = problem
+    shape, layout = shaped(data, size, 2 * groups)
+    nd, x, w = len(size), values(shape), values((3 * groups, 2, *kernel), 1)
+    options |= {"groups": groups, "padding_mode": mode, "layout": layout, "flip": data.draw(st.booleans())}
+    grad_y = values(function("conv", nd)(x, w, **options).shape, 3)
+    compare(function("conv", nd, "_grad_input"), [grad_y, w], shape, data=data, lazily=1, **options)
+    compare(function("conv", nd, "_grad_weight"), [grad_y, x], w.shape, data=data, **options)
+
+
+@given(st.integers(1, 3), st.data())
+def test_transposed_convolution_and_its_gradients(nd, data):
+    draw = data.draw
+    size = tuple(draw(st.integers(1, (20, 8, 5)[nd - 1])) for _ in range(nd))
+    kernel, stride, dilation = (tuple(draw(st.integers(1, 3)) for _ in range(nd)) for _ in range(3))
+    padding = tuple(draw(st.integers(0, (k - 1) * d // 2)) for k, d in zip(kernel, dilation, strict=True))
+    extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+    shape, layout = shaped(data, size, 4)
+    x, w, bias = values(shape), values((4, 3, *kernel), 1), values(6, 2)
+    options = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation, "groups": 2}
+    options["layout"] = layout
+    try:
+        y = function("conv_transpose", nd)(x, w, bias, **options)
+    except convlib.SpecError:  # nothing would be left of it
+        return
+    compare(function("conv_transpose", nd), [x, w, bias], data=data, lazily=1, **options)
+    compare(function("conv_transpose", nd, "_grad_input"), [values(y.shape, 3), w], shape, data=data, lazily=1, **options)
+    compare(function("conv_transpose", nd, "_grad_weight"), [values(y.shape, 3), x], w.shape, data=data, **options)
+
+
+@given(windows(), st.booleans(), st.data())
+def test_pooling(problem, ceil_mode, data):
+    size, kernel, options = problem
+    shape, layout = shaped(data, size, 3)
+    nd, x = len(size), values(shape)
+    options |= {"ceil_mode": ceil_mode, "layout": layout}
+    try:
+        function("max_pool", nd)(x, kernel, **options)
+    except convlib.SpecError:  # the window is larger than the input
+        return
+    compare(function("max_pool", nd), [x], kernel, data=data, return_indices=True, **options)
+    compare(function("min_pool", nd), [x], kernel, data=data, **options)
+    compare(function("sum_pool", nd), [x], kernel, data=data, **options)
+    compare(function("lp_pool", nd), [x], math.inf, kernel, data=data, **options)
+    counted = {"count_include_pad": data.draw(st.booleans()), "divisor_override": data.draw(st.sampled_from((None, 8)))}
+    compare(function("avg_pool", nd), [x], kernel, data=data, **counted, **options)
+
+
+@given(windows(), st.booleans(), st.data())
+def test_gradients_of_pooling(problem, ceil_mode, data):
+    size, kernel, options = problem
+    shape, layout = shaped(data, size, 2)
+    nd, x = len(size), values(shape)
+    options |= {"ceil_mode": ceil_mode, "layout": layout}
+    try:
+        y, indices = function("max_pool", nd)(x, kernel, return_indices=True, **options)
+    except convlib.SpecError:
+        return
+    grad_y = values(y.shape, 4)
+    compare(function("max_pool", nd, "_grad_input"), [grad_y, indices], shape, data=data, layout=layout)
+    compare(function("sum_pool", nd, "_grad_input"), [grad_y], shape, kernel, data=data, **options)
+    counted = {"count_include_pad": data.draw(st.booleans()), "divisor_override": data.draw(st.sampled_from((None, 8)))}
+    compare(function("avg_pool", nd, "_grad_input"), [grad_y], shape, kernel, data=data, **counted, **options)
+    y = function("lp_pool", nd)(x, math.inf, kernel, **options)
+    compare(function("lp_pool", nd, "_grad_input"), [grad_y, x, y], math.inf, kernel, data=data, **options)
+
+
+@given(st.integers(1, 3), st.data())
+def test_adaptive_pooling(nd, data):
+    size = tuple(data.draw(st.integers(1, (40, 14, 8)[nd - 1])) for _ in range(nd))
+    wanted = tuple(data.draw(st.integers(1, i + 2)) for i in size)
+    shape, layout = shaped(data, size, 2)
+    x = values(shape)
+    compare(function("adaptive_max_pool", nd), [x], wanted, data=data, return_indices=True, layout=layout)
+    compare(function("adaptive_avg_pool", nd), [x], wanted, data=data, layout=layout)
+    compare(function("global_max_pool", nd), [x], data=data, layout=layout)
+    y = function("adaptive_avg_pool", nd)(x, wanted, layout=layout)
+    compare(function("adaptive_avg_pool", nd, "_grad_input"), [values(y.shape, 5)], shape, data=data, layout=layout)
+
+
+@given(st.booleans(), st.sampled_from(("same", "valid", "full")), st.sampled_from(MODES), st.data())
+def test_filter2d(colour, mode, boundary, data):
+    image = values((11, 13, 3) if colour else (11, 13))
+    compare(convlib.filter2d, [image, values((4, 3), 1)], data=data, lazily=1, mode=mode, boundary=boundary)
+
+
+@given(st.data())
+def test_unpooling(data):
+    x, indices = convlib.max_pool2d(values((2, 3, 9, 8)), 2, return_indices=True)
+    compare(convlib.max_unpool2d, [x, indices], 2, data=data, output_size=(9, 8))
+
+
+# ------------------------------------------------------------------------------- types and algorithms
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "complex64", "int8", "uint16", "bool", ">f4"])
+def test_element_types(dtype):
+    x, w = values((2, 4, 13, 11)).astype(dtype), values((3, 4, 3, 3), 1).astype(dtype)
+    given = da.from_array(x, chunks=(1, 2, 5, 4))
+    for mode in ("constant", "reflect"):
+        expected = convlib.conv2d(x, w, padding=2, padding_mode=mode)
+        found = convlib.conv2d(given, w, padding=2, padding_mode=mode)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    grad_y = values((2, 3, 11, 9)).astype(dtype)
+    lazily = da.from_array(grad_y, chunks=4)
+    np.testing.assert_array_equal(
+        convlib.conv2d_grad_weight(lazily, given, w.shape), convlib.conv2d_grad_weight(grad_y, x, w.shape)
+    )
+    for mode in ("constant", "symmetric"):
+        options = {"padding": 1, "padding_mode": mode}
+        np.testing.assert_array_equal(
+            convlib.conv2d_grad_input(lazily, w, (2, 4, 11, 9), **options),
+            convlib.conv2d_grad_input(grad_y, w, (2, 4, 11, 9), **options),
+        )
+    if np.dtype(dtype).kind != "c":
+        np.testing.assert_array_equal(convlib.avg_pool2d(given, 2), convlib.avg_pool2d(x, 2))
+        np.testing.assert_array_equal(convlib.min_pool2d(given, 3, stride=2), convlib.min_pool2d(x, 3, stride=2))
+
+
+def test_halves_keep_the_bits_of_their_sums():
+    """Gradients of float16 add up in float32 over the blocks, and are rounded once."""
+    rng = np.random.default_rng(1)
+    grad_y, w = rng.standard_normal((1, 2, 12, 12)).astype("f2"), rng.standard_normal((2, 2, 3, 3)).astype("f2")
+    options = {"padding": 2, "padding_mode": "wrap", "backend": "naive"}
+    expected = convlib.conv2d_grad_input(grad_y, w, (1, 2, 10, 10), **options)
+    options["backend"] = "dask:naive"
+    found = convlib.conv2d_grad_input(da.from_array(grad_y, chunks=5), w, (1, 2, 10, 10), **options)
+    np.testing.assert_array_equal(found, expected)
+    ones = np.ones((1, 1, 64, 64), "f2")  # 4096 is beyond where float16 counts one by one
+    found = convlib.conv2d_grad_weight(*(da.from_array(ones, chunks=8),) * 2, (1, 1, 1, 1))
+    assert found.compute().item() == 4096
+
+
+@pytest.mark.parametrize("way", ["cython", "native", "native:gemm", "native:winograd", "im2col"])
+def test_random_numbers_by_one_algorithm(way):
+    """Forward sums of one algorithm do not depend on the block, where Winograd's tiles lie alike: at multiples of four."""
+    rng = np.random.default_rng(2)
+    x, w = rng.standard_normal((1, 8, 60, 48)).astype("f4"), rng.standard_normal((8, 8, 3, 3)).astype("f4")
+    given = da.from_array(x, chunks=(1, 8, 20, (16, 32)))
+    try:
+        expected = convlib.conv2d(x, w, padding=1, backend=way)
+    except convlib.BackendError as error:
+        pytest.skip(str(error))
+    found = convlib.conv2d(given, w, padding=1, backend=f"dask:{way}")
+    if way == "im2col":  # BLAS sums in an order that depends on the size of its matrices
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * float(np.abs(expected).max()))
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_nan_stays_where_its_windows_are():
+    x = values((1, 1, 20, 20))
+    x[0, 0, 9, 9] = np.nan
+    given = da.from_array(x, chunks=5)
+    np.testing.assert_array_equal(convlib.max_pool2d(given, 3, stride=1), convlib.max_pool2d(x, 3, stride=1))
+    np.testing.assert_array_equal(
+        np.isnan(convlib.conv2d(given, np.ones((1, 1, 3, 3), "f4"))), np.isnan(convlib.conv2d(x, np.ones((1, 1, 3, 3))))
+    )
+
+
+# ------------------------------------------------------------------------------- lazy, and lean
+
+
+class Counting:
+    """An array whose reads are counted, as of a file."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+        self.reads = []
+
+    def __getitem__(self, where):
+        self.reads.append(where)
+        return self.array[where]
+
+
+def test_nothing_is_computed_before_it_must_and_then_no_more_than_is_needed():
+    source = Counting(values((1, 1, 40, 40)))
+    x = da.from_array(source, chunks=(1, 1, 10, 10), meta=np.empty((0,) * 4, "f4"))
+    y = convlib.conv2d(x, np.ones((1, 1, 3, 3), "f4"), padding=1)
+    y = convlib.max_pool2d(y, 2)
+    assert source.reads == []
+    y[:, :, :5, :5].compute(scheduler="synchronous")  # the first block, and the halo of its neighbours
+    assert len(source.reads) == 4
+
+
+def test_chunks_of_the_result_are_those_of_the_input():
+    x = da.zeros((1, 1, 40, 90), chunks=(1, 1, 10, 30), dtype="f4")
+    w = np.ones((1, 1, 3, 3), "f4")
+    assert convlib.conv2d(x, w, padding="same").chunks == x.chunks
+    assert convlib.conv2d(x, w, padding="same", padding_mode="wrap").chunks == x.chunks
+    assert convlib.conv2d_grad_input(x, w, x.shape, padding=1).chunks == x.chunks
+    assert convlib.conv2d_grad_input(x, w, x.shape, padding=1, padding_mode="edge").chunks == x.chunks
+    assert convlib.max_pool2d(x, 2).chunks == ((1,), (1,), (5,) * 4, (15,) * 3)
+    assert convlib.conv_transpose2d(x, np.ones((1, 1, 2, 2), "f4"), stride=2).chunks[2:] == ((20,) * 4, (60,) * 3)
+
+
+def test_blocks_smaller_than_a_halo_are_joined():
+    x = da.zeros((1, 1, 1000), chunks=(1, 1, 10), dtype="f4")
+    y = convlib.conv1d(x, np.ones((1, 1, 101), "f4"), padding="same")
+    assert min(y.chunks[2]) >= 100
+    assert convlib.conv1d(x, np.ones((1, 1, 2), "f4"), stride=25).npartitions == 40
+
+
+def test_weights_are_one_node_of_the_graph_and_a_copy():
+    x, w = da.ones((1, 1, 64, 64), chunks=(1, 1, 8, 8), dtype="f4"), np.ones((1, 1, 3, 3), "f4")
+    y = convlib.conv2d(x, w, np.zeros(1, "f4"))
+    graph = dict(y.__dask_graph__())
+    assert sum(isinstance(getattr(task, "value", task), np.ndarray) for task in graph.values()) == 2
+    w[...] = 7
+    assert y.compute().max() == 9
+
+
+def test_the_same_call_has_the_same_name_and_another_has_not():
+    x = da.ones((1, 1, 9, 9), chunks=3)
+    w = np.ones((1, 1, 3, 3))
+    names = [
+        convlib.conv2d(x, w).name, convlib.conv2d(x, 2 * w).name, convlib.conv2d(x, w, padding=1).name,
+        convlib.conv2d(x, w, backend="dask:naive").name, convlib.conv2d(x + 1, w).name,
+        convlib.conv2d(x, w, accuracy="strict").name,
+    ]  # fmt: skip
+    assert len(set(names)) == len(names)
+    assert convlib.conv2d(x, w.copy()).name == names[0]
+
+
+def test_settings_of_the_call_hold_and_those_around_the_computation_do_not(register, environment):
+    seen = []
+
+    class Spy(convlib.registry.get_backend("naive").__class__):
+        name = "spy"
+
+        def _conv(self, *args):
+            seen.append((config.get_accuracy(), config.get_max_workspace()))
+            super()._conv(*args)
+
+    register(Spy)
+    x, w = da.ones((1, 1, 6, 6), chunks=3), np.ones((1, 1, 2, 2))
+    with convlib.accuracy("strict"), convlib.max_workspace(3 << 20), convlib.use_backend("dask:spy"):
+        y = convlib.conv2d(x, w)
+    with convlib.accuracy("fast"), convlib.max_workspace(5 << 20), convlib.use_backend("im2col"):
+        y.compute()
+    assert set(seen) == {("strict", 3 << 20)}
+    with convlib.use_backend("dask"):  # which no block could be served by
+        convlib.conv2d(x, w).compute(scheduler="synchronous")
+    environment(CONVLIB_BACKEND="dask:spy")
+    seen.clear()
+    convlib.conv2d(x, w).compute()
+    assert seen
+
+
+# ------------------------------------------------------------------------------- refusals, before anything is computed
+
+
+def bad():
+    x = da.ones((1, 2, 12, 12), chunks=(1, 2, 4, 4), dtype="f4")
+    w = np.ones((3, 2, 3, 3), "f4")
+    unknown = x[:, :, x[0, 0, :, 0] > 0]
+    empty = da.from_array(np.ones((1, 2, 12, 12), "f4"), chunks=(1, 2, (0, 4, 4, 4), 12))
+    y = np.ones((1, 3, 10, 10), "f4")
+    return {
+        "unknown chunks": (convlib.SpecError, r"x has chunks of unknown size.*x\.compute_chunk_sizes\(\)",
+                           lambda: convlib.conv2d(unknown, w)),
+        "zero-size blocks": (convlib.SpecError, r"x has blocks of size 0.*\(0, 4, 4, 4\).*x\.rechunk\(\{2: \(4, 4, 4\)\}\)",
+                             lambda: convlib.max_pool2d(empty, 2)),
+        "weights of another dtype": (TypeError, r"x is a Dask array of float32 and w a NumPy array of float64.*"
+                                     r"w\.astype\('float32'\), or x\.astype\('float64'\)",
+                                     lambda: convlib.conv2d(x, w.astype("f8"))),
+        "float weights of integers": (TypeError, r"x is a Dask array of uint8 and kernel a NumPy array of float32"
+                                      r".*|image is a Dask array of uint8 and kernel a NumPy array of float32.*"
+                                      r"image\.astype\('float32'\)",
+                                      lambda: convlib.filter2d(x[0, 0].astype("u1"), w[0, 0])),
+        "bias of another dtype": (TypeError, "bias a NumPy array of complex128",
+                                  lambda: convlib.conv2d(x, w, np.ones(3, complex))),
+        "a NumPy input and Dask weights": (TypeError, r"x: numpy, w: dask.*dask\.array\.from_array\(x\), or w\.compute",
+                                           lambda: convlib.conv2d(y, da.from_array(w))),
+        "a NumPy gradient": (TypeError, r"grad_y: numpy, x: dask.*from_array\(grad_y\)",
+                             lambda: convlib.conv2d_grad_weight(y, x, w.shape)),
+        "a shape": (convlib.SpecError, "channel mismatch", lambda: convlib.conv2d(x, w[:, :1])),
+        "a bias of another shape": (convlib.SpecError, "bias has the shape", lambda: convlib.conv2d(x, w, w[0, 0])),
+        "an element type": (TypeError, "no order", lambda: convlib.max_pool2d(x.astype("c8"), 2)),
+        "indices of another shape": (convlib.SpecError, "indices has the shape",
+                                     lambda: convlib.max_unpool2d(x, x[:, :, 1:].astype(int), 2)),
+        "indices that are none": (TypeError, "indices must be integers", lambda: convlib.max_unpool2d(x, x, 2)),
+        "out": (convlib.UnsupportedError, r"lazy Dask array; store it with y\.store\(out\)",
+                lambda: convlib.conv2d(x, w, out=np.empty((1, 3, 10, 10), "f4"))),
+        "columns": (convlib.BackendError, r"x\.compute\(\)", lambda: convlib.im2col(x, (3, 3))),
+        "a plan": (convlib.UnsupportedError, r"w\.compute\(\)", lambda: convlib.plan_conv2d(x.shape, da.from_array(w))),
+        "a plan of NumPy weights": (TypeError, "x is a dask array", lambda: convlib.plan_conv2d(x.shape, w)(x)),
+        "another backend": (convlib.UnsupportedError, "takes numpy arrays, not dask",
+                            lambda: convlib.conv2d(x, w, backend="native")),
+        "an unknown backend of blocks": (convlib.UnsupportedError, "no algorithm 'imcol' for conv; valid: .*native",
+                                         lambda: convlib.conv2d(x, w, backend="dask:imcol")),
+        "a backend of blocks that cannot": (convlib.UnsupportedError, "exact",
+                                            lambda: convlib.conv2d(x.astype(int), w.astype(int), backend="dask:fft")),
+        "strict": (convlib.UnsupportedError, "strict",
+                   lambda: convlib.conv2d(x, w, backend="dask:native:winograd", accuracy="strict")),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", bad())
+def test_refusals(name, monkeypatch):
+    error, words, call = bad()[name]
+    monkeypatch.setattr("dask.base.collections_to_expr", None, raising=False)  # whoever computed would fail otherwise
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_the_environment_cannot_name_dask_alone(environment):
+    environment(CONVLIB_BACKEND="dask")
+    with pytest.raises(convlib.UnsupportedError, match='set CONVLIB_BACKEND to "dask:native"'):
+        convlib.conv2d(da.ones((1, 1, 6, 6), chunks=3), np.ones((1, 1, 2, 2)))
+
+
+def test_blocks_that_are_not_what_they_say():
+    wrong = da.ones((1, 1, 8, 8), chunks=4).map_blocks(lambda block: block[..., 1:], dtype=float)
+    with pytest.raises(convlib.SpecError, match=r"a block of x is ndarray \(1, 1, 4, 3\).*says ndarray \(1, 1, 4, 4\)"):
+        convlib.max_pool2d(wrong, 2).compute()
+    wrong = da.ones((1, 1, 8, 8), chunks=4).map_blocks(lambda block: block.astype("f4"), dtype=float)
+    with pytest.raises(convlib.SpecError, match="of float32, but its Dask array says .* of float64"):
+        convlib.max_pool2d(wrong, 2).compute()
+
+
+def test_integer_sums_over_blocks_are_exact_or_refused():
+    x = da.full((1, 1, 2**12), 2**26, chunks=(1, 1, 2**10), dtype=np.int64)
+    assert convlib.conv1d_grad_weight(x[..., :2], x[..., :2], (1, 1, 1)).compute().item() == 2**53
+    with pytest.raises(convlib.SpecError, match="the blocks of this gradient can add up to"):
+        convlib.conv1d_grad_weight(x, x, (1, 1, 1)).compute()
+
+
+def test_without_dask_its_name_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(sys.modules["convlib.backends.dask"], "find_spec", lambda name: None)
+    with pytest.raises(convlib.BackendError, match=r"'dask' is not available: .*pip install"):
+        convlib.conv2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2)), backend="dask")
+
+
+@pytest.mark.slow
+def test_the_conformance_suite():
+    report = testing.check_backend("dask")
+    assert report.passed > 500
+    for _, reason in report.skipped:
+        assert any(word in reason for word in ("out must be None", "im2col", "col2im", "plan", "numpy arrays")), reason
