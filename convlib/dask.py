@@ -88,7 +88,8 @@ def plan_chunks(
     wanted = sizes if chunks is None else _given(chunks, sizes)
     good = case.fitting(case.raised(wanted), limit, threads)
     if chunks is not None and good != wanted:
-        raise SpecError(f"chunks={wanted} of {sizes} {case.fault(wanted, limit, threads)}; the nearest good ones: {good}")
+        fault = case.fault(wanted, limit, threads)
+        raise SpecError(f"chunks={wanted} of {sizes} {fault}; the nearest good ones: {good}")
     return good
 
 
@@ -143,8 +144,8 @@ class _Case(NamedTuple):
             smaller = self._halved(chunks)
             if smaller == chunks or self.count(smaller) > MOST_BLOCKS:
                 raise SpecError(
-                    f"memory={limit} is too little for {threads} tasks at a time: even chunks of {chunks} need {needed} "
-                    f"bytes; give that much, fewer threads, or smaller windows"
+                    f"memory={limit} is too little for {threads} tasks at a time: even chunks of {chunks} need "
+                    f"{needed} bytes; give that much, fewer threads, or smaller windows"
                 )
             chunks = smaller
         return chunks
@@ -162,9 +163,10 @@ class _Case(NamedTuple):
     def nbytes(self, chunks: tuple[int, ...], threads: int) -> int:
         """Return what a worker needs for blocks of this size."""
         spec, adjoint = self.spec, self.op == "conv_grad_input"
-        split = {name: _split(size, chunk) for name, size, chunk in zip(self.axes, self.sizes, chunks, strict=True)}
+        split: dict[Any, tuple[int, ...]] = {"n": (1,), "c": (1,)}
+        split |= {name: _split(size, chunk) for name, size, chunk in zip(self.axes, self.sizes, chunks, strict=True)}
         conv = isinstance(spec, ConvSpec)
-        n = blocks.images(spec.n, split.get("n", (1,)))
+        n = blocks.images(spec.n, split["n"])
         c = blocks.channels(spec, split["c"], "x" if adjoint else "y") if conv else blocks.images(spec.c, split["c"])
         cut = blocks.adjoint if adjoint else blocks.forward
         axes = [max(cut(spec, a, split[a]), key=lambda cut: _reach(cut, adjoint)) for a in range(spec.nd)]
@@ -178,7 +180,7 @@ class _Case(NamedTuple):
         choice = registry.select(self.op, part, compute, None, "numpy")
         task += choice.backend.scratch(self.op, part, self.dtype, compute, choice.algorithm)
         weights = math.prod(spec.w_shape) * self.dtype.itemsize if conv else 0
-        return threads * task + weights + 2 * self._row(chunks) * self.dtype.itemsize
+        return int(threads * task) + weights + 2 * self._row(chunks) * self.dtype.itemsize
 
     def _row(self, chunks: tuple[int, ...]) -> int:
         """Return the elements of a row of blocks, along the last spatial axis that is cut; none if none is cut."""
@@ -190,7 +192,8 @@ class _Case(NamedTuple):
         least = self.least()
         for axis, (chunk, smallest) in enumerate(zip(chunks, least, strict=True)):
             if chunk < smallest:
-                what = "hold part of a group of channels" if self.axes[axis] == "c" else "are smaller than what windows share"
+                channels = self.axes[axis] == "c"
+                what = "hold part of a group of channels" if channels else "are smaller than what windows share"
                 return f"{what} on axis {axis}, {smallest} elements"
         if self.count(chunks) > MOST_BLOCKS:
             return f"make {self.count(chunks)} blocks, more than the {MOST_BLOCKS} that a scheduler serves in good time"
@@ -235,7 +238,7 @@ def _given(chunks: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
     given = frozen(chunks)
     found = given if isinstance(given, tuple) else (given,) * len(sizes)
     if len(found) != len(sizes):
-        raise SpecError(f"chunks={found} has {len(found)} entries; give one integer or {len(sizes)}, one per axis of {sizes}")
+        raise SpecError(f"chunks={found} has {len(found)} entries; give one integer or one per axis of {sizes}")
     found = tuple(integer("chunks", chunk) for chunk in found)
     if any(chunk < 1 and chunk != -1 for chunk in found):
         raise SpecError(f"chunks={found} must be at least 1 on every axis, or -1 for the whole of it")

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -96,10 +97,8 @@ class DaskBackend(Backend):
         """See `Backend.conv`."""
         types = self._sum_types(x, w, bias, spec.oc)
         call = self._call("conv", "conv", spec, types, out, algorithm)
-        sizes = graph.sizes(spec, x)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.channels(spec, sizes["c"], "y")
-        axes = [blocks.forward(spec, a, sizes[a]) for a in range(spec.nd)]
-        return self._summed(call, spec, types.result, (n, c, axes), ("x", x), w, bias)
+        made = graph.Graph(self._name(call, spec, x, w, bias), spec, *self._forward(spec, x))
+        return self._summed(made, call, types.result, made.argument("x", x), w, bias)
 
     def conv_transpose(  # type: ignore[misc]
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Any, algorithm: str | None = None
@@ -107,7 +106,8 @@ class DaskBackend(Backend):
         """See `Backend.conv_transpose`."""
         types = self._sum_types(x, w, bias, spec.c)
         call = self._call("conv_grad_input", "conv_transpose", spec, types, out, algorithm)
-        return self._adjoint_blocks(call, spec, types.result, ("x", x), w, bias)
+        made = graph.Graph(self._name(call, spec, x, w, bias), spec, *self._adjoint_cuts(spec, x))
+        return self._summed(made, call, types.result, made.argument("x", x), w, bias, above=True)
 
     def conv_grad_input(  # type: ignore[misc]
         self, spec: ConvSpec, grad_y: Array, w: Array, out: Any, algorithm: str | None = None
@@ -115,10 +115,12 @@ class DaskBackend(Backend):
         """See `Backend.conv_grad_input`."""
         types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
         call = self._call("conv_grad_input", "conv_grad_input", spec, types, out, algorithm)
-        if not blocks.copied_padding(spec):
-            return self._adjoint_blocks(call, spec, types.result, ("grad_y", grad_y), w, None)
-        wide = self._adjoint_blocks(replace(call, widen=True), spec, types.compute, ("grad_y", grad_y), w, None)
-        return self._folded(spec, wide, types.result)
+        copied = blocks.copied_padding(spec)  # elements that are still to be added up
+        call = replace(call, widen=copied)
+        made = graph.Graph(self._name(call, spec, grad_y, w), spec, *self._adjoint_cuts(spec, grad_y))
+        dtype = types.compute if copied else types.result
+        found = self._summed(made, call, dtype, made.argument("grad_y", grad_y), w, None, above=True)
+        return self._folded(spec, found, types.result) if copied else found
 
     def conv_grad_weight(  # type: ignore[misc]
         self, spec: ConvSpec, grad_y: Array, x: Array, out: Any, algorithm: str | None = None
@@ -127,24 +129,21 @@ class DaskBackend(Backend):
         types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
         call = self._call("conv_grad_weight", "conv_grad_weight", spec, types, out, algorithm)
         call = replace(call, widen=True)
-        sizes, axes_order = graph.sizes(spec, x), graph.order(spec)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.channels(spec, sizes["c"], "y")
-        axes = [blocks.forward(spec, a, sizes[a]) for a in range(spec.nd)]
-        name, layer = self._name(call, spec, grad_y, x), {}
-        given = graph.Argument("grad_y", grad_y, name, layer), graph.Argument("x", x, name, layer)
-        parts: dict[Any, list[Any]] = {cut.target.start: [] for cut in c}
-        for cell in graph.cells(spec, n, c, axes):
-            along = cell.along(axes_order)
-            y_joint, y_keys = given[0].take([cut.y for cut in along])
-            x_joint, x_keys = given[1].take([cut.x for cut in along], [cut.places for cut in along])
+        made = graph.Graph(self._name(call, spec, grad_y, x), spec, *self._forward(spec, x))
+        grads, inputs = made.argument("grad_y", grad_y), made.argument("x", x)
+        parts: dict[int, list[Any]] = {}
+        for cell in made.cells():
+            y_joint, y_keys = grads.take([cut.y for cut in cell.along])
+            x_joint, x_keys = inputs.take([cut.x for cut in cell.along], [cut.places for cut in cell.along])
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
-            key = (f"{name}-part", *cell.index)
-            layer[key] = (partial(tasks.plain, call, part, (y_joint, x_joint)), y_keys, x_keys)
-            parts[cell.c.target.start].append(key)
+            key = (f"{made.name}-part", *cell.number)
+            made.layer[key] = (partial(tasks.plain, call, part, (y_joint, x_joint)), y_keys, x_keys)
+            parts.setdefault(cell.c.target.start, []).append(key)
+        rows = tuple(cut.target.stop - cut.target.start for cut in made.channels)
         for number, keys in enumerate(parts.values()):
-            graph.add_up(layer, name, keys, (name, number, *(0,) * (spec.nd + 1)), types.result)
-        rows = tuple(cut.target.stop - cut.target.start for cut in c)
-        return graph.new(layer, name, (rows, *((size,) for size in spec.w_shape[1:])), types.result, grad_y, x)
+            target = (made.name, number, *(0,) * (spec.nd + 1))
+            graph.add_up(made.layer, made.name, keys, target, types.result)
+        return made.array(types.result, (rows, *((size,) for size in spec.w_shape[1:])))
 
     def pool(  # type: ignore[misc]
         self, spec: PoolSpec, x: Array, indices: bool, out: Any, algorithm: str | None = None
@@ -152,18 +151,14 @@ class DaskBackend(Backend):
         """See `Backend.pool`."""
         types = Types(*dtypes.for_pool(spec.kind, x.dtype))
         call = self._call("pool", "pool", spec, types, out, algorithm)
-        sizes, axes_order = graph.sizes(spec, x), graph.order(spec)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.images(spec.c, sizes["c"])
-        axes = [blocks.forward(spec, a, sizes[a]) for a in range(spec.nd)]
-        name, layer = self._name(call, spec, x, indices), {}
-        given = graph.Argument("x", x, name, layer)
-        for cell in graph.cells(spec, n, c, axes):
-            joint, keys = given.take([cut.x for cut in cell.along(axes_order)])
+        made = graph.Graph(self._name(call, spec, x, indices), spec, *self._forward(spec, x))
+        given = made.argument("x", x)
+        for cell in made.cells():
+            joint, keys = given.take([cut.x for cut in cell.along])
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
             block = Block(part, (cell.n.x[0], cell.c.x[0], *(cut.x[0] for cut in cell.axes)), (), ())
-            layer[name, *cell.index] = (partial(tasks.pool, call, block, spec, joint, indices), keys)
-        chunks = graph.chunks(spec, n, c, axes)
-        found = graph.new(layer, name, chunks, types.result, x)
+            made.layer[made.name, *cell.number] = (partial(tasks.pool, call, block, spec, joint, indices), keys)
+        found = made.array(types.result)
         if not indices:
             return found
         return tuple(self._picked(found, number, dtype) for number, dtype in enumerate((types.result, dtypes.INT64)))
@@ -176,38 +171,33 @@ class DaskBackend(Backend):
         common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
         types = Types(*dtypes.for_pool(spec.kind, common))
         call = self._call("pool_grad_input", "pool_grad_input", spec, types, out, None, rest=())
-        sizes, axes_order = graph.sizes(spec, grad_y), graph.order(spec)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.images(spec.c, sizes["c"])
-        axes = [blocks.gradient(spec, a, sizes[a]) for a in range(spec.nd)]
-        name, layer = self._name(call, spec, grad_y, x, y), {}
+        axes = [blocks.gradient(spec, a, sizes) for a, sizes in self._spatial(spec, grad_y)]
+        made = graph.Graph(self._name(call, spec, grad_y, x, y), spec, *self._separate(spec, grad_y), axes)
         named = [("grad_y", grad_y), ("x", x), ("y", y)]
-        given = [graph.Argument(label, a, name, layer) for label, a in named if a is not None]
-        for cell in graph.cells(spec, n, c, axes):
-            along = cell.along(axes_order)
-            sides = {"x": [cut.x for cut in along]}
-            taken = [arg.take(sides.get(arg.name, [cut.y for cut in along])) for arg in given]
+        given = [made.argument(label, a) for label, a in named if a is not None]
+        for cell in made.cells():
+            xs, ys = [cut.x for cut in cell.along], [cut.y for cut in cell.along]
+            taken = [argument.take(xs if argument.name == "x" else ys) for argument in given]
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
-            shape, here, there = blocks.overlap(along)
-            task = partial(tasks.pool_grad, call, part, tuple(joint for joint, _ in taken), shape, here, there)
-            layer[name, *cell.index] = (task, *(keys for _, keys in taken))
-        return graph.new(layer, name, graph.chunks(spec, n, c, axes), types.result, grad_y, x, y)
+            joints = tuple(joint for joint, _ in taken)
+            task = partial(tasks.pool_grad, call, part, joints, *blocks.overlap(cell.along))
+            made.layer[made.name, *cell.number] = (task, *(keys for _, keys in taken))
+        return made.array(types.result)
 
     def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Any, add: bool) -> Array:  # type: ignore[misc]
         """See `Backend.unpool`: plane by plane, for an index may point to any place of its plane."""
         types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
         self._check_indices(spec, indices)
         call = self._call("unpool", "unpool", spec, types, out, None, rest=(add,))
-        sizes, axes_order = graph.sizes(spec, x), graph.order(spec)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.images(spec.c, sizes["c"])
         axes = [blocks.whole(spec, a) for a in range(spec.nd)]
-        name, layer = self._name(call, spec, x, indices), {}
-        given = [graph.Argument(label, a, name, layer) for label, a in (("x", x), ("indices", indices))]
-        for cell in graph.cells(spec, n, c, axes):
-            taken = [arg.take([cut.y for cut in cell.along(axes_order)]) for arg in given]
+        made = graph.Graph(self._name(call, spec, x, indices), spec, *self._separate(spec, x), axes)
+        given = made.argument("x", x), made.argument("indices", indices)
+        for cell in made.cells():
+            taken = [argument.take([cut.y for cut in cell.along]) for argument in given]
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
             task = partial(tasks.plain, call, part, tuple(joint for joint, _ in taken))
-            layer[name, *cell.index] = (task, *(keys for _, keys in taken))
-        return graph.new(layer, name, graph.chunks(spec, n, c, axes), types.result, x, indices)
+            made.layer[made.name, *cell.number] = (task, *(keys for _, keys in taken))
+        return made.array(types.result)
 
     # ------------------------------------------------------------------ shared by them
 
@@ -228,51 +218,56 @@ class DaskBackend(Backend):
 
         return f"convlib-{call.method}-{tokenize(repr(spec), repr(call), *given)}"
 
+    def _spatial(self, spec: WindowSpec, a: Array) -> Any:
+        """Return (axis, sizes of its blocks) for each spatial axis."""
+        sizes = graph.sizes(spec, a)
+        return [(axis, sizes[axis]) for axis in range(spec.nd)]
+
+    def _separate(self, spec: WindowSpec, a: Array) -> tuple[blocks.Cuts, blocks.Cuts]:
+        """Cut images and the channels of a pooling."""
+        sizes = graph.sizes(spec, a)
+        return blocks.images(spec.n, sizes["n"]), blocks.images(spec.c, sizes["c"])
+
+    def _forward(self, spec: Any, x: Array) -> tuple[blocks.Cuts, blocks.Cuts, list[blocks.Cuts]]:
+        """Cut the outputs of a convolution or a pooling."""
+        n, c = self._separate(spec, x)
+        if isinstance(spec, ConvSpec):
+            c = blocks.channels(spec, graph.sizes(spec, x)["c"], "y")
+        return n, c, [blocks.forward(spec, a, sizes) for a, sizes in self._spatial(spec, x)]
+
+    def _adjoint_cuts(self, spec: ConvSpec, y: Array) -> tuple[blocks.Cuts, blocks.Cuts, list[blocks.Cuts]]:
+        """Cut the inputs of a convolution, which are the result of its adjoint."""
+        sizes = graph.sizes(spec, y)
+        n, c = blocks.images(spec.n, sizes["n"]), blocks.channels(spec, sizes["c"], "x")
+        return n, c, [blocks.adjoint(spec, a, sizes[a]) for a in range(spec.nd)]
+
     def _summed(
-        self, call: tasks.Call, spec: ConvSpec, dtype: np.dtype[Any], cuts: Any, data: tuple[str, Array], w: Array,
+        self, made: graph.Graph, call: tasks.Call, dtype: np.dtype[Any], given: graph.Argument, w: Array,
         bias: Array | None, above: bool = False,
     ) -> Array:  # fmt: skip
-        """Return a convolution or an adjoint, cut like this; the spec of a block is that of its inputs if `above`."""
-        label, a = data
-        name, layer = self._name(call, spec, a, w, bias), {}
-        given = graph.Argument(label, a, name, layer)
-        weights, biases = graph.Weights("w", w, name, layer), graph.Weights("bias", bias, name, layer)
-        axes_order = graph.order(spec)
-        for cell in graph.cells(spec, *cuts):
-            along = cell.along(axes_order)
-            joint, keys = given.take([cut.y if above else cut.x for cut in along], [cut.places for cut in along])
-            part = blocks.part(spec, cell.n, cell.c, cell.axes, above=above)
+        """Return a convolution, or with `above` an adjoint."""
+        weights = made.whole("w", w) + made.whole("bias", bias)
+        for cell in made.cells():
+            along = [cut.y if above else cut.x for cut in cell.along]
+            joint, keys = given.take(along, [cut.places for cut in cell.along])
+            part = blocks.part(made.spec, cell.n, cell.c, cell.axes, above=above)
             task = partial(tasks.conv, call, part, joint, cell.c.y[0], cell.c.target)
-            layer[name, *cell.index] = (task, keys, weights.key, *([] if bias is None else [biases.key]))
-        return graph.new(layer, name, graph.chunks(spec, *cuts), dtype, a, weights.array, biases.array)
-
-    def _adjoint_blocks(
-        self, call: tasks.Call, spec: ConvSpec, dtype: np.dtype[Any], data: tuple[str, Array], w: Array,
-        bias: Array | None,
-    ) -> Array:  # fmt: skip
-        sizes = graph.sizes(spec, data[1])
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.channels(spec, sizes["c"], "x")
-        axes = [blocks.adjoint(spec, a, sizes[a]) for a in range(spec.nd)]
-        return self._summed(call, spec, dtype, (n, c, axes), data, w, bias, above=True)
+            made.layer[made.name, *cell.number] = (task, keys, *weights)
+        return made.array(dtype)
 
     def _folded(self, spec: ConvSpec, wide: Array, dtype: np.dtype[Any]) -> Array:
         """Add a gradient with respect to inputs with their padding up to that of the inputs."""
-        sizes, axes_order = graph.sizes(spec, wide), graph.order(spec)
-        n, c = blocks.images(spec.n, sizes["n"]), blocks.images(spec.c, sizes["c"])
-        axes = [blocks.folds(spec, a, sizes[a]) for a in range(spec.nd)]
-        name, layer = f"convlib-fold-{wide.name}", {}
-        given = graph.Argument("grad_x", wide, name, layer)
-        for cell in graph.cells(spec, n, c, axes):
-            along = cell.along(axes_order)
-            joint, keys = given.take([cut.x for cut in along], [cut.places for cut in along])
-            shape = tuple(cut.target.stop - cut.target.start for cut in along)
-            layer[name, *cell.index] = (partial(tasks.fold, joint, shape, dtype), keys)
-        return graph.new(layer, name, graph.chunks(spec, n, c, axes), dtype, wide)
+        axes = [blocks.folds(spec, a, sizes) for a, sizes in self._spatial(spec, wide)]
+        made = graph.Graph(f"convlib-fold-{wide.name}", spec, *self._separate(spec, wide), axes)
+        given = made.argument("grad_x", wide)
+        for cell in made.cells():
+            joint, keys = given.take([cut.x for cut in cell.along], [cut.places for cut in cell.along])
+            shape = tuple(cut.target.stop - cut.target.start for cut in cell.along)
+            made.layer[made.name, *cell.number] = (partial(tasks.fold, joint, shape, dtype), keys)
+        return made.array(dtype)
 
     def _picked(self, pairs: Array, number: int, dtype: np.dtype[Any]) -> Array:
         """Return the array of the results or that of the indices of blocks that hold both."""
-        from operator import itemgetter
-
         name = f"{pairs.name}-{number}"
         layer = {(name, *key[1:]): (itemgetter(number), key) for key in graph.keys(pairs)}
-        return graph.new(layer, name, pairs.chunks, dtype, pairs)
+        return graph.new(layer, name, pairs.chunks, dtype, [pairs])

@@ -39,7 +39,9 @@ def order(spec: WindowSpec) -> tuple[Any, ...]:
 
 def sizes(spec: WindowSpec, a: Array) -> dict[Any, tuple[int, ...]]:
     """Return the sizes of an array's blocks along each axis; the batch axis is always there."""
-    return {"n": (1,), **dict(zip(order(spec), a.chunks, strict=True))}
+    found: dict[Any, tuple[int, ...]] = {"n": (1,)}
+    found.update(zip(order(spec), a.chunks, strict=True))
+    return found
 
 
 class Argument:
@@ -89,46 +91,69 @@ class Argument:
         return key
 
 
-class Weights:
-    """An argument that every block takes as a whole: one node of the graph, whatever the number of blocks."""
-
-    def __init__(self, name: str, a: Any, prefix: str, layer: Layer) -> None:
-        self.array = None if a is None or isinstance(a, np.ndarray) else a.rechunk(-1)
-        self.key = None
-        if self.array is not None:
-            self.key = (self.array.name, *(0,) * self.array.ndim)
-        elif a is not None:
-            self.key = f"{prefix}-{name}"  # type: ignore[assignment]
-            layer[self.key] = a.copy()  # later changes to the caller's array do not reach the graph
-
-
 class Cell(NamedTuple):
-    """One block of the result."""
+    """One block of the result: its index and its cuts, by name and in the caller's order of axes."""
 
-    index: tuple[int, ...]
+    number: tuple[int, ...]
     n: Cut
     c: Cut
     axes: tuple[Cut, ...]
-
-    def along(self, axes: tuple[Any, ...]) -> list[Cut]:
-        """Return its cuts in the caller's order of axes."""
-        return [{"n": self.n, "c": self.c}[a] if isinstance(a, str) else self.axes[a] for a in axes]
+    along: list[Cut]
 
 
-def cells(spec: WindowSpec, n: Cuts, c: Cuts, axes: Sequence[Cuts]) -> Iterator[Cell]:
-    """Yield the blocks of a result that is cut like this; `Cell.index` is in the caller's order."""
-    cuts = {"n": n, "c": c, **dict(enumerate(axes))}
-    names = ("n", *order(spec)) if not spec.batched else order(spec)
-    for numbers in product(*(range(len(cuts[name])) for name in names)):
-        at = dict(zip(names, numbers, strict=True))
-        index = numbers if spec.batched else numbers[1:]
-        yield Cell(index, n[at["n"]], c[at["c"]], tuple(cuts[a][at[a]] for a in range(spec.nd)))
+class Graph:
+    """The graph of one call.
 
+    Parameters
+    ----------
+    name : str
+        Name of the result.
+    spec : WindowSpec
+        The call's sizes and options.
+    n, c, axes : Cuts and sequence of Cuts
+        How the result is cut, along the batch, the channels and each spatial axis.
+    """
 
-def chunks(spec: WindowSpec, n: Cuts, c: Cuts, axes: Sequence[Cuts]) -> tuple[tuple[int, ...], ...]:
-    """Return the chunks of a result that is cut like this."""
-    cuts = {"n": n, "c": c, **dict(enumerate(axes))}
-    return tuple(tuple(cut.target.stop - cut.target.start for cut in cuts[name]) for name in order(spec))
+    def __init__(self, name: str, spec: WindowSpec, n: Cuts, c: Cuts, axes: Sequence[Cuts]) -> None:
+        self.name, self.spec = name, spec
+        self.layer: Layer = {}
+        self._given: list[Array] = []
+        self._cuts: dict[Any, Cuts] = {"n": n, "c": c, **dict(enumerate(axes))}
+
+    def argument(self, name: str, a: Array) -> Argument:
+        """Add a Dask array of which tasks take pieces."""
+        self._given.append(a)
+        return Argument(name, a, self.name, self.layer)
+
+    def whole(self, name: str, a: Any) -> list[Any]:
+        """Add an array that every block takes whole: one node, whatever the number of blocks; none for None."""
+        if a is None:
+            return []
+        if isinstance(a, np.ndarray):
+            key = f"{self.name}-{name}"
+            self.layer[key] = a.copy()  # later changes to the caller's array do not reach the graph
+            return [key]
+        self._given.append(a.rechunk(-1))
+        return [next(keys(self._given[-1]))]
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the blocks of the result."""
+        names = order(self.spec)
+        for numbers in product(*(range(len(self._cuts[name])) for name in names)):
+            along: dict[Any, Cut] = {"n": self._cuts["n"][0]}
+            along |= {name: self._cuts[name][number] for name, number in zip(names, numbers, strict=True)}
+            axes = tuple(along[axis] for axis in range(self.spec.nd))
+            yield Cell(numbers, along["n"], along["c"], axes, [along[name] for name in names])
+
+    @property
+    def channels(self) -> Cuts:
+        """How the channels are cut."""
+        return self._cuts["c"]
+
+    def array(self, dtype: np.dtype[Any], chunks: Any = None) -> Array:
+        """Return the result, whose blocks lie in `layer` under its name and their number."""
+        sizes = tuple(tuple(cut.target.stop - cut.target.start for cut in self._cuts[a]) for a in order(self.spec))
+        return new(self.layer, self.name, chunks or sizes, dtype, self._given)
 
 
 def keys(a: Array) -> Iterator[Any]:
@@ -136,13 +161,12 @@ def keys(a: Array) -> Iterator[Any]:
     yield from ((a.name, *index) for index in product(*(range(len(sizes)) for sizes in a.chunks)))
 
 
-def new(layer: Layer, name: str, sizes: Any, dtype: np.dtype[Any], *given: Any) -> Array:
+def new(layer: Layer, name: str, chunks: Any, dtype: np.dtype[Any], given: Sequence[Array]) -> Array:
     """Return the Dask array whose blocks `layer` makes out of those of the arrays `given`."""
     import dask.array as da
     from dask.highlevelgraph import HighLevelGraph
 
-    needs = [a for a in given if a is not None]
-    return da.Array(HighLevelGraph.from_collections(name, layer, dependencies=needs), name, chunks=sizes, dtype=dtype)
+    return da.Array(HighLevelGraph.from_collections(name, layer, dependencies=given), name, chunks, dtype=dtype)
 
 
 def add_up(layer: Layer, prefix: str, keys: list[Any], target: Any, dtype: np.dtype[Any]) -> None:

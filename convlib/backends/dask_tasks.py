@@ -202,7 +202,7 @@ def pool_grad(
     call: Call, spec: Any, joints: tuple[Joint, ...], shape: tuple[int, ...], here: tuple[slice, ...],
     there: tuple[slice, ...], *arrays: Any,
 ) -> Array:  # fmt: skip
-    """Return the gradient of a block of inputs, cut out of that of all inputs of its windows; no window, no gradient."""
+    """Return the gradient of a block of inputs, cut out of that of all inputs of its windows."""
     given = [joint(a) for joint, a in zip(joints, arrays, strict=True)]
     wide = call(spec, *given, *(None,) * (3 - len(given)))
     if wide.shape == shape:

@@ -39,9 +39,8 @@ def is_foreign(value: Any) -> bool:
     if root in ("numpy", "builtins"):
         return False
     kind = type(value)
-    return root in (*CONVERSIONS, "dask") and hasattr(kind, "shape") or any(
-        hasattr(kind, protocol) for protocol in ("__array__", "__array_interface__", "__dlpack__")
-    )  # fmt: skip
+    named = root in (*CONVERSIONS, "dask") and hasattr(kind, "shape")
+    return named or any(hasattr(kind, way) for way in ("__array__", "__array_interface__", "__dlpack__"))
 
 
 def take(name: str, value: Any) -> tuple[str, Any]:
@@ -53,10 +52,8 @@ def take(name: str, value: Any) -> tuple[str, Any]:
     if hasattr(value, "shape") and registry.takes(root):
         return root, value
     there, back = CONVERSIONS.get(root, ("numpy.asarray({name})", ""))
-    raise TypeError(
-        f"{name} is a {kind.__module__.partition('._')[0]}.{kind.__name__}, which no backend takes; give NumPy numbers: "
-        + there.format(name=name) + (f", and turn the result back: {back}" if back else "")
-    )  # fmt: skip
+    advice = there.format(name=name) + (f", and turn the result back: {back}" if back else "")
+    raise TypeError(f"{name} is a {kind.__name__} of {root}, which no backend takes; convert it to NumPy: {advice}")
 
 
 def _lazy(name: str, value: Any) -> Any:
@@ -64,8 +61,8 @@ def _lazy(name: str, value: Any) -> Any:
     array = getattr(sys.modules.get("dask.array"), "Array", ())
     if not isinstance(value, array):
         raise TypeError(
-            f"{name} is a Dask {type(value).__name__}, not a Dask array; convert it: {name}.to_dask_array(lengths=True) "
-            f"of a DataFrame, dask.array.from_delayed({name}, shape, dtype) of a Delayed"
+            f"{name} is a Dask {type(value).__name__}, not a Dask array; convert a DataFrame by "
+            f"{name}.to_dask_array(lengths=True), a Delayed by dask.array.from_delayed({name}, shape, dtype)"
         )
     if any(size != size for size in value.shape):
         raise SpecError(

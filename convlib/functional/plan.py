@@ -134,8 +134,8 @@ def _plan_convnd(
     kind, (w, bias) = take(w=w, bias=bias)
     if kind == "dask":
         raise UnsupportedError(
-            "a plan prepares weights for one shape of NumPy arrays, but w is a Dask array; give w.compute() and use the "
-            "plan in map_blocks, or call the convolution itself"
+            "a plan prepares weights for one shape of NumPy arrays, but w is a Dask array; give w.compute() and use "
+            "the plan in map_blocks, or call the convolution itself"
         )
     spec = make_conv(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import gcd
 from typing import Any
 
@@ -69,7 +69,7 @@ def channels(spec: Any, sizes: Ints, to: str) -> Cuts:
     ends = [end // given for end in accumulate(sizes) if given and end % given == 0]
     bounds = [*dict.fromkeys((0, *ends, spec.groups))]
     cuts = []
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         needs, target = slice(first * given, last * given), slice(first * wanted, last * wanted)
         x, y = (needs, target) if to == "y" else (target, needs)
         cuts.append(Cut(target, (x,), (y,)))
@@ -78,11 +78,12 @@ def channels(spec: Any, sizes: Ints, to: str) -> Cuts:
 
 def forward(spec: Any, axis: int, sizes: Ints) -> Cuts:
     """Cut the outputs of `axis`, whose inputs lie in blocks of these `sizes`."""
-    whole = inner(spec)
-    boxes = _adaptive_boxes(spec, axis, sizes) if _adaptive(spec) else _output_boxes(spec, axis, sizes)
-    cuts = []
-    for box in boxes:
-        reach = _adaptive_reach(spec, axis, box) if _adaptive(spec) else _alone(whole.under, whole.out_size, axis, box)[1]
+    if _adaptive(spec):
+        boxes = _adaptive_boxes(spec, axis, sizes)
+        return tuple(Cut(box, (_adaptive_reach(spec, axis, box),), (box,)) for box in boxes)
+    whole, cuts = inner(spec), []
+    for box in _output_boxes(spec, axis, sizes):
+        reach = _alone(whole.under, whole.out_size, axis, box)[1]
         x, places = _copied(spec, axis, reach) if copied_padding(spec) else ((reach,), ())
         cuts.append(Cut(box, x, (box,), places))
     return tuple(cuts)
