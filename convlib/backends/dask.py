@@ -210,6 +210,7 @@ class DaskBackend(Backend):
                 f"out must be None, not {type(out).__name__}: the result is a lazy Dask array; store it with "
                 "y.store(out) or y.to_zarr(...)"
             )
+        tasks.refuse_lost_scheduler()
         settings = config.get_accuracy(), config.get_max_workspace()
         return tasks.Call(self._select, op, method, types.compute, algorithm, *settings, rest)
 

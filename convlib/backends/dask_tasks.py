@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from ..errors import SpecError
+from ..errors import BackendError, SpecError
 from ..threads import get_num_threads, num_threads
 from . import halves
 
@@ -97,6 +97,22 @@ def _workers() -> list[int]:
     except ValueError:
         return []
     return [worker.state.nthreads for worker in type(here)._instances] or [here.state.nthreads]
+
+
+def refuse_lost_scheduler() -> None:
+    """Refuse to go on with a client of a cluster whose scheduler is gone: Dask would wait, and then compute here."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return
+    try:
+        client = distributed.Client.current()
+    except ValueError:
+        return
+    if client.status == "connecting" and not client.asynchronous:
+        raise BackendError(
+            f"the Dask client has lost its scheduler at {client.scheduler.address}, and this call would be computed "
+            "there; connect a new distributed.Client to a scheduler that runs, or client.close() it to compute here"
+        )
 
 
 # --------------------------------------------------------------------------------------------------
