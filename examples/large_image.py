@@ -36,11 +36,13 @@ def paint(block_info=None):
     """Return one block of the image: discs of many sizes on a slope, and noise."""
     (top, bottom), (left, right) = block_info[None]["array-location"]
     height, width = block_info[None]["shape"]
-    y, x = np.mgrid[top:bottom, left:right].astype(np.float32) / max(height, width)
+    y, x = np.arange(top, bottom, dtype=np.float32)[:, None] / height, np.arange(left, right, dtype=np.float32) / width
     image = 60 + 80 * y + 30 * x
     rng = np.random.default_rng(0)  # the same discs in every block
     for cy, cx, radius, light in zip(*rng.random((3, 60)), rng.integers(-60, 90, 60), strict=True):
-        image[(y - cy) ** 2 + (x - cx) ** 2 < (0.01 + 0.12 * radius**2) ** 2] += light
+        reach = 0.01 + 0.12 * radius**2
+        if y[0] < cy + reach and cy - reach < y[-1] and x[0] < cx + reach and cx - reach < x[-1]:
+            image[(y - cy) ** 2 + (x - cx) ** 2 < reach**2] += light
     noise = np.random.default_rng((top, left)).standard_normal(image.shape, np.float32)
     return image + 4 * noise
 

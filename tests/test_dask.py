@@ -176,6 +176,14 @@ def test_gradients_of_pooling(problem, ceil_mode, data):
     compare(function("lp_pool", nd, "_grad_input"), [grad_y, x, y], math.inf, kernel, data=data, **options)
 
 
+def test_a_block_as_wide_as_its_windows_but_elsewhere():
+    """The last block of inputs, two elements, lies one behind the two of its only window."""
+    x, grad_y = values((1, 1, 4)), np.array([[[2, 3]]], "f4")
+    options = {"stride": 2, "padding": ((1, 0),)}
+    found = convlib.sum_pool1d_grad_input(da.from_array(grad_y, chunks=1), x.shape, 2, **options)
+    assert found.compute().tolist() == [[[2, 3, 3, 0]]]
+
+
 @given(st.integers(1, 3), st.data())
 def test_adaptive_pooling(nd, data):
     size = tuple(data.draw(st.integers(1, (40, 14, 8)[nd - 1])) for _ in range(nd))

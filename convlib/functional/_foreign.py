@@ -14,11 +14,12 @@ import numpy as np
 from .. import dtypes, registry
 from ..errors import SpecError
 
-#: Per library (top-level module): how its arrays become NumPy arrays, and how the result goes back.
+#: Per library, or class of it: how its arrays become NumPy arrays, and how the result goes back.
 CONVERSIONS: dict[str, tuple[str, str]] = {
-    "astropy": ("{name}.value of a Quantity, {name}.data of CCDData", "put the unit back"),
+    "astropy.Quantity": ("{name}.value", "y * {name}.unit"),
+    "astropy.NDData": ("{name}.data", ""),
     "cupy": ("cupy.asnumpy({name})", "cupy.asarray(y)"),
-    "h5py": ("{name}[...], or dask.array.from_array({name}) to stay lazy", ""),
+    "h5py": ("{name}[...]", "or dask.array.from_array({name}) to stay lazy"),
     "jax": ("numpy.asarray({name})", "jax.numpy.asarray(y)"),
     "jaxlib": ("numpy.asarray({name})", "jax.numpy.asarray(y)"),
     "pandas": ("{name}.to_numpy()", ""),
@@ -26,7 +27,7 @@ CONVERSIONS: dict[str, tuple[str, str]] = {
     "tensorflow": ("{name}.numpy()", "tensorflow.convert_to_tensor(y)"),
     "torch": ("{name}.detach().cpu().numpy()", "torch.from_numpy(y)"),
     "xarray": ("{name}.to_numpy()", ""),
-    "zarr": ("{name}[...], or dask.array.from_zarr({name}) to stay lazy", ""),
+    "zarr": ("{name}[...]", "or dask.array.from_zarr({name}) to stay lazy"),
 }
 
 #: Arguments that may be NumPy arrays beside Dask arrays: every block takes them as a whole.
@@ -39,8 +40,8 @@ def is_foreign(value: Any) -> bool:
     if root in ("numpy", "builtins"):
         return False
     kind = type(value)
-    named = root in (*CONVERSIONS, "dask") and hasattr(kind, "shape")
-    return named or any(hasattr(kind, way) for way in ("__array__", "__array_interface__", "__dlpack__"))
+    named = root in CONVERSIONS and hasattr(kind, "shape")  # not all of them have a protocol
+    return named or root == "dask" or any(hasattr(kind, way) for way in ("__array__", "__array_interface__", "__dlpack__"))
 
 
 def take(name: str, value: Any) -> tuple[str, Any]:
@@ -51,8 +52,11 @@ def take(name: str, value: Any) -> tuple[str, Any]:
         return root, _lazy(name, value)
     if hasattr(value, "shape") and registry.takes(root):
         return root, value
-    there, back = CONVERSIONS.get(root, ("numpy.asarray({name})", ""))
-    advice = there.format(name=name) + (f", and turn the result back: {back}" if back else "")
+    known = (CONVERSIONS.get(f"{root}.{base.__name__}") for base in kind.__mro__)
+    there, back = next(filter(None, known), None) or CONVERSIONS.get(root, ("numpy.asarray({name})", ""))
+    advice = there.format(name=name)
+    if back:
+        advice += ", " + (back if back.startswith("or ") else f"and the result back: {back}").format(name=name)
     raise TypeError(f"{name} is a {kind.__name__} of {root}, which no backend takes; convert it to NumPy: {advice}")
 
 
