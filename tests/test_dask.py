@@ -10,7 +10,7 @@ from itertools import pairwise
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 import convlib
 from convlib import config, testing
@@ -195,6 +195,47 @@ def test_adaptive_pooling(nd, data):
     compare(function("global_max_pool", nd), [x], data=data, layout=layout)
     y = function("adaptive_avg_pool", nd)(x, wanted, layout=layout)
     compare(function("adaptive_avg_pool", nd, "_grad_input"), [values(y.shape, 5)], shape, data=data, layout=layout)
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """Take every window for one that is too large to be put together."""
+    monkeypatch.setattr(sys.modules["convlib.backends.dask_large"], "LARGE", 0)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 3), st.sampled_from(("f4", "f2", "f8", "i4", "u1", "bool")), st.data())
+def test_windows_that_are_larger_than_a_block(little, nd, dtype, data):
+    size = tuple(data.draw(st.integers(1, (40, 14, 8)[nd - 1])) for _ in range(nd))
+    shape, layout = shaped(data, size, 2)
+    x = values(shape, dtype=dtype)
+    if x.dtype.kind == "f" and x.size:
+        x.flat[:: data.draw(st.integers(5, 90))] = data.draw(st.sampled_from((np.nan, -1, 9)))
+    one = {"data": data, "layout": layout}
+    compare(function("global_max_pool", nd), [x], **one)
+    compare(function("global_avg_pool", nd), [x], **one)
+    compare(function("adaptive_max_pool", nd), [x], data.draw(st.integers(1, 3)), return_indices=True, **one)
+    compare(function("sum_pool", nd), [x], size, **one)
+    compare(function("min_pool", nd), [x], size, return_indices=True, **one)
+    compare(function("lp_pool", nd), [x], math.inf, size, **one)
+    padding = tuple((data.draw(st.integers(0, i - 1)), 0) for i in size)
+    compare(function("avg_pool", nd), [x], size, padding=padding, count_include_pad=data.draw(st.booleans()), **one)
+
+
+def test_norms_of_windows_that_are_larger_than_a_block(little):
+    x = np.random.default_rng(0).standard_normal((1, 2, 30, 30))
+    x[0, 1] = 0
+    for p in (1, 2, 3.5):
+        expected = (np.abs(x[0, 0]) ** p).sum() ** (1 / p)
+        found = convlib.lp_pool2d(da.from_array(x, chunks=7), p, 30).compute()
+        np.testing.assert_allclose(found[0, :, 0, 0], [expected, 0], rtol=1e-12)
+
+
+def test_a_large_window_is_not_put_together():
+    x = da.ones((1, 1, 4800, 4800), chunks=(1, 1, 800, 800), dtype="f4")
+    y = convlib.global_avg_pool2d(x)
+    assert len([key for key in y.__dask_graph__() if "window" in str(key)]) == 36
+    assert y.compute().item() == 1
 
 
 @given(st.booleans(), st.sampled_from(("same", "valid", "full")), st.sampled_from(MODES), st.data())

@@ -1,4 +1,4 @@
-"""Dask arrays under every scheduler: a cluster of processes, a worker that dies, a scheduler that is gone, two hosts."""
+"""Dask arrays under every scheduler: a cluster of processes, a worker that dies, a lost scheduler, two hosts."""
 
 import os
 import shutil
@@ -217,9 +217,8 @@ def test_two_hosts(two_hosts):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])}
 
     def start(host, *command, stdout=subprocess.DEVNULL):
-        return subprocess.Popen(
-            ["ip", "netns", "exec", host, *command], env=environment, stdout=stdout, stderr=subprocess.DEVNULL, text=True
-        )
+        inside = ["ip", "netns", "exec", host, *command]
+        return subprocess.Popen(inside, env=environment, stdout=stdout, stderr=subprocess.DEVNULL, text=True)
 
     worker = ["worker", "tcp://10.77.0.1:8786", "--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
     running = [
@@ -228,7 +227,8 @@ def test_two_hosts(two_hosts):
         start(two, BIN / "dask", *worker, "--host", "10.77.0.2"),
     ]
     try:
-        client = start(one, sys.executable, "-c", HOSTS.format(tests=str(Path(__file__).parent)), stdout=subprocess.PIPE)
+        code = HOSTS.format(tests=str(Path(__file__).parent))
+        client = start(one, sys.executable, "-c", code, stdout=subprocess.PIPE)
         running.append(client)
         said, _ = client.communicate(timeout=180)
         assert client.returncode == 0

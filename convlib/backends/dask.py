@@ -19,7 +19,7 @@ import numpy as np
 from .. import config, dtypes
 from ..errors import UnsupportedError
 from ..spec import ConvSpec, PoolSpec, WindowSpec, blocks
-from . import dask_graph as graph, dask_tasks as tasks
+from . import dask_graph as graph, dask_large, dask_tasks as tasks
 from .base import OPERATIONS, Backend
 from .halves import Block, Types
 
@@ -154,8 +154,11 @@ class DaskBackend(Backend):
         made = graph.Graph(self._name(call, spec, x, indices), spec, *self._forward(spec, x))
         given = made.argument("x", x)
         for cell in made.cells():
-            joint, keys = given.take([cut.x for cut in cell.along])
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
+            if dask_large.is_large(part, x.dtype.itemsize):
+                dask_large.add(made, call, given, cell, part, indices, types.result)
+                continue
+            joint, keys = given.take([cut.x for cut in cell.along])
             block = Block(part, (cell.n.x[0], cell.c.x[0], *(cut.x[0] for cut in cell.axes)), (), ())
             made.layer[made.name, *cell.number] = (partial(tasks.pool, call, block, spec, joint, indices), keys)
         found = made.array(types.result)

@@ -59,7 +59,7 @@ class Call:
     def __call__(self, spec: Any, *arrays: Any) -> Any:
         """Serve a block; `use_backend` and other settings around the computation do not reach it."""
         if self.widen:
-            arrays = tuple(a.astype(self.dtype, copy=False) for a in arrays)
+            arrays = tuple(a.astype(self.dtype, copy=False) if isinstance(a, np.ndarray) else a for a in arrays)
         return contextvars.Context().run(self._serve, share(), spec, arrays)
 
     def _serve(self, threads: int, spec: Any, arrays: tuple[Any, ...]) -> Any:

@@ -41,7 +41,8 @@ def is_foreign(value: Any) -> bool:
         return False
     kind = type(value)
     named = root in CONVERSIONS and hasattr(kind, "shape")  # not all of them have a protocol
-    return named or root == "dask" or any(hasattr(kind, way) for way in ("__array__", "__array_interface__", "__dlpack__"))
+    ways = "__array__", "__array_interface__", "__dlpack__"
+    return named or root == "dask" or any(hasattr(kind, way) for way in ways)
 
 
 def take(name: str, value: Any) -> tuple[str, Any]:
@@ -67,6 +68,11 @@ def _lazy(name: str, value: Any) -> Any:
         raise TypeError(
             f"{name} is a Dask {type(value).__name__}, not a Dask array; convert a DataFrame by "
             f"{name}.to_dask_array(lengths=True), a Delayed by dask.array.from_delayed({name}, shape, dtype)"
+        )
+    if "_array_expr" in type(value).__module__:
+        raise TypeError(
+            f"{name} is an array of Dask's experimental query planning, which hides its blocks; import dask.array under "
+            "dask.config.set({'array.query-planning': False}), its default"
         )
     if any(size != size for size in value.shape):
         raise SpecError(

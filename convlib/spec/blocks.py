@@ -154,6 +154,19 @@ def part(spec: Any, n: Cut, c: Cut, axes: Sequence[Cut], *, above: bool = False)
     return replace(base, **sizes)
 
 
+def split(cut: Cut, sizes: Ints) -> list[slice]:
+    """Return the inputs of one window in pieces that end where the blocks of these `sizes` end."""
+    start, stop = cut.x[0].start, cut.x[0].stop
+    bounds = [start, *(end for end in accumulate(sizes) if start < end < stop), stop]
+    return [*map(slice, bounds, bounds[1:])]
+
+
+def window(part: PoolSpec, kind: Any, inputs: Sequence[slice]) -> PoolSpec:
+    """Return the pooling of a piece of a window to one number."""
+    size, zero = tuple(map(_length, inputs)), (0,) * part.nd
+    return replace(part, kind=kind, in_size=size, kernel=size, stride=size, pad_lo=zero, pad_hi=zero, adaptive=False)
+
+
 def overlap(cuts: Sequence[Cut]) -> tuple[Ints, tuple[slice, ...], tuple[slice, ...]]:
     """Return the shape of a block of a gradient, where its windows reach in it, and where that lies in their inputs."""
     shape, here, there = [], [], []
