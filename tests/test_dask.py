@@ -118,6 +118,15 @@ def test_gradients_of_convolution(problem, mode, groups, data):
     compare(function("conv", nd, "_grad_weight"), [grad_y, x], w.shape, data=data, **options)
 
 
+def test_a_mode_of_padding_without_any():
+    """Blocks of the gradient have padding where the whole has none."""
+    w, grad_y = values((3, 2, 2), 1), values((3, 1), 3)
+    expected = convlib.conv1d_grad_input(grad_y, w, (2, 2))
+    found = convlib.conv1d_grad_input(da.from_array(grad_y), w, (2, 2), padding_mode="reflect")
+    assert found.npartitions == 2
+    np.testing.assert_array_equal(found, expected)
+
+
 @given(st.integers(1, 3), st.data())
 def test_transposed_convolution_and_its_gradients(nd, data):
     draw = data.draw

@@ -48,8 +48,13 @@ def copied_padding(spec: Any) -> bool:
 
 
 def inner(spec: Any) -> Any:
-    """Return the spec that blocks are cut from: padding that repeats elements is part of the input."""
-    return zero_padded(spec) if copied_padding(spec) else spec
+    """Return the spec that blocks are cut from: padding that repeats elements is part of the input.
+
+    What blocks of an adjoint have of padding stands for their neighbours, and is of the ordinary kind.
+    """
+    if not isinstance(spec, ConvSpec) or spec.padding_mode == "constant":
+        return spec
+    return replace(zero_padded(spec), padding_mode="constant")
 
 
 # --------------------------------------------------------------------------------------------------
