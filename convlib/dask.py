@@ -72,7 +72,7 @@ def plan_chunks(
     Notes
     -----
     Counted are, for each task at the same time, a block with its halo, its result and the scratch of the backend;
-    the weights; and twice the blocks of a row, which wait for the halos of the next.
+    the weights; and twice a row of blocks, or a layer of them, which wait for the halos of the next.
 
     Examples
     --------
@@ -183,9 +183,9 @@ class _Case(NamedTuple):
         return int(threads * task) + weights + 2 * self._row(chunks) * self.dtype.itemsize
 
     def _row(self, chunks: tuple[int, ...]) -> int:
-        """Return the elements of a row of blocks, along the last spatial axis that is cut; none if none is cut."""
+        """Return the elements of the blocks that lie between neighbours along the first spatial axis that is cut."""
         cut = [a for a, name in enumerate(self.axes) if isinstance(name, int) and chunks[a] < self.sizes[a]]
-        return math.prod(self.sizes[a] if cut and a == cut[-1] else chunk for a, chunk in enumerate(chunks))
+        return math.prod(self.sizes[a] if a in cut[1:] else chunk for a, chunk in enumerate(chunks))
 
     def fault(self, chunks: tuple[int, ...], limit: int, threads: int) -> str:
         """Return what is wrong with chunks that were given."""

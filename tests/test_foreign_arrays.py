@@ -5,6 +5,8 @@ One test per row of the table in docs/foreign_arrays.md.
 
 import array
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,25 @@ def test_dask_arrays_of_other_blocks_are_refused():
     masked = da.ma.masked_greater(da.from_array(IMAGE, chunks=3), 5)
     with pytest.raises(TypeError, match=r"numpy\.ma.*MaskedArray blocks.*map_blocks"):
         convlib.filter2d(masked, KERNEL)
+
+
+QUERY = """
+import dask
+dask.config.set({"array.query-planning": True})
+import convlib, dask.array as da
+try:
+    convlib.max_pool1d(da.ones((2, 6)), 2)
+except TypeError as error:
+    print(error)
+else:
+    print("query-planning: served")
+"""
+
+
+def test_experimental_arrays_of_dask_are_refused():
+    need("dask.array")
+    done = subprocess.run([sys.executable, "-c", QUERY], capture_output=True, text=True, check=True)
+    assert "query-planning" in done.stdout
 
 
 class Cupy:

@@ -71,8 +71,8 @@ def _lazy(name: str, value: Any) -> Any:
         )
     if "_array_expr" in type(value).__module__:
         raise TypeError(
-            f"{name} is an array of Dask's experimental query planning, which hides its blocks; import dask.array under "
-            "dask.config.set({'array.query-planning': False}), its default"
+            f"{name} is an array of Dask's experimental query planning, which hides its blocks; import dask.array "
+            "under dask.config.set({'array.query-planning': False}), its default"
         )
     if any(size != size for size in value.shape):
         raise SpecError(
