@@ -151,7 +151,8 @@ def test_a_scheduler_that_is_gone():
     )  # fmt: skip
     try:
         address = next(word for line in scheduler.stderr for word in line.split() if word.startswith("tcp://"))
-        threading.Thread(target=scheduler.stderr.read, daemon=True).start()
+        reader = threading.Thread(target=scheduler.stderr.read)
+        reader.start()
         with distributed.Client(address) as client:
             y = convlib.conv2d(x, w)
             scheduler.kill()
@@ -163,6 +164,8 @@ def test_a_scheduler_that_is_gone():
                 convlib.conv2d(x, w)
     finally:
         scheduler.kill()
+        reader.join()
+        scheduler.stderr.close()
     assert y.compute().max() == 9  # the graph is as good as before
 
 

@@ -85,7 +85,7 @@ REFUSED = {
     "torch.Tensor": (torch, r"{0}.detach().cpu().numpy()", "torch.from_numpy(y)"),
     "torch.nn.Parameter": (torch_parameter, r"{0}.detach().cpu().numpy()", "torch.from_numpy(y)"),
     "jax.Array": (jax, "numpy.asarray({0})", "jax.numpy.asarray(y)"),
-    "astropy.units.Quantity": (quantity, "{0}.value", "y * {0}.unit"),
+    "astropy.units.Quantity": (quantity, "{0}.value", ""),
     "astropy.nddata.CCDData": (ccd, "{0}.data", ""),
     "numpy.ma.MaskedArray": (np.ma.masked_array, "{0}.filled(0)", ""),
     "scipy.sparse": (sparse, "{0}.toarray()", ""),
