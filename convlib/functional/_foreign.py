@@ -34,22 +34,26 @@ CONVERSIONS: dict[str, tuple[str, str]] = {
 WEIGHTS = ("w", "bias", "kernel")
 
 
+def is_dask(value: Any) -> bool:
+    """Return whether a value is a collection of Dask: an array, or one of those that have every attribute."""
+    return type(value).__module__.partition(".")[0] == "dask"
+
+
 def is_foreign(value: Any) -> bool:
     """Return whether a value is an array of another library than NumPy."""
-    root = type(value).__module__.partition(".")[0]
+    kind, root = type(value), type(value).__module__.partition(".")[0]
     if root in ("numpy", "builtins"):
         return False
-    kind = type(value)
-    named = root in CONVERSIONS and hasattr(kind, "shape")  # not all of them have a protocol
+    named = any(key.partition(".")[0] == root for key in CONVERSIONS) and hasattr(kind, "shape")  # may lack protocols
     ways = "__array__", "__array_interface__", "__dlpack__"
-    return named or root == "dask" or any(hasattr(kind, way) for way in ways)
+    return named or is_dask(value) or any(hasattr(kind, way) for way in ways)
 
 
 def take(name: str, value: Any) -> tuple[str, Any]:
     """Return (library, array) of a foreign array that a backend takes; refuse any other."""
     kind = type(value)
     root = kind.__module__.partition(".")[0]
-    if root == "dask":
+    if is_dask(value):
         return root, _lazy(name, value)
     if hasattr(value, "shape") and registry.takes(root):
         return root, value
