@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 import convlib
 from convlib import config, testing
+from convlib.backends.naive import NaiveBackend
 
 da = pytest.importorskip("dask.array", reason="Dask is not installed")
 
@@ -392,10 +393,44 @@ def test_the_same_call_has_the_same_name_and_another_has_not():
     assert convlib.conv2d(x, w.copy()).name == names[0]
 
 
+class Marked(NaiveBackend):
+    """Naive, but its results say who made them."""
+
+    name = "marked"
+
+    def _mark(self, *arrays):
+        next(a for a in reversed(arrays) if isinstance(a, np.ndarray))[...] = 77
+
+    _conv = _conv_grad_input = _conv_grad_weight = _pool_grad_input = _mark
+
+    def _pool(self, spec, x, y, indices, algorithm):
+        y[...] = 77
+
+    def _unpool(self, spec, x, indices, y, add):
+        y[...] = 77
+
+
+def test_the_backend_that_is_named_serves_the_blocks_of_every_operator(register):
+    register(Marked)
+    x, y, w = (da.ones(shape, chunks=3) for shape in ((1, 1, 6, 6), (1, 1, 5, 5), (1, 1, 2, 2)))
+    indices = da.zeros((1, 1, 3, 3), chunks=2, dtype=int)
+    for made in (
+        lambda **b: convlib.conv2d(x, w, **b), lambda **b: convlib.conv_transpose2d(x, w, **b),
+        lambda **b: convlib.conv2d_grad_input(y, w, x.shape, **b), lambda **b: convlib.avg_pool2d(x, 2, **b),
+        lambda **b: convlib.conv2d_grad_weight(y[:, :, :3, :3], x[:, :, :4, :4], w.shape, **b) / 1.0,
+        lambda **b: convlib.avg_pool2d_grad_input(y, x.shape, 2, stride=1, **b),
+        lambda **b: convlib.max_unpool2d(x[:, :, :3, :3], indices, 2, **b),
+        lambda **b: convlib.max_pool2d_grad_input(x[:, :, :3, :3], indices, x.shape, **b),
+    ):  # fmt: skip
+        found = made(backend="dask:marked").compute()
+        assert (found % 77 == 0).all()
+        assert found.max() >= 77
+
+
 def test_settings_of_the_call_hold_and_those_around_the_computation_do_not(register, environment):
     seen = []
 
-    class Spy(convlib.registry.get_backend("naive").__class__):
+    class Spy(NaiveBackend):
         name = "spy"
 
         def _conv(self, *args):

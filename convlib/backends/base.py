@@ -278,8 +278,13 @@ class Backend:
         return finish(), finish_places()
 
     @final
-    def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
-        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up."""
+    def unpool(
+        self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool, algorithm: str | None = None
+    ) -> Array:
+        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up.
+
+        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
+        """
         types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
         self._check_out(out, spec.x_shape, types.result, x, indices)
         self._check_indices(spec, indices)
@@ -305,9 +310,13 @@ class Backend:
 
     @final
     def pool_grad_input(
-        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
-    ) -> Array:
-        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None,
+        algorithm: str | None = None,
+    ) -> Array:  # fmt: skip
+        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``.
+
+        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
+        """
         dtypes.check("grad_y", grad_y.dtype)
         common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
         types = Types(*dtypes.for_pool(spec.kind, common))

@@ -167,13 +167,13 @@ class DaskBackend(Backend):
         return tuple(self._picked(found, number, dtype) for number, dtype in enumerate((types.result, dtypes.INT64)))
 
     def pool_grad_input(  # type: ignore[misc]
-        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Any
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Any, algorithm: str | None = None
     ) -> Array:
         """See `Backend.pool_grad_input`."""
         dtypes.check("grad_y", grad_y.dtype)
         common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
         types = Types(*dtypes.for_pool(spec.kind, common))
-        call = self._call("pool_grad_input", "pool_grad_input", spec, types, out, None, rest=())
+        call = self._call("pool_grad_input", "pool_grad_input", spec, types, out, algorithm)
         axes = [blocks.gradient(spec, a, sizes) for a, sizes in self._spatial(spec, grad_y)]
         made = graph.Graph(self._name(call, spec, grad_y, x, y), spec, *self._separate(spec, grad_y), axes)
         named = [("grad_y", grad_y), ("x", x), ("y", y)]
@@ -187,11 +187,13 @@ class DaskBackend(Backend):
             made.layer[made.name, *cell.number] = (task, *(keys for _, keys in taken))
         return made.array(types.result)
 
-    def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Any, add: bool) -> Array:  # type: ignore[misc]
+    def unpool(  # type: ignore[misc]
+        self, spec: PoolSpec, x: Array, indices: Array, out: Any, add: bool, algorithm: str | None = None
+    ) -> Array:
         """See `Backend.unpool`: plane by plane, for an index may point to any place of its plane."""
         types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
         self._check_indices(spec, indices)
-        call = self._call("unpool", "unpool", spec, types, out, None, rest=(add,))
+        call = replace(self._call("unpool", "unpool", spec, types, out, algorithm), rest=(add,))
         axes = [blocks.whole(spec, a) for a in range(spec.nd)]
         made = graph.Graph(self._name(call, spec, x, indices), spec, *self._separate(spec, x), axes)
         given = made.argument("x", x), made.argument("indices", indices)
@@ -205,9 +207,8 @@ class DaskBackend(Backend):
     # ------------------------------------------------------------------ shared by them
 
     def _call(
-        self, op: str, method: str, spec: WindowSpec, types: Types, out: Any, algorithm: str | None,
-        rest: tuple[Any, ...] | None = None,
-    ) -> tasks.Call:  # fmt: skip
+        self, op: str, method: str, spec: WindowSpec, types: Types, out: Any, algorithm: str | None
+    ) -> tasks.Call:
         if out is not None:
             raise UnsupportedError(
                 f"out must be None, not {type(out).__name__}: the result is a lazy Dask array; store it with "
@@ -215,7 +216,7 @@ class DaskBackend(Backend):
             )
         tasks.refuse_lost_scheduler()
         settings = config.get_accuracy(), config.get_max_workspace()
-        return tasks.Call(self._select, op, method, types.compute, algorithm, *settings, rest)
+        return tasks.Call(self._select, op, method, types.compute, algorithm, *settings)
 
     def _name(self, call: tasks.Call, spec: WindowSpec, *given: Any) -> str:
         from dask.base import tokenize

@@ -42,7 +42,8 @@ def add(
     once = replace(call, dtype=dtypes.for_pool(kind, element)[1], widen=kind == "sum" and element.kind == "f")
     keys = []
     for number, inputs in enumerate(product(*boxes)):
-        along = {"n": cell.n.x, "c": cell.c.x, **{axis: (part,) for axis, part in enumerate(inputs)}}
+        along: dict[Any, tuple[slice, ...]] = {"n": cell.n.x, "c": cell.c.x}
+        along |= {axis: (piece,) for axis, piece in enumerate(inputs)}
         joint, pieces = given.take([along[axis] for axis in graph.order(spec)])
         block = Block(blocks.window(part, kind, inputs), (cell.n.x[0], cell.c.x[0], *inputs), (), ())
         keys.append((f"{made.name}-window", *cell.number, number))

@@ -40,8 +40,8 @@ class Call:
         The backend that was named for the blocks.
     accuracy, workspace : str and int
         The settings that held where the call was made.
-    rest : tuple, optional
-        What the method takes behind the arrays and `out`; by default the algorithm.
+    rest : tuple
+        What the method takes between `out` and the algorithm.
     widen : bool
         Whether results stay in the type it computes in, for sums to be made of them.
     """
@@ -53,7 +53,7 @@ class Call:
     algorithm: str | None
     accuracy: str
     workspace: int
-    rest: tuple[Any, ...] | None = None
+    rest: tuple[Any, ...] = ()
     widen: bool = False
 
     def __call__(self, spec: Any, *arrays: Any) -> Any:
@@ -65,8 +65,7 @@ class Call:
     def _serve(self, threads: int, spec: Any, arrays: tuple[Any, ...]) -> Any:
         with num_threads(threads), config.accuracy(self.accuracy), config.max_workspace(self.workspace):
             choice = self.choice(spec)
-            rest = (choice.algorithm,) if self.rest is None else self.rest
-            return getattr(choice.backend, self.method)(spec, *arrays, None, *rest)
+            return getattr(choice.backend, self.method)(spec, *arrays, None, *self.rest, choice.algorithm)
 
     def choice(self, spec: Any) -> Any:
         """Return who serves a block."""

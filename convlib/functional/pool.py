@@ -459,7 +459,7 @@ def _max_unpoolnd(
     )
     dtype = dtypes.for_pool("max", x.dtype)[1]
     choice = registry.select("unpool", spec, dtype, backend, array_type)
-    y: Array = choice.backend.unpool(spec, x, indices, out, False)
+    y: Array = choice.backend.unpool(spec, x, indices, out, False, choice.algorithm)
     return y
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .arguments import Ints
 from .conv import ConvSpec, needs_padding, zero_padded
-from .pool import PoolSpec, make_adaptive
+from .pool import PoolSpec
 from .windows import WindowSpec
 
 
@@ -303,9 +303,8 @@ def _adaptive_boxes(spec: PoolSpec, axis: int, sizes: Ints) -> list[slice]:
     return [slice(o, o + 1) for o in range(spec.out_size[axis])]  # one by one, they have no phase
 
 
-def _adaptive_part(spec: PoolSpec, axes: Sequence[Cut]) -> Any:
+def _adaptive_part(spec: PoolSpec, axes: Sequence[Cut]) -> PoolSpec:
     inputs = tuple(_length(cut.x[0]) for cut in axes)
     outputs = tuple(_length(cut.y[0]) for cut in axes)
-    shape = (1, *inputs, 1) if spec.channels_last else (1, 1, *inputs)
-    made = make_adaptive(spec.nd, spec.kind, shape, outputs, "NHWC" if spec.channels_last else "NCHW")
-    return replace(made, batched=spec.batched)
+    kernel = tuple(-(-i // o) for i, o in zip(inputs, outputs, strict=True))
+    return replace(spec, in_size=inputs, out_size=outputs, kernel=kernel)
