@@ -15,7 +15,8 @@ import numpy as np
 from . import dtypes, registry
 from .backends.dask import DaskBackend
 from .backends.dask_graph import order
-from .errors import BackendError, SpecError
+from .backends.dask_tasks import Call
+from .errors import BackendError, SpecError, UnsupportedError
 from .functional.inspect import describe
 from .spec import ConvSpec, blocks, frozen, shape as as_shape
 from .spec.arguments import integer
@@ -257,6 +258,26 @@ def _nbytes(memory: Any) -> int:
     return found
 
 
+# --------------------------------------------------------------------------------------------------
+# The backend, which knows neither the registry nor the others
+# --------------------------------------------------------------------------------------------------
+
+
+def _serve(call: Call, spec: Any, *arrays: Any) -> Any:
+    """Serve a block."""
+    choice = registry.select(call.op, spec, call.dtype, call.algorithm, "numpy")
+    return getattr(choice.backend, call.method)(spec, *arrays, None, *call.rest, choice.algorithm)
+
+
+def _refusal(op: str, spec: Any, dtype: np.dtype[Any], algorithm: str) -> str | None:
+    """Return why a backend that is named for the blocks cannot serve a call."""
+    try:
+        registry.select(op, spec, dtype, algorithm, "numpy")
+    except UnsupportedError as error:
+        return error.reason
+    return None
+
+
 def _ways(op: str) -> tuple[str, ...]:
     """Return the backends of NumPy arrays, with and without their algorithms for an operation."""
     found = []
@@ -271,4 +292,4 @@ def _ways(op: str) -> tuple[str, ...]:
 
 
 #: What the registry knows as "dask".
-backend = DaskBackend(registry.select, _ways)
+backend = DaskBackend(_serve, _refusal, _ways)

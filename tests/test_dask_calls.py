@@ -1,6 +1,9 @@
 """Calls on Dask arrays: nothing is computed early, settings travel with the blocks, refusals come first."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +81,15 @@ def test_the_same_call_has_the_same_name_and_another_has_not():
     ]  # fmt: skip
     assert len(set(names)) == len(names)
     assert convlib.conv2d(x, w.copy()).name == names[0]
+    code = """
+import convlib, numpy as np, dask.array as da
+print(convlib.conv2d(da.ones((1, 1, 9, 9), chunks=3), np.ones((1, 1, 3, 3))).name)
+"""
+    paths = os.pathsep.join([str(Path(convlib.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert done.stdout.strip() == names[0]
 
 
 class Marked(NaiveBackend):

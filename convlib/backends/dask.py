@@ -21,7 +21,6 @@ from ..errors import UnsupportedError
 from ..spec import ConvSpec, PoolSpec, WindowSpec, blocks
 from . import dask_graph as graph, dask_large, dask_tasks as tasks
 from .base import OPERATIONS, Backend
-from .halves import Block, Types
 
 Array = Any
 
@@ -33,8 +32,10 @@ class DaskBackend(Backend):
 
     Parameters
     ----------
-    select : callable
-        The registry's decision, by which each block finds its backend.
+    serve : callable
+        Serves a block, given a `Call`, its spec and its arrays.
+    refusal : callable
+        Returns why a backend that is named for the blocks cannot serve a call, or None.
     names : callable
         Returns, for an operation, what may be named for the blocks.
     """
@@ -43,8 +44,10 @@ class DaskBackend(Backend):
     array_type = "dask"
     operations = tuple(op for op in OPERATIONS if op not in ("im2col", "col2im"))
 
-    def __init__(self, select: Callable[..., Any], names: Callable[[str], tuple[str, ...]]) -> None:
-        self._select, self._names = select, names
+    def __init__(
+        self, serve: Callable[..., Any], refusal: Callable[..., str | None], names: Callable[[str], tuple[str, ...]]
+    ) -> None:
+        self._serve, self._refusal, self._names = serve, refusal, names
 
     # ------------------------------------------------------------------ what it says of itself
 
@@ -73,11 +76,7 @@ class DaskBackend(Backend):
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
     ) -> str | None:
         """See `Backend.supports_algorithm`."""
-        try:
-            self._select(op, spec, dtype, algorithm, "numpy")
-        except UnsupportedError as error:
-            return error.reason
-        return None
+        return self._refusal(op, spec, dtype, algorithm)
 
     def from_numpy(self, a: Array) -> Array:
         """See `Backend.from_numpy`: in blocks of about a third of each axis."""
@@ -95,39 +94,39 @@ class DaskBackend(Backend):
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Any, algorithm: str | None = None
     ) -> Array:
         """See `Backend.conv`."""
-        types = self._sum_types(x, w, bias, spec.oc)
-        call = self._call("conv", "conv", spec, types, out, algorithm)
+        result, compute = self._sum_types(x, w, bias, spec.oc)
+        call = self._call("conv", "conv", compute, out, algorithm)
         made = graph.Graph(self._name(call, spec, x, w, bias), spec, *self._forward(spec, x))
-        return self._summed(made, call, types.result, made.argument("x", x), w, bias)
+        return self._summed(made, call, result, made.argument("x", x), w, bias)
 
     def conv_transpose(  # type: ignore[misc]
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Any, algorithm: str | None = None
     ) -> Array:
         """See `Backend.conv_transpose`."""
-        types = self._sum_types(x, w, bias, spec.c)
-        call = self._call("conv_grad_input", "conv_transpose", spec, types, out, algorithm)
+        result, compute = self._sum_types(x, w, bias, spec.c)
+        call = self._call("conv_grad_input", "conv_transpose", compute, out, algorithm)
         made = graph.Graph(self._name(call, spec, x, w, bias), spec, *self._adjoint_cuts(spec, x))
-        return self._summed(made, call, types.result, made.argument("x", x), w, bias, above=True)
+        return self._summed(made, call, result, made.argument("x", x), w, bias, above=True)
 
     def conv_grad_input(  # type: ignore[misc]
         self, spec: ConvSpec, grad_y: Array, w: Array, out: Any, algorithm: str | None = None
     ) -> Array:
         """See `Backend.conv_grad_input`."""
-        types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
-        call = self._call("conv_grad_input", "conv_grad_input", spec, types, out, algorithm)
+        result, compute = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)
+        call = self._call("conv_grad_input", "conv_grad_input", compute, out, algorithm)
         copied = blocks.copied_padding(spec)  # elements that are still to be added up
         call = replace(call, widen=copied)
         made = graph.Graph(self._name(call, spec, grad_y, w), spec, *self._adjoint_cuts(spec, grad_y))
-        dtype = types.compute if copied else types.result
+        dtype = compute if copied else result
         found = self._summed(made, call, dtype, made.argument("grad_y", grad_y), w, None, above=True)
-        return self._folded(spec, found, types.result) if copied else found
+        return self._folded(spec, found, result) if copied else found
 
     def conv_grad_weight(  # type: ignore[misc]
         self, spec: ConvSpec, grad_y: Array, x: Array, out: Any, algorithm: str | None = None
     ) -> Array:
         """See `Backend.conv_grad_weight`: each block's part, then their sums."""
-        types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
-        call = self._call("conv_grad_weight", "conv_grad_weight", spec, types, out, algorithm)
+        result, compute = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)
+        call = self._call("conv_grad_weight", "conv_grad_weight", compute, out, algorithm)
         call = replace(call, widen=True)
         made = graph.Graph(self._name(call, spec, grad_y, x), spec, *self._forward(spec, x))
         grads, inputs = made.argument("grad_y", grad_y), made.argument("x", x)
@@ -142,29 +141,30 @@ class DaskBackend(Backend):
         rows = tuple(cut.target.stop - cut.target.start for cut in made.channels)
         for number, keys in enumerate(parts.values()):
             target = (made.name, number, *(0,) * (spec.nd + 1))
-            graph.add_up(made.layer, made.name, keys, target, types.result)
-        return made.array(types.result, (rows, *((size,) for size in spec.w_shape[1:])))
+            graph.add_up(made.layer, made.name, keys, target, result)
+        return made.array(result, (rows, *((size,) for size in spec.w_shape[1:])))
 
     def pool(  # type: ignore[misc]
         self, spec: PoolSpec, x: Array, indices: bool, out: Any, algorithm: str | None = None
     ) -> Any:
         """See `Backend.pool`."""
-        types = Types(*dtypes.for_pool(spec.kind, x.dtype))
-        call = self._call("pool", "pool", spec, types, out, algorithm)
+        result, compute = dtypes.for_pool(spec.kind, x.dtype)
+        call = self._call("pool", "pool", compute, out, algorithm)
         made = graph.Graph(self._name(call, spec, x, indices), spec, *self._forward(spec, x))
         given = made.argument("x", x)
         for cell in made.cells():
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
             if dask_large.is_large(part, x.dtype.itemsize):
-                dask_large.add(made, call, given, cell, part, indices, types.result)
+                dask_large.add(made, call, given, cell, part, indices, result)
                 continue
             joint, keys = given.take([cut.x for cut in cell.along])
-            block = Block(part, (cell.n.x[0], cell.c.x[0], *(cut.x[0] for cut in cell.axes)), (), ())
-            made.layer[made.name, *cell.number] = (partial(tasks.pool, call, block, spec, joint, indices), keys)
-        found = made.array(types.result)
+            begin = tuple(cut.x[0].start for cut in cell.axes)
+            task = partial(tasks.pool, call, part, begin, spec.in_size, joint, indices)
+            made.layer[made.name, *cell.number] = (task, keys)
+        found = made.array(result)
         if not indices:
             return found
-        return tuple(self._picked(found, number, dtype) for number, dtype in enumerate((types.result, dtypes.INT64)))
+        return tuple(self._picked(found, number, dtype) for number, dtype in enumerate((result, dtypes.INT64)))
 
     def pool_grad_input(  # type: ignore[misc]
         self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Any, algorithm: str | None = None
@@ -172,8 +172,8 @@ class DaskBackend(Backend):
         """See `Backend.pool_grad_input`."""
         dtypes.check("grad_y", grad_y.dtype)
         common = grad_y.dtype if x is None or y is None else np.result_type(grad_y.dtype, x.dtype, y.dtype)
-        types = Types(*dtypes.for_pool(spec.kind, common))
-        call = self._call("pool_grad_input", "pool_grad_input", spec, types, out, algorithm)
+        result, compute = dtypes.for_pool(spec.kind, common)
+        call = self._call("pool_grad_input", "pool_grad_input", compute, out, algorithm)
         axes = [blocks.gradient(spec, a, sizes) for a, sizes in self._spatial(spec, grad_y)]
         made = graph.Graph(self._name(call, spec, grad_y, x, y), spec, *self._separate(spec, grad_y), axes)
         named = [("grad_y", grad_y), ("x", x), ("y", y)]
@@ -185,15 +185,15 @@ class DaskBackend(Backend):
             joints = tuple(joint for joint, _ in taken)
             task = partial(tasks.pool_grad, call, part, joints, *blocks.overlap(cell.along))
             made.layer[made.name, *cell.number] = (task, *(keys for _, keys in taken))
-        return made.array(types.result)
+        return made.array(result)
 
     def unpool(  # type: ignore[misc]
         self, spec: PoolSpec, x: Array, indices: Array, out: Any, add: bool, algorithm: str | None = None
     ) -> Array:
         """See `Backend.unpool`: plane by plane, for an index may point to any place of its plane."""
-        types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
+        result, compute = dtypes.for_pool("sum" if add else "max", x.dtype)
         self._check_indices(spec, indices)
-        call = replace(self._call("unpool", "unpool", spec, types, out, algorithm), rest=(add,))
+        call = replace(self._call("unpool", "unpool", compute, out, algorithm), rest=(add,))
         axes = [blocks.whole(spec, a) for a in range(spec.nd)]
         made = graph.Graph(self._name(call, spec, x, indices), spec, *self._separate(spec, x), axes)
         given = made.argument("x", x), made.argument("indices", indices)
@@ -202,12 +202,12 @@ class DaskBackend(Backend):
             part = blocks.part(spec, cell.n, cell.c, cell.axes)
             task = partial(tasks.plain, call, part, tuple(joint for joint, _ in taken))
             made.layer[made.name, *cell.number] = (task, *(keys for _, keys in taken))
-        return made.array(types.result)
+        return made.array(result)
 
     # ------------------------------------------------------------------ shared by them
 
     def _call(
-        self, op: str, method: str, spec: WindowSpec, types: Types, out: Any, algorithm: str | None
+        self, op: str, method: str, dtype: np.dtype[Any], out: Any, algorithm: str | None
     ) -> tasks.Call:
         if out is not None:
             raise UnsupportedError(
@@ -216,7 +216,7 @@ class DaskBackend(Backend):
             )
         tasks.refuse_lost_scheduler()
         settings = config.get_accuracy(), config.get_max_workspace()
-        return tasks.Call(self._select, op, method, types.compute, algorithm, *settings)
+        return tasks.Call(self._serve, op, method, dtype, algorithm, *settings)
 
     def _name(self, call: tasks.Call, spec: WindowSpec, *given: Any) -> str:
         from dask.base import tokenize

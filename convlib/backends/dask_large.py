@@ -14,7 +14,6 @@ import numpy as np
 from .. import dtypes
 from ..spec import PoolSpec, blocks
 from . import dask_graph as graph, dask_tasks as tasks
-from .halves import Block
 from .slabs import divisors
 
 Array = Any
@@ -45,9 +44,9 @@ def add(
         along: dict[Any, tuple[slice, ...]] = {"n": cell.n.x, "c": cell.c.x}
         along |= {axis: (piece,) for axis, piece in enumerate(inputs)}
         joint, pieces = given.take([along[axis] for axis in graph.order(spec)])
-        block = Block(blocks.window(part, kind, inputs), (cell.n.x[0], cell.c.x[0], *inputs), (), ())
+        window, begin = blocks.window(part, kind, inputs), tuple(piece.start for piece in inputs)
         keys.append((f"{made.name}-window", *cell.number, number))
-        made.layer[keys[-1]] = (partial(tasks.pool, once, block, spec, joint, indices), pieces)
+        made.layer[keys[-1]] = (partial(tasks.pool, once, window, begin, spec.in_size, joint, indices), pieces)
     made.layer[made.name, *cell.number] = (partial(together, part, indices, dtype), keys)
 
 

@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, product
 from typing import Any
 
@@ -19,7 +19,6 @@ import numpy as np
 from .. import config
 from ..errors import BackendError, SpecError
 from ..threads import get_num_threads, num_threads
-from . import halves
 
 Array = Any
 
@@ -30,8 +29,8 @@ class Call:
 
     Attributes
     ----------
-    select : callable
-        The registry's decision.
+    serve : callable
+        Takes this call, a block's spec and its arrays, and gives the block of the result.
     op, method : str
         The operation, and the method of `Backend` that serves it.
     dtype : dtype
@@ -46,7 +45,7 @@ class Call:
         Whether results stay in the type it computes in, for sums to be made of them.
     """
 
-    select: Callable[..., Any]
+    serve: Callable[..., Any] = field(repr=False)  # which names the call in graphs: the same in every process
     op: str
     method: str
     dtype: np.dtype[Any]
@@ -60,16 +59,11 @@ class Call:
         """Serve a block; `use_backend` and other settings around the computation do not reach it."""
         if self.widen:
             arrays = tuple(a.astype(self.dtype, copy=False) if isinstance(a, np.ndarray) else a for a in arrays)
-        return contextvars.Context().run(self._serve, share(), spec, arrays)
+        return contextvars.Context().run(self._run, share(), spec, arrays)
 
-    def _serve(self, threads: int, spec: Any, arrays: tuple[Any, ...]) -> Any:
+    def _run(self, threads: int, spec: Any, arrays: tuple[Any, ...]) -> Any:
         with num_threads(threads), config.accuracy(self.accuracy), config.max_workspace(self.workspace):
-            choice = self.choice(spec)
-            return getattr(choice.backend, self.method)(spec, *arrays, None, *self.rest, choice.algorithm)
-
-    def choice(self, spec: Any) -> Any:
-        """Return who serves a block."""
-        return self.select(self.op, spec, self.dtype, self.algorithm, "numpy")
+            return self.serve(self, spec, *arrays)
 
 
 def share() -> int:
@@ -204,13 +198,17 @@ def cast(a: Array, dtype: np.dtype[Any]) -> Array:
     return a.astype(dtype, copy=False)
 
 
-def pool(call: Call, block: halves.Block, whole: Any, joint: Joint, indices: bool, x: Any) -> Any:
-    """Serve a block of a pooling; indices are those of the whole plane."""
-    found = call(block.spec, joint(x), indices)
+def pool(call: Call, spec: Any, begin: Sequence[int], plane: Sequence[int], joint: Joint, indices: bool, x: Any) -> Any:
+    """Serve a block of a pooling whose inputs `begin` there in the whole plane, of which indices are."""
+    found = call(spec, joint(x), indices)
     if not indices:
         return found
     y, places = found
-    return y, halves.shifted(places, block, whole)
+    if not places.size or not min(spec.in_size):  # no window has a place
+        return y, places
+    at = np.unravel_index(np.maximum(places, 0), spec.in_size)
+    shifted = np.ravel_multi_index(tuple(a + start for a, start in zip(at, begin, strict=True)), tuple(plane))
+    return y, np.where(places < 0, -1, shifted)
 
 
 def pool_grad(

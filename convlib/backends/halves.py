@@ -178,7 +178,7 @@ def shifted(places: Array, block: Block, spec: WindowSpec) -> Array:
     """Return indices into the planes of a block as indices into those of the whole."""
     found, rest, step = 0 * places, places, 1
     for axis in reversed(range(spec.nd)):
-        size = block.spec.in_size[axis] or 1  # an empty axis has no places
+        size = block.spec.in_size[axis]
         found = found + (rest % size + block.x[axis + 2].start) * step
         rest, step = rest // size, step * spec.in_size[axis]
     found[places < 0] = -1
