@@ -86,9 +86,9 @@ import convlib, numpy as np, dask.array as da
 print(convlib.conv2d(da.ones((1, 1, 9, 9), chunks=3), np.ones((1, 1, 3, 3))).name)
 """
     paths = os.pathsep.join([str(Path(convlib.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": paths}
-    )
+    environment = {**os.environ, "PYTHONPATH": paths}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == names[0]
 
 
