@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import convlib
+from convlib.backends.cupy_device import missing
 
 IMAGE = np.arange(48.0).reshape(6, 8)
 KERNEL = np.ones((3, 3))
@@ -173,7 +174,7 @@ Cupy.__module__ = "cupy"
 
 def test_cupy_arrays_are_served_in_kind_or_refused():
     """On a GPU they stay there, which test_cupy.py shows; without one the error says what is missing."""
-    if convlib.registry._load("cupy").available() is None:
+    if missing() is None:
         pytest.skip("CuPy runs here: test_cupy.py serves its arrays")
     with pytest.raises(convlib.BackendError, match=r"cupy arrays for pool \(.*cupy: CuPy .*\); convert them to NumPy"):
         convlib.max_pool1d(Cupy(), 2)
