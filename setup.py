@@ -32,8 +32,8 @@ SOURCES = {
 
 # How to optimise sources whose names begin so; the first that fits.  Raced over all suites, kernels are as fast at -O2
 # as at -O3, which takes gcc 12 nearly twice as long, with two exceptions: depthwise windows with lanes of channels take
-# 1.4 (31x31) to 1.8 times (7x7) as long on AVX2, and pooling of integers with stride 2 1.4 times, unless loops of unknown
-# length are turned into vectors.  Cython's loops were not raced.
+# 1.4 (31x31) to 1.8 times (7x7) as long on AVX2, and pooling of integers with stride 2 1.4 times, unless loops of
+# unknown length are turned into vectors.  Cython's loops were not raced.
 OPTIMISE = {
     "pool_integers_scalar": "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic", "depthwise_avx2": "-O3",
     "_loops": "-O3", "_im2col": "-O3", "": "-O2",
@@ -95,7 +95,8 @@ class BuildExt(build_ext):
         level = next(level for prefix, level in OPTIMISE.items() if name.startswith(prefix))
         compiler = self.compiler.compiler_so
         kernel = KERNELS if "/isa/" in path else []
-        command = [*compiler, *level.split(), *kernel, *FLAGS, *flags, "-MMD", "-MF", OUT + ".dep", "-c", path, "-o", OUT]
+        options = [*level.split(), *kernel, *FLAGS, *flags]
+        command = [*compiler, *options, "-MMD", "-MF", OUT + ".dep", "-c", path, "-o", OUT]
         return step(f"{name}.o", command, [path], outside, identify(*compiler), *versions)
 
     def link(self, name, objects):

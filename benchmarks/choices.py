@@ -1,8 +1,11 @@
-"""Time every implementation of the native engine, and tell how good its choice is: ``python benchmarks/choices.py SUITE ...``.
+"""Time every implementation of the native engine, and tell how good its choice is.
+
+    python benchmarks/choices.py SUITE ...
 
 For each layer of the suites: the predicted and the measured time of each implementation that serves it, which one is
 chosen, and the regret: the time of the chosen one over the fastest.  ``--plan`` prepares the weights; ``CONVLIB_ISA``
-chooses the instruction set.  All runs share a process, as they are the engine's own; rounds alternate, medians are compared.
+chooses the instruction set.  All runs share a process, as they are the engine's own; rounds alternate, and medians are
+compared.
 """
 
 from __future__ import annotations

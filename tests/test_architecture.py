@@ -37,7 +37,7 @@ ALLOWED = {
     "functional": {*TOOLS, "spec", "storage", "registry", "functional"},
 }
 #: Parts above the public functions, which may use all of it.
-ABOVE = {"", "__main__", "compare", "costs", "geometry", "info", "layers", "problem", "testing", "textbook"}
+ABOVE = {"", "__main__", "compare", "costs", "dask", "geometry", "info", "layers", "problem", "testing", "textbook"}
 
 
 def part(module):

@@ -92,6 +92,28 @@ def test_lenet_reads_digits(tmp_path):
     assert float(re.search(r"([\d.]+)% of 359 held-out", done.stdout)[1]) >= 98
 
 
+@pytest.mark.slow
+def test_large_image_within_its_memory(tmp_path):
+    for library in ("PIL", "dask.array", "zarr"):
+        pytest.importorskip(library)
+    arguments = ["--size", 3000, "--memory", 600, "--folder", tmp_path / "stores", "--out", "result.png"]
+    done = run("large_image.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    peak, memory = map(int, re.search(r"peak memory (\d+) MiB of (\d+)", done.stdout).groups())
+    assert 0 < peak <= memory == 600
+    assert "100% Completed" in done.stdout
+    assert colours(tmp_path / "result.png")[1] > 50
+
+
+@pytest.mark.slow
+def test_large_image_says_when_it_needs_more(tmp_path):
+    for library in ("PIL", "dask.array", "zarr"):
+        pytest.importorskip(library)
+    done = run("large_image.py", "--size", 1000, "--memory", 80, "--folder", tmp_path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is more than" in done.stderr or "too little" in done.stderr
+
+
 def test_autograd(tmp_path):
     pytest.importorskip("torch")
     done = run("autograd_pytorch.py", cwd=tmp_path)

@@ -203,8 +203,11 @@ def test_masks_and_units_are_not_lost_in_silence(name):
         convlib.conv1d(np.ones((1, 1, 3)), x)
 
 
-def test_no_mask_and_no_unit_are_arrays_like_others():
-    assert convlib.max_pool1d(Marked(np.ones((1, 1, 4)), None), 2).shape == (1, 1, 2)
+def test_without_a_mask_the_call_that_converts_is_named():
+    x = Marked(np.ones((1, 1, 4)), None)
+    with pytest.raises(TypeError, match=r"x is a Marked of .*convert it to NumPy: numpy\.asarray\(x\)"):
+        convlib.max_pool1d(x, 2)
+    assert convlib.max_pool1d(np.asarray(x), 2).shape == (1, 1, 2)
 
 
 # ------------------------------------------------------------------------------- settings
@@ -229,6 +232,13 @@ class Interrupted(BaseException):
     """What the handler of a signal raises."""
 
 
+def enter_and_leave(seconds):
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    while True:
+        with convlib.accuracy("strict"), convlib.num_threads(1), convlib.max_workspace(1 << 21):
+            pass
+
+
 def test_no_setting_outlives_an_interrupt():
     """Signals arrive anywhere, also between the last line of a block and the first of its end."""
 
@@ -239,10 +249,7 @@ def test_no_setting_outlives_an_interrupt():
     try:
         for _ in range(3000):
             with pytest.raises(Interrupted):
-                signal.setitimer(signal.ITIMER_REAL, 1e-5 + 2e-4 * delays.random())
-                while True:
-                    with convlib.accuracy("strict"), convlib.num_threads(1), convlib.max_workspace(1 << 21):
-                        pass
+                enter_and_leave(1e-5 + 2e-4 * delays.random())
             assert config.get_accuracy() == "fast"
             assert config.get_max_workspace() == config.DEFAULT_WORKSPACE
     finally:

@@ -8,6 +8,8 @@ cimport numpy as cnp
 
 from convlib._ext._threads cimport raise_pending
 
+import sys
+
 from numpy import ndarray
 
 cnp.import_array()
@@ -15,6 +17,8 @@ cnp.import_array()
 cdef extern from "c/runtime/threads.h" nogil:
     enum:
         CV_NOMEM, CV_INTERRUPTED
+
+cdef bint LITTLE = sys.byteorder == "little"
 
 
 cdef class Array:
@@ -25,10 +29,15 @@ cdef class Array:
             PyBuffer_Release(&self.view)
 
     cdef int take(self, object array, int flags) except -1:
+        cdef const char* form
         PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
         self.held = True
-        self.code = self.view.format[0]
-        if self.view.format[1] != 0:
+        form = self.view.format
+        # NumPy spells a native type with its byte order if its dtype was made so, as those of files are.
+        if form[0] == (c"<" if LITTLE else c">"):
+            form += 1
+        self.code = form[0]
+        if form[0] == 0 or form[1] != 0:
             raise TypeError(f"format {self.view.format.decode()!r} is not a plain number in native byte order")
         return 0
 

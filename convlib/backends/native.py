@@ -166,7 +166,7 @@ class NativeBackend(Backend):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         ready = _native_conv.Packed(
             conv_problem(spec), self._weights(w, compute, spec),
-            None if bias is None else self._usable(bias, compute, False), algorithm, config.get_accuracy() == "strict", get_num_threads(), config.get_max_workspace(),
+            None if bias is None else self._usable(bias, compute, False), algorithm, *settings(),
         )  # fmt: skip
         return _Prepared(self, spec, ready, compute)
 

@@ -11,8 +11,9 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, dtypes, registry
+from .. import config, dtypes
 from ..errors import SpecError, quote
+from . import _foreign
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -164,7 +165,8 @@ def _check_arguments(call: Callable[..., Any], error: TypeError, args: Any, kwar
 def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     """Return the common array type of the arguments, and the arguments as arrays of it.
 
-    Anything that `numpy.asarray` understands becomes a NumPy array, unless a backend takes its type as it is.
+    Numbers, lists and arrays of NumPy become plain NumPy arrays.  An array of another library is taken as it is if a
+    backend takes its type, else refused; weights beside Dask arrays may be NumPy arrays.
     """
     if all(type(value) is np.ndarray for value in given.values()):
         return "numpy", list(given.values())
@@ -175,14 +177,12 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
             arrays[name] = None
         else:
             kinds[name], arrays[name] = _take_one(name, value)
-    if len(set(kinds.values())) > 1:
-        said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-        raise TypeError(f"arrays of different libraries cannot be mixed ({said}); convert them to one of these")
     weak = [name for name in kinds if name != "indices" and isinstance(given[name], (list, tuple, *_SCALARS))]
     strong = [a.dtype for name, a in arrays.items() if name in kinds and name not in weak and name != "indices"]
     for name in weak:
         arrays[name] = adapted(name, given[name], arrays[name], *strong)
-    return next(iter(kinds.values())), list(arrays.values())
+    common = next(iter(kinds.values())) if len(set(kinds.values())) == 1 else _foreign.common(kinds, arrays)
+    return common, list(arrays.values())
 
 
 _SCALARS = (bool, int, float, complex)
@@ -229,10 +229,11 @@ def _take_one(name: str, value: Any) -> tuple[str, Any]:
         raise TypeError(f"{name} must be an array, not None")
     if type(value) is np.ndarray:
         return "numpy", value
+    if _foreign.is_dask(value):  # which may have every attribute
+        return _foreign.take(name, value)
     _refuse_what_is_lost(name, value)
-    root = type(value).__module__.partition(".")[0]
-    if root not in ("numpy", "builtins") and hasattr(value, "shape") and registry.takes(root):
-        return root, value
+    if _foreign.is_foreign(value):
+        return _foreign.take(name, value)
     try:
         return "numpy", np.asarray(value)
     except (MemoryError, TypeError):

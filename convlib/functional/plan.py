@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
-from ..errors import SpecError
+from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, check_bias, frozen, make_conv, shape
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
@@ -140,7 +140,12 @@ def _plan_convnd(
     (1, 1, <three>)
     """
     given = w
-    _, (w, bias) = take(w=w, bias=bias)
+    kind, (w, bias) = take(w=w, bias=bias)
+    if kind == "dask":
+        raise UnsupportedError(
+            "a plan prepares weights for one shape of NumPy arrays, but w is a Dask array; give w.compute() and use "
+            "the plan in map_blocks, or call the convolution itself"
+        )
     element = element_type("dtype", w.dtype if dtype is None else dtype)
     if isinstance(given, (list, tuple)):
         w = adapted("w", given, w, element)

@@ -464,9 +464,10 @@ def _max_unpoolnd(
     dtype = dtypes.for_pool("max", x.dtype)[1]
     choice = registry.select("unpool", spec, dtype, backend, array_type)
     try:
-        y: Array = storage.unpool(choice.backend, spec, x, indices, out, False)
+        y: Array = storage.unpool(choice.backend, spec, x, indices, out, False, choice.named)
     except SpecError as error:
-        if output_size is None and indices.size and int(indices.max()) >= math.prod(spec.in_size):
+        guessed = output_size is None and array_type == "numpy" and indices.size
+        if guessed and int(indices.max()) >= math.prod(spec.in_size):
             raise SpecError(
                 f"{error}; the size {spec.in_size} is a guess: give that of the array that was pooled as output_size"
             ) from None

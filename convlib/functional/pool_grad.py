@@ -65,7 +65,7 @@ def _indexed(
         dtypes.check("grad_y", grad_y.dtype)
         dtype = dtypes.for_pool("sum", grad_y.dtype)[1]
         choice = registry.select("unpool", spec, dtype, backend, array_type)
-        grad_x: Array = storage.unpool(choice.backend, spec, grad_y, indices, out, True)
+        grad_x: Array = storage.unpool(choice.backend, spec, grad_y, indices, out, True, choice.named)
         return grad_x
 
     grad_input.__name__ = f"_{op}nd_grad_input"
@@ -80,7 +80,7 @@ def _grad(
     spec.check_grad("grad_y", grad_y.shape)
     dtype = dtypes.for_pool(spec.kind, grad_y.dtype)[1]
     choice = registry.select("pool_grad_input", spec, dtype, backend, array_type)
-    grad_x: Array = storage.pool_grad_input(choice.backend, spec, grad_y, x, y, out)
+    grad_x: Array = storage.pool_grad_input(choice.backend, spec, grad_y, x, y, out, choice.named)
     return grad_x
 
 

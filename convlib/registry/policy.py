@@ -16,6 +16,7 @@ BUILTINS: tuple[tuple[str, str, str], ...] = (
     ("fft", "convlib.backends.fft:FftBackend", "overlap-save over scipy.fft: large kernels"),
     ("cython", "convlib.backends.cython:CythonBackend", "typed Cython loops: every operator, every real dtype"),
     ("cupy", "convlib.backends.cupy:CupyBackend", "CuPy arrays on a GPU: cuDNN, cuBLAS and own kernels"),
+    ("dask", "convlib.dask:backend", "Dask arrays, lazily: exact blocks, out of core or over a cluster"),
     ("naive", "convlib.backends.naive:NaiveBackend", "plain Python loops from the formula: the oracle"),
 )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,7 +18,21 @@ from ..spec import ConvSpec, PoolSpec, needs_padding
 from .job import Call, Job, shifted
 from .scratch import exact_float, terms
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def _handed_on(function: Function) -> Function:
+    """Hand calls on arrays that hold no numbers yet to the operation of the backend as they are."""
+    name = function.__name__
+
+    @wraps(function)
+    def call(backend: Backend, *arguments: Any) -> Any:
+        return getattr(backend, name)(*arguments) if backend.lazy else function(backend, *arguments)
+
+    return cast(Function, call)
+
+
+@_handed_on
 def conv(
     backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -27,6 +42,7 @@ def conv(
     return _sums(backend, "conv", spec, types, algorithm, out, backend.conv, (x, "x"), (w, "w"), (bias, "bias"))
 
 
+@_handed_on
 def conv_transpose(
     backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -37,6 +53,7 @@ def conv_transpose(
     return _sums(backend, "conv_grad_input", spec, types, algorithm, out, backend.conv_transpose, *places)
 
 
+@_handed_on
 def conv_grad_input(
     backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -48,6 +65,7 @@ def conv_grad_input(
     return _sums(backend, "conv_grad_input", spec, types, algorithm, out, method, *places, conjugated="w")
 
 
+@_handed_on
 def conv_grad_weight(
     backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -59,6 +77,7 @@ def conv_grad_weight(
     return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places, conjugated="x")
 
 
+@_handed_on
 def conv_transpose_grad_input(
     backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -70,6 +89,7 @@ def conv_transpose_grad_input(
     return _sums(backend, "conv", spec, types, algorithm, out, method, *places, conjugated="w")
 
 
+@_handed_on
 def conv_transpose_grad_weight(
     backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
 ) -> Array:
@@ -95,6 +115,7 @@ def prepare_conv(
     return backend.prepare_conv(spec, w, bias, dtype, algorithm)
 
 
+@_handed_on
 def pool(
     backend: Backend, spec: PoolSpec, x: Array, indices: bool, out: Array | None, algorithm: str | None
 ) -> Array | tuple[Array, Array]:
@@ -122,44 +143,49 @@ def pool(
     return (y, places) if indices else y
 
 
-def unpool(backend: Backend, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
+@_handed_on
+def unpool(
+    backend: Backend, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool, algorithm: str | None
+) -> Array:
     """See `Backend.unpool`."""
     types = Types(*dtypes.for_pool("sum" if add else "max", x.dtype))
     backend.check_out(out, spec.x_shape, types.result, x, indices)
     check_indices(spec, indices)
-    call = Call(backend, "unpool", spec, types, types.compute, None)
+    call = Call(backend, "unpool", spec, types, types.compute, algorithm)
     copied = call.copied(y=x, out=out)
     if not copied and not backend.takes(indices, dtypes.INT64, spec):
         copied = "y"
     job = Job(call, copied) if copied else None
     if job is None or job.whole:
-        return _whole(job, backend.unpool, spec, x, indices, out, add)
+        return _whole(job, backend.unpool, spec, x, indices, out, add, algorithm)
     check_places(spec, indices)
     if add and types.compute == dtypes.INT64:
         bound(spec.out_count, x)
 
     def method(part: PoolSpec, x: Array, indices: Array) -> Array:
-        return backend.unpool(part, x, indices, None, add)
+        return backend.unpool(part, x, indices, None, add, algorithm)
 
     return _parts(job, spec.x_shape, out, method, (x, "y"), (indices, "indices"))
 
 
+@_handed_on
 def pool_grad_input(
-    backend: Backend, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
-) -> Array:
+    backend: Backend, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None,
+    algorithm: str | None,
+) -> Array:  # fmt: skip
     """See `Backend.pool_grad_input`."""
     types = pool_grad_types(spec, grad_y, x, y)
     backend.check_out(out, spec.x_shape, types.result, grad_y, x, y)
-    call = Call(backend, "pool_grad_input", spec, types, types.compute, None)
+    call = Call(backend, "pool_grad_input", spec, types, types.compute, algorithm)
     copied = call.copied(x=x, y=(grad_y, y), out=out)
     job = Job(call, copied) if copied else None
     if job is None or job.whole:
-        return _whole(job, backend.pool_grad_input, spec, grad_y, x, y, out)
+        return _whole(job, backend.pool_grad_input, spec, grad_y, x, y, out, algorithm)
     if types.compute == dtypes.INT64:
         bound(spec.taps_count, grad_y)
 
     def method(part: PoolSpec, grad_y: Array, x: Array | None, y: Array | None) -> Array:
-        return backend.pool_grad_input(part, grad_y, x, y, None)
+        return backend.pool_grad_input(part, grad_y, x, y, None, algorithm)
 
     return _parts(job, spec.x_shape, out, method, (grad_y, "y"), (x, "x"), (y, "y"))
 

@@ -36,7 +36,7 @@ def scratch(
 
     `dtype` is the type that the call computes in, unless a backend takes float16 as it is, or integers as floats.
     """
-    if op not in RESULTS:
+    if op not in RESULTS or backend.lazy:
         return backend.workspace(op, spec, dtype, algorithm)
     types = _types(op, spec, storage, dtype)
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)

@@ -49,6 +49,8 @@ class Contract:
         Whether sums of small integers held in floats come out exactly, as they do by direct summation.
     whole_unpool : bool
         Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
+    lazy : bool
+        Whether its arrays hold no numbers yet, so that its operations take them as they are, of any type.
     algorithms : dict of str to tuple of str
         Names that may follow the colon in "name:algorithm", per operation.
     """
@@ -60,6 +62,7 @@ class Contract:
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
     whole_unpool: ClassVar[bool] = False
+    lazy: ClassVar[bool] = False
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np
 

@@ -170,8 +170,13 @@ class Backend(Arrays):
         return finish(), finish_places()
 
     @final
-    def unpool(self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool) -> Array:
-        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up."""
+    def unpool(
+        self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool, algorithm: str | None = None
+    ) -> Array:
+        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up.
+
+        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
+        """
         result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
         self.check_out(out, spec.x_shape, result, x, indices)
         check_indices(spec, indices)
@@ -188,9 +193,13 @@ class Backend(Arrays):
 
     @final
     def pool_grad_input(
-        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None
-    ) -> Array:
-        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None,
+        algorithm: str | None = None,
+    ) -> Array:  # fmt: skip
+        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``.
+
+        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
+        """
         result, dtype = pool_grad_types(spec, grad_y, x, y)
         self.check_out(out, spec.x_shape, result, grad_y, x, y)
         grad_y = self._input(grad_y, dtype, spec)

@@ -148,8 +148,8 @@ static inline CV_UNUSED cv_conv cv_simplify(const cv_conv *p) {
  * before or behind. */
 static inline CV_UNUSED int cv_in_place(const cv_conv *p) {
     return p->k[0] * p->k[1] * p->k[2] == 1 && p->in[0] == 1 && p->in[1] == 1 && p->out[0] == 1 &&
-           p->out[1] == 1 && p->stride[2] == 1 && !p->lo[2] && p->out[2] <= p->in[2] &&
-           p->xs[4] == 1;
+           p->out[1] == 1 && p->stride[2] == 1 && !p->lo[0] && !p->lo[1] && !p->lo[2] &&
+           p->out[2] <= p->in[2] && p->xs[4] == 1;
 }
 
 /* Whether all axes of a problem have outputs, and its sums have terms. */
