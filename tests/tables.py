@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import convlib
 from convlib._ext import _native
 
-ROOT = Path(convlib.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 PAGE, LIST = ROOT / "docs/engine.md", ROOT / "convlib/_ext/c/impls.def"
 COMMAND = "PYTHONPATH=. python tests/tables.py"
 
