@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tables
 
 import convlib
 
-ROOT = Path(convlib.__file__).parent.parent
+ROOT = Path(__file__).parents[1]  # of the checkout, wherever the package lies
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
+#: Pages for those who work on convlib, which hold no examples.
+MAP = ROOT / "convlib/_ext/README.md"
+LOG = ROOT / "benchmarks/log.md"
+OTHERS = [path for path in (ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", MAP, LOG) if path.exists()]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -114,3 +119,63 @@ def test_extras_that_pages_name_exist():
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = {name for path in PAGES for name in re.findall(r"\"\.\[(\w+)\]\"", path.read_text())}
     assert {"compare", "examples", "test"} <= named <= known.keys()
+
+
+# ------------------------------------------------------------------------------- what pages speak of
+
+in_the_checkout = pytest.mark.skipif(not tables.LIST.exists(), reason="pages speak of sources, which are not here")
+
+
+def prose(path):
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@in_the_checkout
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)]+)\)", prose(path)):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target).resolve() if target else path
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link
+
+
+#: A path or the name of a file of ours, in backticks; capitals stand for what a reader fills in.
+NAMED = re.compile(r"`((?:[a-z_.][\w.-]*/)+(?:[a-z_.][\w.-]*)?|[a-z_][\w.]*\.(?:py|pyx|pxd|pyi|toml|md|c|h|def|cu))`")
+#: What is not of the checkout: made by building it.
+MADE = {"build/objects"}
+
+
+@in_the_checkout
+@pytest.mark.parametrize("path", [path for path in (*PAGES, *OTHERS) if path != LOG], ids=lambda p: p.name)
+def test_files_that_pages_name_exist(path):
+    places = (path.parent, ROOT, ROOT / "convlib", ROOT / "convlib/_ext", ROOT / "convlib/_ext/c", ROOT / "tests")
+    for name in NAMED.findall(prose(path)):
+        found = any((place / name).exists() for place in places) or ("/" not in name and any(ROOT.rglob(name)))
+        assert found or name in MADE, name
+
+
+@in_the_checkout
+def test_the_engines_page_lists_what_the_engine_has():
+    page = tables.PAGE.read_text()
+    assert set(re.findall(r"implementations of (\w+), by", page)) == set(tables._native.OPERATIONS)
+    assert tables.up_to_date(page) == page, f"make the tables anew: {tables.COMMAND}"
+
+
+@in_the_checkout
+def test_the_map_of_the_compiled_parts_names_every_file():
+    text = MAP.read_text()
+    files = [path for path in (MAP.parent / "c").rglob("*.*") if path.suffix in (".c", ".h", ".def", ".py")]
+    assert len(files) > 50
+    missing = {path.name for path in files if path.parent.name != "isa" and f"`{path.name}`" not in text}
+    folders = {path.parent.name for path in files} - {"c", "__pycache__"}
+    assert not missing | {folder for folder in folders if f"`{folder}/`" not in text}

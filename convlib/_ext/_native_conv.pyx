@@ -134,7 +134,7 @@ cdef class ConvProblem(Problem):
         return self.plan(&p, names, exact)
 
     def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace):
-        """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
+        """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
         cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
         return verdicts(&p)
 

@@ -89,7 +89,7 @@ cdef class PoolProblem(Problem):
         return self.plan(&p, names, False)
 
     def verdicts(self, str op, char code, Py_ssize_t itemsize, bint indices, int threads, Py_ssize_t max_workspace):
-        """Return (name, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
+        """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
         cdef cv_problem p = self.asked(op_of(op), type_of(code, itemsize), indices, False, threads, max_workspace)
         return verdicts(&p)
 

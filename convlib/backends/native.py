@@ -99,7 +99,7 @@ class NativeBackend(Backend):
         return self._said([call.plan(None, False) for call in calls_of("conv", spec, dtype)])
 
     def _said(self, plans: list[Any]) -> tuple[str | None, str]:
-        """Return the names of the implementations, each once and in the list's order, and what they are good at."""
+        """Return the names of the implementations, each once, as the problems come, and what they are good at."""
         found = {plan.name: plan.why for plan in plans if plan is not None}
         if not found:
             return None, "nothing to compute"
