@@ -32,7 +32,7 @@ ALLOWED = {
     "backends.base": {"errors", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
     "storage": {"errors", "config", "dtypes", "spec", "backends.base", "storage"},
-    "registry": {"errors", "config", "spec", "backends.base", "storage", "registry"},
+    "registry": {"errors", "config", "threads", "spec", "backends.base", "storage", "registry"},
     "_ext": set(),
     "functional": {*TOOLS, "spec", "storage", "registry", "functional"},
 }

@@ -110,7 +110,7 @@ cdef object verdicts(const cv_problem* p):
         else:
             reason = refusal.decode()
             if isa.rows[i].lacks != NULL:
-                reason = f"{reason}, which {isa.name.decode()} has not"
+                reason = f"{reason}, not {isa.name.decode()}"
             said.append((*who, reason, 0.0, 0))
     return said
 
@@ -149,8 +149,8 @@ cdef class Plan:
 
     @property
     def nanoseconds(self):
-        """Predicted time of a call."""
-        return cv_cost(self.plan.row, &self.plan.problem) / self.plan.threads
+        """Predicted time of a call on one thread, by which implementations are compared."""
+        return cv_cost(self.plan.row, &self.plan.problem)
 
     cdef int run(self, const cv_call* call) except -1:
         cdef int status

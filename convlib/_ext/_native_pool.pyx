@@ -99,7 +99,8 @@ cdef cv_op op_of(str op) noexcept:
 
 
 cdef int refuse(names, Py_ssize_t max_workspace) except -1:
-    raise MemoryError(f"{names or 'no implementation'} cannot serve these arrays within {max_workspace} bytes of scratch")
+    who = names or "no implementation"
+    raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 
 def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_workspace):

@@ -28,6 +28,8 @@ LISTS = {
     "pool_grad_input": ("pool", "spread"), "unpool": ("spread",),
 }  # fmt: skip
 
+#: Whose implementation can be named: the hooks of the others take no name.
+NAMED = ("conv", "conv_grad_input", "conv_grad_weight", "pool")
 
 #: What integers become, where these hold all partial sums exactly.
 FLOATS = (dtypes.FLOAT32, dtypes.FLOAT64)
@@ -56,7 +58,7 @@ class NativeBackend(Backend):
         except ValueError as error:
             return str(error)
         if not self.algorithms:
-            self.algorithms.update({op: _names(op) for op in LISTS})
+            self.algorithms.update({op: _names(op) for op in NAMED})
         return None
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
@@ -131,11 +133,18 @@ class NativeBackend(Backend):
         rounding = {word for *words, _, more in _native.implementations("conv") if more for word in words}
         return not rounding & set(algorithm.split("+"))
 
-    def implementations(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[Implementation, ...]:
+    def implementations(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], prepared: bool = False
+    ) -> tuple[Implementation, ...]:
         """See `Backend.implementations`."""
+        if op not in NAMED:
+            return ()
         found: dict[str, Implementation] = {}
+        rounding = {name for name, *_, more in _native.implementations("conv") if more} if settings()[0] else ()
         for call in calls_of(op, spec, dtype):
-            for name, _, refusal, nanoseconds, scratch in call.verdicts():
+            for name, _, refusal, nanoseconds, scratch in call.verdicts(not prepared):
+                if refusal is None and name in rounding:
+                    refusal = 'rounds more than direct summation, which accuracy="strict" forbids'
                 before = found.get(name, Implementation(name, None, 0.0, 0))
                 found[name] = Implementation(
                     name, before.refusal or refusal, before.seconds + nanoseconds * 1e-9, max(before.scratch, scratch)

@@ -58,9 +58,9 @@ class Call(NamedTuple):
         code, itemsize, indices = self._arguments(fresh)
         return self.problem.chosen(self.op, code, itemsize, names, indices, False, threads, bound)
 
-    def verdicts(self) -> list[tuple[str, str, str | None, float, int]]:
+    def verdicts(self, fresh: bool = True) -> list[tuple[str, str, str | None, float, int]]:
         """Return (name, family, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
-        said: list[Any] = self.problem.verdicts(self.op, *self._arguments(True), *settings()[1:])
+        said: list[Any] = self.problem.verdicts(self.op, *self._arguments(fresh), *settings()[1:])
         return said
 
     def scratch(self, names: str | None, fresh: bool) -> int:

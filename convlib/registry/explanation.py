@@ -69,7 +69,8 @@ class Explanation:
 def _line(backend: str, found: Implementation) -> str:
     if found.refusal is not None:
         return f"  not {backend}:{found.name}: {found.refusal}"
-    return f"  could {backend}:{found.name}: {1e6 * found.seconds:.1f} us predicted, {found.scratch} bytes of scratch"
+    predicted = f"{1e6 * found.seconds:.1f} us predicted on one thread"
+    return f"  could {backend}:{found.name}: {predicted}, {found.scratch} bytes of scratch"
 
 
 def explain_choice(
@@ -92,7 +93,10 @@ def explained(
         choice.backend, "workspace", int,
         lambda: storage.scratch(choice.backend, op, spec, element, dtype, choice.named, prepared=prepared),
     )  # fmt: skip
-    found = answer(choice.backend, "implementations", tuple, lambda: choice.backend.implementations(op, spec, dtype))
+    found = answer(
+        choice.backend, "implementations", tuple,
+        lambda: choice.backend.implementations(op, spec, dtype, prepared),
+    )  # fmt: skip
     return Explanation(
         op, str(dtype), spec, choice.backend.name, choice.algorithm, choice.source, choice.reason, int(nbytes),
         verdicts(op, spec, dtype, choice.backend.array_type, choice.backend.name), found,

@@ -19,6 +19,7 @@ from .. import config
 from ..backends.base import Backend
 from ..errors import BackendError, UnsupportedError, quote
 from ..spec import WindowSpec
+from ..threads import get_num_threads
 from . import policy
 from .answers import STRICT, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
 from .plugins import PassingError, backends, changed, get_backend, load, version
@@ -116,8 +117,8 @@ def select(
             requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
     elif not isinstance(requested, str):
         parse(requested)  # refuses it; the cache below could not even hash some
-    # Accuracy and memory bound are part of the cache key: `supports` and `choose` may depend on them.
-    settings = config.get_accuracy(), config.get_max_workspace()
+    # Accuracy, memory bound and threads are part of the cache key: `supports` and `choose` may depend on them.
+    settings = config.get_accuracy(), config.get_max_workspace(), get_num_threads()
     try:
         return _choose(op, spec, dtype, requested, source, array_type, settings, prepared, version())
     except _ForNow as found:
@@ -143,7 +144,7 @@ def parse(name: Any) -> tuple[Backend, str | None]:
 @lru_cache(maxsize=8192)
 def _choose(
     op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,
-    settings: tuple[str, int], prepared: bool, known: int,
+    settings: tuple[str, int, int], prepared: bool, known: int,
 ) -> Choice:  # fmt: skip
     if requested is not None:
         return _named(op, spec, dtype, requested, source, array_type, prepared)
@@ -193,7 +194,8 @@ def _automatic(op: str, spec: WindowSpec, dtype: np.dtype[Any], strict: bool, pr
         if reason is not None:
             refusals.append(f"{backend.name}: {reason}")
             continue
-        choice = Choice(backend, algorithm, "automatic", f"{rule.reason}; {why}" if algorithm else rule.reason)
+        reasons = dict.fromkeys([rule.reason, why] if algorithm else [rule.reason])
+        choice = Choice(backend, algorithm, "automatic", "; ".join(reasons))
         if passing:
             raise _ForNow(choice, passing)
         return choice

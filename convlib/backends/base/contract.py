@@ -116,8 +116,13 @@ class Contract:
         """Return what `workspace` would for a convolution whose weights a plan has prepared."""
         return self.workspace("conv", spec, dtype, algorithm)
 
-    def implementations(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[Implementation, ...]:
-        """Return what the backend says of each of its implementations of an operation, or nothing if it has one way."""
+    def implementations(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], prepared: bool = False
+    ) -> tuple[Implementation, ...]:
+        """Return what the backend says of each of its implementations of an operation, or nothing if it has one way.
+
+        `prepared` asks of a convolution whose weights a plan prepares once.
+        """
         return ()
 
     def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:

@@ -128,7 +128,7 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_FAST NONE
 #define CV_FROM_MASKS NONE
 #define CV_FROM_MATRIX scalar
-#define CV_LACKS_FAST "is not built for the plain floor, which any processor runs"
+#define CV_LACKS_FAST "needs vectors wider than those that any processor has"
 #define CV_LACKS_MASKS CV_NO_MASKS
 #define CV_LACKS_MATRIX NULL
 #define CV_BYTES 16

@@ -80,6 +80,18 @@ static void sketch(const cv_row *row, const cv_problem *problem, cv_plan *plan) 
     plan->tables += inner.tables;
 }
 
+/* With so many threads that the scratch fits, as far as fewer threads need less: which rows fit then
+ * depends on no number of threads. */
+static void sketch_within(const cv_row *row, const cv_problem *problem, cv_plan *plan) {
+    cv_problem p = *problem;
+    for (;;) {
+        sketch(row, &p, plan);
+        if (cv_plan_scratch(plan) <= p.max_workspace || p.threads <= 1)
+            return;
+        p.threads = (p.threads + 1) / 2;
+    }
+}
+
 /* ---- the choice */
 
 static const char *unserved(const cv_row *row, const cv_problem *problem) {
@@ -96,7 +108,7 @@ const char *cv_refusal(const cv_row *row, const cv_problem *problem, ptrdiff_t *
     if (reason)
         return reason;
     cv_plan plan;
-    sketch(row, problem, &plan);
+    sketch_within(row, problem, &plan);
     *scratch = cv_plan_scratch(&plan);
     return *scratch > problem->max_workspace ? "needs more scratch than max_workspace" : NULL;
 }
@@ -147,7 +159,7 @@ cv_plan *cv_plan_new(const cv_row *row, const cv_problem *problem) {
     cv_plan *plan = NULL;
     if (posix_memalign((void **)&plan, 64, sizeof *plan))
         return NULL;
-    sketch(row, problem, plan);
+    sketch_within(row, problem, plan);
     if (fill(plan))
         return plan;
     cv_plan_free(plan);
