@@ -1,4 +1,4 @@
-"""What the tests of the engine share: the list, problems, plain sums for their answers, and one door for convolutions."""
+"""What the tests of the engine share: the list, problems, plain sums as answers, and one door for convolutions."""
 
 from __future__ import annotations
 
@@ -187,6 +187,9 @@ class Way(NamedTuple):
     workspace: int = WORKSPACE
 
 
+USUAL = Way()
+
+
 def traced(name: str, workspace: int, call: Any) -> int | None:
     """Call, and return the most bytes that were allocated at once; None if the engine says that `name` does not fit.
 
@@ -206,7 +209,7 @@ def traced(name: str, workspace: int, call: Any) -> int | None:
     return int(peak)
 
 
-def run(problem: Problem, name: str, x: Any, w: Any, bias: Any, y: Any, way: Way = Way()) -> int | None:
+def run(problem: Problem, name: str, x: Any, w: Any, bias: Any, y: Any, way: Way = USUAL) -> int | None:
     """Fill `y` by an implementation under the active instruction set; see `traced` for what returns."""
     p = conv.ConvProblem(*problem, way.last)
     if not way.packed:
@@ -233,7 +236,7 @@ def refusal(op: str, problem: Problem, name: str, dtype: str, way: Way) -> str |
     return next(reason for row, _, reason, *_ in said if row == name)
 
 
-def check(problem: Problem, name: str, dtype: str = "float32", way: Way = Way()) -> bool:
+def check(problem: Problem, name: str, dtype: str = "float32", way: Way = USUAL) -> bool:
     """Run a problem on small integers, and return whether the implementation serves it.
 
     The result must be that of plain sums, and nothing beside it be written; a refusal must be what the engine says.

@@ -103,7 +103,8 @@ def plane_of(dtype: str, whole: bool) -> Iterator[Pooling]:
             out = max(1, next(heights) if not whole else 3)
             size = [max(1, stride * (count - 1) + 1 + dil * (k - 1) - 2 * lo) for count in (out, width)]
             if 2 * lo + min(size) > dil * (k - 1):
-                yield pooled(1 + width % 2, next(turn), (size[0], size[1]), (k, k), stride, dil, lo, ceil=width % 3 == 0)
+                n, c, ceil = 1 + width % 2, next(turn), width % 3 == 0
+                yield pooled(n, c, (size[0], size[1]), (k, k), stride, dil, lo, ceil=ceil)
 
 
 #: Whole planes, pairs of rows, one and three axes, windows over all of an axis, an empty window, ragged ends, and rows
@@ -116,8 +117,10 @@ KINDS = [
         (1, 33, (16, 6)), (1, 2, (4, 126)), (1, 5, (2, 62)),
     )),
     pooled(2, 5, (70,), (9,), 1, lo=4), pooled(2, 17, (33,), (3,), 2, ceil=True), pooled(1, 3, (9,), (9,)),
-    pooled(1, 5, (5, 6, 7), (3, 3, 3), 1, lo=1), pooled(2, 9, (4, 6, 9), (2, 2, 2), 2), pooled(1, 3, (4, 5, 18), (3, 2, 5), 1),
-    pooled(1, 3, (6, 40), (1, 21), 1, lo=0), pooled(1, 3, (40, 6), (21, 1), 1), pooled(1, 9, (30, 31), (13, 13), 1, lo=6),
+    pooled(1, 5, (5, 6, 7), (3, 3, 3), 1, lo=1), pooled(2, 9, (4, 6, 9), (2, 2, 2), 2),
+    pooled(1, 3, (4, 5, 18), (3, 2, 5), 1),
+    pooled(1, 3, (6, 40), (1, 21), 1, lo=0), pooled(1, 3, (40, 6), (21, 1), 1),
+    pooled(1, 9, (30, 31), (13, 13), 1, lo=6),
     pooled(2, 3, (3, 3), (2, 2), 3, 2, 1), pooled(1, 2, (2, 2), (1, 1), 1, 1, 1), pooled(1, 2, (9, 9), (2, 2), 5, lo=1),
     pooled(1, 1, (3, 3000), (3, 3), 1, lo=1), pooled(1, 2, (150, 61), (3, 3), 2, lo=1, hi=0),
     pooled(1, 4, (23, 24), (18, 18), 1), pooled(1, 2, (40, 41), (31, 31), 1, lo=15),
@@ -136,7 +139,8 @@ ADAPTIVE = [
 def poolings(dtype: str, whole: bool = False) -> list[Pooling]:
     """Return problems of all kinds for the active instruction set; the kinds of numbers take turns, or are crossed."""
     columns = edges(lanes(dtype) // 2, lanes(dtype), 2 * lanes(dtype) - 2)
-    pairs = [pooled(1 + c % 2, c, (2 * rows, 2 * count), (2, 2), 2) for count in columns for rows, c in ((1, 9), (3, 4))]
+    planes = itertools.product(columns, ((1, 9), (3, 4)))
+    pairs = [pooled(1 + c % 2, c, (2 * rows, 2 * count), (2, 2), 2) for count, (rows, c) in planes]
     every = [*KINDS, *ADAPTIVE, *pairs]
     shapes = [*dict.fromkeys([*every, *plane_of(dtype, whole)])]
     kinds = ["max", "min"]

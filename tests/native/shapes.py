@@ -48,7 +48,8 @@ def general(dtype: str, whole: bool) -> Iterator[Problem]:
     vector = lanes(dtype)
     windows = list(itertools.product((3, 1, 5, 7), (1, 2, 3), (1, 2)))  # kernel, stride, dilation
     turn = itertools.cycle(windows)
-    inputs, images = itertools.cycle((1, 2, 5, 16, 17, 33, 4)), itertools.cycle(((1, 3), (2, 1), (1, 2), (1, 7), (3, 1)))
+    inputs = itertools.cycle((1, 2, 5, 16, 17, 33, 4))
+    images = itertools.cycle(((1, 3), (2, 1), (1, 2), (1, 7), (3, 1)))
     groups, paddings = itertools.cycle((1, 1, 2, 1, 3, 1, 1)), itertools.cycle(((0, 0), (1, 1), (2, 0), (0, 3), (3, 3)))
     for ocg, width in itertools.product((1, 2, *edges(8, vector, 3 * vector)), (1, *edges(vector, 4 * vector))):
         for k, stride, dil in windows if whole else (next(turn), next(turn)):
@@ -167,7 +168,7 @@ MATRIX = [
 
 
 def rows_of_tiles(dtype: str) -> Iterator[Problem]:
-    """Direct sums: tiles of 4 or 8 channels by up to 4 vectors; of one channel by 4 rows, which may share an input row."""
+    """Direct sums: tiles of 4 or 8 channels by up to 4 vectors; of one channel by 4 rows, which may share inputs."""
     turn = itertools.cycle(itertools.product((2, 3, 4), ((1, 1), (2, 1), (1, 2), (2, 2), (3, 1))))
     for ocg, width in itertools.product(edges(4, 8), (5, *edges(lanes(dtype)))):
         k, (stride, dil) = next(turn)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from expected import under_isa
 
 from convlib._ext import _native_conv as conv
 

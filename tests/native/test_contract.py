@@ -12,7 +12,21 @@ from expected import under_isa
 from convlib._ext import _native as native, _native_conv as conv
 
 from .common import (
-    ISAS, ROUNDING, WORKSPACE, Problem, Way, check, check_bits, laid, pairs, posed, reference, run, shapes, sizes, target,
+    ISAS,
+    ROUNDING,
+    WORKSPACE,
+    Problem,
+    Way,
+    check,
+    check_bits,
+    laid,
+    pairs,
+    posed,
+    reference,
+    run,
+    shapes,
+    sizes,
+    target,
 )  # fmt: skip
 
 #: For each implementation the first that it serves is taken.

@@ -15,7 +15,20 @@ import convlib
 from convlib._ext import _native as native, _native_conv as conv
 
 from .common import (
-    UNTOUCHED, WORKSPACE, Problem, Way, edges, kernels, laid, lanes, pairs, refusal, shapes, sizes, tap_views, traced,
+    UNTOUCHED,
+    WORKSPACE,
+    Problem,
+    Way,
+    edges,
+    kernels,
+    laid,
+    lanes,
+    pairs,
+    refusal,
+    shapes,
+    sizes,
+    tap_views,
+    traced,
 )  # fmt: skip
 from .shapes import KINDS
 
@@ -24,7 +37,8 @@ ENOUGH = 20
 CASES = (
     *KINDS,
     sizes(3, 1, 9, 33, (9, 20), (1, 1)), sizes(2, 3, 4, 16, (9, 8), (3, 3), lo=1),
-    sizes(1, 1, 70, 97, (5, 7), (3, 3), lo=1), sizes(1, 1, 2, 16, (2, 700), (1, 3)), sizes(2, 1, 5, 49, (70,), (9,), lo=4),
+    sizes(1, 1, 70, 97, (5, 7), (3, 3), lo=1), sizes(1, 1, 2, 16, (2, 700), (1, 3)),
+    sizes(2, 1, 5, 49, (70,), (9,), lo=4),
     # depthwise: planes, stride, dilation, one row
     sizes(2, 7, 1, 1, (14, 37), (3, 3), lo=1), sizes(2, 5, 1, 1, (14, 37), (3, 3), 2, lo=1),
     sizes(1, 3, 1, 1, (20, 50), (7, 7), 1, 2, 6), sizes(1, 3, 1, 1, (1, 50), (1, 6), lo=2),
@@ -46,7 +60,8 @@ def problems(dtype: str) -> Iterator[Problem]:
     for ocg, width in itertools.product((1, 2, 5, *edges(lanes(dtype))), (1, *edges(lanes(dtype)))):
         k, stride, dil = next(windows)
         size = 2 * stride + 1, stride * (width - 1) + 1 + dil * (k - 1) - 2
-        yield sizes(2, 1 + ocg % 2, next(channels), ocg, size, (k, k), stride, dil, lo=max(1, dil * (k - 1) - min(size) + 1))
+        lo = max(1, dil * (k - 1) - min(size) + 1)
+        yield sizes(2, 1 + ocg % 2, next(channels), ocg, size, (k, k), stride, dil, lo)
 
 
 @lru_cache(maxsize=512)

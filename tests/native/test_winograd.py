@@ -23,7 +23,10 @@ def test_one_result_by_all_ways(isa: str, problem: Problem) -> None:
     ways = [
         Way(threads=threads, turned=turned, packed=packed, last=last, workspace=workspace)
         for (threads, turned, packed, workspace), last in itertools.product(
-            ((1, False, False, WORKSPACE), (2, True, False, WORKSPACE), (5, False, False, 1 << 20), (2, False, True, WORKSPACE)),
+            (
+                (1, False, False, WORKSPACE), (2, True, False, WORKSPACE), (5, False, False, 1 << 20),
+                (2, False, True, WORKSPACE),
+            ),
             (False, True),
         )
     ]  # fmt: skip
