@@ -1,4 +1,4 @@
-"""What the tests of the engine share: problems, plain sums for their answers, and one door through which all run."""
+"""What the tests of the engine share: the list, problems, plain sums as answers, and one door for convolutions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from expected import under_isa
 
-from convlib._ext import _native as native
+from convlib._ext import _native as native, _native_conv as conv, _native_pool as pooling
 
 ISAS = native.detected_isas()
-IMPLEMENTATIONS = native.ALGORITHMS
 WORKSPACE = 64 << 20
 UNTOUCHED = 7
+ROUNDING = {name for name, _, _, rounds in native.implementations("conv") if rounds}
 
 
 class Problem(NamedTuple):
@@ -53,35 +53,74 @@ def lanes(dtype: str) -> int:
     return native.vector_bytes() // np.dtype(dtype).itemsize
 
 
-def offered(name: str) -> bool:
-    """Return whether the active instruction set has an implementation at all."""
-    return name != "bf16x3" or native.has_bf16x3()
+# ------------------------------------------------------------------ the list
 
 
-def pairs() -> list[tuple[str, str]]:
+def lacking(op: str) -> set[str]:
+    """Return the implementations for which the active instruction set is declared to lack something."""
+    tiny = (1, 1), (1, 1), (1, 1), (1, 1), (1, 1), (0, 0)
+    if op.startswith("conv"):
+        found = conv.ConvProblem(1, 1, 1, 1, *tiny).verdicts(op, ord("f"), True, 1, WORKSPACE)
+    else:
+        found = pooling.PoolProblem(1, 1, *tiny, (0, 0), "max").verdicts(op, ord("f"), 4, False, 1, WORKSPACE)
+    declared = f", which {native.active_isa()} has not"
+    return {name for name, _, refusal, *_ in found if refusal and refusal.endswith(declared)}
+
+
+def pairs(*ops: str) -> list[tuple[str, str]]:
     """Return (instruction set, implementation) for all implementations that each has."""
     found = []
-    for isa in ISAS:
+    for isa, op in itertools.product(ISAS, ops):
         with under_isa(isa):
-            found += [(isa, name) for name in IMPLEMENTATIONS if offered(name)]
+            without = lacking(op)
+        found += [(isa, name) for name, *_ in native.implementations(op) if name not in without]
     return found
+
+
+def has_type(op: str, name: str, dtype: str) -> bool:
+    """Return whether an implementation of a convolution has kernels for a type, in its own words."""
+    return refusal(op, sizes(1, 1, 1, 1, (1, 1), (1, 1)), name, dtype, Way()) != "has no kernel for this type"
+
+
+def kernels(op: str, *dtypes: str) -> list[tuple[str, str, str]]:
+    """Return (instruction set, implementation, type) for all kernels of a convolution that there are."""
+    found = []
+    for (isa, name), dtype in itertools.product(pairs(op), dtypes):
+        with under_isa(isa):
+            if has_type(op, name, dtype):
+                found.append((isa, name, dtype))
+    return found
+
+
+def family_of(op: str, name: str) -> str:
+    """Return the family of an implementation."""
+    return next(family for row, family, *_ in native.implementations(op) if row == name)
+
+
+# ------------------------------------------------------------------ answers
 
 
 def reference(problem: Problem, x: Any, w: Any, bias: Any) -> Any:
     """Sum shifted slices of a padded copy: one line per tap, exact for small integers."""
-    n, g, icg, ocg, size, k, out, stride, dil, lo = problem
+    n, g, icg, ocg, _, _, out, *_ = problem
+    y = np.zeros((n, g, ocg, *out))
+    for tap, part in tap_views(problem, x):
+        y += np.einsum("ngi...,goi->ngo...", part, w[(..., *tap)].reshape(g, ocg, icg))
+    y = y.reshape(n, g * ocg, *out)
+    return y if bias is None else y + bias.reshape(-1, *(1,) * len(problem.size))
+
+
+def tap_views(problem: Problem, x: Any) -> Any:
+    """Yield each tap, and what it meets of the padded input as (n, groups, channels, *out)."""
+    n, g, icg, _, size, k, out, stride, dil, lo = problem
     need = [(o - 1) * s + d * (kk - 1) + 1 for o, s, d, kk in zip(out, stride, dil, k, strict=True)]
     wide = np.zeros((n, g * icg, *(max(q, a + b) for q, a, b in zip(need, size, lo, strict=True))))
     wide[(..., *(slice(a, a + s) for a, s in zip(lo, size, strict=True)))] = x
-    y = np.zeros((n, g, ocg, *out))
     for tap in itertools.product(*map(range, k)):
         at = tuple(
             slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dil, out, stride, strict=True)
         )
-        part = wide[(..., *at)].reshape(n, g, icg, *out)
-        y += np.einsum("ngi...,goi->ngo...", part, w[(..., *tap)].reshape(g, ocg, icg))
-    y = y.reshape(n, g * ocg, *out)
-    return y if bias is None else y + bias.reshape(-1, *(1,) * len(size))
+        yield tap, wide[(..., *at)].reshape(n, g, icg, *out)
 
 
 def shapes(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -90,7 +129,7 @@ def shapes(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (problem.n, channels[0], *problem.size), (channels[1], problem.icg, *problem.kernel)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def posed(problem: Problem) -> tuple[Any, Any, Any, Any]:
     """Return small integers for x, w and bias, and the answer without the bias."""
     rng = np.random.default_rng(sum(problem.size) + problem.icg + problem.ocg)
@@ -98,18 +137,20 @@ def posed(problem: Problem) -> tuple[Any, Any, Any, Any]:
     return x, w, rng.integers(-9, 9, len(w)).astype("f4"), reference(problem, x, w, None)
 
 
+# ------------------------------------------------------------------ arrays
+
+
 def laid(a: Any, last: bool) -> Any:
     """Return an array in memory that has its channels last, if asked for."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) if last else a
 
 
-def target(problem: Problem, dtype: str, last: bool = False, framed: bool = False) -> tuple[Any, Any]:
-    """Return memory full of `UNTOUCHED` and, in the middle of it, an array for the result.
+def framed_like(shape: tuple[int, ...], dtype: str, last: bool = False, framed: bool = False) -> tuple[Any, Any]:
+    """Return memory full of `UNTOUCHED` and, in the middle of it, an array for a result of (N, C, *out).
 
     framed : between its rows lies memory, too, so that it is not contiguous.
     """
-    channels = problem.groups * problem.ocg
-    shape = (problem.n, *problem.out, channels) if last else (problem.n, channels, *problem.out)
+    shape = (shape[0], *shape[2:], shape[1]) if last else shape
     if framed:
         whole = np.full([size + 2 for size in shape[:-1]] + [shape[-1] + 40], UNTOUCHED, dtype)
         y = whole[(*(slice(1, -1) for _ in shape[1:]), slice(20, -20))]
@@ -119,50 +160,123 @@ def target(problem: Problem, dtype: str, last: bool = False, framed: bool = Fals
     return whole, np.moveaxis(y, -1, 1) if last else y
 
 
-def run(
-    problem: Problem, name: str, x: Any, w: Any, bias: Any, y: Any, *, last: bool = False, packed: bool = False,
-    threads: int = 2, workspace: int = WORKSPACE,
-) -> None:  # fmt: skip
-    """Fill `y` by an implementation under the active instruction set.  No test calls the engine's `conv` elsewhere.
+def target(problem: Problem, dtype: str, last: bool = False, framed: bool = False) -> tuple[Any, Any]:
+    """Return the same for the result of a convolution."""
+    return framed_like((problem.n, problem.groups * problem.ocg, *problem.out), dtype, last, framed)
 
-    packed : the weights are prepared first, as a plan does.
+
+def turned(w: Any, groups: int) -> Any:
+    """Return the same weights as (groups, OC / groups, C / groups, *kernel), the last axes first in memory."""
+    other = np.empty((*w.shape[2:], w.shape[1], w.shape[0]), w.dtype).transpose(-1, -2, *range(w.ndim - 2))
+    other[...] = w
+    return other.reshape(groups, -1, *w.shape[1:])
+
+
+# ------------------------------------------------------------------ the door
+
+
+class Way(NamedTuple):
+    """How a problem is run: what is packed, how arrays lie, and with what means."""
+
+    last: bool = False
+    packed: bool = False  # the weights are prepared first, as a plan does
+    threads: int = 2
+    framed: bool = False
+    turned: bool = False
+    bias: bool = True
+    workspace: int = WORKSPACE
+
+
+USUAL = Way()
+
+
+def traced(name: str, workspace: int, call: Any) -> int | None:
+    """Call, and return the most bytes that were allocated at once; None if the engine says that `name` does not fit.
+
+    No test runs an implementation by name elsewhere: here it is seen that this one ran, and no other.
     """
-    p = native.ConvProblem(*problem, last)
-    weights = native.Weights(p, w, name, threads) if packed else w
-    native.conv(p, x, weights, bias, y, name, threads, workspace)
+    native.trace()
+    try:
+        call()
+    except MemoryError as error:
+        if "cannot serve these arrays" not in str(error):
+            raise
+        return None
+    finally:
+        ran, peak = native.traced()
+    assert ran == (name,), f"asked for {name}, and {ran} ran"
+    assert peak <= workspace, f"{name} took {peak} bytes of {workspace}"
+    return int(peak)
 
 
-def check(
-    problem: Problem, name: str, dtype: str = "float32", *, last: bool = False, framed: bool = False,
-    bias: bool = True, **how: Any,
-) -> None:  # fmt: skip
-    """Run a problem on small integers: the result must be that of plain sums, and nothing beside it be written.
+def run(problem: Problem, name: str, x: Any, w: Any, bias: Any, y: Any, way: Way = USUAL) -> int | None:
+    """Fill `y` by an implementation under the active instruction set; see `traced` for what returns."""
+    p = conv.ConvProblem(*problem, way.last)
+    if not way.packed:
+        return traced(
+            name, way.workspace,
+            lambda: conv.conv(p, x, w, bias, y, name, False, way.threads, way.workspace),
+        )  # fmt: skip
+    if p.chosen("conv", ord(w.dtype.char), name, False, False, way.threads, way.workspace) is None:
+        return None
+    ready = conv.Packed(p, w, bias, name, False, way.threads, way.workspace)
+    plain = (np.moveaxis(a, 1, -1) if way.last else a for a in (x, y))
+    x, y = (np.ascontiguousarray(a) if a is x else a for a in plain)
+    runner = conv.Runner(p, ready, None, False, x.shape, y.shape, x.dtype)
+    found = []
+    peak = traced(name, way.workspace, lambda: found.append(runner(x, way.threads, way.workspace, None, None, y)))
+    assert found[0] is y, f"{name} packed its weights, and then refused"
+    return peak
 
-    how : `packed`, `threads`, `workspace` of `run`.
+
+def refusal(op: str, problem: Problem, name: str, dtype: str, way: Way) -> str | None:
+    """Return what the engine says against an implementation, for arrays without gaps."""
+    p = conv.ConvProblem(*problem, way.last)
+    said = p.verdicts(op, ord(np.dtype(dtype).char), not way.packed, way.threads, way.workspace)
+    return next(reason for row, _, reason, *_ in said if row == name)
+
+
+def check(problem: Problem, name: str, dtype: str = "float32", way: Way = USUAL) -> bool:
+    """Run a problem on small integers, and return whether the implementation serves it.
+
+    The result must be that of plain sums, and nothing beside it be written; a refusal must be what the engine says.
     """
+    said = f"{name}, {problem}, {dtype}, {way}"
+    plain = not (way.framed or way.turned)
+    reason = refusal("conv", problem, name, dtype, way) if plain else None
+    if reason is not None:
+        p = conv.ConvProblem(*problem, way.last)
+        code = ord(np.dtype(dtype).char)
+        assert p.chosen("conv", code, name, False, not way.packed, way.threads, way.workspace) is None, said
+        return False
     x, w, b, expected = posed(problem)
-    whole, y = target(problem, dtype, last, framed)
-    run(problem, name, laid(x.astype(dtype), last), w.astype(dtype), b.astype(dtype) if bias else None, y,
-        last=last, **how)  # fmt: skip
-    if bias:
+    whole, y = target(problem, dtype, way.last, way.framed)
+    weights = w.astype(dtype)
+    given = turned(weights, problem.groups) if way.turned else weights
+    bias = b.astype(dtype) if way.bias else None
+    served = run(problem, name, laid(x.astype(dtype), way.last), given, bias, y, way) is not None
+    assert served or not plain, f"{said}: refused, but the engine has nothing to say against it"
+    if not served:
+        return False
+    if way.bias:
         expected = expected + b.reshape(-1, *(1,) * len(problem.size))
-    said = f"{name}, {problem}, {dtype}, last={last}, framed={framed}, bias={bias}, {how}"
-    if name == "winograd":  # which rounds
-        scale = 9 * problem.icg * np.prod(problem.kernel)
-        np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * scale, err_msg=said)
-    else:
-        np.testing.assert_array_equal(y, expected, err_msg=said)
+    margin = 2e-6 * 9 * problem.icg * np.prod(problem.kernel) if name in ROUNDING else 0
+    same = np.abs(y - expected) <= margin
+    assert same.all(), f"{said}: {(~same).sum()} of {same.size} differ, first at {np.argwhere(~same)[0]}"
     y[...] = UNTOUCHED
     assert (whole == UNTOUCHED).all(), f"memory beside the result was written: {said}"
+    return True
 
 
-def check_bits(problem: Problem, name: str, ways: list[tuple[int, int]], dtype: str = "float32") -> None:
-    """Run a problem on random numbers by so many (threads, bytes of scratch): all results must have the same bits."""
+def check_bits(problem: Problem, name: str, ways: list[Way], dtype: str = "float32") -> int:
+    """Run a problem on random numbers in several ways, which must agree in every bit; return how many are served."""
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(shape).astype(dtype) for shape in shapes(problem))
-    results = {}
-    for threads, workspace in ways:
-        _, y = target(problem, dtype)
-        run(problem, name, x, w, None, y, threads=threads, workspace=workspace)
-        results[threads, workspace] = y.tobytes()
-    assert len(set(results.values())) == 1, f"{name}, {problem}"
+    results = []
+    for way in ways:
+        _, y = target(problem, dtype, way.last)
+        given = turned(w, problem.groups) if way.turned else w
+        if run(problem, name, laid(x, way.last), given, None, y, way) is not None:
+            results.append(y.tobytes("C"))
+    assert len(set(results)) <= 1, f"{name}, {problem}: the bits differ"
+    return len(results)

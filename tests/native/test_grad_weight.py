@@ -1,81 +1,137 @@
-"""Gradients of the weights against plain sums, bit for bit on small integers."""
+"""Every implementation of a weight gradient in the engine's list, by name, bit for bit on small integers."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
+from expected import under_isa
 
 import convlib
-from convlib._ext import _native as native
+from convlib._ext import _native as native, _native_conv as conv
 
-from .common import UNTOUCHED, WORKSPACE, Problem, edges, laid, lanes, sizes
+from .common import (
+    UNTOUCHED,
+    WORKSPACE,
+    Problem,
+    Way,
+    edges,
+    kernels,
+    laid,
+    lanes,
+    pairs,
+    refusal,
+    shapes,
+    sizes,
+    tap_views,
+    traced,
+)  # fmt: skip
+from .shapes import KINDS
 
-CASES = {
-    "3x3": sizes(2, 1, 5, 17, (13, 11), (3, 3), lo=1),
-    "no padding, in place": sizes(2, 1, 5, 17, (13, 11), (3, 3)),
-    "pointwise": sizes(3, 1, 9, 33, (9, 20), (1, 1)),
-    "pointwise, stride 2": sizes(2, 1, 9, 20, (9, 21), (1, 1), 2),
-    "stem": sizes(2, 1, 3, 64, (31, 33), (7, 7), 2, lo=3),
-    "stride 3, dilation 2": sizes(1, 1, 4, 12, (21, 25), (3, 3), 3, 2, 2),
-    "groups": sizes(2, 3, 4, 16, (9, 8), (3, 3), lo=1),
-    "many channels": sizes(1, 1, 70, 97, (5, 7), (3, 3), lo=1),
-    "long rows": sizes(1, 1, 2, 16, (2, 700), (1, 3)),
-    "one pixel": sizes(5, 1, 6, 48, (3, 3), (3, 3)),
-    "1d": sizes(2, 1, 5, 49, (70,), (9,), lo=4),
-    "3d": sizes(1, 1, 3, 24, (5, 6, 7), (3, 3, 3), 2, lo=1),
-    "padding wider than the kernel": sizes(1, 1, 2, 16, (3, 2), (2, 2), lo=4),
-    "depthwise": sizes(2, 7, 1, 1, (14, 37), (3, 3), lo=1),
-    "depthwise, stride 2": sizes(2, 5, 1, 1, (14, 37), (3, 3), 2, lo=1),
-    "depthwise 7x7, dilated": sizes(1, 3, 1, 1, (20, 50), (7, 7), 1, 2, 6),
-    "depthwise, one row": sizes(1, 3, 1, 1, (1, 50), (1, 6), lo=2),
-    "few outputs": sizes(2, 1, 6, 5, (9, 40), (5, 5), lo=2),
-    "few outputs, groups, stride 3": sizes(2, 2, 3, 2, (9, 40), (2, 4), 3, lo=1),
-    "few outputs 3d": sizes(1, 1, 2, 3, (4, 5, 18), (3, 3, 3), lo=1),
-}
+ENOUGH = 20
 
-
-def check(problem: Problem, dtype: str = "float32", last: bool = False, workspace: int = WORKSPACE) -> None:
-    """Compare with sums of products of shifted slices; nothing beside the result may be written."""
-    n, g, icg, ocg, size, k, out, stride, dil, lo = problem
-    rng = np.random.default_rng(icg + ocg)
-    x = rng.integers(-3, 4, (n, g * icg, *size)).astype(dtype)
-    gy = rng.integers(-3, 4, (n, g * ocg, *out)).astype(dtype)
-    wide = np.pad(x, [(0, 0), (0, 0), *((a, a) for a in lo)])
-    expected = np.zeros((g, ocg, icg, *k))
-    for tap in itertools.product(*map(range, k)):
-        at = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dil, out, stride, strict=True)
-        )
-        part = wide[(..., *at)].reshape(n, g, icg, -1).astype("f8")
-        expected[(..., *tap)] = np.einsum("ngop,ngip->goi", gy.reshape(n, g, ocg, -1).astype("f8"), part)
-    whole = np.full(expected.size + 64, UNTOUCHED, dtype)
-    made = whole[32:-32].reshape(g * ocg, icg, *k)
-    native.grad_weight(native.ConvProblem(*problem), laid(x, last), laid(gy, last), made, 2, workspace)
-    said = f"{problem}, {dtype}, last={last}"
-    np.testing.assert_array_equal(made, expected.reshape(made.shape), err_msg=said)
-    made[...] = UNTOUCHED
-    assert (whole == UNTOUCHED).all(), f"memory beside the result was written: {said}"
+CASES = (
+    *KINDS,
+    sizes(3, 1, 9, 33, (9, 20), (1, 1)), sizes(2, 3, 4, 16, (9, 8), (3, 3), lo=1),
+    sizes(1, 1, 70, 97, (5, 7), (3, 3), lo=1), sizes(1, 1, 2, 16, (2, 700), (1, 3)),
+    sizes(2, 1, 5, 49, (70,), (9,), lo=4),
+    # depthwise: planes, stride, dilation, one row
+    sizes(2, 7, 1, 1, (14, 37), (3, 3), lo=1), sizes(2, 5, 1, 1, (14, 37), (3, 3), 2, lo=1),
+    sizes(1, 3, 1, 1, (20, 50), (7, 7), 1, 2, 6), sizes(1, 3, 1, 1, (1, 50), (1, 6), lo=2),
+    # few outputs, in groups, with stride 3, in three axes
+    sizes(2, 1, 6, 5, (9, 40), (5, 5), lo=2), sizes(2, 2, 3, 2, (9, 40), (2, 4), 3, lo=1),
+    sizes(1, 1, 2, 3, (4, 5, 18), (3, 3, 3), lo=1),
+    # a batch of which so many images are copied at a time
+    sizes(5, 1, 3, 16, (20, 20), (3, 3), lo=1),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
-@pytest.mark.parametrize("case", CASES)
-def test_plain_sums(isa: str, case: str, last: bool, dtype: str) -> None:
-    check(CASES[case], dtype, last)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tile_edges(isa: str, dtype: str) -> None:
-    """Panels of up to 3 vectors of output channels; tiles of 4 or 8 inputs; blocks of 320 pixels."""
+def problems(dtype: str) -> Iterator[Problem]:
+    """Panels of up to 3 vectors of output channels; tiles of 4 or 8 inputs; blocks of 320 pixels; long sums."""
+    yield from CASES
     channels = itertools.cycle((1, *edges(4, 8)))
     for ocg, pixels in itertools.product((1, 4, *edges(lanes(dtype), 3 * lanes(dtype))), (1, *edges(16, 320))):
-        check(sizes(1, 1, next(channels), ocg, (pixels,), (1,)), dtype)
+        yield sizes(1, 1, next(channels), ocg, (pixels,), (1,))
+    windows = itertools.cycle(itertools.product((3, 5, 7), (1, 2, 3), (1, 2)))
+    for ocg, width in itertools.product((1, 2, 5, *edges(lanes(dtype))), (1, *edges(lanes(dtype)))):
+        k, stride, dil = next(windows)
+        size = 2 * stride + 1, stride * (width - 1) + 1 + dil * (k - 1) - 2
+        lo = max(1, dil * (k - 1) - min(size) + 1)
+        yield sizes(2, 1 + ocg % 2, next(channels), ocg, size, (k, k), stride, dil, lo)
 
 
-def test_a_batch_in_several_passes(isa: str) -> None:
-    check(sizes(5, 1, 3, 16, (20, 20), (3, 3), lo=1), workspace=1)
+@lru_cache(maxsize=512)
+def posed(problem: Problem) -> tuple[Any, Any, Any]:
+    """Return small integers for x and grad_y, and the sums of products of shifted slices."""
+    n, g, icg, ocg, _, k, out, *_ = problem
+    rng = np.random.default_rng(icg + ocg)
+    x = rng.integers(-3, 4, shapes(problem)[0]).astype("f4")
+    grad = rng.integers(-3, 4, (n, g * ocg, *out)).astype("f4")
+    expected = np.zeros((g, ocg, icg, *k))
+    for tap, part in tap_views(problem, x):
+        expected[(..., *tap)] = np.einsum(
+            "ngop,ngip->goi", grad.reshape(n, g, ocg, -1).astype("f8"), part.reshape(n, g, icg, -1)
+        )
+    return x, grad, expected.reshape(g * ocg, icg, *k)
+
+
+def check(problem: Problem, name: str, dtype: str, way: Way) -> bool:
+    """Run a problem, and return whether it is served; a refusal must be what the engine says."""
+    said = f"{name}, {problem}, {dtype}, {way}"
+    reason, p = refusal("conv_grad_weight", problem, name, dtype, way), conv.ConvProblem(*problem, way.last)
+    if reason is not None:
+        code = ord(np.dtype(dtype).char)
+        assert p.chosen("conv_grad_weight", code, name, False, True, way.threads, way.workspace) is None, said
+        return False
+    x, grad, expected = posed(problem)
+    whole = np.full(expected.size + 64, UNTOUCHED, dtype)
+    made = whole[32:-32].reshape(expected.shape)
+    given = laid(x.astype(dtype), way.last), laid(grad.astype(dtype), way.last)
+    if way.framed:
+        given = tuple(np.repeat(a, 2, -1)[..., ::2] for a in given)
+    served = traced(
+        name, way.workspace, lambda: conv.grad_weight(p, *given, made, name, way.threads, way.workspace)
+    )
+    assert served is not None, said
+    np.testing.assert_array_equal(made, expected, err_msg=said)
+    made[...] = UNTOUCHED
+    assert (whole == UNTOUCHED).all(), f"memory beside the result was written: {said}"
+    return True
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), kernels("conv_grad_weight", "float32", "float64"))
+def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[str, int], None]) -> None:
+    runs = 0
+    with under_isa(isa):
+        for turn, problem in enumerate(dict.fromkeys(problems(dtype))):
+            for way in (Way(threads=1 + turn % 4), Way(last=True), Way(framed=True), Way(workspace=1 << 17)):
+                runs += check(problem, name, dtype, way)
+    assert runs >= 4 * ENOUGH
+    record_property("runs", runs)
+
+
+def test_every_implementation_has_kernels_under_every_instruction_set() -> None:
+    tried = {(isa, name) for isa, name, dtype in kernels("conv_grad_weight", "float32") if dtype}
+    assert tried == set(pairs("conv_grad_weight"))
+    assert {name for _, name in tried} == {name for name, *_ in native.implementations("conv_grad_weight")}
+
+
+@pytest.mark.parametrize(("isa", "name"), pairs("conv_grad_weight"))
+def test_long_sums_round_little(isa: str, name: str) -> None:
+    """A running sum of a hundred thousand products would err some hundred times more."""
+    rng = np.random.default_rng(7)
+    problem = sizes(2, 1, 2, 3, (200, 250), (1, 1))
+    x, grad = rng.random((2, 2, 200, 250), "f4"), rng.random((2, 3, 200, 250), "f4")
+    made = np.empty((3, 2, 1, 1), "f4")
+    with under_isa(isa):
+        p = conv.ConvProblem(*problem)
+        assert traced(name, WORKSPACE, lambda: conv.grad_weight(p, x, grad, made, name, 2, WORKSPACE)) is not None
+    expected = np.einsum("nohw,nihw->oi", grad.astype("f8"), x.astype("f8")).reshape(made.shape)
+    np.testing.assert_allclose(made, expected, rtol=3e-6)
 
 
 @pytest.mark.parametrize("groups", [1, 40])
@@ -90,10 +146,3 @@ def test_the_bits_do_not_depend_on_threads(isa: str, groups: int) -> None:
             )
         bits.add(made.tobytes())
     assert len(bits) == 1
-
-
-def test_the_bridge_refuses_empty_problems() -> None:
-    problem = native.ConvProblem(1, 1, 1, 1, (2, 2), (1, 1), (2, 2), (1, 1), (1, 1), (0, 0))
-    y = np.ones((1, 1, 2, 2), "f4")
-    with pytest.raises(ValueError, match="empty"):
-        native.grad_weight(problem, y[:0], y, np.ones((1, 1, 1, 1), "f4"), 1, 9)

@@ -1,38 +1,95 @@
-"""Gradients of pools: sums spread over windows and scattered to places."""
+"""Every implementation that spreads numbers over windows or to places, by name, against NumPy."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from expected import under_isa
 
-import convlib
-from convlib._ext import _native_pool as pooling
+from convlib._ext import _native as native, _native_pool as pooling
+
+from .common import UNTOUCHED, WORKSPACE, framed_like, laid, pairs, traced
+from .pools import FLOATS, Pooling, poolings
+
+ENOUGH = 20
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (9, 33)], ids=str)
-def test_spreading(isa: str, size: tuple[int, int], layout: str, dtype: str) -> None:
-    rng = np.random.default_rng(0)
-    for kernel, stride, padding, dilation in itertools.product((1, 2, 3), (1, 2, 3), (0, 1), (1, 2)):
-        if padding * 2 > kernel or min(size) + 2 * padding < dilation * (kernel - 1) + 1:
-            continue
-        window: Any = {"stride": stride, "padding": padding, "dilation": dilation, "layout": layout}
-        shape = (2, 19, *size) if layout == "NCHW" else (2, *size, 19)
-        x = rng.permutation(np.prod(shape)).reshape(shape).astype(dtype)
-        y, places = convlib.max_pool2d(x, kernel, return_indices=True, **window)
-        grad = (rng.integers(-9, 10, y.shape) * 36).astype(dtype)  # divisible by the taps of each window here
-        for backend in ("native", "naive") if np.prod(size) < 40 and kernel > 1 else ("native", "cython"):
-            with convlib.use_backend(backend):
-                spread = convlib.avg_pool2d_grad_input(grad, shape, kernel, **window)
-                scattered = convlib.max_pool2d_grad_input(grad, places, shape, layout=layout)
-            if backend == "native":
-                ours = spread, scattered
-        np.testing.assert_array_equal(ours[0], spread, err_msg=f"kernel {kernel}, {window}")
-        np.testing.assert_array_equal(ours[1], scattered, err_msg=f"kernel {kernel}, {window}")
+def spread_out(problem: Pooling, grad: Any) -> Any:
+    """Add each number, or its share in an average, to all elements of its window."""
+    grid, good = problem.inside()
+    share = grad / (problem.divisor or problem.counted()) if problem.kind == "avg" else grad
+    found = np.zeros((problem.n, problem.c, int(np.prod(problem.size))))
+    every = np.broadcast_to(share[..., None], (*share.shape, grid.shape[-1]))
+    np.add.at(found, (..., grid[good]), every[..., good])
+    return found.reshape(problem.n, problem.c, *problem.size)
+
+
+def scattered(problem: Pooling, grad: Any, places: Any, add: bool) -> tuple[Any, Any]:
+    """Add each number to its place, or set it there; also return how many numbers each place met."""
+    lead, plane = problem.n * problem.c, int(np.prod(problem.size))
+    found, met = np.zeros((lead, plane)), np.zeros((lead, plane), int)
+    rows = np.broadcast_to(np.arange(lead)[:, None], (lead, int(np.prod(problem.out))))
+    there, numbers = places.reshape(lead, -1), grad.reshape(lead, -1)
+    at = rows[there >= 0], there[there >= 0]
+    np.add.at(met, at, 1)
+    np.add.at(found, at, numbers[there >= 0])
+    shape = problem.n, problem.c, *problem.size
+    return (found if add else np.where(met > 1, np.nan, found)).reshape(shape), met.reshape(shape)
+
+
+def check(problem: Pooling, name: str, dtype: str, last: bool, threads: int, add: bool) -> bool:
+    """Run a problem by an implementation, with places if it takes them; return whether it serves it."""
+    rng = np.random.default_rng(problem.c)
+    shape, places = (problem.n, problem.c, *problem.out), None
+    grad = rng.integers(-9, 10, shape)
+    if problem.kind == "avg":
+        grad = grad * (np.int64(problem.divisor) or problem.counted())
+    p = pooling.PoolProblem(*problem, last)
+    if problem.kind == "max":
+        places = laid(rng.integers(-1, np.prod(problem.size), shape), last)
+    said = f"{name}, {problem}, {dtype}, last={last}, threads={threads}, add={add}"
+    code, size = ord(np.dtype(dtype).char), np.dtype(dtype).itemsize
+    verdicts = p.verdicts("spread", code, size, places is not None, threads, WORKSPACE)
+    reason = next(refusal for row, _, refusal, *_ in verdicts if row == name)
+    if reason is not None:
+        assert p.chosen("spread", code, size, name, places is not None, add, threads, WORKSPACE) is None, said
+        return False
+    whole, x = framed_like((problem.n, problem.c, *problem.size), dtype, last)
+    y, fine = laid(grad.astype(dtype), last), []
+    traced(
+        name, WORKSPACE, lambda: fine.append(pooling.spread(p, y, places, x, add, name, threads, WORKSPACE))
+    )
+    assert fine == [True], said
+    if places is None:
+        np.testing.assert_array_equal(x, spread_out(problem, grad), err_msg=said)
+    else:
+        expected, met = scattered(problem, grad, places, add)
+        alone = np.full(met.shape, True) if add else met <= 1  # else one of the numbers stays
+        np.testing.assert_array_equal(x[alone], expected[alone], err_msg=said)
+    x[...] = UNTOUCHED
+    assert (whole == UNTOUCHED).all(), f"memory beside the result was written: {said}"
+    return True
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("isa", "name"), pairs("spread"))
+def test_spreading(isa: str, name: str, dtype: str, record_property: Callable[[str, int], None]) -> None:
+    runs = 0
+    with under_isa(isa):
+        for turn, problem in enumerate(poolings(dtype)):
+            if problem.kind == "min" or problem.adaptive:
+                continue  # the same problem as a maximum; no gradient of such windows
+            for last in (False, True):
+                runs += check(problem, name, dtype, last, 1 + turn % 3, bool(turn % 2))
+    assert runs >= 4 * ENOUGH
+    record_property("runs", runs)
+
+
+def test_every_implementation_serves_under_every_instruction_set() -> None:
+    assert {name for _, name in pairs("spread")} == {name for name, *_ in native.implementations("spread")}
 
 
 @pytest.mark.parametrize("place", [-2, 4, 2**40, -(2**62)])
@@ -41,18 +98,21 @@ def test_a_place_outside_its_plane_is_refused_and_not_written(isa: str, place: i
     x = frame[32:-32].reshape(1, 1, 2, 2)
     problem = pooling.PoolProblem(1, 1, (2, 2), (1, 1), (1, 3), (1, 1), (1, 1), (0, 0), (0, 0), "max")
     indices = np.array([0, place, -1]).reshape(1, 1, 1, 3)
-    assert not pooling.pool_grad(problem, np.ones((1, 1, 1, 3), "f4"), indices, x, True, 1)
-    assert (frame[:32] == 7).all()
-    assert (frame[-32:] == 7).all()
-    np.testing.assert_array_equal(x.ravel(), [1, 0, 0, 0])
+    for threads in (1, 2):
+        assert not pooling.spread(problem, np.ones((1, 1, 1, 3), "f4"), indices, x, True, None, threads, WORKSPACE)
+        assert (frame[:32] == 7).all()
+        assert (frame[-32:] == 7).all()
+        np.testing.assert_array_equal(x.ravel(), [1, 0, 0, 0])
 
 
 def test_the_bridge_refuses_arrays_it_could_not_walk() -> None:
     problem = pooling.PoolProblem(1, 2, (2, 2), (1, 1), (2, 2), (1, 1), (1, 1), (0, 0), (0, 0), "max")
     y = np.ones((1, 2, 2, 2), "f4")
-    with pytest.raises(ValueError, match="contiguous neither"):
-        pooling.pool_grad(problem, y, None, np.ones((1, 2, 2, 4), "f4")[..., ::2], True, 1)
+    with pytest.raises(MemoryError, match="cannot serve these arrays"):
+        pooling.spread(problem, y, None, np.ones((1, 2, 2, 4), "f4")[..., ::2], True, None, 1, WORKSPACE)
     with pytest.raises(ValueError, match="shape and strides"):
-        pooling.pool_grad(problem, y, np.zeros((1, 2, 2, 3), int)[..., :2], y.copy(), True, 1)
-    with pytest.raises(TypeError, match="float32"):
-        pooling.pool_grad(problem, y, None, y.astype("f8"), True, 1)
+        pooling.spread(problem, y, np.zeros((1, 2, 2, 3), int)[..., :2], y.copy(), True, None, 1, WORKSPACE)
+    with pytest.raises(TypeError, match="differ in type"):
+        pooling.spread(problem, y, None, y.astype("f8"), True, None, 1, WORKSPACE)
+    with pytest.raises(TypeError, match="indices must be int64"):
+        pooling.spread(problem, y, np.zeros(y.shape, "i4"), y.copy(), True, None, 1, WORKSPACE)

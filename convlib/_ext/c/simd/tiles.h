@@ -47,15 +47,17 @@ static void cv_tile_store(int t, void *p, ptrdiff_t step) {
     for (int i = 0; i < 16; i++)
         memcpy((char *)p + i * step, cv_tile[t][i], 64);
 }
+/* Rounds as the unit does: a step's even and odd products are summed apart, from 0, and then join c. */
 static void cv_tile_dot(int c, int a, int b) {
     for (int m = 0; m < 16; m++) {
         for (int n = 0; n < 16; n++) {
-            float sum = cv_float_of(cv_tile[c][m][n]);
+            float even = 0, odd = 0;
             for (int k = 0; k < 16; k++) {
                 const uint32_t x = cv_tile[a][m][k], y = cv_tile[b][k][n];
-                sum += cv_float_of(x << 16) * cv_float_of(y << 16);
-                sum += cv_float_of(x & 0xffff0000) * cv_float_of(y & 0xffff0000);
+                even += cv_float_of(x << 16) * cv_float_of(y << 16);
+                odd += cv_float_of(x & 0xffff0000) * cv_float_of(y & 0xffff0000);
             }
+            const float sum = cv_float_of(cv_tile[c][m][n]) + (even + odd);
             memcpy(&cv_tile[c][m][n], &sum, sizeof sum);
         }
     }

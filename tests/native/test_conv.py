@@ -1,0 +1,66 @@
+"""Every implementation of a convolution in the engine's list, by name, at the edges of its tiles."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from expected import under_isa
+
+from convlib._ext import _native as native
+
+from .common import Problem, Way, check, family_of, kernels, lanes, pairs
+from .shapes import convolutions
+
+#: A problem is run in each of these; so many of a plain one's arrays have gaps, or weights in another order.
+WAYS = (
+    Way(threads=1), Way(last=True, packed=True, bias=False), Way(packed=True, threads=5), Way(last=True, threads=3),
+)  # fmt: skip
+ODD = (
+    Way(framed=True), Way(turned=True, threads=3), Way(last=True, framed=True, bias=False), Way(workspace=100 << 10),
+    Way(last=True, turned=True, workspace=1 << 20),
+)  # fmt: skip
+
+#: Whatever serves fewer problems of the lists is not tested: give its family shapes of its own in `shapes.MORE`.
+ENOUGH = 20
+
+
+def at_the_edges(served: list[Problem], vector: int) -> bool:
+    """Return whether one of the sizes that may be lanes was less than, as much as, and more than whole vectors."""
+    across = ([p.ocg for p in served], [p.groups for p in served], [p.out[-1] for p in served])
+    wanted = {vector - 1, 0, 1 % vector}
+    return any(wanted <= {count % vector for count in counts} for counts in across)
+
+
+def check_all(isa: str, name: str, dtype: str, whole: bool) -> int:
+    """Run an implementation on all problems in all ways; it must serve enough; return how many runs there were."""
+    served, runs, odd = [], 0, itertools.cycle(ODD)
+    with under_isa(isa):
+        vector = lanes(dtype)
+        for problem in convolutions(family_of("conv", name), dtype, whole):
+            ran = sum(check(problem, name, dtype, way) for way in (*WAYS, next(odd)))
+            served, runs = served + [problem] * bool(ran), runs + ran
+    assert len(served) >= ENOUGH, f"{name} served {len(served)} problems"
+    assert at_the_edges(served, vector), f"{name}: {len(served)} problems, none of which stand about a vector"
+    return runs
+
+
+KERNELS = kernels("conv", "float32", "float64")
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), KERNELS)
+def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[str, int], None]) -> None:
+    record_property("runs", check_all(isa, name, dtype, False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("isa", "name", "dtype"), KERNELS)
+def test_plain_sums_of_all_windows(isa: str, name: str, dtype: str) -> None:
+    assert check_all(isa, name, dtype, True) > check_all(isa, name, dtype, False)
+
+
+def test_every_implementation_has_kernels_under_every_instruction_set_that_it_may() -> None:
+    listed = {name for name, *_ in native.implementations("conv")}
+    assert {(isa, name) for isa, name, dtype in KERNELS if dtype == "float32"} == set(pairs("conv"))
+    assert {name for _, name, _ in KERNELS} == listed
