@@ -96,7 +96,8 @@ class NativeBackend(Backend):
 
     def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose_prepared`."""
-        return self._said([call.plan(None, False) for call in calls_of("conv", spec, dtype)])
+        fresh = not self._packs(spec, dtype, None)
+        return self._said([call.plan(None, fresh) for call in calls_of("conv", spec, dtype)])
 
     def _said(self, plans: list[Any]) -> tuple[str | None, str]:
         """Return the names of the implementations, each once and in the list's order, and what they are good at."""
@@ -128,7 +129,8 @@ class NativeBackend(Backend):
 
     def exact_algorithm(self, algorithm: str) -> bool:
         """See `Backend.exact_algorithm`."""
-        rounding = {name for name, family, _, more in _native.implementations("conv") if more for name in (name, family)}
+        rows = _native.implementations("conv")
+        rounding = {name for row, family, _, more in rows if more for name in (row, family)}
         return not rounding & set(algorithm.split("+"))
 
     def implementations(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[Implementation, ...]:
@@ -166,7 +168,7 @@ class NativeBackend(Backend):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         ready = _native_conv.Packed(
             conv_problem(spec), self._weights(w, compute, spec),
-            None if bias is None else self._usable(bias, compute, False), algorithm, config.get_accuracy() == "strict", get_num_threads(), config.get_max_workspace(),
+            None if bias is None else self._usable(bias, compute, False), algorithm, *settings(),
         )  # fmt: skip
         return _Prepared(self, spec, ready, compute)
 
