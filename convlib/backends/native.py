@@ -98,7 +98,8 @@ class NativeBackend(Backend):
 
     def choose_prepared(self, spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose_prepared`."""
-        return self._said([call.plan(None, False) for call in calls_of("conv", spec, dtype)])
+        fresh = not self._packs(spec, dtype, None)
+        return self._said([call.plan(None, fresh) for call in calls_of("conv", spec, dtype)])
 
     def _said(self, plans: list[Any]) -> tuple[str | None, str]:
         """Return the names of the implementations, each once, as the problems come, and what they are good at."""

@@ -49,10 +49,13 @@ def scratch(
 
 def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
     copied = call.assumed(storage)
+    most = 0
+    if prepared and copied in ("", "w"):  # weights may be copied once, and be packed for another algorithm
+        most = call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)
+        if not copied:
+            return most
     if copied or call.conjugated:
-        return Job(call, copied).scratch()
-    if prepared:
-        return call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)
+        return max(most, Job(call, copied).scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 

@@ -63,7 +63,7 @@ def lacking(op: str) -> set[str]:
         found = conv.ConvProblem(1, 1, 1, 1, *tiny).verdicts(op, ord("f"), True, 1, WORKSPACE)
     else:
         found = pooling.PoolProblem(1, 1, *tiny, (0, 0), "max").verdicts(op, ord("f"), 4, False, 1, WORKSPACE)
-    declared = f", which {native.active_isa()} has not"
+    declared = f", not {native.active_isa()}"
     return {name for name, _, refusal, *_ in found if refusal and refusal.endswith(declared)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_no_scratch_at_all_leaves_somebody_or_a_refusal(isa: str) -> None:
             with pytest.raises(MemoryError, match="no implementation cannot serve"):
                 conv.conv(p, x, w, None, y, None, True, 2, bound)
         else:
-            assert traced(plan.name, bound, lambda y=y, b=bound: conv.conv(p, x, w, None, y, None, True, 2, b)) is not None
+            call = partial(conv.conv, p, x, w, None, y, None, True, 2, bound)
+            assert traced(plan.name, bound, call) is not None
             np.testing.assert_array_equal(y, expected)
 
 
