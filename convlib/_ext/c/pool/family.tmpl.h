@@ -8,5 +8,6 @@
 #include "strips.tmpl.h"
 #include "sweep.tmpl.h"
 #include "whole.tmpl.h"
+#include "whole_places.tmpl.h"
 #include "windows.tmpl.h"
 #endif

@@ -66,6 +66,12 @@ static inline CV_UNUSED int cv_pool_whole(const cv_pool *p) {
     return 1;
 }
 
+/* Whether the elements of a plane of x lie side by side. */
+static inline CV_UNUSED int cv_pool_unbroken(const cv_pool *p) {
+    return p->xs[4] == 1 && (p->in[1] == 1 || p->xs[3] == p->in[2]) &&
+           (p->in[0] == 1 || p->xs[2] == p->in[1] * p->in[2]);
+}
+
 static inline CV_UNUSED int cv_pool_any_work(const cv_pool *p) {
     return p->n && p->c && p->out[0] && p->out[1] && p->out[2];
 }

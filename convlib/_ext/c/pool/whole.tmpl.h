@@ -100,9 +100,7 @@ static const char *CV_(whole_fits)(const cv_problem *problem) {
         return unfit;
     if (problem->indices || !cv_pool_whole(p))
         return "serves windows that are the plane, without places";
-    const int rows = p->xs[4] == 1 && (p->in[1] == 1 || p->xs[3] == p->in[2]) &&
-                     (p->in[0] == 1 || p->xs[2] == p->in[1] * p->in[2]);
-    return rows ? NULL : "needs planes without gaps";
+    return cv_pool_unbroken(p) ? NULL : "needs planes without gaps";
 }
 
 static double CV_(whole_cost)(const cv_problem *problem) {
