@@ -57,7 +57,7 @@ def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[
 @pytest.mark.slow
 @pytest.mark.parametrize(("isa", "name", "dtype"), KERNELS)
 def test_plain_sums_of_all_windows(isa: str, name: str, dtype: str) -> None:
-    assert check_all(isa, name, dtype, True) > check_all(isa, name, dtype, False)
+    assert check_all(isa, name, dtype, True) >= ENOUGH
 
 
 def test_every_implementation_has_kernels_under_every_instruction_set_that_it_may() -> None:
