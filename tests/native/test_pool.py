@@ -93,15 +93,16 @@ def test_the_bits_depend_on_neither_threads_nor_scratch(isa: str, name: str) -> 
     """Rounded sums, and zeros of both signs."""
     compared = 0
     with under_isa(isa):
-        last = name == "pool_channels"
+        last, places = name == "pool_channels", name.endswith("_places")
         for problem in poolings("float32")[::3]:
             x = np.random.default_rng(0).standard_normal((problem.n, problem.c, *problem.size)).astype("f4")
             x[..., ::3] *= -0.0
             p, results = pooling.PoolProblem(*problem, last), []
             for threads, workspace in ((1, WORKSPACE), (2, WORKSPACE), (7, WORKSPACE), (2, 1 << 20)):
-                if p.chosen("pool", ord("f"), 4, name, False, False, threads, workspace) is not None:
+                if p.chosen("pool", ord("f"), 4, name, places, False, threads, workspace) is not None:
                     y = laid(np.empty((problem.n, problem.c, *problem.out), "f4"), last)
-                    pooling.pool(p, laid(x, last), y, None, name, threads, workspace)
+                    found = laid(np.empty(y.shape, np.int64), last) if places else None
+                    pooling.pool(p, laid(x, last), y, found, name, threads, workspace)
                     results.append(y.tobytes())
             assert len(set(results)) <= 1, f"{name}, {problem}"
             compared += len(results)
