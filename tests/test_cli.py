@@ -66,7 +66,7 @@ def test_a_disagreement_is_shown_and_fails(tmp_path):
         )
     )
     done = subprocess.run(
-        [sys.executable, "-m", "convlib", "compare", TINY, "--backends", "flipped,naive", "--time", "0.01"],
+        [sys.executable, "-P", "-m", "convlib", "compare", TINY, "--backends", "flipped,naive", "--time", "0.01"],
         env={"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "PATH": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
@@ -150,7 +150,7 @@ def test_the_truth_knows_ceil_mode(text):
 
 def shell(command):
     """Run ``convlib`` in a shell; return the exit status of its process and what it said."""
-    line = f"{sys.executable} -m convlib {command}; echo status ${{PIPESTATUS[0]}} >&2"
+    line = f"{sys.executable} -P -m convlib {command}; echo status ${{PIPESTATUS[0]}} >&2"
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env=environment)
     assert "Traceback" not in done.stderr

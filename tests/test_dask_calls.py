@@ -87,7 +87,7 @@ print(convlib.conv2d(da.ones((1, 1, 9, 9), chunks=3), np.ones((1, 1, 3, 3))).nam
 """
     paths = os.pathsep.join([str(Path(convlib.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": paths}
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == names[0]
 

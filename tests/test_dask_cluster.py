@@ -231,7 +231,7 @@ def test_two_hosts(two_hosts):
     ]
     try:
         code = HOSTS.format(tests=str(Path(__file__).parent))
-        client = start(one, sys.executable, "-c", code, stdout=subprocess.PIPE)
+        client = start(one, sys.executable, "-P", "-c", code, stdout=subprocess.PIPE)
         running.append(client)
         said, _ = client.communicate(timeout=180)
         assert client.returncode == 0

@@ -17,7 +17,7 @@ from convlib.backends.cupy_device import missing
 
 IMAGE = np.arange(48.0).reshape(6, 8)
 KERNEL = np.ones((3, 3))
-PAGE = Path(convlib.__file__).parents[1] / "docs" / "foreign_arrays.md"
+PAGE = Path(__file__).parents[1] / "docs" / "foreign_arrays.md"
 
 
 def need(name):
@@ -159,7 +159,7 @@ else:
 
 def test_experimental_arrays_of_dask_are_refused():
     need("dask.array")
-    done = subprocess.run([sys.executable, "-c", QUERY], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", QUERY], capture_output=True, text=True, check=True)
     assert "query-planning" in done.stdout
 
 

@@ -36,7 +36,7 @@ CALLS = [
 @pytest.mark.parametrize("call", CALLS)
 def test_interrupt_is_answered(call):
     with subprocess.Popen(
-        [sys.executable, "-c", CALL.format(call=call)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", CALL.format(call=call)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         try:
             assert child.stdout.readline() == "ready\n"
