@@ -28,9 +28,6 @@ LISTS = {
     "pool_grad_input": ("pool", "spread"), "unpool": ("spread",),
 }  # fmt: skip
 
-#: Whose implementation can be named: the hooks of the others take no name.
-NAMED = ("conv", "conv_grad_input", "conv_grad_weight", "pool")
-
 #: What integers become, where these hold all partial sums exactly.
 FLOATS = (dtypes.FLOAT32, dtypes.FLOAT64)
 
@@ -58,7 +55,7 @@ class NativeBackend(Backend):
         except ValueError as error:
             return str(error)
         if not self.algorithms:
-            self.algorithms.update({op: _names(op) for op in NAMED})
+            self.algorithms.update({op: _names(op) for op in LISTS})
         return None
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
@@ -138,8 +135,6 @@ class NativeBackend(Backend):
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], prepared: bool = False
     ) -> tuple[Implementation, ...]:
         """See `Backend.implementations`."""
-        if op not in NAMED:
-            return ()
         found: dict[str, Implementation] = {}
         rounding = {name for name, *_, more in _native.implementations("conv") if more} if settings()[0] else ()
         for call in calls_of(op, spec, dtype):
@@ -247,21 +242,24 @@ class NativeBackend(Backend):
             _native_pool.pool(pool_problem(spec), x, y, indices, algorithm, *settings()[1:])
 
     def _pool_grad_input(
-        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array
-    ) -> None:
+        self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, grad_x: Array,
+        algorithm: str | None = None,
+    ) -> None:  # fmt: skip
         adjoint = spec.adjoint()
         if not filled(spec):
             grad_x[...] = 0
         elif adjoint is None:
-            _native_pool.spread(pool_problem(spec), grad_y, None, grad_x, True, None, *settings()[1:])
+            _native_pool.spread(pool_problem(spec), grad_y, None, grad_x, True, algorithm, *settings()[1:])
         else:
-            _native_pool.pool(pool_problem(adjoint), grad_y, grad_x, None, None, *settings()[1:])
+            _native_pool.pool(pool_problem(adjoint), grad_y, grad_x, None, algorithm, *settings()[1:])
 
-    def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
+    def _unpool(
+        self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool, algorithm: str | None = None
+    ) -> None:
         if not filled(spec):
             y[...] = 0
             self._check_places(spec, indices)
-        elif not _native_pool.spread(pool_problem(spec), x, indices, y, add, None, *settings()[1:]):
+        elif not _native_pool.spread(pool_problem(spec), x, indices, y, add, algorithm, *settings()[1:]):
             self._check_places(spec, indices)
 
 

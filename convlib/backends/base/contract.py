@@ -2,7 +2,8 @@
 
 A hook receives a spec and arrays that are ready to use: ``x`` and ``y`` as ``(N, C, *spatial)``, the compute type,
 aligned, in native byte order, and zero padding only (other padding modes and flipped kernels are resolved before).  It
-fills its last array and returns nothing.  No hook computes a size.
+fills its last array and returns nothing.  No hook computes a size.  Where `algorithms` names any for an operation, its
+hook takes the name of one last, or None.
 """
 
 from __future__ import annotations

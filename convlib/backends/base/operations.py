@@ -173,10 +173,7 @@ class Backend(Arrays):
     def unpool(
         self, spec: PoolSpec, x: Array, indices: Array, out: Array | None, add: bool, algorithm: str | None = None
     ) -> Array:
-        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up.
-
-        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
-        """
+        """Scatter `x` to the plane positions `indices` of zeros, ``spec.x_shape``; with `add` duplicates sum up."""
         result, dtype = dtypes.for_pool("sum" if add else "max", x.dtype)
         self.check_out(out, spec.x_shape, result, x, indices)
         check_indices(spec, indices)
@@ -188,7 +185,7 @@ class Backend(Arrays):
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if not self.whole_unpool:
             y[...] = 0
-        _fill(y, x, self._unpool, spec, x, places, y, add)
+        _fill(y, x, self._unpool, spec, x, places, y, add, *_named(algorithm))
         return finish()
 
     @final
@@ -196,10 +193,7 @@ class Backend(Arrays):
         self, spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, out: Array | None,
         algorithm: str | None = None,
     ) -> Array:  # fmt: skip
-        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``.
-
-        No hook has several algorithms for it; `algorithm` is for backends that hand calls on.
-        """
+        """Return the gradient of an average, a sum or a norm (which needs `x` and `y`), ``spec.x_shape``."""
         result, dtype = pool_grad_types(spec, grad_y, x, y)
         self.check_out(out, spec.x_shape, result, grad_y, x, y)
         grad_y = self._input(grad_y, dtype, spec)
@@ -207,7 +201,7 @@ class Backend(Arrays):
         if dtype == dtypes.INT64:
             bound(spec.taps_count, grad_y)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x)
+        _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x, *_named(algorithm))
         return finish()
 
     # ------------------------------------------------------------------ columns
@@ -246,6 +240,11 @@ def _fill(target: Array, source: Array, hook: Callable[..., None], *args: Any) -
         hook(*args)
     else:
         target[...] = 0
+
+
+def _named(algorithm: str | None) -> tuple[str, ...]:
+    """Return what hooks get last that take a name only if they have algorithms, as few do."""
+    return () if algorithm is None else (algorithm,)
 
 
 def pool_grad_types(spec: PoolSpec, grad_y: Array, x: Array | None, y: Array | None) -> Types:
