@@ -350,5 +350,6 @@ def test_sums_of_every_operator_are_made_as_in_one_piece(way):
 def test_the_conformance_suite():
     report = testing.check_backend("dask")
     assert report.passed > 500
-    for _, reason in report.skipped:
+    assert not report.failed
+    for _, reason in report.refused:
         assert any(word in reason for word in ("out must be None", "im2col", "col2im", "plan", "numpy arrays")), reason

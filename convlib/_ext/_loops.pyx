@@ -168,8 +168,9 @@ def conv(
 
 
 def grad_weight(
-    const number[:, :, :, :, :] x, number[:, :, :, :, :] w, const number[:, :, :, :, :] y, double complex[:, :, ::1] sums,
-    const int64_t[::1] taps, Py_ssize_t groups, Py_ssize_t sd, Py_ssize_t sh, Py_ssize_t sw,
+    const number[:, :, :, :, :] x, number[:, :, :, :, :] w, const number[:, :, :, :, :] y,
+    double complex[:, :, ::1] sums, const int64_t[::1] taps, Py_ssize_t groups, Py_ssize_t sd, Py_ssize_t sh,
+    Py_ssize_t sw,
 ):
     """Fill `w` with the gradient of the weights, summed in `sums`, which has the shape of the kernel."""
     cdef Geometry g = Geometry(groups, sd, sh, sw)

@@ -5,8 +5,8 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from convlib._ext._native cimport (
-    CV_F32, CV_F64, CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_isa, cv_op,
-    cv_problem, cv_type, release, type_of, verdicts,
+    CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_op, cv_problem, cv_type,
+    release, type_of, verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
 
