@@ -10,6 +10,7 @@ import pytest  # noqa: E402
 
 import convlib  # noqa: E402
 from convlib import registry  # noqa: E402
+from convlib.storage import job  # noqa: E402
 
 hypothesis.settings.register_profile("default", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("default"), derandomize=True)
@@ -82,3 +83,18 @@ def environment(monkeypatch):
     yield put
     monkeypatch.undo()
     convlib.config.read_environment()
+
+
+@pytest.fixture
+def cuts(monkeypatch):
+    """Count the blocks of each call."""
+    counts = []
+    plain = job.blocks
+
+    def counted(*args):
+        parts = plain(*args)
+        counts.append(len(parts))
+        return parts
+
+    monkeypatch.setattr(job, "blocks", counted)
+    return counts

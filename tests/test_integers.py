@@ -11,27 +11,11 @@ import pytest
 import convlib
 from convlib import config
 from convlib.backends.base import Backend
-from convlib.storage import job
 
 MIB = 1 << 20
 #: Less than the arrays of any call below take as int64.
 TINY = 40_000
 TYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-
-
-@pytest.fixture
-def cuts(monkeypatch):
-    """Count the blocks of each call."""
-    counts = []
-    plain = job.blocks
-
-    def counted(*args):
-        parts = plain(*args)
-        counts.append(len(parts))
-        return parts
-
-    monkeypatch.setattr(job, "blocks", counted)
-    return counts
 
 
 def numbers(dtype, *shape, most=3, seed=0):

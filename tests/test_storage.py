@@ -14,27 +14,11 @@ import pytest
 import convlib
 from convlib import config
 from convlib.spec import ConvSpec, PoolSpec
-from convlib.storage import job
 
 MIB = 1 << 20
 #: Far below what may be asked for: every call below is cut into many blocks.
 TINY = 6000
 OWN = ("naive", "cython", "native")
-
-
-@pytest.fixture
-def cuts(monkeypatch):
-    """Count the blocks of each call."""
-    counts = []
-    plain = job.blocks
-
-    def counted(*args):
-        parts = plain(*args)
-        counts.append(len(parts))
-        return parts
-
-    monkeypatch.setattr(job, "blocks", counted)
-    return counts
 
 
 def floats(*shape, seed=0):

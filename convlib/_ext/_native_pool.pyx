@@ -16,6 +16,9 @@ cnp.import_array()
 
 KINDS = ("max", "min", "sum", "avg")
 
+cdef enum:
+    UNFIT = 2  # no implementation that is named fits
+
 
 cdef class PoolProblem(Problem):
     """The finished integers of a pooling, without strides.
@@ -117,14 +120,14 @@ def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_
         As for `PoolProblem.chosen`.
     """
     cdef Array ai = None if indices is None else writable(indices)
-    if not run_pool(problem, readable(x), writable(y), ai, names, threads, max_workspace):
+    if run(problem, CV_OP_POOL, readable(x), writable(y), ai, False, names, threads, max_workspace) == UNFIT:
         refuse(names, max_workspace)
 
 
-cdef bint run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int threads,
-                   Py_ssize_t max_workspace) except -1:
-    """Pool, if one of the named implementations fits; return whether."""
-    cdef cv_problem p = problem.asked(CV_OP_POOL, type_of(ax.code, ax.view.itemsize), ai is not None, False, threads,
+cdef int run(PoolProblem problem, cv_op op, Array ax, Array ay, Array ai, bint add, names, int threads,
+             Py_ssize_t max_workspace) except -1:
+    """Run one of the named implementations; return 1, 0 if an index was wrong, UNFIT if none of them fits."""
+    cdef cv_problem p = problem.asked(op, type_of(ax.code, ax.view.itemsize), ai is not None, add, threads,
                                       max_workspace)
     cdef cv_call call
     cdef Plan plan
@@ -135,10 +138,9 @@ cdef bint run_pool(PoolProblem problem, Array ax, Array ay, Array ai, names, int
         call.indices = <int64_t*>ai.view.buf
     plan = problem.plan(&p, names, False)
     if plan is None:
-        return False
+        return UNFIT
     call.x, call.y = ax.view.buf, ay.view.buf
-    plan.run(&call)
-    return True
+    return plan.run(&call)
 
 
 cdef int same_places(Array y, Array places) except -1:
@@ -205,8 +207,8 @@ cdef class PoolRunner(Shaped):
             return None
         y = self.result()
         places = empty_like(y, int64) if indices else None
-        if not run_pool(self.problem, ax, writable(y), writable(places) if indices else None, self.name, threads,
-                        max_workspace):
+        if run(self.problem, CV_OP_POOL, ax, writable(y), writable(places) if indices else None, False, self.name,
+               threads, max_workspace) == UNFIT:
             return None
         return (y, places) if indices else y
 
@@ -232,17 +234,7 @@ def spread(PoolProblem problem, y, indices, x, bint add, names, int threads, Py_
         Whether every index lay inside its plane; `x` is of no use if one did not.
     """
     cdef Array ay = readable(y), ax = writable(x), ai = None if indices is None else readable(indices)
-    cdef cv_problem p = problem.asked(CV_OP_SPREAD, type_of(ax.code, ax.view.itemsize), ai is not None, add, threads,
-                                      max_workspace)
-    cdef cv_call call
-    cdef Plan plan
-    problem.place(&p.pool, ax, ay)
-    memset(&call, 0, sizeof(call))
-    if ai is not None:
-        same_places(ay, ai)
-        call.indices = <int64_t*>ai.view.buf
-    plan = problem.plan(&p, names, False)
-    if plan is None:
+    cdef int good = run(problem, CV_OP_SPREAD, ax, ay, ai, add, names, threads, max_workspace)
+    if good == UNFIT:
         refuse(names, max_workspace)
-    call.x, call.y = ax.view.buf, ay.view.buf
-    return bool(plan.run(&call))
+    return bool(good)

@@ -38,13 +38,17 @@ def _names(op: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(name for name, *_ in rows), *(family for _, family, *_ in rows)]))
 
 
+def _rounding() -> set[str]:
+    """Return the implementations, and their families, that round more than direct summation."""
+    return {word for *words, _, more in _native.implementations("conv") if more for word in words}
+
+
 class NativeBackend(Backend):
     """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
 
     name = "native"
     operations = tuple(LISTS)
     channels_last = True
-    narrow_unpool = False
     whole_unpool = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
 
@@ -128,15 +132,14 @@ class NativeBackend(Backend):
 
     def exact_algorithm(self, algorithm: str) -> bool:
         """See `Backend.exact_algorithm`."""
-        rounding = {word for *words, _, more in _native.implementations("conv") if more for word in words}
-        return not rounding & set(algorithm.split("+"))
+        return not _rounding() & set(algorithm.split("+"))
 
     def implementations(
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], prepared: bool = False
     ) -> tuple[Implementation, ...]:
         """See `Backend.implementations`."""
         found: dict[str, Implementation] = {}
-        rounding = {name for name, *_, more in _native.implementations("conv") if more} if settings()[0] else ()
+        rounding = _rounding() if settings()[0] else ()
         for call in calls_of(op, spec, dtype):
             for name, _, refusal, nanoseconds, scratch in call.verdicts(not prepared):
                 if refusal is None and name in rounding:

@@ -15,7 +15,7 @@ from ..backends.base.checks import Types, bound, check_indices, check_places, pa
 from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, needs_padding
-from .job import Call, Job, shifted
+from .job import RESULTS, Call, Job, shifted
 from .scratch import exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -38,8 +38,7 @@ def conv(
 ) -> Array:
     """See `Backend.conv`."""
     types = sum_types(x.dtype, w.dtype, bias, spec.oc)
-    backend.check_out(out, spec.y_shape, types.result, x, w, bias)
-    return _sums(backend, "conv", spec, types, algorithm, out, backend.conv, (x, "x"), (w, "w"), (bias, "bias"))
+    return _sums(backend.conv, "conv", spec, types, algorithm, out, (x, "x"), (w, "w"), (bias, "bias"))
 
 
 @_handed_on
@@ -48,9 +47,8 @@ def conv_transpose(
 ) -> Array:
     """See `Backend.conv_transpose`."""
     types = sum_types(x.dtype, w.dtype, bias, spec.c)
-    backend.check_out(out, spec.x_shape, types.result, x, w, bias)
     places = (x, "y"), (w, "w"), (bias, "bias")
-    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, backend.conv_transpose, *places)
+    return _sums(backend.conv_transpose, "conv_grad_input", spec, types, algorithm, out, *places)
 
 
 @_handed_on
@@ -58,11 +56,8 @@ def conv_grad_input(
     backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
 ) -> Array:
     """See `Backend.conv_grad_input`."""
-    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
-    backend.check_out(out, spec.x_shape, types.result, grad_y, w)
-    places = (grad_y, "y"), (w, "w")
-    method = backend.conv_grad_input
-    return _sums(backend, "conv_grad_input", spec, types, algorithm, out, method, *places, conjugated="w")
+    types, places = _grad_types(grad_y=grad_y, w=w), ((grad_y, "y"), (w, "w"))
+    return _sums(backend.conv_grad_input, "conv_grad_input", spec, types, algorithm, out, *places, conjugated="w")
 
 
 @_handed_on
@@ -70,11 +65,8 @@ def conv_grad_weight(
     backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
 ) -> Array:
     """See `Backend.conv_grad_weight`."""
-    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
-    backend.check_out(out, spec.w_shape, types.result, grad_y, x)
-    places = (grad_y, "y"), (x, "x")
-    method = backend.conv_grad_weight
-    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places, conjugated="x")
+    types, places = _grad_types(grad_y=grad_y, x=x), ((grad_y, "y"), (x, "x"))
+    return _sums(backend.conv_grad_weight, "conv_grad_weight", spec, types, algorithm, out, *places, conjugated="x")
 
 
 @_handed_on
@@ -82,11 +74,8 @@ def conv_transpose_grad_input(
     backend: Backend, spec: ConvSpec, grad_y: Array, w: Array, out: Array | None, algorithm: str | None
 ) -> Array:
     """See `Backend.conv_transpose_grad_input`."""
-    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype))
-    backend.check_out(out, spec.y_shape, types.result, grad_y, w)
-    places = (grad_y, "x"), (w, "w")
-    method = backend.conv_transpose_grad_input
-    return _sums(backend, "conv", spec, types, algorithm, out, method, *places, conjugated="w")
+    types, places = _grad_types(grad_y=grad_y, w=w), ((grad_y, "x"), (w, "w"))
+    return _sums(backend.conv_transpose_grad_input, "conv", spec, types, algorithm, out, *places, conjugated="w")
 
 
 @_handed_on
@@ -94,11 +83,13 @@ def conv_transpose_grad_weight(
     backend: Backend, spec: ConvSpec, grad_y: Array, x: Array, out: Array | None, algorithm: str | None
 ) -> Array:
     """See `Backend.conv_transpose_grad_weight`."""
-    types = Types(*dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype))
-    backend.check_out(out, spec.w_shape, types.result, grad_y, x)
-    places = (grad_y, "x"), (x, "y")
+    types, places = _grad_types(grad_y=grad_y, x=x), ((grad_y, "x"), (x, "y"))
     method = backend.conv_transpose_grad_weight
-    return _sums(backend, "conv_grad_weight", spec, types, algorithm, out, method, *places, conjugated="y")
+    return _sums(method, "conv_grad_weight", spec, types, algorithm, out, *places, conjugated="y")
+
+
+def _grad_types(**arrays: Array) -> Types:
+    return Types(*dtypes.for_sums(**{name: a.dtype for name, a in arrays.items()}))
 
 
 def prepare_conv(
@@ -202,10 +193,13 @@ def _whole(job: Job | None, method: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _sums(
-    backend: Backend, op: str, spec: ConvSpec, types: Types, algorithm: str | None, out: Array | None,
-    method: Callable[..., Array], *arrays: tuple[Array | None, str], conjugated: str = "",
+    method: Callable[..., Array], op: str, spec: ConvSpec, types: Types, algorithm: str | None, out: Array | None,
+    *arrays: tuple[Array | None, str], conjugated: str = "",
 ) -> Array:  # fmt: skip
-    """Serve a sum of products by a method of the backend, whose arrays come with the names of their places."""
+    """Serve a sum of products by a method of a backend, whose arrays come with the names of their places."""
+    backend: Backend = method.__self__  # type: ignore[attr-defined]  # it is bound
+    shape = {"x": spec.x_shape, "y": spec.y_shape, "w": spec.w_shape}[RESULTS[op]]
+    backend.check_out(out, shape, types.result, *(a for a, _ in arrays))
     given = {place: a for a, place in arrays}
     bias = given.pop("bias", None)
     largest: int | None = None
@@ -226,7 +220,6 @@ def _sums(
         _largest(op, spec, given, bias)
     if op == "conv_grad_weight":
         return _weights(job, out, lambda *a: method(*a, None, algorithm), *arrays)
-    shape = spec.y_shape if op == "conv" else spec.x_shape
     return _parts(job, shape, out, lambda *a: method(*a, None, algorithm), *arrays)
 
 

@@ -140,6 +140,16 @@ typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
     CV_NOINLINE void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
         CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                    \
     }
+/* Tiles of one and of two vectors. */
+#define CV_TILE_PAIRS(name, dm, sw, pair, kw) \
+    CV_TILE1(name, dm, 1, sw, 0, pair, kw)    \
+    CV_TILE1(name, dm, 2, sw, 0, pair, kw)    \
+    CV_TILE1(name, dm, 1, sw, 1, pair, kw)    \
+    CV_TILE1(name, dm, 2, sw, 1, pair, kw)
+#define CV_TILE_PAIR_ROW(name)                                                   \
+    {                                                                            \
+        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
+    }
 #if CV_DNV == 4
 #define CV_TILES(name, sw, pair, kw)          \
     CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) \
@@ -157,15 +167,8 @@ typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
         }                                                                       \
     }
 #else
-#define CV_TILES(name, sw, pair, kw)          \
-    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
-    CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
-#define CV_TILE_ROW(name)                                                        \
-    {                                                                            \
-        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
-    }
+#define CV_TILES(name, sw, pair, kw) CV_TILE_PAIRS(name, CV_DM, sw, pair, kw)
+#define CV_TILE_ROW CV_TILE_PAIR_ROW
 #endif
 CV_TILES(s1, 1, 0, 0)
 CV_TILES(s2, 2, 1, 0)
@@ -181,25 +184,17 @@ static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {
     CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2), CV_TILE_ROW(s2k3)};
 #endif
 #if CV_DNV == 4
-#define CV_WIDE(name, sw, pair, kw)                \
-    CV_TILE1(name, CV_DM_WIDE, 1, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM_WIDE, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) \
-    CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
-#define CV_WIDE_SET(name)                                                        \
-    {                                                                            \
-        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
-    }
-CV_WIDE(wide_s1, 1, 0, 0)
-CV_WIDE(wide_s1k3, 1, 0, 3)
-CV_WIDE(wide_s2, 2, 1, 0)
-CV_WIDE(wide_s2k3, 2, 1, 3)
+CV_TILE_PAIRS(wide_s1, CV_DM_WIDE, 1, 0, 0)
+CV_TILE_PAIRS(wide_s1k3, CV_DM_WIDE, 1, 0, 3)
+CV_TILE_PAIRS(wide_s2, CV_DM_WIDE, 2, 1, 0)
+CV_TILE_PAIRS(wide_s2k3, CV_DM_WIDE, 2, 1, 3)
 static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {
-    CV_WIDE_SET(wide_s1), CV_WIDE_SET(wide_s1k3), CV_WIDE_SET(wide_s2), CV_WIDE_SET(wide_s2k3)};
-#undef CV_WIDE
-#undef CV_WIDE_SET
+    CV_TILE_PAIR_ROW(wide_s1), CV_TILE_PAIR_ROW(wide_s1k3), CV_TILE_PAIR_ROW(wide_s2),
+    CV_TILE_PAIR_ROW(wide_s2k3)};
 #endif
 #undef CV_TILE1
 #undef CV_TILES
 #undef CV_TILE_ROW
+#undef CV_TILE_PAIRS
+#undef CV_TILE_PAIR_ROW
 #endif

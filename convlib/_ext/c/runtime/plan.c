@@ -80,8 +80,8 @@ static void sketch(const cv_row *row, const cv_problem *problem, cv_plan *plan) 
     plan->tables += inner.tables;
 }
 
-/* With so many threads that the scratch fits, as far as fewer threads need less: which rows fit then
- * depends on no number of threads. */
+/* With so many threads that the scratch fits, as far as fewer threads need less: which rows fit
+ * then depends on no number of threads. */
 static void sketch_within(const cv_row *row, const cv_problem *problem, cv_plan *plan) {
     cv_problem p = *problem;
     for (;;) {

@@ -47,7 +47,8 @@ static void cv_tile_store(int t, void *p, ptrdiff_t step) {
     for (int i = 0; i < 16; i++)
         memcpy((char *)p + i * step, cv_tile[t][i], 64);
 }
-/* Rounds as the unit does: a step's even and odd products are summed apart, from 0, and then join c. */
+/* Rounds as the unit does: a step's even and odd products are summed apart, from 0, and then join
+ * c. */
 static void cv_tile_dot(int c, int a, int b) {
     for (int m = 0; m < 16; m++) {
         for (int n = 0; n < 16; n++) {
