@@ -22,7 +22,6 @@ def _pool(
     out: Array | None, backend: str | None,
 ) -> Any:  # fmt: skip
     """Pool `x` by the spec that ``make(nd, kind, x.shape, *options)`` gives."""
-    indices = flag("return_indices", indices)
     if out is None and type(x) is np.ndarray:
         try:
             run = _quick(make, nd, kind, x.shape, x.dtype, indices, backend, registry.state(), *options)
@@ -31,6 +30,7 @@ def _pool(
         found = run and run(x, get_num_threads(), indices, config.get_max_workspace())
         if found is not None:
             return found
+    indices = flag("return_indices", indices)
     array_type, (x,) = take(x=x)
     spec = make(nd, kind, x.shape, *options).with_places(indices)
     dtype = dtypes.for_pool(kind, x.dtype)[1]
@@ -44,7 +44,7 @@ def _quick(
     indices: bool, backend: str | None, _: Any, *options: Any,
 ) -> Callable[..., Any] | None:  # fmt: skip
     """Return the short way of `Backend.quick_pool` for a pooling of NumPy arrays without `out`, if there is one."""
-    spec = make(nd, kind, x_shape, *options).with_places(indices)
+    spec = make(nd, kind, x_shape, *options).with_places(flag("return_indices", indices))
     choice = registry.select("pool", spec, dtypes.for_pool(kind, x_dtype)[1], backend, "numpy")
     return choice.backend.quick_pool(spec, x_dtype, choice.named)
 
