@@ -3,12 +3,13 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
 import convlib
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import make_adaptive, make_transpose, make_unpool
+from convlib.spec import make_adaptive, make_transpose, make_unpool, origin
 
 BEYOND = "beyond"  # what a window of ceil_mode reaches behind the padding
 
@@ -296,3 +297,11 @@ def test_shapes_need_no_arrays():
     with pytest.raises(SpecError, match="2\\*\\*62 bytes"):
         convlib.conv_output_shape((1, 1, 10**10, 10**10), (1, 1, 3, 3))
     assert math.prod(convlib.pool_output_shape((1, 1, 4, 4), (2, 2), padding=1)) == 9
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_padding_is_made_of_the_elements_that_numpy_takes(mode, size):
+    lo, hi = 3 * size + 1, 4 * size
+    expected = np.pad(np.arange(size), (lo, hi), mode=mode)
+    np.testing.assert_array_equal([origin(mode, p - lo, size) for p in range(len(expected))], expected)

@@ -15,6 +15,7 @@ from typing import Any
 
 from .arguments import Ints
 from .conv import ConvSpec, needs_padding, zero_padded
+from .padding import origin
 from .pool import PoolSpec
 from .windows import WindowSpec
 
@@ -111,11 +112,11 @@ def adjoint(spec: Any, axis: int, sizes: Ints) -> Cuts:
 def folds(spec: ConvSpec, axis: int, sizes: Ints) -> Cuts:
     """Cut the inputs of `axis`, to which inputs with their padding, in blocks of these `sizes`, add up."""
     lo, size = spec.pad_lo[axis], spec.in_size[axis]
-    origin = [_origin(spec.padding_mode, p - lo, size) for p in range(lo + size + spec.pad_hi[axis])]
+    origins = [origin(spec.padding_mode, p - lo, size) for p in range(lo + size + spec.pad_hi[axis])]
     cuts = []
     for box in _joined((end - lo for end in accumulate(sizes)), size, lambda first, last: True):
-        needs = [p for p, q in enumerate(origin) if box.start <= q < box.stop]
-        cuts.append(Cut(box, _runs(needs), (), tuple(origin[p] - box.start for p in needs)))
+        needs = [p for p, q in enumerate(origins) if box.start <= q < box.stop]
+        cuts.append(Cut(box, _runs(needs), (), tuple(origins[p] - box.start for p in needs)))
     return tuple(cuts)
 
 
@@ -243,23 +244,12 @@ def _joined(ends: Any, size: int, fits: Callable[[int, int], bool]) -> list[slic
 # --------------------------------------------------------------------------------------------------
 
 
-def _origin(mode: str, position: int, size: int) -> int:
-    """Return which element of an axis of `size` stands at a `position` beyond its ends, by `numpy.pad`'s rules."""
-    if mode == "wrap":
-        return position % size
-    if mode == "edge" or size == 1:
-        return min(max(position, 0), size - 1)
-    turn = 1 if mode == "symmetric" else 0
-    position %= 2 * (size - 1 + turn)
-    return position if position < size else 2 * size - 2 + turn - position
-
-
 def _copied(spec: ConvSpec, axis: int, reach: slice) -> tuple[tuple[slice, ...], Ints]:
     """Return the elements that a stretch of the padded axis is made of, and the place of each among them."""
     lo, size = spec.pad_lo[axis], spec.in_size[axis]
     if lo <= reach.start and reach.stop <= lo + size:
         return (slice(reach.start - lo, reach.stop - lo),), ()
-    origins = [_origin(spec.padding_mode, p - lo, size) for p in range(reach.start, reach.stop)]
+    origins = [origin(spec.padding_mode, p - lo, size) for p in range(reach.start, reach.stop)]
     needs = sorted(set(origins))
     place = {q: k for k, q in enumerate(needs)}
     return _runs(needs), tuple(place[q] for q in origins)

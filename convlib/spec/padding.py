@@ -118,3 +118,14 @@ def ceil_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Int
     if min(out) < 1:
         raise _too_large(out.index(min(out)), in_size, kernel, dilation, lo, hi, ", ceil_mode=True")
     return tuple(out)
+
+
+def origin(mode: str, position: int, size: int) -> int:
+    """Return which element of an axis of `size` stands at a `position` beyond its ends, by `numpy.pad`'s rules."""
+    if mode == "wrap":
+        return position % size
+    if mode == "edge" or size == 1:
+        return min(max(position, 0), size - 1)
+    turn = 1 if mode == "symmetric" else 0
+    position %= 2 * (size - 1 + turn)
+    return position if position < size else 2 * size - 2 + turn - position

@@ -6,20 +6,11 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from ..backends.base.contract import Array
-from ..spec import ConvSpec
+from ..spec import ConvSpec, origin
 
 Run = tuple[slice, slice]
 Slices = tuple[Any, ...]
-
-
-@lru_cache(maxsize=256)
-def _sources(size: int, lo: int, hi: int, mode: str) -> np.ndarray[Any, Any]:
-    """Return where each element of a padded axis comes from."""
-    found: np.ndarray[Any, Any] = np.pad(np.arange(size), (lo, hi), mode=mode)  # type: ignore[call-overload]
-    return found
 
 
 def _runs(spec: ConvSpec, axis: int, start: int, stop: int) -> tuple[Run, ...]:
@@ -31,14 +22,14 @@ def _runs(spec: ConvSpec, axis: int, start: int, stop: int) -> tuple[Run, ...]:
     if spec.padding_mode == "constant":
         first, last = max(start, lo), min(stop, lo + size)
         return ((slice(first - start, last - start), slice(first - lo, last - lo)),) if first < last else ()
-    sources = _sources(size, lo, spec.pad_hi[axis], spec.padding_mode)[start:stop]
+    sources = [origin(spec.padding_mode, p - lo, size) for p in range(start, stop)]
     found, begin = [], 0
     while begin < len(sources):
-        step = int(sources[begin + 1] - sources[begin]) if begin + 1 < len(sources) else 1
+        step = sources[begin + 1] - sources[begin] if begin + 1 < len(sources) else 1
         end = begin + 1
         while step in (-1, 0, 1) and end < len(sources) and sources[end] - sources[end - 1] == step:
             end += 1
-        first, last = int(sources[begin]), int(sources[end - 1])
+        first, last = sources[begin], sources[end - 1]
         if step == 0:  # one element repeated
             taken = slice(first, first + 1)
         elif last < first:
