@@ -104,6 +104,7 @@ cdef class Problem:
 
 
 cdef const cv_isa* active() except NULL
+cdef int refuse(names, Py_ssize_t max_workspace) except -1
 cdef void* allocate(Py_ssize_t size) except NULL
 cdef void release(void* block) noexcept
 cdef cv_type type_of(char code, Py_ssize_t itemsize) except *

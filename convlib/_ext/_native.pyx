@@ -205,6 +205,11 @@ cdef Plan planned(const cv_isa* isa, const cv_row* row, const cv_problem* p):
     return plan
 
 
+cdef int refuse(names, Py_ssize_t max_workspace) except -1:
+    who = names or "no implementation"
+    raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
+
+
 cdef void* allocate(Py_ssize_t size) except NULL:
     cdef void* block = cv_alloc(size)
     if block == NULL:

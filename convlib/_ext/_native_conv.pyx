@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from convlib._ext._native cimport (
     CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_op, cv_problem, cv_type,
-    release, type_of, verdicts,
+    refuse, release, type_of, verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
 
@@ -141,11 +141,6 @@ cdef class ConvProblem(Problem):
 
 cdef cv_op op_of(str op) noexcept:
     return CV_OP_GRAD_WEIGHT if op == "conv_grad_weight" else CV_OP_CONV
-
-
-cdef int refuse(names, Py_ssize_t max_workspace) except -1:
-    who = names or "no implementation"
-    raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 
 def conv(ConvProblem problem, x, w, bias, y, names, bint exact, int threads, Py_ssize_t max_workspace):

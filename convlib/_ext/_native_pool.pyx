@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from convlib._ext._native cimport (
-    CV_OP_POOL, CV_OP_SPREAD, Plan, Problem, active, cv_call, cv_op, cv_pool, cv_problem, cv_type, type_of, verdicts,
+    CV_OP_POOL, CV_OP_SPREAD, Plan, Problem, active, cv_call, cv_op, cv_pool, cv_problem, cv_type, refuse, type_of,
+    verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, place_like, readable, writable
 
@@ -99,11 +100,6 @@ cdef class PoolProblem(Problem):
 
 cdef cv_op op_of(str op) noexcept:
     return CV_OP_SPREAD if op == "spread" else CV_OP_POOL
-
-
-cdef int refuse(names, Py_ssize_t max_workspace) except -1:
-    who = names or "no implementation"
-    raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 
 def pool(PoolProblem problem, x, y, indices, names, int threads, Py_ssize_t max_workspace):

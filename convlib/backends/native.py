@@ -7,7 +7,8 @@ call is the engine's decision.  Here a spec becomes one of its problems: sizes i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ LISTS = {
 FLOATS = (dtypes.FLOAT32, dtypes.FLOAT64)
 
 
+@cache
 def _names(op: str) -> tuple[str, ...]:
     """Return the implementations that an operation may name, and their families."""
     rows = [row for kept in LISTS[op] for row in _native.implementations(kept)]
@@ -50,7 +52,11 @@ class NativeBackend(Backend):
     operations = tuple(LISTS)
     channels_last = True
     whole_unpool = True
-    algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @property
+    def algorithms(self) -> dict[str, tuple[str, ...]]:  # type: ignore[override]
+        """What may follow "native:", the engine's implementations and their families."""
+        return {op: _names(op) for op in LISTS}
 
     def available(self) -> str | None:
         """See `Backend.available`."""
@@ -58,8 +64,6 @@ class NativeBackend(Backend):
             _native.active_isa()
         except ValueError as error:
             return str(error)
-        if not self.algorithms:
-            self.algorithms.update({op: _names(op) for op in LISTS})
         return None
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:
