@@ -16,6 +16,8 @@
 static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
     const cv_conv *p = &j->p;
     const ptrdiff_t outs[4] = {p->n, p->out[0], p->out[1], p->out[2]};
+    /* copies of neighbouring strips share inputs where windows have several taps */
+    const ptrdiff_t enough = (cv_taps(p) > 1 ? CV_BROADCAST_TILES : CV_BROADCAST_TILES / 2) * CV_PX;
     for (int a = 0; a < 4; a++)
         j->count[a] = outs[a];
     for (int a = 0; a < 4; a++) {
@@ -37,7 +39,7 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
                               bytes > CV_BROADCAST_MOST || j->pixels > 4096 ||
                               (!j->in_place && j->threads * bytes > max_workspace);
             const int few = j->threads > 1 && p->groups * j->all < 4 * j->threads &&
-                            j->pixels > CV_BROADCAST_TILES * CV_PX;
+                            j->pixels > enough;
             if (!large && !few)
                 return;
             if (j->count[a] == 1)
@@ -73,7 +75,7 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
         if (j->threads == 1 || j->threads * j->each <= problem->max_workspace)
             break;
     }
-    const ptrdiff_t want = j->threads > 1 ? 4 * j->threads : 1;
+    const ptrdiff_t want = j->threads > 1 ? 12 * j->threads : 1;
     j->parts = CV_MIN2(j->panels, (want + p->groups * j->all - 1) / (p->groups * j->all));
     j->pitch[0] = p->xs[0];
     j->pitch[1] = p->xs[2];
