@@ -8,16 +8,30 @@
 /* where reading all weights for each of so few outputs would be the limit */
 #define CV_BROADCAST_MOST (1536 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */
+#define CV_BROADCAST_COPY (3.0 / VL)    /* ns to copy an input */
+#define CV_BROADCAST_MEET 35.0          /* ns for a line that two threads write to */
 #define CV_BROADCAST_PANEL (256 * 1024) /* weights of a panel that stay in L2 from tile to tile */
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
 #define CV_OWN_BYTES (8 << 20)
+
+/* Outputs of a strip that is not cut for the sake of threads.  Threads divide the output channels
+ * then, and each copies the inputs; of strips, each copies its own, but two of them write to the
+ * lines of y where strips meet. */
+static ptrdiff_t CV_(broadcast_enough)(const CV_(broadcast_job) *j) {
+    const cv_conv *p = &j->p;
+    if (cv_taps(p) > 1 || p->last) /* strips share inputs; no lines of y */
+        return CV_BROADCAST_TILES * CV_PX;
+    const double copying = (double)(p->n * cv_outputs(p) * p->icg) * CV_BROADCAST_COPY;
+    const double meeting = (double)p->ocg * CV_BROADCAST_MEET;
+    return copying < meeting && j->panels >= 4 * j->threads ? PTRDIFF_MAX
+                                                           : CV_BROADCAST_TILES / 2 * CV_PX;
+}
 
 /* Cut the outputs into strips: images first, then slices, rows and columns. */
 static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
     const cv_conv *p = &j->p;
     const ptrdiff_t outs[4] = {p->n, p->out[0], p->out[1], p->out[2]};
-    /* copies of neighbouring strips share inputs where windows have several taps */
-    const ptrdiff_t enough = (cv_taps(p) > 1 ? CV_BROADCAST_TILES : CV_BROADCAST_TILES / 2) * CV_PX;
+    const ptrdiff_t enough = CV_(broadcast_enough)(j);
     for (int a = 0; a < 4; a++)
         j->count[a] = outs[a];
     for (int a = 0; a < 4; a++) {
@@ -135,7 +149,7 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
     double ns =
         pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
     if (!p.last)
-        ns += inputs * (p.icg <= 4 ? 0.4 : 3.0 / VL);
+        ns += inputs * (p.icg <= 4 ? 0.4 : CV_BROADCAST_COPY);
     else if (p.lo[0] || p.lo[1] || p.lo[2])
         ns += inputs * 0.6 / VL;
     if (problem->fresh)

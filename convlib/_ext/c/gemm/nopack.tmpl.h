@@ -175,8 +175,7 @@ static double CV_(nopack_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)p.icg;
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    const double pace = (CV_REGISTERS == 32 ? 0.8 : 0.88) * CV_PACE;
-    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / pace;
+    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.8 * CV_PACE);
 }
 
 static void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -177,7 +177,7 @@ static double CV_(panels_cost)(const cv_problem *problem) {
     const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
     /* a tap's geometry serves a block of channels */
-    const double pieces = 9.0 / (double)CV_MIN2(p.icg, CV_ICB);
+    const double pieces = 14.0 / (double)CV_MIN2(p.icg, CV_ICB);
     const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
     const double load = p.xs[4] != 1 || p.stride[2] > 2 ? apart : p.stride[2] == 2 ? 1.6 : 0.7;
     double ns =
