@@ -181,7 +181,7 @@ static double CV_(double_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double outs =
         (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
-    const double sums = p->kind > CV_MIN ? 1.3 : 1, vector = (double)sizeof(T) / CV_VB;
+    const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
     const double pass = problem->indices ? 0.8 : 1.6 * vector / CV_PACE;
     return 600 + outs * cv_pool_steps(p) * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) +
            outs * 1.0;

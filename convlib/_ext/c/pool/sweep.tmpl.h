@@ -14,6 +14,7 @@
 #include "job.tmpl.h"
 
 #define CV_SWEEP_BATCH (8 * 1024)  /* bytes of small planes taken together */
+#define CV_SWEEP_VECTORS 4         /* at once */
 #define CV_SWEEP_BLOCK (48 * 1024) /* bytes of a padded block of rows */
 
 /* Fill `to` with rows first .. first+rows-1 of a plane (those outside: start), `left` elements of
@@ -59,51 +60,70 @@ CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x
     return CV_(any_flag)(bad);
 }
 
-/* to[i] = the join of from[0][i], from[1][i], … for i < n and up to a vector more. */
-CV_INLINE void CV_(sweep_loop)(const int kind, const int nan_free, const int joined,
-                               const T *const *from, T *to, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i += VL) {
-        vec v = CV_(load)(from[0] + i);
-        CV_UNROLL(3)
-        for (int t = 1; t < joined; t++)
-            v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + i));
-        CV_(store)(to + i, v);
+/* Some vectors that lie `apart`, each joined with those at the same place under the other pointers,
+ * at once: what is found out about a pointer serves all of them. */
+CV_INLINE void CV_(sweep_join)(const int kind, const int nan_free, const int vecs, int joined,
+                               const T *const *from, ptrdiff_t at, ptrdiff_t apart, vec *v) {
+    CV_UNROLL(4)
+    for (int u = 0; u < vecs; u++)
+        v[u] = CV_(load)(from[0] + at + u * apart);
+    for (int t = 1; t < joined; t++) {
+        const T *f = from[t] + at;
+        CV_UNROLL(4)
+        for (int u = 0; u < vecs; u++)
+            v[u] = CV_(meet)(kind, nan_free, v[u], CV_(load)(f + u * apart));
     }
 }
 
-/* The number as a constant where it is 2 or 3 and vectors are few enough for that to show. */
-CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined, const T *const *from,
-                               T *to, ptrdiff_t n) {
-    if (CV_FLOAT && joined == 2)
-        CV_(sweep_loop)(kind, nan_free, 2, from, to, n);
-    else if (CV_FLOAT && joined == 3)
-        CV_(sweep_loop)(kind, nan_free, 3, from, to, n);
-    else
-        CV_(sweep_loop)(kind, nan_free, joined, from, to, n);
+/* n elements of rows that lie under each other. */
+CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined,
+                               const T *const *from, T *to, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    vec v[CV_SWEEP_VECTORS];
+    for (; i + (CV_SWEEP_VECTORS - 1) * VL < n; i += CV_SWEEP_VECTORS * VL) {
+        CV_(sweep_join)(kind, nan_free, CV_SWEEP_VECTORS, joined, from, i, VL, v);
+        CV_UNROLL(4)
+        for (int u = 0; u < CV_SWEEP_VECTORS; u++)
+            CV_(store)(to + i + u * VL, v[u]);
+    }
+    for (; i < n; i += VL) {
+        CV_(sweep_join)(kind, nan_free, 1, joined, from, i, VL, v);
+        CV_(store)(to + i, v[0]);
+    }
 }
 
-/* The same for `rows` rows of y: divided, and no element more. */
+/* Rows r .. r+vecs-1 of windows, the columns from ox on: divided if they are averages, to y. */
+CV_INLINE void CV_(sweep_rows)(const int kind, const int nan_free, const int vecs, int joined,
+                               const CV_(pool_job) *j, const T *const *from, CV_(divisor) *by,
+                               ptrdiff_t oy, ptrdiff_t r, ptrdiff_t ox, T *y) {
+    const ptrdiff_t pitch = j->size[2], step = j->p.ys[3], n = CV_MIN2(VL, j->p.out[2]);
+    vec v[CV_SWEEP_VECTORS];
+    CV_(sweep_join)(kind, nan_free, vecs, joined, from, r * pitch + ox, pitch, v);
+    CV_UNROLL(4)
+    for (int u = 0; u < vecs; u++) {
+        if (kind > CV_MIN && j->divided) {
+            CV_(divide_by)(by, CV_(window)(j, 1, oy + r + u).counted);
+            v[u] = CV_(quotient)(v[u], by);
+        }
+        CV_(store_n)(y + (r + u) * step + ox, v[u], n);
+    }
+}
+
+/* All rows of windows of a plane, to y. */
 CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined,
                               const CV_(pool_job) *j, const T *const *from, ptrdiff_t oy,
                               ptrdiff_t rows, T *y) {
-    const ptrdiff_t width = j->p.out[2], pitch = j->size[2], step = j->p.ys[3],
-                    n = CV_MIN2(VL, width);
-    const int divided = kind > CV_MIN && j->divided;
+    const ptrdiff_t width = j->p.out[2], n = CV_MIN2(VL, width);
     for (ptrdiff_t c = 0; c < width; c += VL) {
         const ptrdiff_t ox = CV_MIN2(c, width - n);
+        ptrdiff_t r = 0;
         CV_(divisor) by;
-        if (divided)
+        if (kind > CV_MIN && j->divided)
             by = CV_(divisor_at)(j, ox);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            vec v = CV_(load)(from[0] + r * pitch + ox);
-            for (int t = 1; t < joined; t++)
-                v = CV_(meet)(kind, nan_free, v, CV_(load)(from[t] + r * pitch + ox));
-            if (divided) {
-                CV_(divide_by)(&by, CV_(window)(j, 1, oy + r).counted);
-                v = CV_(quotient)(v, &by);
-            }
-            CV_(store_n)(y + r * step + ox, v, n);
-        }
+        for (; r + CV_SWEEP_VECTORS <= rows; r += CV_SWEEP_VECTORS)
+            CV_(sweep_rows)(kind, nan_free, CV_SWEEP_VECTORS, joined, j, from, &by, oy, r, ox, y);
+        for (; r < rows; r++)
+            CV_(sweep_rows)(kind, nan_free, 1, joined, j, from, &by, oy, r, ox, y);
     }
 }
 
@@ -210,7 +230,7 @@ static double CV_(sweep_cost)(const cv_problem *problem) {
     const double joins = (double)(j.down.part + j.down.count + j.along.part + j.along.count);
     const double planes = (double)j.p.n * (double)j.p.c * (double)j.p.out[0];
     return 300 + planes * blocks * (double)j.size[1] * vecs *
-                     (6 + (CV_CHEAP_MASKS ? 1.5 : 3) * joins) / CV_PACE;
+                     (6 + 1.6 * joins) / CV_PACE;
 }
 
 static void CV_(sweep_plan)(const cv_problem *problem, cv_plan *plan) {
