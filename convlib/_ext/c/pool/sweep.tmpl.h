@@ -14,7 +14,7 @@
 #include "job.tmpl.h"
 
 #define CV_SWEEP_BATCH (8 * 1024)  /* bytes of small planes taken together */
-#define CV_SWEEP_VECTORS 4         /* at once */
+#define CV_SWEEP_VECTORS (CV_FLOAT ? 4 : 1) /* at once */
 #define CV_SWEEP_BLOCK (48 * 1024) /* bytes of a padded block of rows */
 
 /* Fill `to` with rows first .. first+rows-1 of a plane (those outside: start), `left` elements of
