@@ -54,6 +54,73 @@ def test_a_forked_child_computes_on() -> None:
     """) == "0 True"  # fmt: skip
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_handler_forks_during_a_call() -> None:
+    """The child finishes the call without workers, then computes on with its own; the parent goes on with both."""
+    assert run("""
+        import signal
+        from convlib._ext import _threads
+
+        _threads.ask_for_signals(milliseconds=0)
+        w = rng.integers(-3, 4, (64, 16, 3, 3)).astype("f4")
+        call = lambda: convlib.conv2d(x, w, padding=1, backend="native:direct", out=y)
+        y = np.empty((2, 64, 40, 40), "f4")
+        expected = call().copy()
+        start = time.perf_counter()
+        call()
+        duration = time.perf_counter() - start
+        inside, children, parent, good, last = 0, [], os.getpid(), 0, False
+
+        def fork(*_):
+            global inside, last
+            inside += 0 < np.count_nonzero(y == 0.5) < y.size  # some units have run, some have not
+            child = os.fork()
+            last = child == 0
+            if child:
+                children.append(child)
+
+        signal.signal(signal.SIGALRM, fork)
+        for i in range(200):
+            y[...] = 0.5
+            signal.setitimer(signal.ITIMER_REAL, duration * rng.uniform(0.2, 0.7))
+            call()
+            while len(children) == i and not last:
+                time.sleep(1e-4)
+            same_here = np.array_equal(y, expected)
+            if last:
+                again = np.array_equal(call(), expected) and _threads.live_workers() == 2
+                os._exit(0 if same_here and again else 3)
+            good += same_here
+        print(good, {os.waitpid(child, 0)[1] for child in children}, len(children), inside > 20)
+    """) == "200 {0} 200 True"  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_during_the_call_of_another_thread() -> None:
+    assert run("""
+        import multiprocessing
+
+        expected, stop, good = everything(), threading.Event(), []
+        def child(queue):
+            queue.put([same(everything(), expected) for _ in range(3)])
+        def repeat():
+            while not stop.is_set():
+                good.append(same(everything(), expected))
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        fork, found = multiprocessing.get_context("fork"), []
+        for _ in range(10):
+            queue = fork.SimpleQueue()
+            process = fork.Process(target=child, args=(queue,))
+            process.start()
+            found += queue.get()
+            process.join()
+        stop.set()
+        thread.join()
+        print(len(found), all(found), all(good))
+    """) == "30 True True"  # fmt: skip
+
+
 def test_several_python_threads_at_once() -> None:
     assert run("""
         expected, found = everything(), []

@@ -1,6 +1,8 @@
 # cython: freethreading_compatible=True
 """The thread pool of the compiled parts."""
 
+from libc.stdint cimport int64_t
+
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept  # the exception it sets is left for `raise_pending`
 
@@ -8,7 +10,7 @@ cdef extern from "Python.h":
 cdef extern from "c/runtime/threads.h" nogil:
     ctypedef void (*cv_task)(void* context, Py_ssize_t unit, int worker) noexcept nogil
     int cv_parallel(cv_task run, void* context, Py_ssize_t units, int threads) noexcept
-    void cv_set_interrupt(int (*check)() noexcept nogil) noexcept
+    void cv_set_interrupt(int (*check)() noexcept nogil, int64_t nanoseconds) noexcept
     int cv_live_workers() noexcept
 
 
@@ -26,7 +28,12 @@ cdef void raise_pending() except *:
     """Let the exception of a signal handler, set while the pool ran, go on to the caller."""
 
 
-cv_set_interrupt(asked_to_stop)
+def ask_for_signals(double milliseconds=50):
+    """Let handlers of signals run during a call at most once in so long; tests ask more often."""
+    cv_set_interrupt(asked_to_stop, <int64_t>(milliseconds * 1e6))
+
+
+ask_for_signals()
 
 
 def live_workers():

@@ -9,12 +9,10 @@
 #include <time.h>
 
 /* How long an idle worker looks for the next region before it sleeps, in pauses.  A sleeping worker
-   wakes in 50 to
-   100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses are about 0.3
-   ms. */
+   wakes in 50 to 100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses
+   are about 0.3 ms. */
 enum { SPIN = 20000 };
 enum { STACK_BYTES = 1 << 20 };
-static const int64_t CHECK_NANOSECONDS = 50 * 1000 * 1000;
 
 typedef struct {
     cv_task task;
@@ -47,6 +45,8 @@ static int alive; /* workers started in this process */
 static pthread_t workers[CV_MAX_THREADS];
 static int sleeping; /* of these, how many wait on `wake` */
 static int (*interrupt)(void);
+static int64_t pause_of_interrupt; /* nanoseconds between two checks */
+static _Thread_local int leading; /* this thread is the caller of the running region */
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -115,20 +115,6 @@ static void *worker_main(void *unused) {
     return NULL;
 }
 
-/* A forked child has only the thread that forked: forget the workers, and whoever held the
- * locks. */
-static void before_fork(void) { pthread_mutex_lock(&lock); }
-static void after_fork_parent(void) { pthread_mutex_unlock(&lock); }
-static void after_fork_child(void) {
-    pthread_mutex_init(&lock, NULL);
-    pthread_mutex_init(&owner, NULL);
-    pthread_cond_init(&wake, NULL);
-    atomic_store(&generation, 0);
-    atomic_store(&inside, 0);
-    alive = sleeping = 0;
-}
-static void install(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
-
 /* Start workers until `count` are alive; fewer are no error, the caller does the rest. */
 static void start_workers(int count) {
     pthread_attr_t attr;
@@ -184,6 +170,32 @@ static void close_region(void) {
         relax();
 }
 
+/* A forked child has only the thread that forked.  Where that is the caller of the running region,
+   as when a signal handler forks, workers first finish their units and leave: each unit that was
+   taken has run, and both processes can go on with the rest, the child alone.  A region of another
+   thread ends with that thread; the child forgets it, the workers, and whoever held the locks. */
+static void before_fork(void) {
+    if (leading)
+        close_region();
+    pthread_mutex_lock(&lock);
+}
+static void after_fork_parent(void) {
+    pthread_mutex_unlock(&lock);
+    if (leading)
+        open_region();
+}
+static void after_fork_child(void) {
+    pthread_mutex_init(&lock, NULL);
+    pthread_mutex_init(&owner, NULL);
+    pthread_cond_init(&wake, NULL);
+    if (leading)
+        pthread_mutex_lock(&owner);
+    atomic_store(&generation, leading ? 1 : 0);
+    atomic_store(&inside, 0);
+    alive = sleeping = 0;
+}
+static void install(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
+
 /* The caller's share: like `work`, but it asks now and then whether to stop. */
 static int lead(const region *r, range *q, atomic_int *halt) {
     int64_t asked = interrupt ? now() : 0;
@@ -193,7 +205,7 @@ static int lead(const region *r, range *q, atomic_int *halt) {
             if (unit >= q->end)
                 break;
             r->task(r->context, unit, 0);
-            if (interrupt && now() - asked > CHECK_NANOSECONDS) {
+            if (interrupt && now() - asked > pause_of_interrupt) {
                 if (interrupt()) {
                     atomic_store(halt, 1);
                     return CV_INTERRUPTED;
@@ -222,13 +234,18 @@ int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
         atomic_store_explicit(&ranges[i].next, i * units / mine.threads, memory_order_relaxed);
     }
     atomic_store(&stop, 0);
+    leading = 1;
     open_region();
-    int status = lead(&job, ranges, &stop);
+    const int status = lead(&job, ranges, &stop);
     close_region();
+    leading = 0;
     pthread_mutex_unlock(&owner);
     return status;
 }
 
-void cv_set_interrupt(int (*check)(void)) { interrupt = check; }
+void cv_set_interrupt(int (*check)(void), int64_t nanoseconds) {
+    interrupt = check;
+    pause_of_interrupt = nanoseconds;
+}
 
 int cv_live_workers(void) { return alive; }

@@ -2,12 +2,13 @@
 
    One region runs at a time.  The caller takes part in it; a region started while another one runs
    (from a second Python thread, or from inside a task) runs serially in its caller.  Workers start
-   on first use, sleep between regions, and are forgotten in a forked child, which starts its
-   own. */
+   on first use, sleep between regions, and are forgotten in a forked child, which starts its own;
+   a child forked by the caller of a region, from a signal handler, finishes that region alone. */
 #ifndef CV_THREADS_H
 #define CV_THREADS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { CV_OK = 0, CV_NOMEM = 1, CV_INTERRUPTED = 2 };
 
@@ -25,9 +26,9 @@ typedef void (*cv_task)(void *context, ptrdiff_t unit, int worker);
    run. */
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads);
 
-/* Ask `check` between units, at most every 50 ms and only in the caller's thread; nonzero stops the
- * region. */
-void cv_set_interrupt(int (*check)(void));
+/* Ask `check` between units, at most once in so long and only in the caller's thread; nonzero stops
+ * the region. */
+void cv_set_interrupt(int (*check)(void), int64_t nanoseconds);
 
 /* Number of workers alive in this process, for tests. */
 int cv_live_workers(void);
