@@ -218,6 +218,20 @@ def test_the_list_of_long_files_holds_no_other():
     assert not {name for name in LONG if found.get(name, 0) <= FILE}, "short enough or gone: strike it off"
 
 
+#: Columns of C and its lists; Python and Cython are checked by their linters.
+COLUMNS = 100
+
+
+@pytest.mark.parametrize("path", [p for p in COMPILED if p.suffix in {".c", ".h", ".def"}], ids=from_root)
+def test_lines_of_c_stay_short(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert not {number: len(line) for number, line in enumerate(lines, 1) if len(line) > COLUMNS}
+
+
+def test_jobs_are_reached_by_the_macro_that_checks_their_size():
+    assert {path.name for path in COMPILED if "->job" in path.read_text()} == {"engine.h"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_functions_stay_short(path):
     lines, tree = code_lines(path), ast.parse(path.read_text())

@@ -109,6 +109,13 @@ typedef struct cv_plan {
     _Alignas(64) char job[1024]; /* the implementation's own */
 } cv_plan;
 
+/* The job of a plan, of its implementation's type. */
+#define CV_JOB(plan, type)                                                             \
+    ({                                                                                 \
+        _Static_assert(sizeof(type) <= sizeof(plan)->job, "a job must fit in a plan"); \
+        (type *)(plan)->job;                                                           \
+    })
+
 /* The functions of one implementation for one instruction set and one type. */
 typedef struct {
     const char *(*fits)(const cv_problem *); /* NULL, or why the implementation cannot serve */

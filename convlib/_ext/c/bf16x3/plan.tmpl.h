@@ -134,7 +134,7 @@ static double CV_(bf16_cost)(const cv_problem *problem) {
 }
 
 static void CV_(bf16_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(bf16_job) *j = (void *)plan->job;
+    CV_(bf16_job) *j = CV_JOB(plan, CV_(bf16_job));
     CV_(bf16_sizes)(j, problem);
     plan->threads = j->threads;
     plan->tables = CV_ROUND64(j->view.blocks * (ptrdiff_t)sizeof *j->at);
@@ -152,7 +152,7 @@ static void CV_(bf16_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static void CV_(bf16_fill_table)(cv_plan *plan) {
-    CV_(bf16_job) *j = (void *)plan->job;
+    CV_(bf16_job) *j = CV_JOB(plan, CV_(bf16_job));
     j->at = (ptrdiff_t *)plan->table;
     CV_(bf16_offsets)(j);
 }
@@ -172,7 +172,7 @@ static void CV_(bf16_pack_unit)(void *context, ptrdiff_t unit, int worker) {
 }
 
 static int CV_(bf16_pack)(const cv_plan *plan, const void *w, void *packed) {
-    const CV_(bf16_job) *j = (const void *)plan->job;
+    const CV_(bf16_job) *j = CV_JOB(plan, CV_(bf16_job));
     CV_(bf16_pack_job) q = {j, w, packed};
     const int threads =
         cv_threads_for((double)plan->packed / sizeof(T), CV_WORK_PACK, plan->problem.threads);
@@ -180,7 +180,7 @@ static int CV_(bf16_pack)(const cv_plan *plan, const void *w, void *packed) {
 }
 
 static int CV_(bf16_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(bf16_job) j = *(const CV_(bf16_job) *)plan->job;
+    CV_(bf16_job) j = *CV_JOB(plan, CV_(bf16_job));
     j.x = call->x;
     j.w = call->w;
     j.packed = call->packed;

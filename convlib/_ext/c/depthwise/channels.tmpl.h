@@ -274,14 +274,14 @@ static double CV_(channels_cost)(const cv_problem *problem) {
 }
 
 static void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(channels_job) *j = (void *)plan->job;
+    CV_(channels_job) *j = CV_JOB(plan, CV_(channels_job));
     CV_(channels_sizes)(j, problem);
     plan->threads = j->threads;
     plan->scratch = j->threads * j->each * (ptrdiff_t)sizeof(T);
 }
 
 static int CV_(channels_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(channels_job) j = *(const CV_(channels_job) *)plan->job;
+    CV_(channels_job) j = *CV_JOB(plan, CV_(channels_job));
     j.x = call->x;
     j.w = call->w;
     j.bias = call->bias;

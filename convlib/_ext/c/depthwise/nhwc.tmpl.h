@@ -178,7 +178,7 @@ static double CV_(nhwc_cost)(const cv_problem *problem) {
 }
 
 static void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(nhwc_job) *j = (void *)plan->job;
+    CV_(nhwc_job) *j = CV_JOB(plan, CV_(nhwc_job));
     *j = (CV_(nhwc_job)){
         .p = problem->conv, .threads = problem->threads, .channels = problem->conv.groups};
     const cv_conv *p = &j->p;
@@ -191,7 +191,7 @@ static void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static int CV_(nhwc_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(nhwc_job) j = *(const CV_(nhwc_job) *)plan->job;
+    CV_(nhwc_job) j = *CV_JOB(plan, CV_(nhwc_job));
     const T *w = call->w;
     T *turned = (T *)call->scratch;
     const ptrdiff_t taps = cv_taps(&j.p), pitch = j.vecs * VL;

@@ -140,21 +140,21 @@ static double CV_(plane_cost)(const cv_problem *problem) {
 }
 
 static void CV_(plane_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(plane_job) *j = (void *)plan->job;
+    CV_(plane_job) *j = CV_JOB(plan, CV_(plane_job));
     CV_(plane_sizes)(j, problem);
     plan->threads = j->threads;
     plan->tables = CV_(plane_table)(j);
 }
 
 static void CV_(plane_fill)(cv_plan *plan) {
-    CV_(plane_job) *j = (void *)plan->job;
+    CV_(plane_job) *j = CV_JOB(plan, CV_(plane_job));
     j->offset = (ptrdiff_t *)plan->table;
     j->masks = (void *)(j->offset + j->taps);
     CV_(plane_masks)(j);
 }
 
 static int CV_(plane_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(plane_job) j = *(const CV_(plane_job) *)plan->job;
+    CV_(plane_job) j = *CV_JOB(plan, CV_(plane_job));
     j.x = call->x;
     j.w = call->w;
     j.bias = call->bias;

@@ -333,20 +333,20 @@ static double CV_(dw_cost)(const cv_problem *problem) {
 }
 
 static void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(dw_map) *j = (void *)plan->job;
+    CV_(dw_map) *j = CV_JOB(plan, CV_(dw_map));
     CV_(dw_sizes)(j, problem);
     plan->threads = j->threads;
     plan->tables = CV_ROUND64(j->columns * (ptrdiff_t)sizeof *j->column);
 }
 
 static void CV_(dw_fill)(cv_plan *plan) {
-    CV_(dw_map) *j = (void *)plan->job;
+    CV_(dw_map) *j = CV_JOB(plan, CV_(dw_map));
     j->column = (CV_(dw_column) *)plan->table;
     CV_(dw_columns)(j);
 }
 
 static int CV_(dw_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(dw_map) j = *(const CV_(dw_map) *)plan->job;
+    CV_(dw_map) j = *CV_JOB(plan, CV_(dw_map));
     j.x = call->x;
     j.w = call->w;
     j.bias = call->bias;

@@ -245,7 +245,7 @@ static double CV_(direct_cost)(const cv_problem *problem) {
 }
 
 static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(direct_job) *j = (void *)plan->job;
+    CV_(direct_job) *j = CV_JOB(plan, CV_(direct_job));
     *j = (CV_(direct_job)){.p = problem->conv, .threads = problem->threads};
     const cv_conv *p = &j->p;
     CV_(direct_sizes)(j);
@@ -260,7 +260,7 @@ static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static void CV_(direct_fill)(cv_plan *plan) {
-    CV_(direct_job) *j = (void *)plan->job;
+    CV_(direct_job) *j = CV_JOB(plan, CV_(direct_job));
     CV_(lanes) *lanes = (CV_(lanes) *)plan->table;
     CV_(column) c;
     j->masks = lanes;
@@ -275,7 +275,7 @@ static void CV_(direct_fill)(cv_plan *plan) {
 }
 
 static int CV_(direct_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(direct_job) j = *(const CV_(direct_job) *)plan->job;
+    CV_(direct_job) j = *CV_JOB(plan, CV_(direct_job));
     j.x = call->x;
     j.w = call->w;
     j.bias = call->bias;

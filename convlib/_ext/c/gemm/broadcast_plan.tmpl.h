@@ -158,7 +158,7 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
 }
 
 static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(broadcast_job) *j = (void *)plan->job;
+    CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     CV_(broadcast_sizes)(j, problem, problem->fresh);
     plan->tables = CV_ROUND64(j->n_segments * (ptrdiff_t)sizeof *j->segments);
     plan->scratch = j->threads * j->each;
@@ -171,7 +171,7 @@ static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static void CV_(broadcast_fill)(cv_plan *plan) {
-    CV_(broadcast_job) *j = (void *)plan->job;
+    CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     j->segments = (cv_segment *)plan->table;
     CV_(broadcast_segments)(j);
 }
@@ -197,7 +197,7 @@ static void CV_(broadcast_pack_unit)(void *context, ptrdiff_t unit, int worker) 
 }
 
 static int CV_(broadcast_pack)(const cv_plan *plan, const void *w, void *packed) {
-    const CV_(broadcast_job) *j = (const void *)plan->job;
+    const CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     const double size = (double)(plan->packed / (ptrdiff_t)sizeof(T));
     const int threads = cv_threads_for(size, CV_WORK_PACK, plan->problem.threads);
     CV_(broadcast_pack_job) q = {j, w, packed, 0};
@@ -206,7 +206,7 @@ static int CV_(broadcast_pack)(const cv_plan *plan, const void *w, void *packed)
 }
 
 static int CV_(broadcast_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(broadcast_job) j = *(const CV_(broadcast_job) *)plan->job;
+    CV_(broadcast_job) j = *CV_JOB(plan, CV_(broadcast_job));
     j.x = call->x;
     j.w = j.own ? call->w : call->packed;
     j.bias = call->bias;

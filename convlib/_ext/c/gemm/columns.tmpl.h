@@ -61,7 +61,7 @@ static double CV_(columns_cost)(const cv_problem *problem) {
 }
 
 static void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(columns_job) *j = (void *)plan->job;
+    CV_(columns_job) *j = CV_JOB(plan, CV_(columns_job));
     *j = (CV_(columns_job)){.p = cv_simplify(&problem->conv)};
     const cv_conv *p = &j->p;
     j->view = cv_view_of(p);
@@ -89,7 +89,7 @@ static void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static int CV_(columns_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(columns_job) j = *(const CV_(columns_job) *)plan->job;
+    CV_(columns_job) j = *CV_JOB(plan, CV_(columns_job));
     j.x = call->x;
     j.columns = (T *)call->scratch;
     const int status =

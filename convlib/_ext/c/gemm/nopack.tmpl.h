@@ -179,14 +179,14 @@ static double CV_(nopack_cost)(const cv_problem *problem) {
 }
 
 static void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(nopack_job) *j = (void *)plan->job;
+    CV_(nopack_job) *j = CV_JOB(plan, CV_(nopack_job));
     const cv_conv p = cv_simplify(&problem->conv);
     CV_(nopack_sizes)(j, &p, problem->threads);
     plan->threads = j->threads;
 }
 
 static int CV_(nopack_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(nopack_job) j = *(const CV_(nopack_job) *)plan->job;
+    CV_(nopack_job) j = *CV_JOB(plan, CV_(nopack_job));
     j.x = call->x;
     j.w = call->w;
     j.bias = call->bias;

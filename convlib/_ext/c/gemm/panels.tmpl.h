@@ -190,7 +190,7 @@ static double CV_(panels_cost)(const cv_problem *problem) {
 }
 
 static void CV_(panels_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(panels_job) *j = (void *)plan->job;
+    CV_(panels_job) *j = CV_JOB(plan, CV_(panels_job));
     CV_(panels_cut)(j, problem);
     plan->threads = j->threads;
     plan->scratch = j->threads * j->scratch_each * (ptrdiff_t)sizeof(T);
@@ -215,7 +215,7 @@ static void CV_(panels_pack_unit)(void *context, ptrdiff_t unit, int worker) {
 }
 
 static int CV_(panels_pack)(const cv_plan *plan, const void *w, void *packed) {
-    const CV_(panels_job) *j = (const void *)plan->job;
+    const CV_(panels_job) *j = CV_JOB(plan, CV_(panels_job));
     const double size = (double)(plan->packed / (ptrdiff_t)sizeof(T));
     const int threads = cv_threads_for(size, CV_WORK_PACK, plan->problem.threads);
     CV_(panels_pack_job) q = {j, w, packed, 0};
@@ -224,7 +224,7 @@ static int CV_(panels_pack)(const cv_plan *plan, const void *w, void *packed) {
 }
 
 static int CV_(panels_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(panels_job) j = *(const CV_(panels_job) *)plan->job;
+    CV_(panels_job) j = *CV_JOB(plan, CV_(panels_job));
     j.x = call->x;
     j.a = call->packed;
     j.bias = call->bias;

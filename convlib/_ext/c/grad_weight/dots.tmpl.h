@@ -189,7 +189,7 @@ static double CV_(dots_cost)(const cv_problem *problem) {
 }
 
 static void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(dot_job) *j = (void *)plan->job;
+    CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = problem->conv.ocg == 1};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
     j->kx_blocks = (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
@@ -198,7 +198,7 @@ static void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static int CV_(dots_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(dot_job) j = *(const CV_(dot_job) *)plan->job;
+    CV_(dot_job) j = *CV_JOB(plan, CV_(dot_job));
     const cv_conv *p = &j.p;
     j.x = call->x;
     j.gy = call->y;

@@ -329,14 +329,14 @@ static double CV_(pixels_cost)(const cv_problem *problem) {
 }
 
 static void CV_(pixels_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(pixels_job) *j = (void *)plan->job;
+    CV_(pixels_job) *j = CV_JOB(plan, CV_(pixels_job));
     CV_(pixels_sizes)(j, problem);
     plan->threads = j->threads;
     plan->scratch = CV_(pixels_bytes)(j);
 }
 
 static int CV_(pixels_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(pixels_job) j = *(const CV_(pixels_job) *)plan->job;
+    CV_(pixels_job) j = *CV_JOB(plan, CV_(pixels_job));
     const T *x = call->x, *gy = call->y;
     j.source = x;
     j.gw = (T *)call->w;

@@ -164,7 +164,7 @@ CV_INLINE int CV_(places_fit)(const cv_pool *p) {
 }
 
 CV_INLINE CV_(pool_job) *CV_(pool_begin)(const cv_problem *problem, cv_plan *plan) {
-    CV_(pool_job) *j = (void *)plan->job;
+    CV_(pool_job) *j = CV_JOB(plan, CV_(pool_job));
     *j = (CV_(pool_job)){
         .p = problem->pool, .places = problem->indices, .threads = problem->threads};
     j->divided = problem->pool.kind == CV_AVG;
@@ -196,7 +196,7 @@ static void CV_(pool_end)(CV_(pool_job) *j, double work, cv_plan *plan) {
 }
 
 static void CV_(pool_fill)(cv_plan *plan) {
-    CV_(pool_job) *j = (void *)plan->job;
+    CV_(pool_job) *j = CV_JOB(plan, CV_(pool_job));
     const cv_pool *p = &j->p;
     cv_window *window = (cv_window *)plan->table;
     for (int a = 0; a < 3; a++) {
@@ -215,7 +215,7 @@ static void CV_(pool_fill)(cv_plan *plan) {
 }
 
 static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task task) {
-    CV_(pool_job) j = *(const CV_(pool_job) *)plan->job;
+    CV_(pool_job) j = *CV_JOB(plan, CV_(pool_job));
     j.x = call->x;
     j.y = call->y;
     j.indices = call->indices;

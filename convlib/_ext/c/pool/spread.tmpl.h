@@ -153,7 +153,7 @@ static const char *CV_(spread_unfit)(const cv_pool *p) {
 }
 
 static CV_(spread_job) *CV_(spread_begin)(const cv_problem *problem, cv_plan *plan, double reads) {
-    CV_(spread_job) *j = (void *)plan->job;
+    CV_(spread_job) *j = CV_JOB(plan, CV_(spread_job));
     *j = (CV_(spread_job)){.p = problem->pool, .add = problem->add, .threads = problem->threads};
     const cv_pool *p = &j->p;
     j->inputs = p->in[0] * p->in[1] * p->in[2];
@@ -190,7 +190,7 @@ static void CV_(scatter_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static int CV_(scatter_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(spread_job) j = *(const CV_(spread_job) *)plan->job;
+    CV_(spread_job) j = *CV_JOB(plan, CV_(spread_job));
     j.indices = call->indices;
     return CV_(spread_start)(&j, call);
 }
@@ -217,7 +217,7 @@ static void CV_(spread_plan)(const cv_problem *problem, cv_plan *plan) {
 }
 
 static void CV_(spread_fill)(cv_plan *plan) {
-    CV_(spread_job) *j = (void *)plan->job;
+    CV_(spread_job) *j = CV_JOB(plan, CV_(spread_job));
     const cv_pool *p = &j->p;
     const int counting = p->kind == CV_AVG && p->divisor == 0;
     T *d = (T *)plan->table;
@@ -231,7 +231,7 @@ static void CV_(spread_fill)(cv_plan *plan) {
 }
 
 static int CV_(spread_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(spread_job) j = *(const CV_(spread_job) *)plan->job;
+    CV_(spread_job) j = *CV_JOB(plan, CV_(spread_job));
     j.scratch = (T *)call->scratch;
     return CV_(spread_start)(&j, call);
 }

@@ -219,7 +219,7 @@ static double CV_(wino_cost)(const cv_problem *problem) {
 }
 
 static void CV_(wino_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(wino_job) *j = (void *)plan->job;
+    CV_(wino_job) *j = CV_JOB(plan, CV_(wino_job));
     plan->scratch = CV_(wino_sizes)(j, problem);
     plan->threads = j->threads;
     plan->packed = problem->fresh ? 0 : CV_(wino_size)(&problem->conv) * (ptrdiff_t)sizeof(T);
@@ -230,7 +230,7 @@ static int CV_(wino_pack_weights)(const cv_plan *plan, const void *w, void *pack
 }
 
 static int CV_(wino_run)(const cv_plan *plan, const cv_call *call) {
-    CV_(wino_job) j = *(const CV_(wino_job) *)plan->job;
+    CV_(wino_job) j = *CV_JOB(plan, CV_(wino_job));
     const cv_conv *p = &j.p;
     ptrdiff_t held[CV_MAX_THREADS][2] = {{0}};
     int status = CV_OK;
