@@ -218,3 +218,19 @@ def test_a_refusal_leaves_out_as_it_was():
     with config.scratch(100), pytest.raises(convlib.SpecError, match="indices must lie between"):
         convlib.max_unpool1d(values, places, 2, out=out)
     assert (out == 5).all()
+
+
+@pytest.mark.parametrize("nbytes", [0, 100, 1000, 3000, 30_000])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64"])
+def test_a_part_of_a_call_has_little_scratch(dtype, nbytes):
+    """Where no implementation fits, loops without scratch serve, and explain names none."""
+    x, w = np.arange(256, dtype=dtype).reshape(1, 4, 8, 8) % 5, np.arange(144, dtype=dtype).reshape(4, 4, 3, 3) % 3
+    expected = convlib.conv2d(x, w, backend="naive")
+    with config.scratch(nbytes):
+        said = convlib.explain("conv2d", x.shape, w.shape, dtype=dtype, backend="native")
+        assert (said.algorithm is None) == (nbytes < 1000)
+        assert ("exact loops: no implementation for floats fits max_workspace" in said.reason) == (nbytes < 1000)
+        np.testing.assert_array_equal(convlib.conv2d(x, w, backend="native"), expected, strict=True)
+        y = expected.astype(dtype) % 7
+        same = convlib.conv2d_grad_weight(y, x, w.shape, backend="native")
+        assert (same == convlib.conv2d_grad_weight(y, x, w.shape, backend="naive")).all()

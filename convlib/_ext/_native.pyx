@@ -206,7 +206,7 @@ cdef Plan planned(const cv_isa* isa, const cv_row* row, const cv_problem* p):
 
 
 cdef int refuse(names, Py_ssize_t max_workspace) except -1:
-    who = names or "no implementation"
+    who = f"native:{names}" if names else "native"
     raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
 
 

@@ -86,12 +86,16 @@ class NativeBackend(Backend):
         return reason or self._refusal(op, spec, dtype, None)
 
     def integers_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
-        """See `Backend.integers_as_floats`."""
-        return True
+        """See `Backend.integers_as_floats`: not where no implementation fits beside the copies; loops always do."""
+        bound = config.get_max_workspace()
+        with config.scratch(bound - bound // 4):  # copies take a quarter at least
+            return algorithm is not None or not any(self._refusal(op, spec, kind, None) for kind in FLOATS)
 
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
         if op.startswith("conv") and dtype == dtypes.INT64:
+            if not self.integers_as_floats(op, spec, None):
+                return None, "integers in exact loops: no implementation for floats fits max_workspace"
             exact = [call.plan(None, True, True) for kind in FLOATS for call in calls_of(op, spec, kind)]
             names, why = self._said(exact)
             return names, f"integers as floats that hold them exactly, else in exact loops; {why}"

@@ -112,7 +112,7 @@ def test_no_scratch_at_all_leaves_somebody_or_a_refusal(isa: str) -> None:
         plan = p.chosen("conv", ord("f"), None, True, True, 2, bound)
         if plan is None:
             assert bound <= 1
-            with pytest.raises(MemoryError, match="no implementation cannot serve"):
+            with pytest.raises(MemoryError, match="native cannot serve"):
                 conv.conv(p, x, w, None, y, None, True, 2, bound)
         else:
             call = partial(conv.conv, p, x, w, None, y, None, True, 2, bound)
