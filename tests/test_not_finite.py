@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from expected import under_isa
 
 import convlib
+from convlib._ext import _native
 
-BACKENDS = ("naive", "cython", "im2col")
+BACKENDS = ("naive", "cython", "im2col", "native")
 
 PROBLEMS = [
     ((1, 2, 6), (3, 2, 3), {"padding": 2}),
@@ -80,6 +82,55 @@ def test_gradients(backend, x_shape, w_shape, options, bad, seed):
     w = spoilt(rng, w_shape, bad)
     got = getattr(convlib, f"conv{nd}d_grad_input")(grad_y, w, x_shape, backend=backend, **options)
     np.testing.assert_equal(got, formula("x", x, w, grad_y, **options))
+
+
+#: What the engine has an implementation of its own for.
+ENGINE = [
+    *PROBLEMS,
+    ((1, 8, 9, 9), (8, 1, 3, 3), {"padding": 1, "groups": 8}),
+    ((1, 8, 12, 12), (16, 8, 3, 3), {"padding": 1}),
+    ((1, 3, 20), (4, 3, 7), {"padding": 3}),
+    ((1, 4, 1, 1), (4, 4, 3, 3), {"padding": 1}),
+]
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize(("x_shape", "w_shape", "options"), ENGINE)
+@pytest.mark.parametrize("isa", _native.detected_isas())
+def test_every_implementation(isa, x_shape, w_shape, options, bad, last):
+    """Sums, both gradients and plans by each implementation that serves, in both layouts."""
+    rng, nd = np.random.default_rng(len(w_shape) + w_shape[0]), len(x_shape) - 2
+    x, w, wild = (rng.integers(1, 9, s).astype("f4") for s in (x_shape, w_shape, w_shape))
+    wild.flat[rng.integers(w.size)] = bad
+    grad_y = spoilt(rng, getattr(convlib, f"conv{nd}d")(x, w, backend="naive", **options).shape, bad).astype("f4")
+    y, grad_x = formula("y", x, wild, grad_y, **options), formula("x", x, wild, grad_y, **options)
+    grad_w = formula("w", x, w, grad_y, **options)
+
+    def laid(a):
+        return np.ascontiguousarray(np.moveaxis(a, 1, -1)) if last else a
+
+    more = {**options, "layout": ("NWC", "NHWC", "NDHWC")[nd - 1] if last else "NCHW"[:2] + "DHW"[3 - nd :]}
+    calls = [
+        ("conv", f"conv{nd}d", (laid(x), wild), laid(y)),
+        ("conv", f"conv{nd}d_grad_input", (laid(grad_y), wild, laid(x).shape), laid(grad_x)),
+        ("conv_grad_weight", f"conv{nd}d_grad_weight", (laid(grad_y), laid(x), w_shape), grad_w),
+    ]
+    served = 0
+    with under_isa(isa):
+        for op, function, arrays, expected in calls:
+            for name in ["native", *(f"native:{row[0]}" for row in _native.implementations(op))]:
+                try:
+                    got = getattr(convlib, function)(*arrays, backend=name, **more)
+                    if function == f"conv{nd}d":
+                        plan = getattr(convlib, f"plan_conv{nd}d")(arrays[0].shape, wild, backend=name, **more)
+                        np.testing.assert_array_equal(plan(arrays[0]), got, err_msg=f"{name} {function} by a plan")
+                except (convlib.UnsupportedError, MemoryError):
+                    continue
+                served += 1
+                rounded = np.round(got.astype("f8"), 2)  # transforms round
+                np.testing.assert_array_equal(rounded, expected, err_msg=f"{name} {function}")
+    assert served >= 6
 
 
 @pytest.mark.parametrize("backend", [*BACKENDS, "fft"])

@@ -19,7 +19,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings
-from .taps import FORWARD, INPUT, convolve, convolve_weights
+from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
 
 Array = NDArray[Any]
 
@@ -221,7 +221,11 @@ class NativeBackend(Backend):
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
-        """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase."""
+        """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase.
+
+        The engine has a zero of its padding count.  What lies outside `grad_y` does not: weights that are not finite
+        may not meet it, and go by loops.
+        """
         phases, covers_all = spec.phases()
         if grad_x.dtype == dtypes.INT64 or not filled(spec) or not covers_all:
             grad_x[...] = 0
@@ -230,6 +234,7 @@ class NativeBackend(Backend):
             return
         if not filled(spec):
             return
+        wild = False
         by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
         taps: tuple[Any, ...]
         inputs: tuple[Any, ...]
@@ -238,7 +243,12 @@ class NativeBackend(Backend):
             weights = by_group[taps]
             if call.copied:
                 weights = np.ascontiguousarray(weights)
-            _native_conv.conv(call.problem, grad_y, weights, None, grad_x[inputs], algorithm, *settings())
+            part = grad_x[inputs]
+            _native_conv.conv(call.problem, grad_y, weights, None, part, algorithm, *settings())
+            wild = wild or (call.telling is not None and not np.isfinite(part[call.telling]).all())
+        if wild and not np.isfinite(w).all():
+            grad_x[...] = 0
+            convolve(INPUT, spec, grad_x, w, grad_y)
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
@@ -247,6 +257,7 @@ class NativeBackend(Backend):
             convolve_weights(spec, x, grad_w, grad_y)
         else:
             _native_conv.grad_weight(conv_problem(spec), x, grad_y, grad_w, algorithm, *settings()[1:])
+            padded_weights(spec, grad_y, grad_w)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:

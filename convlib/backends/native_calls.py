@@ -12,6 +12,7 @@ from .. import config
 from .._ext import _native_conv, _native_pool
 from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
+from .taps import seeing
 
 #: Weights of a phase up to so many elements are copied, as some kernels take them only without gaps.
 COPIED_WEIGHTS = 1 << 16
@@ -41,6 +42,7 @@ class Call(NamedTuple):
     dtype: np.dtype[Any]
     indices: bool = False
     copied: int = 0  # bytes of weights that are copied for it
+    telling: Any = None  # of its padded result: elements that are finite only if all weights are
 
     def _arguments(self, fresh: bool) -> tuple[Any, ...]:
         code = ord(self.dtype.char)
@@ -101,13 +103,16 @@ def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
         phase.dilation, phase.lo, spec.channels_last,
     )  # fmt: skip
     problem.scatter(spec.in_size, spec.stride)
+    axes = list(zip(spec.out_size, phase.kernel, phase.size, phase.dilation, phase.lo, strict=True))
+    padded = any(lo > 0 or out - 1 + (k - 1) * d - lo >= size for size, k, out, d, lo in axes)
+    telling = (0, slice(None), *np.ix_(*(seeing(*axis) for axis in axes))) if padded else None
     if not copied:
         step, steps = 1, []
         for size, tap in zip(reversed(spec.kernel), reversed(phase.taps), strict=True):
             steps.append(step * (tap.step or 1))
             step *= size
         problem.weigh(spec.ocg * spec.icg * step, step, spec.icg * step, steps[::-1])
-    return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0)
+    return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0, telling=telling)
 
 
 @lru_cache(maxsize=4096)

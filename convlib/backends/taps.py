@@ -74,9 +74,7 @@ def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
 
 def padded_weights(spec: ConvSpec, grad_y: Any, grad_w: Any) -> None:
     """Make NaN of the weights' gradients in which a gradient that is not finite meets a zero of the padding."""
-    if not spec.padded or grad_y.dtype.kind not in "fc":
-        return
-    if np.isfinite(grad_y.sum()):  # then so is every element, and no copy was made
+    if not spec.padded or grad_y.dtype.kind not in "fc" or _all_finite(spec, grad_y, grad_w):
         return
     for o in range(spec.oc):
         wild = ~np.isfinite(grad_y[:, o]).all(axis=0)
@@ -89,10 +87,46 @@ def padded_weights(spec: ConvSpec, grad_y: Any, grad_w: Any) -> None:
         _spoil(grad_w[o], tuple(inside))
 
 
+def seeing(size: int, kernel: int, out: int, dilation: int, lo: int) -> list[int]:
+    """Return outputs of an axis, of stride 1, that between them see inside the input each tap that any output does.
+
+    They are few: the last tap's last output sees many more taps; next comes the last tap that it does not see.
+    """
+    outputs, tap = [], min(kernel - 1, (lo + size - 1) // dilation)
+    while tap >= 0 and tap * dilation > lo - out:
+        outputs.append(min(out, size + lo - tap * dilation) - 1)
+        tap = -((outputs[-1] - lo) // dilation) - 1
+    return outputs
+
+
 def _extents(marked: Any) -> list[tuple[int, int]]:
     """Return, per axis, the first and the last marked place."""
     places = np.nonzero(marked)
     return [(int(axis.min()), int(axis.max())) for axis in places]
+
+
+def _all_finite(spec: ConvSpec, grad_y: Any, grad_w: Any) -> bool:
+    """Return whether all of a gradient is finite, by as few numbers as tell, and without a copy."""
+    telling = _telling(spec)
+    return bool(np.isfinite(grad_y.sum() if telling is None else grad_w[telling]).all())
+
+
+@lru_cache(maxsize=1024)
+def _telling(spec: ConvSpec) -> tuple[Any, ...] | None:
+    """Return weights in whose gradients each element of `grad_y` counts, with an input, or None."""
+    taps = [_showing(spec, axis) for axis in range(spec.nd)]
+    return (slice(None), 0, *np.ix_(*taps)) if spec.icg and all(taps) else None
+
+
+def _showing(spec: ConvSpec, axis: int) -> list[int]:
+    """Return taps that lie inside the input in all windows of an axis between them; none if some window has no tap."""
+    taps, first = [], 0
+    while first < spec.out_size[axis]:
+        if not (inside := spec.window(axis, first)):
+            return []
+        taps.append(inside[0][0])
+        first = spec.reach(axis, taps[-1])[1]
+    return taps
 
 
 def _covers(reach: tuple[int, int], outputs: tuple[int, int]) -> bool:
