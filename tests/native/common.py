@@ -204,7 +204,9 @@ def traced(name: str, workspace: int, call: Any) -> int | None:
         return None
     finally:
         ran, peak = native.traced()
-    assert ran == (name,), f"asked for {name}, and {ran} ran"
+    # one that rounds more hands numbers that are not for it to another
+    handed_on = name in ROUNDING and name in ran
+    assert ran == (name,) or handed_on, f"asked for {name}, and {ran} ran"
     assert peak <= workspace, f"{name} took {peak} bytes of {workspace}"
     return int(peak)
 

@@ -87,6 +87,24 @@ def test_infinities_stay_in_their_windows(isa: str, kernel: int, dilation: int) 
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (3, 2)])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("bad", [100.0, 1e6, -1e30, np.inf, np.nan])
+@pytest.mark.parametrize("images", [1, 40])
+def test_beside_an_element_that_towers_above_the_others(
+    isa: str, kernel: int, dilation: int, layout: str, bad: float, images: int
+) -> None:
+    """Few such tiles are summed again, many make the whole call direct: either way as exact as among equals."""
+    rng = np.random.default_rng(kernel)
+    x, w = np.ones((images, 3, 30, 31), "f4"), rng.uniform(0.5, 1, (16, 3, kernel, kernel)).astype("f4")
+    x[0, 1, 12, 13] = bad
+    given = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    y = convlib.conv2d(given, w, padding=2, dilation=dilation, layout=layout, backend="native:winograd")
+    expected = convlib.conv2d(x.astype("f8"), w, padding=2, dilation=dilation, backend="cython")
+    found = y if layout == "NCHW" else np.moveaxis(y, -1, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dtype": "f8"}], ids=str)
 def test_it_refuses_what_it_has_no_kernel_for(isa: str, change: dict[str, Any]) -> None:
     given = {"kernel": (3, 3), "stride": (1, 1), "dtype": "f4", **change}

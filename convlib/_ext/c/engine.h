@@ -12,7 +12,9 @@
 
 #include "runtime/threads.h"
 
-enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4 }; /* beside CV_OK, CV_NOMEM and CV_INTERRUPTED */
+/* beside CV_OK, CV_NOMEM and CV_INTERRUPTED; CV_UNFIT: the numbers of the call want an
+ * implementation that sums directly */
+enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4, CV_UNFIT = 5 };
 
 /* ---- problems */
 
@@ -79,6 +81,7 @@ typedef struct {
     void *y;
     int64_t *indices;
     char *scratch; /* of the plan's size, 64-byte aligned */
+    int insist;    /* nothing else serves the call: CV_UNFIT is no answer */
 } cv_call;
 
 /* ---- implementations */

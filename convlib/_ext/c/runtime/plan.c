@@ -209,6 +209,26 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
     return status;
 }
 
+/* What serves a call whose numbers are not for the plan's implementation: the best of those that
+ * sum directly, within the same scratch; or else the same, which takes its time. */
+static int run_directly(const cv_plan *plan, const cv_call *given) {
+    const cv_row *first = plan->row - plan->row->number;
+    const cv_isa *isa = (const cv_isa *)((const char *)first - offsetof(cv_isa, rows));
+    cv_call call = *given;
+    cv_problem p = plan->problem;
+    p.fresh = 1;
+    p.max_workspace = cv_plan_scratch(plan);
+    const cv_row *row = cv_choose(isa, &p, ~((uint64_t)1 << plan->row->number), 1);
+    call.insist = !row;
+    if (!row)
+        return cv_plan_run(plan, &call);
+    call.packed = NULL;
+    cv_plan *other = cv_plan_new(row, &p);
+    const int status = other ? cv_plan_run(other, &call) : CV_NOMEM;
+    cv_plan_free(other);
+    return status;
+}
+
 int cv_plan_run(const cv_plan *plan, const cv_call *given) {
     cv_call call = *given;
     cv_trace_run(plan->row->number);
@@ -219,5 +239,5 @@ int cv_plan_run(const cv_plan *plan, const cv_call *given) {
     }
     const int status = plan->part ? run_parts(plan, &call) : impl_of(plan)->run(plan, &call);
     cv_free(call.scratch);
-    return status;
+    return status == CV_UNFIT ? run_directly(plan, given) : status;
 }

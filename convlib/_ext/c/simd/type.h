@@ -26,6 +26,7 @@
 #undef CV_COLUMNS
 #undef CV_WINO_JOB
 #undef CV_WINO_AXES
+#undef CV_WINO_RANGE
 #undef CV_WINO_WEIGHTS
 #undef CV_WINO_INPUTS
 #undef CV_WINO_OUTPUTS

@@ -5,6 +5,8 @@
 #include "../layout/weights.tmpl.h"
 #include "sizes.h"
 
+#include <stdatomic.h>
+
 /* tiles at once: 24 accumulators of 32 registers, or 12 of 16 */
 #define CV_WPX (CV_PX == 7 ? 8 : CV_PX)
 
@@ -34,6 +36,10 @@ typedef struct {
     ptrdiff_t packed;
     /* of each worker: the blocks whose V it has, the group whose weights, and one more */
     ptrdiff_t (*held)[2];
+    /* vectors of outputs of a tile that were summed again, and how many may be: beyond that the
+     * whole call had better be summed directly */
+    _Atomic ptrdiff_t *again;
+    ptrdiff_t most_again;
 } CV_(wino_job);
 
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
@@ -55,6 +61,7 @@ static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_
 typedef struct {
     cv_segment *segments;                    /* one per slice of the window */
     T *zeros, *rows, *turned, *mm, *v, *own; /* turned: columns of input, or a stage of output */
+    T *flags;                                /* of each tile of the blocks, see wino_judge */
 } CV_(wino_scratch);
 
 CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) {
@@ -62,7 +69,8 @@ CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) 
     T *base = j->scratch + worker * j->each;
     const ptrdiff_t a = j->m + j->r - 1;
     s.segments = (cv_segment *)base;
-    s.zeros = base + j->index;
+    s.flags = base + j->index;
+    s.zeros = s.flags + j->span * j->tiles;
     s.rows = s.zeros + j->row;
     s.turned = s.rows + a * j->row;
     s.own = base + j->each - j->own;

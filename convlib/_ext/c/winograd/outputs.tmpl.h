@@ -73,12 +73,15 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
 
 /* ---- outputs */
 
-/* A tile of which some outputs are not finite (z: NaN there): sum those again.  Its first output is
- * `first` (n, z, y, x) of the batch, and lies at `to` in a stage `width` columns wide. */
+/* A tile that is not for the transform, in the lanes in which z is NaN: sum its outputs again.  Its
+ * first output is `first` (n, z, y, x) of the batch, and lies at `to` in a stage `width` columns
+ * wide. */
 CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
                                      ptrdiff_t outs, vec z, const ptrdiff_t *first, ptrdiff_t width,
                                      T *to) {
     const cv_conv *p = &j->p;
+    if (atomic_fetch_add_explicit(j->again, 1, memory_order_relaxed) >= j->most_again)
+        return; /* all will be */
     for (ptrdiff_t l = 0; l < outs; l++) {
         if (z[l] == 0)
             continue;
@@ -93,10 +96,10 @@ CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdif
 }
 
 /* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of
- * which `left` remain. */
+ * which `left` remain.  NaN in what it returns, the flag included, asks for plain sums. */
 CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias,
-                               ptrdiff_t gap, ptrdiff_t width, ptrdiff_t left, T *to) {
-    vec half[24], z = {0};
+                               T flag, ptrdiff_t gap, ptrdiff_t width, ptrdiff_t left, T *to) {
+    vec half[24], z = CV_(set1)(flag);
     CV_UNROLL(6)
     for (int q = 0; q < a; q++) {
         vec in[6], r[4];
@@ -126,7 +129,7 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
 /* Panel l0 .. of group g, nv vectors, to y. */
 CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
                              const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv,
-                             const CV_(wino_scratch) *s) {
+                             const CV_(wino_scratch) *s, const T *flags) {
     const cv_conv *p = &j->p;
     const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
     const ptrdiff_t left = b->first[3] * m * gap,
@@ -134,7 +137,7 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
     for (ptrdiff_t l = l0; l < l0 + ld; l += VL) {
         const ptrdiff_t oc = g * p->ocg + l, outs = CV_MIN2(VL, p->ocg - l);
         const vec bias = j->bias ? CV_(load_n)(j->bias + oc, outs) : (vec){0};
-        const T *from = s->mm + l - l0;
+        const T *from = s->mm + l - l0, *flag = flags;
         for (ptrdiff_t i = 0; i < b->count[0] * b->count[1]; i++) {
             const ptrdiff_t n = b->first[0] + i / b->count[1], z = b->first[1] + i % b->count[1];
             T *to = s->turned;
@@ -142,10 +145,11 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++) {
                 const ptrdiff_t y = t / j->th + t % j->th * m * down;
                 for (ptrdiff_t tx = 0; tx < b->count[3]; tx++) {
-                    for (ptrdiff_t phase = 0; phase < across; phase++, from += ld) {
+                    for (ptrdiff_t phase = 0; phase < across; phase++, from += ld, flag++) {
                         const ptrdiff_t x = tx * m * gap + phase;
-                        const vec nan = CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias, gap,
-                                                         width, width - x, to + x * VL);
+                        const vec nan =
+                            CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias, *flag, gap,
+                                             width, width - x, to + x * VL);
                         if (CV_(any)(nan != nan))
                             CV_(wino_recompute)(j, g, l, outs, nan,
                                                 (ptrdiff_t[4]){n, z, y, left + x}, width,

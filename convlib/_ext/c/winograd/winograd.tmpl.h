@@ -13,17 +13,22 @@
  * products of one GEMM. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR
  * 2016.
  *
- * Infinities and NaN would spread over their tile: a tile with such an output is summed again
- * window by window.
+ * Infinities and NaN would spread over their tile, and the error of an element that towers above
+ * its neighbours: such tiles are summed again window by window, and where they are many the whole
+ * call by another implementation.
  */
 #ifndef CV_WINOGRAD
 #define CV_WINOGRAD
 #include "inputs.tmpl.h"
 #include "outputs.tmpl.h"
+#include "range.tmpl.h"
 #include "weights.tmpl.h"
 
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
 #define CV_OWN_BYTES (8 << 20)
+/* one vector of a tile's outputs in so many may be summed again, output by output: then that takes
+ * no longer than to sum them all directly, by vectors */
+#define CV_WINO_AGAIN (32 * VL)
 
 /* ---- plan */
 
@@ -92,8 +97,8 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
-    j->each = j->index + (a + 1) * j->row + j->stage + j->points * j->m_plane +
-              j->span * j->v_size + j->own;
+    j->each = j->index + j->span * j->tiles + (a + 1) * j->row + j->stage +
+              j->points * j->m_plane + j->span * j->v_size + j->own;
 }
 
 /* Bytes of scratch.  Large weights of a call are packed before all else  where V would be larger
@@ -140,17 +145,19 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     } while (0)
 
 static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
-                               const CV_(wino_scratch) *s, T *v) {
+                               const CV_(wino_scratch) *s, T *v, T *flags) {
+    CV_WINO(wino_ranges, j, g, b, s, flags);
     CV_WINO(wino_in, j, g, b, s, v);
 }
 
 /* Panel i of the output channels of group g, whose weights lie at u. */
 static void CV_(wino_out_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
-                                ptrdiff_t i, const T *u, const CV_(wino_scratch) *s, const T *v) {
+                                ptrdiff_t i, const T *u, const CV_(wino_scratch) *s, const T *v,
+                                const T *flags) {
     const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                     l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
     CV_(wino_multiply)(j, b, (l1 - l0) / VL, u, v, s);
-    CV_WINO(wino_out, j, g, b, l0, (l1 - l0) / VL, s);
+    CV_WINO(wino_out, j, g, b, l0, (l1 - l0) / VL, s, flags);
 }
 #undef CV_WINO
 
@@ -165,10 +172,12 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t first = blocks % (j->blocks / j->span) * j->span;
     const CV_(wino_scratch) s = CV_(wino_space)(j, worker);
     CV_(wino_block) b;
+    if (atomic_load_explicit(j->again, memory_order_relaxed) > j->most_again)
+        return;
     if (j->held[worker][0] != blocks + 1) {
         for (ptrdiff_t i = 0; i < j->span; i++) {
             CV_(wino_at_block)(j, first + i, &b);
-            CV_(wino_in_block)(j, g, &b, &s, s.v + i * j->v_size);
+            CV_(wino_in_block)(j, g, &b, &s, s.v + i * j->v_size, s.flags + i * j->tiles);
         }
     }
     j->held[worker][0] = blocks + 1;
@@ -184,7 +193,8 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
         }
         for (ptrdiff_t i = 0; i < j->span; i++) {
             CV_(wino_at_block)(j, first + i, &b);
-            CV_(wino_out_block)(j, g, &b, panel, u, &s, s.v + i * j->v_size);
+            CV_(wino_out_block)(j, g, &b, panel, u, &s, s.v + i * j->v_size,
+                                s.flags + i * j->tiles);
         }
     }
     j->held[worker][1] = g + 1;
@@ -250,7 +260,12 @@ static int CV_(wino_run)(const cv_plan *plan, const cv_call *call) {
     }
     if (status != CV_OK)
         return status;
-    return cv_parallel(CV_(wino_unit), &j, p->groups * (j.blocks / j.span) * j.parts, j.threads);
+    _Atomic ptrdiff_t again = 0;
+    const double all = cv_wino_tiles(p, j.m) * (double)(p->groups * j.vecs);
+    j.again = &again;
+    j.most_again = call->insist ? PTRDIFF_MAX : (ptrdiff_t)(all / CV_WINO_AGAIN);
+    status = cv_parallel(CV_(wino_unit), &j, p->groups * (j.blocks / j.span) * j.parts, j.threads);
+    return status == CV_OK && again > j.most_again ? CV_UNFIT : status;
 }
 
 CV_ROW(winograd) = {CV_(wino_fits), CV_(wino_cost),         CV_(wino_plan),
