@@ -113,7 +113,7 @@ CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a, 
         end[i] = CV_MIN2(o[i] + j->step[i], p->out[i]);
     for (ptrdiff_t oz = o[0]; oz < end[0]; oz++) {
         for (ptrdiff_t oy = o[1]; oy < end[1]; oy++) {
-            const ptrdiff_t rest = j->windows[0][oz].counted * j->windows[1][oy].counted;
+            const ptrdiff_t rest = CV_(window)(j, 0, oz).counted * CV_(window)(j, 1, oy).counted;
             const ptrdiff_t row =
                 ((oz - o[0]) * p->stride[0] * j->size[1] + (oy - o[1]) * p->stride[1]) * j->size[2];
             const ptrdiff_t dst = to + oz * p->ys[2] + oy * p->ys[3];
