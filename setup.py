@@ -27,6 +27,7 @@ SOURCES = {
     ],
     "_native_arrays": [],
     "_native_conv": [],
+    "_native_pad": [],
     "_native_pool": [],
 }
 

@@ -67,22 +67,25 @@ cdef int fill(Py_ssize_t* target, object values, Py_ssize_t missing) except -1:
 
 
 cdef int place(Array a, Py_ssize_t n, Py_ssize_t c, const Py_ssize_t* size, Py_ssize_t* steps) except -1:
-    """Check that the array is (n, c, *size) and give its strides over (n, c, d, h, w)."""
-    cdef int i, nd = a.view.ndim - 2
-    cdef bint same = 1 <= nd <= 3 and a.view.shape[0] == n and a.view.shape[1] == c
-    for i in range(3):
+    """Check that the array is (n, c, *size), but for axes of length 1, and give its strides over (n, c, d, h, w)."""
+    cdef int i, axis = a.view.ndim - 1
+    cdef bint same = axis > 1 and a.view.shape[0] == n and a.view.shape[1] == c
+    for i in range(2, -1, -1):
         steps[2 + i] = 0
-        if same and i >= 3 - nd:
-            same = a.view.shape[a.view.ndim - 3 + i] == size[i]
-            steps[2 + i] = a.step(a.view.ndim - 3 + i)
-        elif size[i] != 1:
-            same = False
-    if not same:
+        while axis > 1 and a.view.shape[axis] == 1:
+            axis -= 1
+        if size[i] != 1:
+            same = same and axis > 1 and a.view.shape[axis] == size[i]
+            steps[2 + i] = a.step(axis)
+            axis -= 1
+    while axis > 1 and a.view.shape[axis] == 1:
+        axis -= 1
+    if not same or axis > 1:
         raise ValueError("array does not have the shape of the problem")
     steps[0], steps[1] = a.step(0), a.step(1)
     # an axis of length 1 never steps: give it the stride that makes rows join
     if size[2] == 1:
-        steps[4] = steps[3] if nd > 1 and size[1] > 1 else 1
+        steps[4] = steps[3] if size[1] > 1 else 1
     for i in range(1, -1, -1):
         if size[i] == 1:
             steps[2 + i] = steps[3 + i] * size[i + 1]

@@ -93,21 +93,25 @@ cdef class ConvProblem(Problem):
 
     cdef int place(self, cv_conv* c, Array x, Array y, Array w) except -1:
         """Give the strides of the arrays; weights (OC, C / groups, *kernel) or (groups, OC / groups, …, *kernel)."""
-        cdef int i, nd = w.view.ndim - 3
+        cdef int i, axis = w.view.ndim - 1
         place_like(x, c.n, c.groups * c.icg, c.size, self.conv.xs, c.xs)
         place_like(y, c.n, c.groups * c.ocg, c.out, self.conv.ys, c.ys)
         c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
         if contiguous(w):
             self.plain_weights(c)
             return 0
-        if nd < 1 or nd > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
+        if axis < 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
             raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
         for i in range(3):
             c.ws[i] = w.step(i)
-        for i in range(nd):
-            if w.view.shape[3 + i] != c.k[3 - nd + i]:
-                raise ValueError("weights do not have the kernel of the problem")
-            c.ws[6 - nd + i] = w.step(3 + i)
+        for i in range(2, -1, -1):
+            while axis > 2 and w.view.shape[axis] == 1:
+                axis -= 1
+            if c.k[i] > 1:
+                if axis < 3 or w.view.shape[axis] != c.k[i]:
+                    raise ValueError("weights do not have the kernel of the problem")
+                c.ws[3 + i] = w.step(axis)
+                axis -= 1
         for i in range(6):
             if self.conv.ws[i] != c.ws[i] and (i == 0 and c.groups > 1 or i == 1 and c.ocg > 1 or i == 2 and c.icg > 1
                                                or i > 2 and c.k[i - 3] > 1):

@@ -174,7 +174,8 @@ cdef class PoolRunner(Shaped):
     def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         """Return the result (with `indices`, also those), or None if `x` is not usable as it is.
 
-        With channels last that is anything but a C-contiguous array without a call for indices.
+        With channels last that is anything but a C-contiguous array without a call for indices, else one whose rows
+        have gaps.
         """
         cdef cv_call call
         cdef cv_problem p
@@ -199,7 +200,11 @@ cdef class PoolRunner(Shaped):
 
     cdef strided(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         cdef Array ax = self.accept(x)
+        cdef cv_pool c = self.problem.pool
         if ax is None:
+            return None
+        place_like(ax, c.n, c.c, c.size, self.problem.pool.xs, c.xs)
+        if c.xs[4] != 1:  # a copy, block by block, is sooner made than elements are gathered for each window
             return None
         y = self.result()
         places = empty_like(y, int64) if indices else None

@@ -17,7 +17,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec
 from . import pool_slabs
 from .base import OPERATIONS, Backend
 from .slabs import ColumnSlabs, PoolGradSlabs
-from .taps import FORWARD, INPUT, convolve, convolve_weights, lift
+from .taps import FORWARD, INPUT, convolve, convolve_weights, lift, lifted
 
 Array = NDArray[Any]
 
@@ -67,8 +67,8 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
         if spec.kind == "lp":  # a power of each element, once, and not of each window's elements
             pool_slabs.pool(spec, x, y, indices)
             return
-        geometry, x, y = _geometry(spec), lift(x, spec.nd), lift(y, spec.nd)
-        places = _NO_INDICES if indices is None else lift(indices, spec.nd)
+        geometry, x, y = _geometry(spec), lift(x, spec), lift(y, spec)
+        places = _NO_INDICES if indices is None else lift(indices, spec)
         start = dtypes.lowest(y.dtype, spec.kind) if spec.kind in ("max", "min") else 0
         if y.dtype == dtypes.BOOL:
             x, y, start = x.view(np.uint8), y.view(np.uint8), int(start)
@@ -82,7 +82,7 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
             return
         if x.dtype == dtypes.BOOL:
             x, y = x.view(np.uint8), y.view(np.uint8)
-        _loops.scatter(lift(x, spec.nd), lift(indices, spec.nd), lift(y, spec.nd), add)
+        _loops.scatter(lift(x, spec), lift(indices, spec), lift(y, spec), add)
 
 
 _NO_INDICES = np.zeros((1, 1, 1, 1, 1), np.int64)
@@ -91,11 +91,11 @@ _NO_INDICES = np.zeros((1, 1, 1, 1, 1), np.int64)
 @lru_cache(maxsize=1024)
 def _geometry(spec: PoolSpec) -> Array:
     """Tabulate size, kernel, stride, dilation, padding, output size and adaptivity of three axes."""
-    rows = [[1, 1, 1, 1, 0, 0, 1, 0]] * (3 - spec.nd)
-    adaptive = (int(spec.adaptive),) * spec.nd
     columns = (
-        spec.in_size, spec.kernel, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi, spec.out_size, adaptive
+        lifted(spec, spec.in_size), lifted(spec, spec.kernel), lifted(spec, spec.stride), lifted(spec, spec.dilation),
+        lifted(spec, spec.pad_lo, 0), lifted(spec, spec.pad_hi, 0), lifted(spec, spec.out_size),
+        lifted(spec, (int(spec.adaptive),) * spec.nd, 0),
     )  # fmt: skip
-    table = np.array(rows + [list(row) for row in zip(*columns, strict=True)], np.int64)
+    table = np.array([*zip(*columns, strict=True)], np.int64)
     table.flags.writeable = False
     return table

@@ -21,7 +21,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec
 from . import pool_slabs
 from .base import OPERATIONS, Backend
 from .slabs import ColumnSlabs, PoolGradSlabs
-from .taps import lift, tap_table
+from .taps import lift, lifted, tap_table
 
 Array = NDArray[Any]
 
@@ -231,7 +231,7 @@ class _Job:
 
     def __init__(self, op: str, spec: ConvSpec, x: Array, y: Array, algorithm: str | None) -> None:
         self.spec = spec
-        self.x5, self.x = lift(x, spec.nd), _rows(x)
+        self.x5, self.x = lift(x, spec), _rows(x)
         self.pointwise = algorithm == "pointwise" and self.x is not None
         self.y = y.reshape(spec.n, spec.oc, -1)
         self.copied = not np.may_share_memory(self.y, y)  # where outputs have gaps of several sizes
@@ -242,8 +242,8 @@ class _Job:
         self.scratch = np.empty(spec.ocg * shared, x.dtype)
         self.packed = np.empty(0 if self.pointwise else spec.reduction * widest, x.dtype)
         self.taps: array[int] = tap_table(spec)
-        self.kernel, self.stride = (1, 1, 1, *spec.kernel)[-3:], (1, 1, 1, *spec.stride)[-3:]
-        self.oh, self.ow = (1, 1, *spec.out_size)[-2:]
+        self.kernel, self.stride = lifted(spec, spec.kernel), lifted(spec, spec.stride)
+        _, self.oh, self.ow = lifted(spec, spec.out_size)
 
     def empty_columns(self, block: Block) -> Array:
         return self.packed[: self.spec.reduction * block.images * block.outputs].reshape(self.spec.reduction, -1)

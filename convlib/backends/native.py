@@ -20,6 +20,7 @@ from ..threads import get_num_threads
 from .base import Backend, Implementation
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings
 from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
+from .native_quick import quick_conv, quick_pool
 
 Array = NDArray[Any]
 
@@ -190,22 +191,11 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None
     ) -> Callable[..., Array | None] | None:
         """See `Backend.quick_conv`."""
-        usable = plain(spec) and spec.batched and not spec.flip
-        if x_dtype != w_dtype or x_dtype not in (dtypes.FLOAT32, dtypes.FLOAT64) or not usable:
-            return None
-        strict = settings()[0]
-        found: Any = _native_conv.Runner(
-            conv_problem(spec), None, algorithm, strict, spec.x_shape, spec.y_shape, x_dtype
-        )
-        return found  # type: ignore[no-any-return]
+        return quick_conv(spec, x_dtype, w_dtype, algorithm)
 
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """See `Backend.quick_pool`."""
-        if spec.kind == "sum" and dtype.kind != "f":
-            return None  # whether sums fit depends on the numbers
-        if not (spec.batched and filled(spec)) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
-            return None
-        return _native_pool.PoolRunner(pool_problem(spec), algorithm, spec.x_shape, spec.y_shape, dtype)
+        return quick_pool(spec, dtype, algorithm)
 
     # ------------------------------------------------------------------ hooks
 

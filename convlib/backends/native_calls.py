@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -98,11 +99,12 @@ def phase_calls(spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[Call, ...]:
 def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     weights = spec.groups * spec.ocg * spec.icg * math.prod(phase.kernel)
     copied = weights <= COPIED_WEIGHTS
+    live = _along(spec)
     problem = _native_conv.ConvProblem(
-        spec.n, spec.groups, spec.ocg, spec.icg, spec.out_size, phase.kernel, phase.size, (1,) * spec.nd,
-        phase.dilation, phase.lo, spec.channels_last,
+        spec.n, spec.groups, spec.ocg, spec.icg, live(spec.out_size), live(phase.kernel), live(phase.size),
+        live((1,) * spec.nd), live(phase.dilation), live(phase.lo), spec.channels_last,
     )  # fmt: skip
-    problem.scatter(spec.in_size, spec.stride)
+    problem.scatter(live(spec.in_size), live(spec.stride))
     axes = list(zip(spec.out_size, phase.kernel, phase.size, phase.dilation, phase.lo, strict=True))
     padded = any(lo > 0 or out - 1 + (k - 1) * d - lo >= size for size, k, out, d, lo in axes)
     telling = (0, slice(None), *np.ix_(*(seeing(*axis) for axis in axes))) if padded else None
@@ -111,23 +113,32 @@ def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
         for size, tap in zip(reversed(spec.kernel), reversed(phase.taps), strict=True):
             steps.append(step * (tap.step or 1))
             step *= size
-        problem.weigh(spec.ocg * spec.icg * step, step, spec.icg * step, steps[::-1])
+        problem.weigh(spec.ocg * spec.icg * step, step, spec.icg * step, live(steps[::-1]))
     return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0, telling=telling)
 
 
 @lru_cache(maxsize=4096)
 def conv_problem(spec: ConvSpec) -> Any:
     """Return the problem of a convolution."""
+    live = _along(spec)
     return _native_conv.ConvProblem(
-        spec.n, spec.groups, spec.icg, spec.ocg, spec.in_size, spec.kernel, spec.out_size, spec.stride, spec.dilation,
-        spec.pad_lo, spec.channels_last,
+        spec.n, spec.groups, spec.icg, spec.ocg, live(spec.in_size), live(spec.kernel), live(spec.out_size),
+        live(spec.stride), live(spec.dilation), live(spec.pad_lo), spec.channels_last,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def pool_problem(spec: PoolSpec) -> Any:
     """Return the problem of a pooling."""
+    live = _along(spec)
     return _native_pool.PoolProblem(
-        spec.n, spec.c, spec.in_size, spec.longest, spec.out_size, spec.stride, spec.dilation, spec.pad_lo, spec.pad_hi,
-        spec.kind, spec.count_include_pad, spec.divisor or 0, spec.adaptive, spec.channels_last,
+        spec.n, spec.c, live(spec.in_size), live(spec.longest), live(spec.out_size), live(spec.stride),
+        live(spec.dilation), live(spec.pad_lo), live(spec.pad_hi), spec.kind, spec.count_include_pad, spec.divisor or 0,
+        spec.adaptive, spec.channels_last,
     )  # fmt: skip
+
+
+def _along(spec: WindowSpec) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Return what keeps the values of the axes that matter, so that rows are long."""
+    axes = spec.live_axes
+    return lambda values: tuple(values[axis] for axis in axes)

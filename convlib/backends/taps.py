@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +16,17 @@ from ..spec import ConvSpec, WindowSpec
 FORWARD, INPUT = range(2)
 
 
-def lift(a: Any, nd: int) -> Any:
-    """See (N, C, *spatial) as (N, C, D, H, W)."""
-    return a if nd == 3 else a[:, :, None] if nd == 2 else a[:, :, None, None]
+def lift(a: Any, spec: WindowSpec) -> Any:
+    """See (N, C, *spatial) as (N, C, D, H, W); the axes that do not matter come first, so that rows are long."""
+    live = spec.live_axes
+    kept = tuple(slice(None) if axis in live else 0 for axis in range(spec.nd))
+    return a[(slice(None), slice(None), *(None,) * (3 - len(live)), *kept)]
+
+
+def lifted(spec: WindowSpec, values: Sequence[int], missing: int = 1) -> tuple[int, ...]:
+    """Return one value for each of three axes, in the order of `lift`."""
+    live = spec.live_axes
+    return (*(missing,) * (3 - len(live)), *(values[axis] for axis in live))
 
 
 @lru_cache(maxsize=1024)
@@ -26,8 +35,9 @@ def tap_table(spec: WindowSpec) -> array[int]:
 
     Output ``o`` meets the tap inside the input for first <= o < end, at position ``o * stride + offset``.
     """
-    rows: list[int] = [0, 1, 0] * (3 - spec.nd)
-    for axis in range(spec.nd):
+    live = spec.live_axes
+    rows: list[int] = [0, 1, 0] * (3 - len(live))
+    for axis in live:
         for tap in range(spec.kernel[axis]):
             rows += [*spec.reach(axis, tap), tap * spec.dilation[axis] - spec.pad_lo[axis]]
     return array("q", rows)
@@ -39,8 +49,8 @@ def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
     The loops skip the zeros of the padding; where these meet a factor that is not finite, they count as well.
     """
     if x.size and w.size and y.size:
-        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
-        _loops.conv(direction, lift(x, nd), lift(w, nd), lift(y, nd), tap_table(spec), spec.groups, sd, sh, sw)
+        x, weights, sums = lift(x, spec), lift(w, spec), lift(y, spec)
+        _loops.conv(direction, x, weights, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
     if direction == FORWARD:
         padded_sums(spec, w, y)
 
@@ -48,9 +58,9 @@ def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
 def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
     """Fill `w` with the gradient of the weights, by compiled loops."""
     if x.size and w.size and y.size:
-        sums = np.empty((1, 1, *spec.kernel)[-3:], np.complex128)
-        nd, (sd, sh, sw) = spec.nd, (1, 1, 1, *spec.stride)[-3:]
-        _loops.grad_weight(lift(x, nd), lift(w, nd), lift(y, nd), sums, tap_table(spec), spec.groups, sd, sh, sw)
+        sums = np.empty(lifted(spec, spec.kernel), np.complex128)
+        arrays = lift(x, spec), lift(w, spec), lift(y, spec)
+        _loops.grad_weight(*arrays, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
     else:
         w[...] = 0
     padded_weights(spec, y, w)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import SpecError, quote
 from .arguments import Ints, choice, integer, per_axis
@@ -118,6 +118,42 @@ def ceil_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Int
     if min(out) < 1:
         raise _too_large(out.index(min(out)), in_size, kernel, dilation, lo, hi, ", ceil_mode=True")
     return tuple(out)
+
+
+class Run(NamedTuple):
+    """Neighbours in a padded axis that are neighbours in the axis itself, in one order or the other, or one element."""
+
+    start: int  # in the padded axis, counted from the axis' own first element
+    stop: int
+    first: int  # the element that stands at `start`
+    step: int  # from one to the next: 1, -1, or 0 where one element is repeated
+
+    @property
+    def source(self) -> slice:
+        """Where the elements lie in the axis."""
+        if not self.step:
+            return slice(self.first, self.first + 1)
+        end = self.first + self.step * (self.stop - self.start)
+        return slice(self.first, end if end >= 0 else None, self.step)
+
+
+def runs(mode: str, start: int, stop: int, size: int) -> Iterator[Run]:
+    """Cut positions of an axis of `size` and beyond its ends into runs, by `numpy.pad`'s rules."""
+    while start < stop:
+        if size == 1:
+            end = stop
+        elif mode == "edge":
+            end = 0 if start < 0 else size if start < size else stop
+        elif mode == "wrap":
+            end = start + size - start % size
+        else:
+            period = 2 * (size - 1 + (mode == "symmetric"))
+            at = start % period
+            end = start + (size if at < size else period) - at
+        end = min(end, stop)
+        first = origin(mode, start, size)
+        yield Run(start, end, first, origin(mode, start + 1, size) - first if end - start > 1 else 1)
+        start = end
 
 
 def origin(mode: str, position: int, size: int) -> int:

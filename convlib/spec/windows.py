@@ -41,6 +41,12 @@ class WindowSpec:
         return len(self.in_size)
 
     @property
+    def live_axes(self) -> Ints:
+        """The spatial axes that matter: along the others there is one element, which is the window; at least one."""
+        sizes = zip(self.in_size, self.kernel, self.out_size, self.pad_lo, self.pad_hi, strict=True)
+        return tuple(axis for axis, size in enumerate(sizes) if size != (1, 1, 1, 0, 0)) or (self.nd - 1,)
+
+    @property
     def x_shape(self) -> Ints:
         """Shape of the input as the caller has it."""
         return self._order(self.c, self.in_size)

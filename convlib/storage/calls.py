@@ -101,7 +101,7 @@ def prepare_conv(
     if types.result == dtypes.FLOAT16 and backend.takes_halves("conv", spec, algorithm, bias is not None):
         compute = dtypes.FLOAT16
     integers = compute == dtypes.INT64 and backend.integers_as_floats("conv", spec, algorithm)
-    if integers or set("xy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
+    if integers or set("pxy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
         return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm)
     return backend.prepare_conv(spec, w, bias, dtype, algorithm)
 
@@ -213,9 +213,11 @@ def _sums(
         conjugated = ""
     call = Call(backend, op, spec, types, dtype, algorithm, conjugated=conjugated)
     copied = call.copied(**given, out=out)
-    job = Job(call, copied) if copied or conjugated else None
+    job = Job(call, copied) if copied or conjugated or call.pads else None
     if job is None or job.whole:
         return _whole(job, method, spec, *(a for a, _ in arrays), out, algorithm)
+    if job.around:
+        return _around(job, method, out, *arrays)
     if dtype == dtypes.INT64 and largest is None:
         _largest(op, spec, given, bias)
     if op == "conv_grad_weight":
@@ -241,6 +243,21 @@ def _parts(
     with job.running() as blocks:
         for block in blocks:
             job.put(target, block, method(block.spec, *(job.take(a, block, place) for a, place in arrays)))
+    return target
+
+
+def _around(
+    job: Job, method: Callable[..., Array], out: Array | None, *arrays: tuple[Array | None, str]
+) -> Array:
+    """Serve a call as if zeros were its padding, and then what other padding changes."""
+    with job.running() as blocks:
+        target = method(job.inner, *(a for a, _ in arrays), out, job.call.algorithm)
+        for block in blocks:
+            part = method(block.spec, *(job.take(a, block, place) for a, place in arrays), None, job.call.algorithm)
+            if job.padding:
+                job.put(target, block, part)
+            else:
+                job.add(target, block, part)
     return target
 
 

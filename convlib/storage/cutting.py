@@ -7,13 +7,13 @@ in one piece; no sum is cut, but those of a weight gradient, whose parts add up 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..spec import ConvSpec, needs_padding
+from ..spec import ConvSpec, needs_padding, zero_padded
 
 Slices = tuple[slice, ...]
 
@@ -52,7 +52,7 @@ class Item(NamedTuple):
 class Size:
     """The sizes of a block, and what its copies take."""
 
-    def __init__(self, op: str, spec: Any, item: Item) -> None:
+    def __init__(self, op: str, spec: Any, item: Item, domain: Slices | None = None) -> None:
         self.op, self.spec, self.item = op, spec, item
         self.conv = isinstance(spec, ConvSpec)
         self.n, self.g = spec.n, spec.groups if self.conv else spec.c
@@ -60,7 +60,22 @@ class Size:
         self.i: int = spec.icg if self.conv else 1
         self.adjoint = op == "conv_grad_input"
         self.folds = self.conv and needs_padding(spec)  # the adjoint of a padding that is no zeros
-        self.box: tuple[int, ...] = spec.in_size if self.adjoint else spec.out_size
+        whole = spec.in_size if self.adjoint else spec.out_size
+        #: What of the results is asked for, and the size of a block of it.
+        self.domain = tuple(slice(0, size) for size in whole) if domain is None else domain
+        self.box: tuple[int, ...] = tuple(part.stop - part.start for part in self.domain)
+
+    @property
+    def count(self) -> int:
+        """How many blocks of this size there are."""
+        return math.prod(-(-(whole.stop - whole.start) // max(1, part)) for whole, part in self.axes())
+
+    def axes(self) -> list[tuple[slice, int]]:
+        """Return what of groups, output and input channels, images and results is asked for, and the block's share."""
+        spec = self.spec
+        groups, outs, ins = (spec.groups, spec.ocg, spec.icg) if self.conv else (spec.c, 1, 1)
+        counts = (groups, self.g), (outs, self.o), (ins, self.i), (spec.n, self.n)
+        return [*((slice(0, whole), part) for whole, part in counts), *zip(self.domain, self.box, strict=True)]
 
     def nbytes(self, copied: str = "xyw") -> int:
         """Return the bytes of a block's copies of x, y and w, as far as they are `copied`."""
@@ -69,7 +84,7 @@ class Size:
         ins, outs = (self.box, reach) if self.adjoint else (reach, self.box)
         inputs, outputs = self.n * self.g * self.i * math.prod(ins), self.n * self.g * self.o * math.prod(outs)
         copies = copied + self.item.conjugated
-        total = inputs * copies.count("x") + outputs * copies.count("y")
+        total = inputs * (copies.count("x") + copies.count("p")) + outputs * copies.count("y")
         if self.folds:  # the padded gradient, and what it becomes axis by axis
             total += 2 * self.n * self.g * self.i * math.prod(spec.unpadded().in_size)
         if self.op == "pool_grad_input" and spec.kind == "lp":  # x and y beside their gradients
@@ -116,29 +131,92 @@ def one_piece(spec: Any) -> Block:
     return Block(replace(spec, batched=True), everything, everything, everything)
 
 
+class Blocks:
+    """The blocks of a call, made one after the other: of a huge call there are many."""
+
+    def __init__(self, spec: Any, sizes: tuple[Size, ...]) -> None:
+        self._spec, self._sizes = spec, sizes  # no sizes: it stays whole
+        self._kinds: frozenset[Any] | None = None
+        self._few: tuple[Block, ...] | None = None  # if they are few, they are made once
+
+    @property
+    def whole(self) -> bool:
+        """Whether the call stays in one piece."""
+        return not self._sizes
+
+    def __iter__(self) -> Iterator[Block]:
+        if self._few is None and sum(size.count for size in self._sizes) <= _FEW:
+            self._few = tuple(self._made(0))
+        return iter(self._few) if self._few is not None else self._made(0)
+
+    def _made(self, ends: int) -> Iterator[Block]:
+        if self.whole:
+            yield one_piece(self._spec)
+        for size in self._sizes:
+            yield from _cut(self._spec, size, ends)
+
+    @property
+    def kinds(self) -> frozenset[Any]:
+        """The specs of the blocks, of long rows of them those at the ends: others are like these."""
+        if self._kinds is None:
+            self._kinds = frozenset(block.spec for block in self._made(_ENDS))
+        return self._kinds
+
+
+#: Blocks at either end of a row of them that padding may reach, and how many are kept.
+_ENDS, _FEW = 4, 64
+
+
 @lru_cache(maxsize=256)
-def blocks(op: str, spec: Any, item: Item, copied: str, limit: int) -> tuple[Block, ...]:
+def blocks(op: str, spec: Any, item: Item, copied: str, limit: int) -> Blocks:
     """Cut a call into blocks whose copies take at most `limit` bytes, if such there are.
 
     The call stays whole if what of it must be `copied` fits; parts of arrays are always copied.
     """
     size = Size(op, spec, item)
     if size.nbytes(copied) <= limit:
-        return (one_piece(spec),)
+        return Blocks(spec, ())
+    return Blocks(spec, (_shrunk(size, limit),))
+
+
+def _shrunk(size: Size, limit: int) -> Size:
     while size.nbytes() > limit and size.shrink(limit):
         pass
-    return tuple(_cut(spec, size))
+    return size
 
 
-def _cut(spec: Any, size: Size) -> Iterator[Block]:
-    box = spec.in_size if size.adjoint else spec.out_size
+@lru_cache(maxsize=256)
+def borders(op: str, spec: ConvSpec, item: Item, limit: int) -> Blocks | None:
+    """Cut out what padding other than zeros makes differ from zeros; None where that is not the smaller part.
+
+    These are the outputs whose windows reach into the padding, or of an adjoint the inputs that lie in it.  `spec` has
+    the padding; the blocks are those of an input that holds it.
+    """
+    inner, adjoint = zero_padded(spec), op == "conv_grad_input"
+    whole = inner.in_size if adjoint else inner.out_size
+    inside = tuple(slice(*_inside(spec, axis, adjoint)) for axis in range(spec.nd))
+    if 2 * math.prod(part.stop - part.start for part in inside) < math.prod(whole):
+        return None
+    sizes = []
+    for axis, size in enumerate(whole):
+        for border in (slice(0, inside[axis].start), slice(inside[axis].stop, size)):
+            if border.start < border.stop:
+                domain = (*inside[:axis], border, *(slice(0, rest) for rest in whole[axis + 1 :]))
+                sizes.append(_shrunk(Size(op, inner, item, domain), limit))
+    return Blocks(inner, tuple(sizes))
+
+
+def _inside(spec: ConvSpec, axis: int, adjoint: bool) -> tuple[int, int]:
+    if adjoint:
+        return spec.pad_lo[axis], spec.pad_lo[axis] + spec.in_size[axis]
+    first = spec.reach(axis, 0)[0]  # whose first tap lies inside; and from the end, whose last one does
+    return first, max(first, spec.reach(axis, spec.kernel[axis] - 1)[1])
+
+
+def _cut(spec: Any, size: Size, ends: int = 0) -> Iterator[Block]:
+    """Yield the blocks of a size, or of each row of them so many at either end."""
     channels = (spec.ocg, spec.icg) if size.conv else (1, 1)
-    groups = spec.groups if size.conv else spec.c
-    steps = product(
-        _ranges(groups, size.g), _ranges(channels[0], size.o), _ranges(channels[1], size.i),
-        _ranges(spec.n, size.n), *(_ranges(whole, part) for whole, part in zip(box, size.box, strict=True)),
-    )  # fmt: skip
-    for g, o, i, n, *boxes in steps:
+    for g, o, i, n, *boxes in product(*(_steps(whole, part, ends) for whole, part in size.axes())):
         cut_box = spec.above if size.adjoint else spec.under
         part, ins, outs = cut_box(boxes)
         sizes = {"n": n.stop - n.start, "batched": True, "c": (g.stop - g.start) * (i.stop - i.start)}
@@ -149,8 +227,11 @@ def _cut(spec: Any, size: Size) -> Iterator[Block]:
         yield Block(replace(part, **sizes), (n, x, *ins), (n, y, *outs), w)
 
 
-def _ranges(size: int, part: int) -> list[slice]:
-    return [slice(start, min(start + part, size)) for start in range(0, size, max(1, part))]
+def _steps(whole: slice, part: int, ends: int) -> list[slice]:
+    starts: Sequence[int] = range(whole.start, whole.stop, max(1, part))
+    if 0 < 2 * ends < len(starts):
+        starts = [*starts[:ends], *starts[-ends:]]
+    return [slice(start, min(start + part, whole.stop)) for start in starts]
 
 
 def _channels(groups: slice, part: slice, each: int) -> slice:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import config, dtypes
 from ..backends.base import Backend
-from ..backends.base.arrays import channels_first
+from ..backends.base.arrays import SMALL_COPY, channels_first
 from ..backends.base.checks import Types, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, needs_padding, zero_padded
-from .cutting import INDEX_BYTES, Block, Item, Size, Slices, blocks
-from .padding import fill
+from .cutting import INDEX_BYTES, Block, Blocks, Item, Size, Slices, blocks, borders
+from .padding import fill, fold
 
 
 class Call(NamedTuple):
@@ -34,7 +36,8 @@ class Call(NamedTuple):
     def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
         """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
 
-        Of the names the result's may be missing, and more than one array may stand for a name.
+        Of the names the result's may be missing, and more than one array may stand for a name.  "p" is an input that is
+        copied for its padding alone.
         """
         result = RESULTS[self.op]
         given = {"x": x, "y": y, "w": w}
@@ -44,9 +47,7 @@ class Call(NamedTuple):
         turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
         if result not in found and not (kept and (result == "w" or not turned)):
             found += result
-        if "x" not in found and result != "x" and self.pads:
-            found += "x"
-        return found
+        return found + self._padding(found)
 
     def assumed(self, storage: np.dtype[Any]) -> str:
         """Name the same for contiguous arrays of type `storage`."""
@@ -57,7 +58,10 @@ class Call(NamedTuple):
             flipped = self.spec.flip and not backend.strided
             found += "w" * (storage != self.dtype or flipped)
         found += result * (self.types.result != self.dtype or (turned and result != "w"))
-        return found + "x" * ("x" not in found and result != "x" and self.pads)
+        return found + self._padding(found)
+
+    def _padding(self, found: str) -> str:
+        return "p" * ("x" not in found and RESULTS[self.op] != "x" and self.pads)
 
     @property
     def pads(self) -> bool:
@@ -94,29 +98,26 @@ class Job:
 
     def __init__(self, call: Call, copied: str) -> None:
         self.call, self.copied = call, copied
-        spec = call.spec
+        bound = config.get_max_workspace()
+        self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, config.settings())
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
         self.padding = call.pads and call.op != "conv_grad_input"
-        self.spec = zero_padded(spec) if self.padding else spec
-        self._last = spec.channels_last and call.backend.channels_last
-        if self.spec.channels_last != self._last:  # the copies are turned round as they are made
-            self.spec = replace(self.spec, channels_last=self._last)
-        bound = config.get_max_workspace()
-        need = call.backend.workspace(call.op, spec, call.dtype, call.algorithm)
-        # What the backend may use in place of max_workspace: a block may be served otherwise than the whole.
-        self.rest = min(max(need, bound // 2), bound - bound // 4)
-        limit = bound - self.rest
-        self.blocks = blocks(call.op, self.spec, call.item(), copied, limit)
+        self._last = self.spec.channels_last
         self._weights: tuple[Slices, Array] | None = None
 
     @property
     def whole(self) -> bool:
         """Whether the backend itself may make the copies, as they fit and are those it would make."""
         native = self.call.dtype in (self.call.types.compute, dtypes.FLOAT16)
-        return len(self.blocks) == 1 and native and not self.padding
+        return self.blocks.whole and native and not self.padding and self.around is None
+
+    @property
+    def inner(self) -> Any:
+        """The same call with zeros round its input."""
+        return _with_zeros(self.call.spec)
 
     @contextmanager
-    def running(self) -> Iterator[tuple[Block, ...]]:
+    def running(self) -> Iterator[Blocks]:
         """Bound the backend's own scratch, see that sums of integers come out exactly, and give the blocks."""
         exact = self.call.types.compute == dtypes.INT64 and self.call.op.startswith("conv")
         strict = config.accuracy("strict" if exact else config.get_accuracy())
@@ -126,11 +127,13 @@ class Job:
     def scratch(self) -> int:
         """Return the bytes that the copies of a block and the backend's own scratch take at most."""
         call, most = self.call, 0
-        parts = {block.spec: block for block in self.blocks}
         with config.scratch(self.rest):
-            for spec in parts:
+            if self.around:
+                most = call.backend.workspace(call.op, self.inner, call.dtype, call.algorithm)
+                most += Size(call.op, self.inner, call.item()).nbytes("w" if "w" in self.copied else "")
+            for spec in self.blocks.kinds:
                 size = Size(call.op, spec, call.item())
-                copies = size.nbytes(self.copied if len(self.blocks) == 1 else "xyw")
+                copies = size.nbytes(self.copied if self.blocks.whole else "xyw")
                 most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, call.algorithm))
         return most
 
@@ -162,6 +165,10 @@ class Job:
         fill(channels_first(part, spec), x, self.call.spec, block.x)
         return part
 
+    def add(self, target: Array, block: Block, value: Array) -> None:
+        """Add the gradient of a block of the padding to that of the elements which it repeats."""
+        fold(channels_first(value, block.spec), channels_first(target, self.call.spec), self.call.spec, block.x)
+
     def put(self, target: Array, block: Block, value: Array, change: Callable[..., Array] | None = None) -> None:
         """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
         place = RESULTS[self.call.op]
@@ -172,6 +179,46 @@ class Job:
         channels_first(target, self.call.spec)[getattr(block, place)] = (
             change(value, block, self.spec) if change else value
         )
+
+
+@lru_cache(maxsize=256)
+def _with_zeros(spec: Any) -> Any:
+    return replace(spec, padding_mode="constant", pad_value=0.0)
+
+
+@lru_cache(maxsize=256)
+def _settled(call: Call, copied: str, bound: int, _: Any) -> tuple[Any, int, Blocks | None, Blocks]:
+    """Return the spec that blocks are cut from, the bytes that the backend may use, `Job.around`, and all blocks."""
+    need = call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
+    # What the backend may use in place of max_workspace: a block may be served otherwise than the whole.
+    rest = min(max(need, bound // 2), bound - bound // 4)
+    last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
+    spec = replace(call.spec, channels_last=last)
+    around = _borders(call, spec, copied, bound - rest)
+    if call.pads and (around or call.op != "conv_grad_input"):
+        spec = zero_padded(spec)
+    return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
+
+
+def _borders(call: Call, spec: Any, copied: str, limit: int) -> Blocks | None:
+    """Return the blocks that padding other than zeros changes, if the rest is better served in one piece.
+
+    That needs no copy of the images; small ones are sooner copied than served in several calls.
+    """
+    result = RESULTS[call.op]
+    if not call.pads or result == "w" or set(copied) - {"p", "w"}:
+        return None
+    if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
+        return None
+    if result == "y" and math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(SMALL_COPY, limit):
+        return None
+    found = borders(call.op, spec, call.item(), limit)
+    for part in () if found is None else (_with_zeros(call.spec), *found.kinds):
+        if call.backend.supports(call.op, part, call.dtype) is not None:
+            return None
+        if call.algorithm and call.backend.supports_algorithm(call.algorithm, call.op, part, call.dtype):
+            return None
+    return found
 
 
 def shifted(places: Array, block: Block, spec: PoolSpec) -> Array:

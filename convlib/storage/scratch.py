@@ -54,7 +54,7 @@ def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
         most = call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)
         if not copied:
             return most
-    if copied or call.conjugated:
+    if copied or call.conjugated or call.pads:
         return max(most, Job(call, copied).scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 

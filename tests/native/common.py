@@ -199,7 +199,7 @@ def traced(name: str, workspace: int, call: Any) -> int | None:
     try:
         call()
     except MemoryError as error:
-        if "cannot serve these arrays" not in str(error):
+        if "serve these arrays" not in str(error):
             raise
         return None
     finally:

@@ -15,6 +15,9 @@ from ...spec import ConvSpec, WindowSpec, needs_padding, zero_padded
 from .checks import Checks, padding_value
 from .contract import Array
 
+#: Bytes of padded input that are copied in one piece, rather than that its borders are served by calls of their own.
+SMALL_COPY = 1 << 20
+
 
 def channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""

@@ -1,0 +1,97 @@
+"""The short ways of plain calls through the native engine, which settle all that does not depend on the arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from .._ext import _native_conv, _native_pad, _native_pool
+from ..spec import ConvSpec, PoolSpec, needs_padding, runs, zero_padded
+from .base.arrays import SMALL_COPY
+from .native_calls import conv_problem, filled, plain, pool_problem, settings
+
+Run = Callable[..., Any]
+
+#: Bytes of weights that are turned round on the short way.
+_FLIPPED = 1 << 16
+
+
+def quick_conv(
+    spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None
+) -> Run | None:
+    """See `Backend.quick_conv`."""
+    inner = zero_padded(spec)
+    if x_dtype != w_dtype or x_dtype not in (dtypes.FLOAT32, dtypes.FLOAT64) or not plain(inner):
+        return None
+    if spec.flip and math.prod(spec.w_shape) * w_dtype.itemsize > _FLIPPED:
+        return None
+    if needs_padding(spec) and math.prod(inner.x_shape) * x_dtype.itemsize > SMALL_COPY:
+        return None
+    shapes = [shape if spec.batched else (1, *shape) for shape in (spec.x_shape, inner.x_shape, spec.y_shape)]
+    run: Run = _native_conv.Runner(
+        conv_problem(inner), None, algorithm, settings()[0], shapes[1], shapes[2], x_dtype
+    )
+    if needs_padding(spec):
+        run = _padded(spec, inner, run, shapes[0], shapes[1], x_dtype)
+    if spec.flip:
+        run = _flipped(run, spec.nd)
+    return run if spec.batched else _unbatched(run)
+
+
+def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Run | None:
+    """See `Backend.quick_pool`."""
+    if spec.kind == "sum" and dtype.kind != "f":
+        return None  # whether sums fit depends on the numbers
+    if not filled(spec) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
+        return None
+    x_shape, y_shape = (shape if spec.batched else (1, *shape) for shape in (spec.x_shape, spec.y_shape))
+    run: Run = _native_pool.PoolRunner(pool_problem(spec), algorithm, x_shape, y_shape, dtype)
+    return run if spec.batched else _unbatched(run)
+
+
+def _unbatched(run: Run) -> Run:
+    """Take an image as a batch of one."""
+
+    def call(x: Any, *rest: Any) -> Any:
+        found = run(x[None], *rest)
+        return tuple(a[0] for a in found) if isinstance(found, tuple) else None if found is None else found[0]
+
+    return call
+
+
+def _flipped(run: Run, nd: int) -> Run:
+    """Turn the weights round, which are small."""
+    turned = (..., *(slice(None, None, -1),) * nd)
+
+    def call(x: Any, threads: int, max_workspace: int, w: Any, bias: Any) -> Any:
+        return run(x, threads, max_workspace, np.ascontiguousarray(w[turned]), bias)
+
+    return call
+
+
+def _padded(
+    spec: ConvSpec, inner: ConvSpec, run: Run, x_shape: tuple[int, ...], padded: tuple[int, ...], dtype: np.dtype[Any]
+) -> Run:
+    """Copy the input, which is small, together with its padding."""
+    planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
+    sources = [_sources(spec, axis) for axis in range(spec.nd)]
+    sizes = spec.in_size, inner.in_size, spec.pad_lo
+    found: Run = _native_pad.PaddedRunner(run, x_shape, padded, dtype, planes, side, *sizes, sources, spec.pad_value)
+    return found
+
+
+def _sources(spec: ConvSpec, axis: int) -> Any:
+    """Return which element stands at each place of a padded axis, -1 for the value of constant padding."""
+    lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
+    places = np.full(lo + size + hi, -1)
+    if spec.padding_mode == "constant":
+        places[lo : lo + size] = np.arange(size)
+        return places
+    for run in runs(spec.padding_mode, -lo, size + hi, size):
+        places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
+    return places
+
