@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import convlib
 from convlib import registry
@@ -273,3 +274,30 @@ def test_a_backend_that_cannot_run_here_says_why(register):
     with pytest.raises(convlib.BackendError, match=r"'absent' is not available: .*pip install absent"):
         convlib.conv2d(X, W, backend="absent")
     assert "pip install absent" in str(served_by())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options", "served"),
+    [
+        ("conv_transpose2d", ((1, 1, 2, 2), (1, 1, 512, 512)), {"stride": 512}, "cython"),
+        ("conv_transpose3d", ((1, 4, 2, 2, 2), (4, 4, 16, 16, 16)), {"stride": 16}, "cython"),
+        ("conv_transpose1d", ((1, 1, 200), (1, 1, 10**5)), {"stride": 50_000}, "cython"),
+        ("conv_transpose2d", ((1, 8, 32, 32), (8, 8, 16, 16)), {"stride": 16}, "native"),
+        ("max_pool2d", ((1, 1, 2000, 2000), 1601), {"stride": 1}, "im2col"),
+        ("sum_pool2d", ((1, 1, 2000, 2000), 801), {"stride": 1, "dtype": "float64"}, "im2col"),
+        ("max_pool2d", ((1, 1, 2000, 2000), 801), {}, "native"),
+        ("max_pool2d", ((1, 1, 2000, 2000), 101), {"stride": 1}, "native"),
+    ],
+)
+def test_sizes_at_which_other_ways_pay(name, arguments, options, served):
+    assert convlib.explain(name, *arguments, **options).backend == served
+
+
+def test_huge_windows_and_many_phases_take_no_minutes():
+    """By the engine these took more than a minute each."""
+    x = np.random.default_rng(0).integers(-9, 10, (1, 1, 1500, 1500)).astype("f4")
+    expected = sliding_window_view(sliding_window_view(x, 1201, -1).max(-1), 1201, 2).max(-1)
+    np.testing.assert_array_equal(convlib.max_pool2d(x, 1201, stride=1), expected)
+    y, w = x[:, :, :2, :2], x[:, :, :700, :700].copy()
+    result = convlib.conv_transpose2d(y, w, stride=700)
+    np.testing.assert_array_equal(result, np.kron(y[0, 0], w[0, 0])[None, None])

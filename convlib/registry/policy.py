@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,14 +49,26 @@ def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc" and few_channels and per_transform >= 960 and spec.macs >= 200_000_000 * max(spec.stride)
 
 
+def _many_phases(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    phases = math.prod(min(s, k) for s, k in zip(spec.stride, spec.kernel, strict=True))
+    return dtype.kind in "fc" and phases > 64 and phases * 4000 > spec.macs
+
+
+def _huge_overlapping(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
+    window = math.prod(spec.extent(axis) for axis in range(spec.nd)) * dtype.itemsize
+    return window > 1 << 20 and spec.out_count * spec.taps_count > 16 * math.prod(spec.in_size)
+
+
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
 #: the two contenders took the same time when measured on one machine with two cores.
 POLICY: tuple[Rule, ...] = (
     Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
+    Rule("cython", "conv_grad_input", _many_phases, "fewer than 4000 products per phase of the stride: plain loops"),
     Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im"),
     Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
     Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
+    Rule("im2col", "pool", _huge_overlapping, "windows of 1 MiB that overlap: along one axis after the other"),
     Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
     Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
     Rule("native", "unpool", _always, "each plane is filled by one thread"),
