@@ -14,6 +14,7 @@ from convlib import config
 from convlib.spec import PADDING_MODES, runs
 from convlib.storage import job
 
+MIB = 1 << 20
 MODES = ("reflect", "symmetric", "edge", "wrap")
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"padding": 1}, {"padding": 2, "stride": 2}, {"padding": ((0, 2), (3, 1)), "dilation": 2},
@@ -196,3 +197,35 @@ def test_columns_are_served_as_rows(name: str, shapes: Any, options: dict[str, A
         assert said[0] == said[1]
     for row, column in zip(*results, strict=True):
         np.testing.assert_array_equal(row, column)
+
+
+def gaps(shape: Any) -> Any:
+    """Return a view whose rows and elements lie apart, by gaps of two sizes."""
+    return np.zeros((*shape[:2], shape[2] + 3, 2 * shape[3] + 1), "f4")[:, :, : shape[2], : 2 * shape[3] : 2]
+
+
+@pytest.mark.parametrize(
+    "case", ["conv2d to gaps", "conv2d_grad_input from gaps", "conv2d_grad_weight from gaps", "col2im", "col2im int8"]
+)
+def test_views_with_gaps_are_copied_within_the_bound(case: str) -> None:
+    x, w, y = small(1, 4, 400, 300), small(8, 4, 1, 1), gaps((1, 8, 400, 300))
+    cols = np.random.default_rng(0).integers(-9, 9, (9, 9 * 12, 58 * 58)).astype("i1" if "int8" in case else "f4")
+    if case == "col2im":
+        cols = np.repeat(cols, 2, -1)[..., ::2]
+    calls: dict[str, Any] = {
+        "conv2d to gaps": (convlib.conv2d, (x, w), {"out": y}),
+        "conv2d_grad_input from gaps": (convlib.conv2d_grad_input, (y, w, x.shape), {}),
+        "conv2d_grad_weight from gaps": (convlib.conv2d_grad_weight, (y, x, w.shape), {}),
+    }
+    call, arrays, options = calls.get(case, (convlib.col2im, (cols, (60, 60), 3), {}))
+    y[...] = small(*y.shape, seed=4)
+    naive = {key: value.copy() if key == "out" else value for key, value in options.items()}
+    expected = call(*arrays, backend="cython", **naive)
+    with config.max_workspace(MIB):
+        call(*arrays, backend="im2col", **options)
+        tracemalloc.start()
+        found = call(*arrays, backend="im2col", **options)
+        most = tracemalloc.get_traced_memory()[1] - (0 if "out" in options else found.nbytes)
+        tracemalloc.stop()
+    assert most <= MIB + (32 << 10)
+    np.testing.assert_array_equal(found, expected)

@@ -48,6 +48,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
     name = "im2col"
     operations = OPERATIONS
     strided = True
+    flat = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
         ("conv", "conv_grad_input", "conv_grad_weight"), ("packed", "pointwise")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import dtypes, registry
+from .. import dtypes, registry, storage
 from ..spec import frozen, make_col2im, make_columns, shape
 from ._common import Array, ArrayLike, take
 
@@ -122,5 +122,5 @@ def col2im(
     spec = make_col2im(cols.shape, size, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation))
     dtype = dtypes.for_sums(cols=cols.dtype)[1]
     choice = registry.select("col2im", spec, dtype, backend, array_type)
-    image: Array = choice.backend.col2im(spec, cols)
+    image: Array = storage.col2im(choice.backend, spec, cols)
     return image

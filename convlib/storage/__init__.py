@@ -9,6 +9,7 @@ The functions take a backend, and then what its operation of the same name takes
 """
 
 from .calls import (
+    col2im,
     conv,
     conv_grad_input,
     conv_grad_weight,
@@ -23,6 +24,6 @@ from .calls import (
 from .scratch import scratch
 
 __all__ = [
-    "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "conv_transpose_grad_input",
+    "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "conv_transpose_grad_input",
     "conv_transpose_grad_weight", "pool", "pool_grad_input", "prepare_conv", "scratch", "unpool",
 ]  # fmt: skip

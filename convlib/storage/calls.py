@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .. import dtypes
+from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import Types, bound, check_indices, check_places, padding_value, sum_types
 from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
-from ..spec import ConvSpec, PoolSpec, needs_padding
+from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
 from .job import RESULTS, Call, Job, shifted
 from .scratch import exact_float, terms
 
@@ -179,6 +180,28 @@ def pool_grad_input(
         return backend.pool_grad_input(part, grad_y, x, y, None, algorithm)
 
     return _parts(job, spec.x_shape, out, method, (grad_y, "y"), (x, "x"), (y, "y"))
+
+
+@_handed_on
+def col2im(backend: Backend, spec: WindowSpec, cols: Array) -> Array:
+    """See `Backend.col2im`; columns that it would copy are served by images and channels, within the scratch bound."""
+    dtype = dtypes.for_sums(cols=cols.dtype)[1]
+    each = spec.taps_count * spec.out_count * dtype.itemsize
+    fit = max(1, config.get_max_workspace() // 4 // max(1, each))
+    plain = cols.dtype == dtype and cols.flags.c_contiguous
+    if plain or fit >= spec.n * spec.c:
+        return backend.col2im(spec, cols)
+    if dtype == dtypes.INT64:
+        bound(spec.taps_count, cols)
+    x = backend.xp.empty(spec.x_shape, dtypes.for_sums(cols=cols.dtype)[0])
+    images, channels = (fit // spec.c, spec.c) if fit >= spec.c else (1, fit)
+    given, target = (cols, x) if spec.batched else (cols[None], x[None])
+    for n, c in product(range(0, spec.n, images), range(0, spec.c, channels)):
+        n_end, c_end = min(n + images, spec.n), min(c + channels, spec.c)
+        part = replace(spec, n=n_end - n, c=c_end - c, batched=True)
+        rows = slice(c * spec.taps_count, c_end * spec.taps_count)
+        target[n:n_end, c:c_end] = backend.col2im(part, given[n:n_end, rows])
+    return x
 
 
 # --------------------------------------------------------------------------------------------------

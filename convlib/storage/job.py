@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,9 +42,11 @@ class Call(NamedTuple):
         """
         result = RESULTS[self.op]
         given = {"x": x, "y": y, "w": w}
-        found = "".join(name for name in "xy" if not all(map(self._taken, _listed(given[name]))))
+        found = "".join(
+            name for name in "xy" if not all(self._taken(a) and self._flat(a, name) for a in _listed(given[name]))
+        )
         found += "w" * (w is not None and not self._weights_taken(w))
-        kept = self.types.result == self.dtype and (out is None or self._taken(out))
+        kept = self.types.result == self.dtype and (out is None or (self._taken(out) and self._flat(out, result)))
         turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
         if result not in found and not (kept and (result == "w" or not turned)):
             found += result
@@ -70,6 +73,14 @@ class Call(NamedTuple):
 
     def _taken(self, a: Array) -> bool:
         return self.backend.takes(a, self.dtype, self.spec)
+
+    def _flat(self, a: Array, place: str) -> bool:
+        """Whether a hook that wants its outputs along one axis sees them so."""
+        if a is None or place != "y" or not (self.backend.flat and self.op.startswith("conv")):
+            return True
+        a = channels_first(a, self.spec)
+        axes = [(size, step) for size, step in zip(a.shape[2:], a.strides[2:], strict=True) if size > 1]
+        return all(outer == size * step for (_, outer), (size, step) in pairwise(axes))
 
     def _weights_taken(self, w: Array) -> bool:
         plain = self.backend.strided or (w.flags.c_contiguous and not self.spec.flip)

@@ -44,6 +44,8 @@ class Contract:
         The entries of `OPERATIONS` whose hooks it fills.
     strided : bool
         Whether hooks take any strides; if not, arrays arrive C-contiguous.
+    flat : bool
+        Whether sums of products see the outputs of an image along one axis, which gaps of several sizes forbid.
     channels_last : bool
         Whether hooks take contiguous channels-last memory (seen as ``(N, C, *spatial)``) without a copy.
     exact : bool
@@ -60,6 +62,7 @@ class Contract:
     array_type: ClassVar[str] = "numpy"
     operations: ClassVar[tuple[str, ...]] = ()
     strided: ClassVar[bool] = False
+    flat: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
     whole_unpool: ClassVar[bool] = False
