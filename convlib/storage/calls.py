@@ -274,9 +274,9 @@ def _around(
 ) -> Array:
     """Serve a call as if zeros were its padding, and then what other padding changes."""
     with job.running() as blocks:
-        target = method(job.inner, *(a for a, _ in arrays), out, job.call.algorithm)
+        target = method(job.inner, *(a for a, _ in arrays), out, job.named)
         for block in blocks:
-            part = method(block.spec, *(job.take(a, block, place) for a, place in arrays), None, job.call.algorithm)
+            part = method(block.spec, *(job.take(a, block, place) for a, place in arrays), None, job.named)
             if job.padding:
                 job.put(target, block, part)
             else:

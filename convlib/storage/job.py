@@ -110,7 +110,9 @@ class Job:
     def __init__(self, call: Call, copied: str) -> None:
         self.call, self.copied = call, copied
         bound = config.get_max_workspace()
-        self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, config.settings())
+        named = _named(call)  # which may change with the instruction set
+        self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, named, config.settings())
+        self.named = named if self.around else call.algorithm
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
         self.padding = call.pads and call.op != "conv_grad_input"
         self._last = self.spec.channels_last
@@ -140,12 +142,12 @@ class Job:
         call, most = self.call, 0
         with config.scratch(self.rest):
             if self.around:
-                most = call.backend.workspace(call.op, self.inner, call.dtype, call.algorithm)
+                most = call.backend.workspace(call.op, self.inner, call.dtype, self.named)
                 most += Size(call.op, self.inner, call.item()).nbytes("w" if "w" in self.copied else "")
             for spec in self.blocks.kinds:
                 size = Size(call.op, spec, call.item())
                 copies = size.nbytes(self.copied if self.blocks.whole else "xyw")
-                most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, call.algorithm))
+                most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, self.named))
         return most
 
     def take(self, a: Array | None, block: Block, place: str) -> Array:
@@ -198,20 +200,29 @@ def _with_zeros(spec: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _settled(call: Call, copied: str, bound: int, _: Any) -> tuple[Any, int, Blocks | None, Blocks]:
+def _settled(
+    call: Call, copied: str, bound: int, named: str | None, _: Any
+) -> tuple[Any, int, Blocks | None, Blocks]:
     """Return the spec that blocks are cut from, the bytes that the backend may use, `Job.around`, and all blocks."""
     need = call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
     # What the backend may use in place of max_workspace: a block may be served otherwise than the whole.
     rest = min(max(need, bound // 2), bound - bound // 4)
     last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
     spec = replace(call.spec, channels_last=last)
-    around = _borders(call, spec, copied, bound - rest)
+    around = _borders(call, spec, copied, bound - rest, named)
     if call.pads and (around or call.op != "conv_grad_input"):
         spec = zero_padded(spec)
     return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
 
 
-def _borders(call: Call, spec: Any, copied: str, limit: int) -> Blocks | None:
+def _named(call: Call) -> str | None:
+    """Return the algorithm of all parts of a call: that of the whole, which is what is said of it."""
+    if not call.pads:
+        return call.algorithm
+    return call.algorithm or call.backend.choose(call.op, zero_padded(call.spec), call.dtype)[0]
+
+
+def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) -> Blocks | None:
     """Return the blocks that padding other than zeros changes, if the rest is better served in one piece.
 
     That needs no copy of the images; small ones are sooner copied than served in several calls.
@@ -227,7 +238,7 @@ def _borders(call: Call, spec: Any, copied: str, limit: int) -> Blocks | None:
     for part in () if found is None else (_with_zeros(call.spec), *found.kinds):
         if call.backend.supports(call.op, part, call.dtype) is not None:
             return None
-        if call.algorithm and call.backend.supports_algorithm(call.algorithm, call.op, part, call.dtype):
+        if named and call.backend.supports_algorithm(named, call.op, part, call.dtype):
             return None
     return found
 
