@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import convlib
-from convlib.compare.run import suite
+from convlib.comparison.run import suite
 from convlib.problem import Problem, parse
 
 ROUNDS, SECONDS = 5, 0.003

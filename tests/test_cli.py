@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import convlib
-from convlib.__main__ import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD, main
-from convlib.compare import run, worker
-from convlib.compare.truth import inputs, truth
+from convlib.commands import main
+from convlib.commands.statuses import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD
+from convlib.comparison import run, worker
+from convlib.comparison.truth import inputs, truth
 from convlib.problem import OPERATIONS, parse
 
 TINY = "n1 ic2 ih6 iw5 oc3 kh3 kw3 ph1"
@@ -225,6 +226,6 @@ def test_an_interrupt_has_a_status_of_its_own(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convlib.__main__._info", interrupt)
+    monkeypatch.setattr("convlib.commands.info.run", interrupt)
     assert main(["info"]) == INTERRUPTED
     assert "interrupted" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def prepare(name: str, problem: Problem, arrays: list[Array], threads: int) -> t
     problem : Problem
         What to compute.
     arrays : list of ndarray
-        As `convlib.compare.truth.inputs` makes them.
+        As `convlib.comparison.truth.inputs` makes them.
     threads : int
         For peers that take it as an argument.
 

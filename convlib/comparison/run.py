@@ -105,7 +105,7 @@ class Contender:
         }  # fmt: skip
         environment.pop("CONVLIB_BACKEND", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "convlib.compare.worker", name, str(threads)], stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "convlib.comparison.worker", name, str(threads)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
 

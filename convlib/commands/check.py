@@ -1,0 +1,38 @@
+"""``convlib check``: the conformance suite on backends."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .arguments import Commands
+from .statuses import AGREE, DISAGREE
+
+
+def add(commands: Commands) -> None:
+    """Describe the command and its arguments."""
+    check = commands.add_parser("check", help="run the conformance suite on backends")
+    check.add_argument("backends", nargs="+", metavar="BACKEND")
+    check.add_argument("--refusals", action="store_true", help="list what was refused, with reasons")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check each backend, and return the exit status."""
+    from ..testing import check_backend
+
+    status = AGREE
+    for name in arguments.backends:
+        report = check_backend(name, strict=False, progress=_progress)
+        print(report)
+        for check, reason in report.failed:
+            print(f"  FAILED {check}: {reason}")
+        for check, reason in report.refused if arguments.refusals else ():
+            print(f"  refused {check}: {reason}")
+        if report.failed:
+            status = DISAGREE
+    return status
+
+
+def _progress(done: int, steps: int) -> None:
+    if sys.stderr.isatty() and (done % 10 == 0 or done == steps):
+        print(f"\r{done}/{steps}", end="\r" if done == steps else "", file=sys.stderr, flush=True)

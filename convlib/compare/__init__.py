@@ -1,4 +1,0 @@
-"""`convlib compare`: check contenders against float64 truth, then time them side by side.
-
-The command line is in `convlib.__main__`; `run.compare` does the work, one process per contender.
-"""
