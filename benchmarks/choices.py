@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import convlib
-from convlib.comparison.run import suite
+from convlib.comparison.problems import suite
 from convlib.problem import Problem, parse
 
 ROUNDS, SECONDS = 5, 0.003
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     convlib.set_num_threads(options.threads)
-    problems = [problem for name in options.suites for _, problem in suite(name)]
+    problems = [task.problem for name in options.suites for task in suite(name)]
     problems += [parse(line) for line in MORE.split("\n") if line]
     print("regret, problem: implementation predicted/measured us, * the chosen one")
     regrets = [found for problem in problems if (found := race(problem, options.plan)) is not None]

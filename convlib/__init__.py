@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .backends.base import Backend
+from .comparison import compare
 from .config import accuracy, max_workspace
 from .costs import cost
 from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
@@ -18,7 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
-    "accuracy", "backends", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
+    "accuracy", "backends", "compare", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
     "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
     *_functions,
 ]  # fmt: skip

@@ -21,6 +21,7 @@ An axis that is left out takes the value of the axis before it: ``kh3`` alone is
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -140,6 +141,19 @@ class Problem:
         spec = self.spec
         assert isinstance(spec, ConvSpec)
         return spec
+
+    @property
+    def y_shape(self) -> Ints:
+        """Shape of the result of the convolution or pooling, which a gradient starts from."""
+        spec = self.spec
+        assert isinstance(spec, (ConvSpec, PoolSpec))
+        return spec.y_shape
+
+    @property
+    def elements(self) -> int:
+        """Array elements that the call must touch at least: each input and the result, once."""
+        weights = 0 if self.is_pool else math.prod(self.w_shape)
+        return math.prod(self.x_shape) + weights + math.prod(self.y_shape)
 
     @property
     def work(self) -> int:

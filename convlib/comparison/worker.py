@@ -19,7 +19,8 @@ import numpy as np
 from ..errors import ConvlibError
 from ..problem import Problem, parse
 from ..testing import error_bound
-from .contenders import PEERS, CannotError, prepare
+from .contenders import prepare
+from .peers import PEERS, CannotError
 from .truth import inputs, truth
 
 #: A call that would take longer than this, in seconds, is checked and timed on a part of the problem.
@@ -45,10 +46,11 @@ class Worker:
     def check(self, text: str, dtype: str) -> dict[str, Any]:
         """Prepare a problem, run it once and compare with the truth."""
         self.call = None
-        problem = self._fitting(parse(text), dtype)
+        whole = parse(text)
+        problem = self._fitting(whole, dtype)
         arrays = inputs(problem, dtype)
-        call, algorithm, scratch = prepare(self.name, problem, arrays, self.threads)
-        got = np.asarray(call()).reshape(-1)
+        prepared = prepare(self.name, problem, arrays, self.threads)
+        got = np.asarray(prepared.call()).reshape(-1)
         expected, size = truth(problem, arrays)
         if got.size != expected.size:
             return {"wrong": f"{got.size} elements instead of {expected.size}"}
@@ -57,13 +59,14 @@ class Worker:
         terms = max(terms, problem.work // max(1, int(np.prod(problem.w_shape))) if problem.op == "gradw" else 0)
         bound = error_bound(terms, dtype)
         answer: dict[str, Any] = {
-            "error": error, "bound": bound, "algorithm": algorithm, "scratch": scratch, "flops": problem.flops,
-            "part": None if str(problem) == str(parse(text)) else str(problem),
+            "error": error if np.isfinite(error) else None, "bound": bound, "algorithm": prepared.algorithm,
+            "scratch": prepared.scratch, "effective": prepared.effective or problem.is_pool,
+            "part": None if problem == whole else str(problem), "scale": whole.work / max(1, problem.work),
         }  # fmt: skip
         if not error <= bound:
             answer["wrong"] = f"error {error:.2g} exceeds the bound {bound:.2g}"
         else:
-            self.call = call
+            self.call = prepared.call
         return answer
 
     def _fitting(self, problem: Problem, dtype: str) -> Problem:
@@ -73,7 +76,7 @@ class Worker:
         for budget, larger in pairwise((20_000, 400_000, 20_000_000, sys.maxsize)):
             part = problem.crop(budget)
             arrays = inputs(part, dtype)
-            call, _, _ = prepare(self.name, part, arrays, self.threads)
+            call = prepare(self.name, part, arrays, self.threads).call
             call()
             rate = part.work / min(_seconds(call) for _ in range(3))  # one call may meet a disturbance
             if problem.work < rate * LONGEST:
