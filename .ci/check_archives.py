@@ -36,7 +36,8 @@ def check_wheel(path):
         f"holds {name} outside the package" for name in names if name.split("/")[0].split("-")[0] != "convlib"
     ]
     package = ROOT / "convlib"
-    files = (f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in (".py", ".pyi", ".txt"))
+    kinds = (".py", ".pyi", ".txt", ".html")
+    files = (f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in kinds)
     expected = {name for name in files if not name.startswith(COMPILED)} | {"convlib/py.typed"}
     wrong += [f"lacks {name}" for name in sorted(expected) if name not in names]
     for pyx in (package / "_ext").glob("*.pyx"):

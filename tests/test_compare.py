@@ -25,6 +25,7 @@ QUICK = ("--backends", "cython", "--time", "0.01")
 
 
 def test_all_files_hold_what_was_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CONVLIB_ACCURACY", "strict")
     monkeypatch.delenv("COLUMNS", raising=False)  # a pipe's text is always as wide
     json_file, csv_file, page = (tmp_path / name for name in ("a.json", "a.csv", "a.html"))
     asked = ["compare", TINY, "--backends", "cython,naive", "--time", "0.01", "--dtype", "float32,float64"]
@@ -35,6 +36,7 @@ def test_all_files_hold_what_was_measured(tmp_path, capsys, monkeypatch):
     assert report.complete
     assert report.arguments["contenders"] == ["cython", "naive"]
     assert report.machine["versions"]["convlib"] == convlib.__version__
+    assert report.machine["settings"]["CONVLIB_ACCURACY"] == "strict"
     assert [c.dtype for c in report.comparisons] == ["float32", "float64"]
     for comparison in report.comparisons:
         for row in comparison.rows:
@@ -130,12 +132,12 @@ def test_an_interrupted_run_is_kept_and_gone_on_with(tmp_path, capsys):
 
 def test_a_reader_that_goes_away_ends_the_run_and_the_file_is_kept(tmp_path):
     path = tmp_path / "a.json"
-    process = started(TINY, "--sweep", "n=1..50", "--json", str(path), *QUICK, stdout=subprocess.PIPE)
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.stdout.close()
-    err = process.stderr.read()
-    assert process.wait(timeout=60) == 141
+    with started(TINY, "--sweep", "n=1..50", "--json", str(path), *QUICK, stdout=subprocess.PIPE) as process:
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 141
     assert err == ""
     report = result.load(str(path))
     assert 1 <= len(report.comparisons) < 50

@@ -90,7 +90,6 @@ Example 3000 (avx2, 2 processors), 2 threads, float32, 2026-01-02
 e: effective rate, of the operations of plain sums, where an algorithm does fewer or other ones
 measured peak of 2 threads: 200 GFLOP/s of float32 multiply-adds, 20.0 GB/s of copies; the largest
     of 7 probes
-torch time / convlib's best: 1.33
 Verdict: native is fastest; torch, the next, takes 1.33 × its time."""
 
 
@@ -272,3 +271,11 @@ def test_a_folder_without_permission_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(SpecError, match="no permission"):
         result.writable([str(tmp_path / "a.json")])
+
+
+def test_noise_of_a_contender_far_behind_leaves_the_verdict_alone():
+    far = report(comparison(row("a", 1, 0.01), row("b", 5, 0.5), name="x"))
+    assert warnings(far) == ["rounds of b on x differ 3.0-fold"]
+    assert "noisy" not in verdict(far)
+    near = report(comparison(row("a", 1, 0.01), row("b", 1.5, 0.5), name="x"))
+    assert "The machine was noisy" in verdict(near)

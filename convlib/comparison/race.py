@@ -264,14 +264,20 @@ def load_average() -> float:
         return 0.0
 
 
+#: Beginnings of the environment variables that change what contenders do.
+SETTINGS = ("ATEN_CPU_", "CONVLIB_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_")
+
+
 def machine(contenders: Sequence[str]) -> dict[str, Any]:
-    """Return what the numbers depend on: processor, instruction set, system, versions of all that take part."""
+    """Return what the numbers depend on: processor, instruction set, system, versions and settings of all."""
     from .. import __version__ as convlib_version
 
     known = show_config("dict") or {}
     peers = {name: PEERS[name].version for name in contenders if name in PEERS}
     versions = known["versions"] | {"convlib": convlib_version} | peers
-    return {**known["machine"], **known["engine"], "versions": versions}
+    environment = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    settings = known["settings"] | environment
+    return {**known["machine"], **known["engine"], "versions": versions, "settings": settings}
 
 
 def _checked(worker: Worker, comparison: Comparison) -> Row:

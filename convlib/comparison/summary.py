@@ -85,15 +85,17 @@ def ratios(comparisons: Sequence[Comparison], *peers: str) -> list[tuple[str, fl
 
 
 def against_peers(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return a line per peer, and one for the fastest of several: its time over convlib's best."""
+    """Return a line per peer, and one for the fastest of several: its time over convlib's best on several problems."""
+    if len(comparisons) < 2:
+        return []
     ran = [peer for peer in PEERS if ratios(comparisons, peer)]
     lines = []
     for title, peers in [*((peer, [peer]) for peer in ran), *([("fastest peer", ran)] if len(ran) > 1 else [])]:
         found = ratios(comparisons, *peers)
         name, worst = min(found, key=lambda pair: pair[1])
         mean = statistics.geometric_mean(ratio for _, ratio in found)
-        text = f"geometric mean {mean:.2f} over {len(found)}, worst {worst:.2f} ({name})"
-        lines.append(f"{title} time / convlib's best: {text if len(comparisons) > 1 else f'{mean:.2f}'}")
+        told = f"geometric mean {mean:.2f} over {len(found)}, worst {worst:.2f} ({name})"
+        lines.append(f"{title} time / convlib's best: {told}")
     return lines
 
 
@@ -127,6 +129,10 @@ def crossovers(comparisons: Sequence[Comparison], swept: str) -> list[str]:
 
 def warnings(report: Report) -> list[str]:
     """Return what makes the numbers doubtful, in words."""
+    return [*_load(report), *_rounds(report), *_beyond_the_peak(report)]
+
+
+def _load(report: Report) -> list[str]:
     found = []
     cpus = report.machine.get("cpus") or 1
     if report.load > cpus:
@@ -138,19 +144,24 @@ def warnings(report: Report) -> list[str]:
         found.append(
             f"the load rose to {worst:.1f} on {plural(cpus, 'processor')} during {_some(c.name for c in heavy)}"
         )
+    return found
+
+
+def _rounds(report: Report) -> list[str]:
     apart = [(c, row) for c in report.comparisons for row in c.rows if row.rounds and row.fold > FOLD]
-    if apart:
-        c, row = max(apart, key=lambda pair: pair[1].fold)
-        more = f", and of {len(apart) - 1} more" if len(apart) > 1 else ""
-        found.append(f"rounds of {row.contender} on {c.name} differ {row.fold:.1f}-fold{more}")
+    if not apart:
+        return []
+    c, row = max(apart, key=lambda pair: pair[1].fold)
+    more = f", and of {len(apart) - 1} more" if len(apart) > 1 else ""
+    return [f"rounds of {row.contender} on {c.name} differ {row.fold:.1f}-fold{more}"]
+
+
+def _beyond_the_peak(report: Report) -> list[str]:
     above = [
-        (c, row) for c in report.comparisons for row in c.timed
+        f"{row.contender} on {c.name}" for c in report.comparisons for row in c.timed
         if not row.effective and c.flops / row.seconds > report.peak(c)
     ]  # fmt: skip
-    if above:
-        who = _some(f"{row.contender} on {c.name}" for c, row in above)
-        found.append(f"{who} went beyond the FMA peak that was measured: its probes were disturbed")
-    return found
+    return [f"{_some(above)} went beyond the FMA peak that was measured: its probes were disturbed"] if above else []
 
 
 def _some(names: Iterable[str]) -> str:
@@ -177,9 +188,15 @@ def verdict(report: Report) -> str:
         sentences.append("nothing was measured.")
     if not report.complete:
         sentences.append("Not everything was measured.")
-    if warnings(report):
+    if _doubtful(report):
         sentences.append("The machine was noisy: trust no small difference.")
     return " ".join(sentences)
+
+
+def _doubtful(report: Report) -> bool:
+    """Return whether the noise may have changed who is fastest: rounds of those far behind do not count."""
+    near = (row for c in report.comparisons for row in c.timed if row.seconds < FOLD * c.timed[0].seconds)
+    return bool(_load(report) or _beyond_the_peak(report)) or any(row.fold > FOLD for row in near)
 
 
 def _of_one(comparison: Comparison) -> str:
@@ -208,6 +225,7 @@ def _of_many(comparisons: Sequence[Comparison]) -> str:
     others = [s for s in table[1:] if s.wins]
     if others:
         text += ", " + ", ".join(f"{s.contender} in {s.wins}" for s in others[:3])
-    means = sorted((s for s in table if s.ran == max(t.ran for t in table)), key=lambda s: s.mean)
-    text += "; time over the fastest, geometric mean: " + ", ".join(f"{s.contender} {s.mean:.3g}" for s in means[:3])
-    return text + "."
+    most = max(s.ran for s in table)
+    means = sorted((s for s in table if s is first or s.ran == most), key=lambda s: s.mean)[:3]
+    told = (f"{s.contender} {s.mean:.3g}" + (f" (over {s.ran})" if s.ran < most else "") for s in means)
+    return f"{text}; time over the fastest, geometric mean: {', '.join(told)}."

@@ -101,8 +101,9 @@ class Terminal:
         names = name_width(report)
         longest = max(len(algorithm(row)) for row in timed)
         shown = columns(names, self.console.width - BAR[0] - 2, longest)
-        used = names + 2 + sum((column.width or longest) + 2 for column in shown)
+        used = names + 2 + sum((column.width or max(len(column.title), longest)) + 2 for column in shown)
         bar = max(BAR[0], min(BAR[1], self.console.width - used - 2))
+        room = max(0, self.console.width - (used - longest) - bar - 2)  # of the algorithm
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
         table.add_column("  contender", min_width=names + 2, no_wrap=True, header_style="dim")
         table.add_column("speed", width=bar, no_wrap=True, header_style="dim")
@@ -110,7 +111,7 @@ class Terminal:
             kind: Any = "right" if column.width else "left"
             table.add_column(
                 column.title, justify=kind, no_wrap=True, min_width=column.width, overflow="ellipsis",
-                header_style="dim",
+                max_width=column.width or room, header_style="dim",
             )  # fmt: skip
         peak = report.peak(comparison)
         for row in timed:

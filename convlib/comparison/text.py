@@ -112,12 +112,12 @@ COLUMNS = (
 
 
 def columns(name_width: int, width: int, longest: int) -> list[Column]:
-    """Return the columns that fit; the algorithm takes at most `longest` characters."""
+    """Return the columns that fit; the longest algorithm has `longest` characters, and some can be cut off."""
     left = width - name_width - 2
     chosen = []
     for column in sorted(COLUMNS, key=lambda column: column.rank):
-        need = (column.width or min(longest, 16)) + 2
-        if need <= left:
+        need = (column.width or max(len(column.title), min(longest, 16))) + 2
+        if need <= left and (column.width or longest):
             chosen.append(column)
             left -= need
     return [column for column in COLUMNS if column in chosen]

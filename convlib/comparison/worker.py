@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,10 +69,11 @@ class Worker:
         return answer
 
     def _fitting(self, problem: Problem, dtype: str) -> Problem:
-        """Return the problem, or as much of it as a slow contender computes in about a second."""
+        """Return the problem, or a part that a slow contender computes fast enough."""
         if self.name in PEERS:
             return problem
-        for budget, larger in pairwise((20_000, 400_000, 20_000_000, sys.maxsize)):
+        budget = 20_000
+        while True:
             part = problem.crop(budget)
             arrays = inputs(part, dtype)
             call = prepare(self.name, part, arrays, self.threads).call
@@ -81,9 +81,9 @@ class Worker:
             rate = part.work / min(_seconds(call) for _ in range(3))  # one call may meet a disturbance
             if problem.work < rate * LONGEST:
                 return problem
-            if rate * LONGEST / 4 < larger:
-                break
-        return problem.crop(int(rate * LONGEST / 4))
+            if 4 * budget > rate * LONGEST / 4:  # the next part would take longer than is well spent on it
+                return part
+            budget *= 4
 
     def time(self, seconds: float) -> dict[str, Any]:
         """Time calls for about `seconds`, at least one and at most 1000."""
@@ -114,6 +114,8 @@ def main() -> None:
                 answer = worker.time(request["time"])
         except (CannotError, ConvlibError) as error:
             answer = {"cannot": str(error)}
+        except MemoryError as error:
+            answer = {"cannot": f"out of memory: {error}" if str(error) else "out of memory"}
         except Exception as error:  # the parent shows it and goes on with the others
             answer = {"wrong": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
