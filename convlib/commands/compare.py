@@ -104,6 +104,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def _resumed(arguments: argparse.Namespace) -> Race:
+    from ..comparison.contenders import check
     from ..comparison.race import Race, Request, machine
     from ..comparison.result import load
 
@@ -113,6 +114,7 @@ def _resumed(arguments: argparse.Namespace) -> Race:
         raise SpecError(f"--resume goes on with what the report asked for; leave out {listed}")
     before = load(arguments.resume)
     request = Request.from_data(before.arguments)
+    check(request.contenders)
     now = machine(request.contenders)
     differs = [key for key in now if now[key] != before.machine.get(key)]
     if differs:

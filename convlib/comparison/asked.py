@@ -73,7 +73,8 @@ def request(
         raise SpecError(f"seconds={quote(seconds)} must be above 0 and at most 3600")
     names = contenders(backends, vs, [task.problem for task in found])
     label = None if sweep is None else str(read_sweep(sweep))
-    return Request(tuple(found), tuple(names), tuple(dtypes), tuple(threads), float(seconds), label)
+    kinds, counts = (tuple(dict.fromkeys(listed)) for listed in (dtypes, threads))
+    return Request(tuple(found), tuple(names), kinds, counts, float(seconds), label)
 
 
 class _Quiet:

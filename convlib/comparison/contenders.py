@@ -64,19 +64,38 @@ def contenders(backends: Sequence[str] | None, peers: Sequence[str], problems: S
     for peer in peers:
         if peer not in PEERS:
             raise SpecError(f"unknown peer {peer!r} in --vs; valid: {', '.join(PEERS)}")
-    lacking = [f"the peer {peer!r} is {PEERS[peer].missing}" for peer in peers if PEERS[peer].missing]
-    if lacking:
-        raise SpecError("; ".join(lacking))
     named = usable_backends() if backends is None else list(backends)
     if not named:
         raise SpecError(f"--backends names none; valid: {', '.join((PLAN, *registry.backends()))}")
+    check([*named, *peers])
     found: list[str] = []
     for name in named:
         stem, _, algorithm = name.partition(":")
-        if name != PLAN:
-            registry.get_backend(stem)
         found += _every_algorithm(stem, problems) if algorithm == "*" else [name]
     return list(dict.fromkeys((*found, *peers)))
+
+
+def check(names: Sequence[str]) -> None:
+    """Raise unless each contender can run here: a peer is installed, a backend is there and has the algorithm."""
+    lacking = [f"the peer {name!r} is {PEERS[name].missing}" for name in names if name in PEERS and PEERS[name].missing]
+    if lacking:
+        raise SpecError("; ".join(lacking))
+    for name in names:
+        if name != PLAN and name not in PEERS:
+            stem, _, algorithm = name.partition(":")
+            _check_backend(stem, algorithm)
+
+
+def _check_backend(stem: str, algorithm: str) -> None:
+    """Raise unless a backend can run on NumPy arrays and has the algorithms, which "+" joins, for some operation."""
+    backend = registry.get_backend(stem)
+    if backend.array_type != "numpy":
+        raise SpecError(f"the backend {stem!r} takes {backend.array_type} arrays; compare races on NumPy arrays")
+    known = list(dict.fromkeys(name for names in backend.algorithms.values() for name in names))
+    for name in algorithm.split("+") if algorithm not in ("", "*") else ():
+        if name not in known:
+            valid = f"valid: {', '.join(known)}" if known else "it has none to choose from"
+            raise SpecError(f"the backend {stem!r} has no algorithm {name!r}; {valid}")
 
 
 def _every_algorithm(backend: str, problems: Sequence[Problem]) -> list[str]:

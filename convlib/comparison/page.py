@@ -114,7 +114,7 @@ def _measured(comparison: Comparison, row: Row, peak: float, colours: dict[str, 
     percent = share(comparison, row, peak)
     return "".join((
         _cell(time_text(row.seconds, unit_of(comparison.timed[0].seconds)), row.seconds, "n"),
-        _cell(f"{times:.2f}", times, "n"), _cell(f"{100 * row.spread:.0f}%", row.spread, "n"),
+        _cell(figure(times), times, "n"), _cell(f"{100 * row.spread:.0f}%", row.spread, "n"),
         _cell(_lane(comparison, row, colours), row.seconds),
         _cell(figure(rate) + ("<abbr title='effective rate'>e</abbr>" if row.effective else ""), rate, "n"),
         _cell(percent, -1 if percent == "-" else percent, "n"),

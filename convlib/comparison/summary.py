@@ -189,7 +189,7 @@ def verdict(report: Report) -> str:
     if not report.complete:
         sentences.append("Not everything was measured.")
     if _doubtful(report):
-        sentences.append("The machine was noisy: trust no small difference.")
+        sentences.append("The machine was noisy: measure again.")
     return " ".join(sentences)
 
 

@@ -79,7 +79,7 @@ def _time(comparison: Comparison, row: Row, peak: float) -> str:
 
 
 def _times(comparison: Comparison, row: Row, peak: float) -> str:
-    return f"{row.seconds / comparison.timed[0].seconds:.2f}"
+    return figure(row.seconds / comparison.timed[0].seconds)
 
 
 def _rate(comparison: Comparison, row: Row, peak: float) -> str:
