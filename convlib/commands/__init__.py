@@ -57,9 +57,9 @@ def _silence() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="convlib", description="Convolution and pooling for NumPy arrays.",
-        epilog=f"Exit status: {AGREE} if all is well, {DISAGREE} if a contender disagrees or a check fails, {REFUSED} "
-        f"if the command cannot be carried out or its output not be written, {INTERRUPTED} if interrupted, {UNREAD} if "
-        "the reader of the output went away.",
+        epilog=f"Exit status: {AGREE} if all is well, {DISAGREE} if a contender disagrees or crashes, a check fails, "
+        f"or --diff finds something slower, {REFUSED} if the command cannot be carried out or its output not be "
+        f"written, {INTERRUPTED} if interrupted, {UNREAD} if the reader of the output went away.",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"convlib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
