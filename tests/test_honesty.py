@@ -79,7 +79,8 @@ def copied(case):
     """Return whether a call may copy an array or is made of several problems, which take more or less at a time."""
     padded = case.options.get("padding_mode", "constant") != "constant" or case.options.get("pad_value")
     phases = case.call.startswith("conv_transpose") or "grad_input" in case.call
-    return bool(padded or phases or case.options.get("flip") or case.call.startswith("filter2d"))
+    turned = case.options.get("flip") or "w_layout" in case.options
+    return bool(padded or phases or turned or case.call.startswith("filter2d"))
 
 
 def check(case, said, bound, call):

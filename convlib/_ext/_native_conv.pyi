@@ -34,7 +34,7 @@ class Packed:
 class Runner:
     def __init__(
         self, problem: ConvProblem, packed: Packed | None, names: str | None, exact: bool, x_shape: tuple[int, ...],
-        y_shape: tuple[int, ...], dtype: Any,
+        y_shape: tuple[int, ...], dtype: Any, strided_weights: bool = False,
     ) -> None: ...  # fmt: skip
     def __call__(
         self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None, out: Any = None

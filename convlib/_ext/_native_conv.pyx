@@ -2,7 +2,7 @@
 """Convolution and its weight gradient by the native engine; what is checked here, and why so little, says `_native`."""
 
 cimport numpy as cnp
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
 from convlib._ext._native cimport (
     CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_op, cv_problem, cv_type,
@@ -93,31 +93,51 @@ cdef class ConvProblem(Problem):
 
     cdef int place(self, cv_conv* c, Array x, Array y, Array w) except -1:
         """Give the strides of the arrays; weights (OC, C / groups, *kernel) or (groups, OC / groups, …, *kernel)."""
-        cdef int i, axis = w.view.ndim - 1
+        cdef int i, axes = w.view.ndim - 3
+        cdef Py_ssize_t[3] steps
         place_like(x, c.n, c.groups * c.icg, c.size, self.conv.xs, c.xs)
         place_like(y, c.n, c.groups * c.ocg, c.out, self.conv.ys, c.ys)
         c.last = c.last and c.xs[1] == 1 and c.ys[1] == 1
         if contiguous(w):
             self.plain_weights(c)
-            return 0
-        if axis < 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg or w.view.shape[2] != c.icg:
+            return self.like(c)
+        if (axes < 0 or axes > 3 or w.view.shape[0] != c.groups or w.view.shape[1] != c.ocg
+                or w.view.shape[2] != c.icg):
             raise ValueError("strided weights must be (groups, OC / groups, C / groups, *kernel)")
         for i in range(3):
             c.ws[i] = w.step(i)
-        for i in range(2, -1, -1):
-            while axis > 2 and w.view.shape[axis] == 1:
-                axis -= 1
-            if c.k[i] > 1:
-                if axis < 3 or w.view.shape[axis] != c.k[i]:
-                    raise ValueError("weights do not have the kernel of the problem")
-                c.ws[3 + i] = w.step(axis)
-                axis -= 1
+        for i in range(axes):
+            steps[i] = w.step(3 + i)
+        if not kernel_steps(c, axes, w.view.shape + 3, steps):
+            raise ValueError("weights do not have the kernel of the problem")
+        return self.like(c)
+
+    cdef int like(self, cv_conv* c) noexcept:
+        """Take the strides of weights that are expected if those of axes longer than 1 are them."""
+        cdef int i
         for i in range(6):
             if self.conv.ws[i] != c.ws[i] and (i == 0 and c.groups > 1 or i == 1 and c.ocg > 1 or i == 2 and c.icg > 1
                                                or i > 2 and c.k[i - 3] > 1):
                 return 0
         c.ws = self.conv.ws
         return 0
+
+    cdef bint weighed(self, cnp.ndarray w, cv_conv* c) noexcept:
+        """Give the strides of aligned weights (OC, C / groups, *kernel); whether they have that many axes."""
+        cdef int i, nd = cnp.PyArray_NDIM(w) - 2
+        cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(w)
+        cdef Py_ssize_t[5] steps
+        if nd < 1 or nd > 3 or cnp.PyArray_DIM(w, 0) != c.groups * c.ocg or cnp.PyArray_DIM(w, 1) != c.icg:
+            return False
+        for i in range(nd + 2):
+            if cnp.PyArray_STRIDE(w, i) % size:
+                return False
+            steps[i] = cnp.PyArray_STRIDE(w, i) // size
+        c.ws[0], c.ws[1], c.ws[2] = c.ocg * steps[0], steps[0], steps[1]
+        if not kernel_steps(c, nd, <Py_ssize_t*>cnp.PyArray_DIMS(w) + 2, steps + 2):
+            return False
+        self.like(c)
+        return True
 
     def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace):
         """Return the plan for arrays of a type without gaps, or None if no implementation fits.
@@ -141,6 +161,22 @@ cdef class ConvProblem(Problem):
         """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
         cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
         return verdicts(&p)
+
+
+cdef bint kernel_steps(cv_conv* c, int axes, const Py_ssize_t* sizes, const Py_ssize_t* steps) noexcept:
+    """Give the strides of a kernel; axes of one element need not be the problem's. Whether the others are."""
+    cdef int i, axis = axes - 1
+    for i in range(2, -1, -1):
+        while axis >= 0 and sizes[axis] == 1:
+            axis -= 1
+        if c.k[i] > 1:
+            if axis < 0 or sizes[axis] != c.k[i]:
+                return False
+            c.ws[3 + i] = steps[axis]
+            axis -= 1
+    while axis >= 0 and sizes[axis] == 1:
+        axis -= 1
+    return axis < 0
 
 
 cdef cv_op op_of(str op) noexcept:
@@ -241,19 +277,23 @@ cdef class Runner(Shaped):
         As for `ConvProblem.chosen`, where weights come with the call.
     x_shape, y_shape, dtype
         As for `Shaped`; float32 or float64.  (N, *in, C) and (N, *out, OC) if channels come last in the problem.
+    strided_weights : bool
+        Whether weights that come with a call may have any strides.
     """
 
     cdef ConvProblem problem
     cdef Packed packed
     cdef object names
-    cdef bint exact
+    cdef bint exact, strided_weights
     cdef Plan plan               # for arrays without gaps, and these settings
     cdef int threads
     cdef Py_ssize_t max_workspace
 
-    def __init__(self, ConvProblem problem, Packed packed, names, bint exact, tuple x_shape, tuple y_shape, dtype):
+    def __init__(self, ConvProblem problem, Packed packed, names, bint exact, tuple x_shape, tuple y_shape, dtype,
+                 bint strided_weights=False):
         Shaped.__init__(self, x_shape, y_shape, dtype)
         self.problem, self.packed, self.names, self.exact = problem, packed, names, exact
+        self.strided_weights = strided_weights
 
     cdef Plan settled(self, const cv_conv* c, int threads, Py_ssize_t max_workspace):
         """Return the plan for these strides and settings, or None."""
@@ -270,6 +310,7 @@ cdef class Runner(Shaped):
         `out`, if given, has the shape and type of the result.
         """
         cdef cv_call call
+        cdef cv_conv c = self.problem.conv
         cdef Plan plan = self.plan
         if not self.shaped(x):
             return None
@@ -278,14 +319,14 @@ cdef class Runner(Shaped):
             call.w, call.packed = self.packed.plain.view.buf, self.packed.packed
             if self.packed.bias is not None:
                 call.bias = self.packed.bias.view.buf
-        elif self.fitting(w, bias):
+        elif self.fitting(w, bias, &c):
             call.w = cnp.PyArray_DATA(<cnp.ndarray>w)
             if bias is not None:
                 call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
         else:
             return None
-        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return None if out is not None else self.strided(x, &call, threads, max_workspace)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) or memcmp(c.ws, self.problem.conv.ws, sizeof(c.ws)):
+            return None if out is not None else self.strided(x, &c, &call, threads, max_workspace)
         if (plan is None or threads != self.threads or max_workspace != self.max_workspace
                 or self.packed is None and plan.isa != active()):
             plan = self.settled(&self.problem.conv, threads, max_workspace)
@@ -301,18 +342,19 @@ cdef class Runner(Shaped):
         out[...] = y
         return out
 
-    cdef strided(self, x, cv_call* call, int threads, Py_ssize_t max_workspace):
-        cdef Array ax = None if self.problem.conv.last else self.accept(x)
-        cdef cv_conv c = self.problem.conv
+    cdef strided(self, x, cv_conv* c, cv_call* call, int threads, Py_ssize_t max_workspace):
+        cdef Array ax
         cdef Plan plan
-        if ax is None:
-            return None
-        place_like(ax, c.n, c.groups * c.icg, c.size, self.problem.conv.xs, c.xs)
-        plan = self.settled(&c, threads, max_workspace)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            ax = None if c.last else self.accept(x)
+            if ax is None:
+                return None
+            place_like(ax, c.n, c.groups * c.icg, c.size, self.problem.conv.xs, c.xs)
+        plan = self.settled(c, threads, max_workspace)
         if plan is None:
             return None
         cdef cnp.ndarray y = self.result()
-        call.x, call.y = ax.view.buf, cnp.PyArray_DATA(y)
+        call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
         plan.run(call)
         return y
 
@@ -320,9 +362,12 @@ cdef class Runner(Shaped):
         return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
                 and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
 
-    cdef bint fitting(self, w, bias) noexcept:
-        """Whether weights and bias can be used as they are."""
-        cdef const cv_conv* c = &self.problem.conv
-        if not self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
+    cdef bint fitting(self, w, bias, cv_conv* c) noexcept:
+        """Whether weights and bias can be used as they are; give the strides of the weights."""
+        if bias is not None and not (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1):
             return False
-        return bias is None or (self.sized(bias, c.groups * c.ocg) and cnp.PyArray_NDIM(<cnp.ndarray>bias) == 1)
+        if self.sized(w, c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2]):
+            self.problem.plain_weights(c)
+            self.problem.like(c)
+            return True
+        return self.strided_weights and self.usable(w) and self.problem.weighed(<cnp.ndarray>w, c)

@@ -18,9 +18,9 @@ from .._ext import _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
-from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings
-from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
+from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings, strided_weights
 from .native_quick import quick_conv, quick_pool
+from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
 
 Array = NDArray[Any]
 
@@ -85,6 +85,10 @@ class NativeBackend(Backend):
                 return f"has no pooling kernel for {dtype}"
         reason = super().supports(op, spec, dtype)
         return reason or self._refusal(op, spec, dtype, None)
+
+    def strided_weights(self, spec: ConvSpec) -> bool:
+        """See `Backend.strided_weights`."""
+        return strided_weights(spec)
 
     def integers_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
         """See `Backend.integers_as_floats`: not where no implementation fits beside the copies; loops always do."""
@@ -182,7 +186,7 @@ class NativeBackend(Backend):
         if compute.kind != "f" or compute != dtype or not self._packs(spec, dtype, algorithm):
             return super().prepare_conv(spec, w, bias, dtype, algorithm)
         ready = _native_conv.Packed(
-            conv_problem(spec), self._weights(w, compute, spec),
+            conv_problem(spec), np.ascontiguousarray(self._weights(w, compute, spec)),
             None if bias is None else self._usable(bias, compute, False), algorithm, *settings(),
         )  # fmt: skip
         return _Prepared(self, spec, ready, compute)
@@ -206,6 +210,7 @@ class NativeBackend(Backend):
             y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
             convolve(FORWARD, spec, x, w, y)
         else:
+            w = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel)
             _native_conv.conv(conv_problem(spec), x, w, bias, y, algorithm, *settings())
 
     def _conv_grad_input(

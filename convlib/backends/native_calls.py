@@ -18,6 +18,9 @@ from .taps import seeing
 #: Weights of a phase up to so many elements are copied, as some kernels take them only without gaps.
 COPIED_WEIGHTS = 1 << 16
 
+#: More weights than that are packed from where they lie, in whatever order.
+ORDERED_WEIGHTS = 1 << 13
+
 
 def settings() -> tuple[bool, int, int]:
     """Return whether sums must be direct, the threads, and the bytes of scratch that a call may take."""
@@ -109,22 +112,37 @@ def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     padded = any(lo > 0 or out - 1 + (k - 1) * d - lo >= size for size, k, out, d, lo in axes)
     telling = (0, slice(None), *np.ix_(*(seeing(*axis) for axis in axes))) if padded else None
     if not copied:
-        step, steps = 1, []
-        for size, tap in zip(reversed(spec.kernel), reversed(phase.taps), strict=True):
-            steps.append(step * (tap.step or 1))
-            step *= size
-        problem.weigh(spec.ocg * spec.icg * step, step, spec.icg * step, live(steps[::-1]))
+        output, channel, *steps = weight_steps(spec)
+        steps = [step * (tap.step or 1) for step, tap in zip(steps, phase.taps, strict=True)]
+        problem.weigh(spec.ocg * output, channel, output, live(steps))
     return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0, telling=telling)
+
+
+def strided_weights(spec: ConvSpec) -> bool:
+    """Return whether weights are taken as they lie; the kernels for few channels take them only without gaps."""
+    return min(spec.icg, spec.ocg) >= 8 and math.prod(spec.w_shape) > ORDERED_WEIGHTS
+
+
+def weight_steps(spec: ConvSpec) -> tuple[int, ...]:
+    """Return the strides over (OC, C / groups, *kernel) of weights without gaps as they are taken, in elements."""
+    steps, step = [0] * (spec.nd + 2), 1
+    for axis in reversed(spec.w_memory if spec.w_memory and strided_weights(spec) else range(spec.nd + 2)):
+        steps[axis] = step
+        step *= spec.w_shape[axis]
+    return tuple(steps)
 
 
 @lru_cache(maxsize=4096)
 def conv_problem(spec: ConvSpec) -> Any:
     """Return the problem of a convolution."""
     live = _along(spec)
-    return _native_conv.ConvProblem(
+    problem = _native_conv.ConvProblem(
         spec.n, spec.groups, spec.icg, spec.ocg, live(spec.in_size), live(spec.kernel), live(spec.out_size),
         live(spec.stride), live(spec.dilation), live(spec.pad_lo), spec.channels_last,
     )  # fmt: skip
+    output, channel, *steps = weight_steps(spec)
+    problem.weigh(spec.ocg * output, output, channel, live(steps))
+    return problem
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from .. import dtypes
 from .._ext import _native_conv, _native_pad, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, runs, zero_padded
 from .base.arrays import SMALL_COPY
-from .native_calls import conv_problem, filled, plain, pool_problem, settings
+from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
 
 Run = Callable[..., Any]
 
@@ -33,7 +33,8 @@ def quick_conv(
         return None
     shapes = [shape if spec.batched else (1, *shape) for shape in (spec.x_shape, inner.x_shape, spec.y_shape)]
     run: Run = _native_conv.Runner(
-        conv_problem(inner), None, algorithm, settings()[0], shapes[1], shapes[2], x_dtype
+        conv_problem(inner), None, algorithm, settings()[0], shapes[1], shapes[2], x_dtype,
+        strided_weights(inner) and not spec.flip,
     )
     if needs_padding(spec):
         run = _padded(spec, inner, run, shapes[0], shapes[1], x_dtype)

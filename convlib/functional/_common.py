@@ -23,7 +23,8 @@ R = TypeVar("R")
 _TEXTS = {
     "x": "x : array_like, shape (N, C, {axes}) or (C, {axes})\n"
     "    Input; with ``layout=\"{last}\"`` the channels come last.",
-    "w": "w : array_like, shape (OC, C / groups, {kernel})\n    Weights, in this order for every layout.",
+    "w": "w : array_like, shape (OC, C / groups, {kernel})\n"
+    "    Weights, in this order for every layout of the input, or in that of `w_layout`.",
     "bias": "bias : array_like, shape (OC,), optional\n    Added to each output channel.",
     "stride": "stride : int or sequence of {nd} int, default 1\n    Step between windows, in input elements.",
     "padding": "padding : int, sequence or str, default 0\n"
@@ -41,6 +42,12 @@ _TEXTS = {
     "    Flip the kernel along its spatial axes: true convolution instead of cross-correlation.",
     "layout": "layout : str, default \"NCHW\"\n"
     "    Axis order of input and result: \"{first}\" or \"NCHW\", \"{last}\" or \"NHWC\".",
+    "w_layout": "w_layout : str, default \"OIHW\"\n"
+    "    Axis order of `w`: \"{spatial}IO\" is ({kernel}, C / groups, OC), \"O{spatial}I\" (OC, {kernel}, C / groups)\n"
+    "    and \"{spatial}CM\" ({kernel}, C, M), M outputs of each channel with ``groups=C``; \"HW\" serves every rank.",
+    "w_layout_transposed": "w_layout : str, default \"IOHW\"\n"
+    "    Axis order of `w`, where C is I and OC is O: \"{spatial}OI\" is ({kernel}, OC / groups, C), \"I{spatial}O\"\n"
+    "    (C, {kernel}, OC / groups); \"HW\" serves every rank.",
     "out": "out : ndarray, optional\n    Where the result goes: its shape and dtype, writable, apart from the inputs.",
     "backend": "backend : str, optional\n"
     "    Name from `backends`, or \"name:algorithm\"; by default the automatic choice.",
@@ -63,16 +70,16 @@ _TEXTS["windows"] = "\n".join(
 
 _RANKS: dict[int, dict[str, str]] = {
     1: {
-        "axes": "W", "kernel": "KW", "out_axes": "OW", "first": "NCW", "last": "NWC",
+        "axes": "W", "spatial": "W", "kernel": "KW", "out_axes": "OW", "first": "NCW", "last": "NWC",
         "four": "4", "three": "3", "two": "2",
     },
     2: {
-        "axes": "H, W", "kernel": "KH, KW", "out_axes": "OH, OW", "first": "NCHW", "last": "NHWC",
+        "axes": "H, W", "spatial": "HW", "kernel": "KH, KW", "out_axes": "OH, OW", "first": "NCHW", "last": "NHWC",
         "four": "4, 4", "three": "3, 3", "two": "2, 2",
     },
     3: {
-        "axes": "D, H, W", "kernel": "KD, KH, KW", "out_axes": "OD, OH, OW", "first": "NCDHW", "last": "NDHWC",
-        "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2",
+        "axes": "D, H, W", "spatial": "DHW", "kernel": "KD, KH, KW", "out_axes": "OD, OH, OW", "first": "NCDHW",
+        "last": "NDHWC", "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2",
     },
 }  # fmt: skip
 

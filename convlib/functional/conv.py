@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
-from ..spec import frozen, make_conv, make_transpose, shape
+from ..spec import frozen, make_conv, make_transpose, shape, weight_order
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
 
@@ -17,7 +17,8 @@ from ._common import Array, ArrayLike, per_rank, take
 def _convnd(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "OIHW", out: Array | None = None, backend: str | None = None,
+    accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Cross-correlate the input with a set of kernels over <nd> spatial axes.
 
@@ -35,6 +36,7 @@ def _convnd(
     <padding_mode>
     <flip>
     <layout>
+    <w_layout>
     <out>
     <backend>
     <accuracy>
@@ -69,17 +71,23 @@ def _convnd(
     >>> y.shape, y.max().item()
     ((1, 1, <three>), <taps>.0)
     """
-    options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout
+    options = (
+        frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
+    )  # fmt: skip
     if out is None and type(x) is np.ndarray and type(w) is np.ndarray:
         try:
             run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
         except TypeError:  # the long way says which argument is wrong
             run = None
-        found: Array | None = run and run(x, get_num_threads(), config.get_max_workspace(), w, bias)
+        found: Array | None = run and run(
+            x, get_num_threads(), config.get_max_workspace(),
+            w if w_layout == "OIHW" else storage.plain_weights(w, weight_order(nd, w_layout)), bias,
+        )  # fmt: skip
         if found is not None:
             return found
     kind, (x, w, bias) = take(x=x, w=w, bias=bias)
     spec = make_conv(nd, x.shape, w.shape, *options)
+    w = storage.plain_weights(w, weight_order(nd, w_layout))
     if bias is None:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
     else:
@@ -105,7 +113,8 @@ def _quick(
 def _conv_transposend(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "IOHW", out: Array | None = None, backend: str | None = None,
+    accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Apply the adjoint of a convolution over <nd> spatial axes: transposed convolution.
 
@@ -115,7 +124,7 @@ def _conv_transposend(
     ----------
     <x>
     w : array_like, shape (C, OC / groups, <kernel>)
-        Weights: those of the convolution whose adjoint this is, in its own order.
+        Weights: those of the convolution whose adjoint this is, in its own order, or in that of `w_layout`.
     <bias>
     <stride>
     padding : int, sequence or str, default 0
@@ -129,6 +138,7 @@ def _conv_transposend(
     <groups>
     <flip>
     <layout>
+    <w_layout_transposed>
     <out>
     <backend>
     <accuracy>
@@ -161,8 +171,9 @@ def _conv_transposend(
     kind, (x, w, bias) = take(x=x, w=w, bias=bias)
     spec = make_transpose(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
-        frozen(dilation), groups, flip, layout,
+        frozen(dilation), groups, flip, layout, w_layout,
     )  # fmt: skip
+    w = storage.plain_weights(w, weight_order(nd, w_layout, True))
     if bias is None:
         dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
     else:
@@ -174,7 +185,7 @@ def _conv_transposend(
 
 def _convnd_grad_input(
     nd: int, grad_y: ArrayLike, w: ArrayLike, x_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-    groups: int = 1, padding_mode: str = "constant", flip: bool = False, layout: str = "NCHW",
+    groups: int = 1, padding_mode: str = "constant", flip: bool = False, layout: str = "NCHW", w_layout: str = "OIHW",
     out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv<nd>d` with respect to its input.
@@ -194,6 +205,7 @@ def _convnd_grad_input(
         As in `conv<nd>d`.
     <flip>
     <layout>
+    <w_layout>
     <out>
     <backend>
     <accuracy>
@@ -218,8 +230,9 @@ def _convnd_grad_input(
     kind, (grad_y, w) = take(grad_y=grad_y, w=w)
     spec = make_conv(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
-        0, flip, layout,
+        0, flip, layout, w_layout,
     )  # fmt: skip
+    w = storage.plain_weights(w, weight_order(nd, w_layout))
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
@@ -230,7 +243,7 @@ def _convnd_grad_input(
 def _convnd_grad_weight(
     nd: int, grad_y: ArrayLike, x: ArrayLike, w_shape: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False, layout: str = "NCHW",
-    out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
+    w_layout: str = "OIHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv<nd>d` with respect to its weights.
 
@@ -242,7 +255,7 @@ def _convnd_grad_weight(
         Gradient with respect to the result.
     <x>
     w_shape : sequence of int
-        Shape of the weights, which the result has.
+        Shape of the weights, in the order of `w_layout`, which the result has.
     <stride>
     <padding>
     <dilation>
@@ -250,6 +263,7 @@ def _convnd_grad_weight(
     <padding_mode>
     <flip>
     <layout>
+    <w_layout>
     <out>
     <backend>
     <accuracy>
@@ -273,13 +287,17 @@ def _convnd_grad_weight(
     kind, (grad_y, x) = take(grad_y=grad_y, x=x)
     spec = make_conv(
         nd, x.shape, shape("w_shape", w_shape), frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
-        pad_value, flip, layout,
+        pad_value, flip, layout, w_layout,
     )  # fmt: skip
     spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = storage.conv_grad_weight(choice.backend, spec, grad_y, x, out, choice.named)
-    return grad_w
+    order = weight_order(nd, w_layout)
+    grad_w: Array = storage.conv_grad_weight(
+        choice.backend, spec, grad_y, x, out if order.plain else None, choice.named
+    )
+    stored: Array = storage.stored_weights(grad_w, order, spec, out, choice.backend, grad_y, x)
+    return stored
 
 
 conv1d, conv2d, conv3d = per_rank(_convnd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .. import config, dtypes, registry, storage
 from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
-from ..spec import ConvSpec, check_bias, frozen, make_conv, shape
+from ..spec import ConvSpec, check_bias, frozen, make_conv, shape, weight_order
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
 
 
@@ -100,7 +101,8 @@ def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
 def _plan_convnd(
     nd: int, x_shape: Any, w: ArrayLike, bias: ArrayLike | None = None, *, dtype: Any = None, stride: Any = 1,
     padding: Any = 0, dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0,
-    flip: bool = False, layout: str = "NCHW", backend: str | None = None, accuracy: str | None = None,
+    flip: bool = False, layout: str = "NCHW", w_layout: str = "OIHW", backend: str | None = None,
+    accuracy: str | None = None,
 ) -> ConvPlan:  # fmt: skip
     """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
 
@@ -119,6 +121,7 @@ def _plan_convnd(
     <padding_mode>
     <flip>
     <layout>
+    <w_layout>
     <backend>
     <accuracy>
 
@@ -151,9 +154,10 @@ def _plan_convnd(
         w = adapted("w", given, w, element)
     spec = make_conv(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
-        pad_value, flip, layout,
+        pad_value, flip, layout, w_layout,
     )  # fmt: skip
-    return ConvPlan(spec, w, bias, element, backend)
+    w = storage.plain_weights(w, weight_order(nd, w_layout))
+    return ConvPlan(replace(spec, w_memory=()), w, bias, element, backend)  # which copies the weights into order
 
 
 plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)

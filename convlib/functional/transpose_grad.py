@@ -6,14 +6,15 @@ from typing import Any
 
 from .. import dtypes, registry, storage
 from ..errors import SpecError
-from ..spec import ConvSpec, frozen, make_transpose, shape
+from ..spec import ConvSpec, frozen, make_transpose, shape, weight_order
 from ._common import Array, ArrayLike, per_rank, take
 
 
 def _conv_transposend_grad_input(
     nd: int, grad_y: ArrayLike, w: ArrayLike, x_shape: Any, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "IOHW", out: Array | None = None, backend: str | None = None,
+    accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv_transpose<nd>d` with respect to its input.
 
@@ -33,6 +34,7 @@ def _conv_transposend_grad_input(
     <groups>
     <flip>
     <layout>
+    <w_layout_transposed>
     <out>
     <backend>
     <accuracy>
@@ -57,9 +59,10 @@ def _conv_transposend_grad_input(
     kind, (grad_y, w) = take(grad_y=grad_y, w=w)
     spec = make_transpose(
         nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(output_padding),
-        frozen(output_size), frozen(dilation), groups, flip, layout,
+        frozen(output_size), frozen(dilation), groups, flip, layout, w_layout,
     )  # fmt: skip
     _check(spec, grad_y.shape)
+    w = storage.plain_weights(w, weight_order(nd, w_layout, True))
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv", spec, dtype, backend, kind)
     grad_x: Array = storage.conv_transpose_grad_input(choice.backend, spec, grad_y, w, out, choice.named)
@@ -69,7 +72,8 @@ def _conv_transposend_grad_input(
 def _conv_transposend_grad_weight(
     nd: int, grad_y: ArrayLike, x: ArrayLike, w_shape: Any, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "IOHW", out: Array | None = None, backend: str | None = None,
+    accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `conv_transpose<nd>d` with respect to its weights.
 
@@ -81,7 +85,7 @@ def _conv_transposend_grad_weight(
         Gradient with respect to the result.
     <x>
     w_shape : sequence of int
-        Shape of the weights, (C, OC / groups, <kernel>), which the result has.
+        Shape of the weights, (C, OC / groups, <kernel>) or as `w_layout` says, which the result has.
     <stride>
     <padding>
     output_padding, output_size : int or sequence of <nd> int, optional
@@ -90,6 +94,7 @@ def _conv_transposend_grad_weight(
     <groups>
     <flip>
     <layout>
+    <w_layout_transposed>
     <out>
     <backend>
     <accuracy>
@@ -114,13 +119,17 @@ def _conv_transposend_grad_weight(
     kind, (grad_y, x) = take(grad_y=grad_y, x=x)
     spec = make_transpose(
         nd, x.shape, shape("w_shape", w_shape), frozen(stride), frozen(padding), frozen(output_padding),
-        frozen(output_size), frozen(dilation), groups, flip, layout,
+        frozen(output_size), frozen(dilation), groups, flip, layout, w_layout,
     )  # fmt: skip
     _check(spec, grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
-    grad_w: Array = storage.conv_transpose_grad_weight(choice.backend, spec, grad_y, x, out, choice.named)
-    return grad_w
+    order = weight_order(nd, w_layout, True)
+    grad_w: Array = storage.conv_transpose_grad_weight(
+        choice.backend, spec, grad_y, x, out if order.plain else None, choice.named
+    )
+    stored: Array = storage.stored_weights(grad_w, order, spec, out, choice.backend, grad_y, x)
+    return stored
 
 
 def _check(spec: ConvSpec, grad_shape: tuple[int, ...]) -> None:

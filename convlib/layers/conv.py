@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import dtypes
 from ..errors import SpecError
 from ..functional._common import Array, ArrayLike
-from ..spec import effective_kernel, make_conv, make_transpose
+from ..spec import effective_kernel, make_conv, make_transpose, weight_order
 from ..spec.arguments import Ints, channels_last, integer, per_axis
 from .base import Layer
 
@@ -28,6 +28,7 @@ class _Learned(Layer):
     """A layer with weights and, if wanted, a bias."""
 
     names: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    transposed: ClassVar[bool] = False
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         super().__init__(given)
@@ -47,6 +48,7 @@ class _Learned(Layer):
             raise TypeError(f"dtype={given['dtype']!r} cannot be learned; use a floating or complex type")
         self._given["dtype"] = self._dtype.name
         self._kernel = per_axis("kernel_size", self._given["kernel_size"], self.nd, 1)
+        self._order = weight_order(self.nd, self._given["w_layout"], self.transposed)
         self._oc, self._groups = integer("out_channels", given["out_channels"]), integer("groups", given["groups"])
         if self._oc < 1 or self._groups < 1:
             raise SpecError(f"out_channels={self._oc} and groups={self._groups} must be at least 1")
@@ -55,8 +57,12 @@ class _Learned(Layer):
         if c is not None:
             self._materialise(c)
 
-    def _w_shape(self, c: int) -> Ints:
+    def _plain_shape(self, c: int) -> Ints:
+        """Return the shape of the weights in the order of backends."""
         raise NotImplementedError
+
+    def _w_shape(self, c: int) -> Ints:
+        return self._order.stored_shape(self._plain_shape(c), self._groups)
 
     def _check(self, c: int) -> None:
         """Refuse options that fit no input with `c` channels."""
@@ -65,7 +71,7 @@ class _Learned(Layer):
     def _materialise(self, c: int) -> None:
         shape = self._w_shape(c)
         rng = self._rng or np.random.default_rng()
-        bound = 1 / math.sqrt(max(1, math.prod(shape[1:])))
+        bound = 1 / math.sqrt(max(1, math.prod(self._plain_shape(c)[1:])))
         self.weight = rng.uniform(-bound, bound, shape).astype(self._dtype)
         self.bias = rng.uniform(-bound, bound, self._oc).astype(self._dtype) if self._given["bias"] else None
         self._given["in_channels"] = c
@@ -105,7 +111,7 @@ class _Learned(Layer):
             raise SpecError(f"the state holds {sorted(state)}; {self!r} has {sorted(wanted)}")
         arrays = {name: np.array(value, self._dtype) for name, value in state.items()}
         c = self._given["in_channels"]
-        c = self._channels(arrays["weight"].shape) if c is None else c
+        c = self._channels_of(arrays["weight"]) if c is None else c
         shapes = {"weight": self._w_shape(c), "bias": (self._oc,)}
         for name, array in arrays.items():
             if array.shape != shapes[name]:
@@ -114,7 +120,13 @@ class _Learned(Layer):
         self.weight, self.bias = arrays["weight"], arrays.get("bias")
         self.grads, self._rng = {}, None
 
+    def _channels_of(self, weight: Array) -> int:
+        if weight.ndim != self.nd + 2:
+            return 0  # the shape is refused, whatever the channels
+        return self._channels(self._order.shape(weight.shape, self._groups))
+
     def _channels(self, w_shape: Ints) -> int:
+        """Return the channels of the input by the shape of weights in the order of backends."""
         raise NotImplementedError
 
 
@@ -137,6 +149,7 @@ class _Conv(_Learned):
         Whether to learn a bias.
     <padding_mode>
     <layout>
+    <w_layout>
     dtype : dtype, default "float32"
         Type of the parameters.
     rng : numpy.random.Generator, optional
@@ -145,7 +158,7 @@ class _Conv(_Learned):
 
     Attributes
     ----------
-    weight : ndarray, shape (OC, C / groups, <kernel>), or None
+    weight : ndarray, shape (OC, C / groups, <kernel>) or as `w_layout` says, or None
         The kernels; None before a layer without `in_channels` has seen its first input.
     bias : ndarray, shape (OC,), or None
         Added to each output channel.
@@ -169,16 +182,16 @@ class _Conv(_Learned):
     def __init__(
         self, out_channels: int, kernel_size: Any, *, in_channels: int | None = None, stride: Any = 1,
         padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "constant",
-        pad_value: float = 0, layout: str = "NCHW", dtype: Any = "float32", rng: np.random.Generator | None = None,
-        backend: str | None = None,
+        pad_value: float = 0, layout: str = "NCHW", w_layout: str = "OIHW", dtype: Any = "float32",
+        rng: np.random.Generator | None = None, backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
-    def _w_shape(self, c: int) -> Ints:
+    def _plain_shape(self, c: int) -> Ints:
         return (self._oc, c // self._groups, *self._kernel)
 
     def _channels(self, w_shape: Ints) -> int:
-        return w_shape[1] * self._groups if len(w_shape) > 1 else 0
+        return w_shape[1] * self._groups
 
     def _check(self, c: int) -> None:
         given = self._given
@@ -186,15 +199,15 @@ class _Conv(_Learned):
         size = (*ke, c) if self._axis() == -1 else (c, *ke)
         make_conv(
             self.nd, size, self._w_shape(c), given["stride"], given["padding"], given["dilation"], given["groups"],
-            given["padding_mode"], given["pad_value"], False, given["layout"],
+            given["padding_mode"], given["pad_value"], False, given["layout"], given["w_layout"],
         )  # fmt: skip
 
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""
         x = self._array(x=x)
         w = self._ready(x)
-        names = ("stride", "padding", "dilation", "groups", "padding_mode", "pad_value", "layout", "backend")
-        y: Array = self._function("convnd")(x, w, self.bias, **self._picked(*names))
+        names = ("stride", "padding", "dilation", "groups", "padding_mode", "pad_value", "layout", "w_layout")
+        y: Array = self._function("convnd")(x, w, self.bias, **self._picked(*names, "backend"))
         self._kept = x
         return y
 
@@ -202,7 +215,7 @@ class _Conv(_Learned):
         """See `Layer.backward`."""
         x, grad_y = self._last(), self._array(grad_y=grad_y)
         w = self._ready(x)
-        names = ("stride", "padding", "dilation", "groups", "padding_mode", "layout", "backend")
+        names = ("stride", "padding", "dilation", "groups", "padding_mode", "layout", "w_layout", "backend")
         options = self._picked(*names)
         grad_x: Array = self._function("convnd_grad_input")(grad_y, w, x.shape, **options)
         self.grads["weight"] = self._function("convnd_grad_weight")(
@@ -245,6 +258,7 @@ class _ConvTranspose(_Learned):
     bias : bool, default True
         Whether to learn a bias.
     <layout>
+    <w_layout_transposed>
     dtype : dtype, default "float32"
         Type of the parameters.
     rng : numpy.random.Generator, optional
@@ -253,7 +267,7 @@ class _ConvTranspose(_Learned):
 
     Attributes
     ----------
-    weight : ndarray, shape (C, OC / groups, <kernel>), or None
+    weight : ndarray, shape (C, OC / groups, <kernel>) or as `w_layout` says, or None
         The kernels; None before a layer without `in_channels` has seen its first input.
     bias : ndarray, shape (OC,), or None
         Added to each output channel.
@@ -272,21 +286,23 @@ class _ConvTranspose(_Learned):
     (2, 8, <four>)
     """
 
+    transposed = True
+
     def __init__(
         self, out_channels: int, kernel_size: Any, *, in_channels: int | None = None, stride: Any = 1,
         padding: Any = 0, output_padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True,
-        layout: str = "NCHW", dtype: Any = "float32", rng: np.random.Generator | None = None,
+        layout: str = "NCHW", w_layout: str = "IOHW", dtype: Any = "float32", rng: np.random.Generator | None = None,
         backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
-    def _w_shape(self, c: int) -> Ints:
+    def _plain_shape(self, c: int) -> Ints:
         if self._oc % self._groups:
             raise SpecError(f"groups={self._groups} must divide out_channels={self._oc}")
         return (c, self._oc // self._groups, *self._kernel)
 
     def _channels(self, w_shape: Ints) -> int:
-        return w_shape[0] if w_shape else 0
+        return w_shape[0]
 
     def _check(self, c: int) -> None:
         given = self._given
@@ -294,11 +310,12 @@ class _ConvTranspose(_Learned):
         make_transpose(
             self.nd, (*size, c) if self._axis() == -1 else (c, *size), self._w_shape(c), given["stride"],
             given["padding"], given["output_padding"], None, given["dilation"], given["groups"], False,
-            given["layout"],
+            given["layout"], given["w_layout"],
         )  # fmt: skip
 
     def _call(self) -> dict[str, Any]:
-        return self._picked("stride", "padding", "output_padding", "dilation", "groups", "layout", "backend")
+        names = ("stride", "padding", "output_padding", "dilation", "groups", "layout", "w_layout", "backend")
+        return self._picked(*names)
 
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""

@@ -25,6 +25,7 @@ from .arguments import (
 )
 from .padding import PADDING_MODES, effective_kernel, out_size, resolve_padding
 from .sizes import check_array, check_windows
+from .weights import WeightOrder, weight_order
 from .windows import WindowSpec
 
 
@@ -32,7 +33,8 @@ from .windows import WindowSpec
 class ConvSpec(WindowSpec):
     """One convolution: everything about it but the numbers.
 
-    Make one with `ConvSpec.make`; the constructor trusts its arguments.  `c` counts the input channels.
+    Make one with `ConvSpec.make`; the constructor trusts its arguments.  `c` counts the input channels.  `w_memory` has
+    the axes of the weights from the slowest to the fastest of an array without gaps, or nothing if they lie in order.
     """
 
     oc: int
@@ -40,6 +42,7 @@ class ConvSpec(WindowSpec):
     padding_mode: str = "constant"
     pad_value: float = 0.0
     flip: bool = False
+    w_memory: Ints = ()
 
     __hash__ = WindowSpec.__hash__
 
@@ -52,9 +55,9 @@ class ConvSpec(WindowSpec):
         x_shape : sequence of int
             ``(N, C, *spatial)`` or ``(C, *spatial)``; channels last with ``layout="NHWC"``.
         w_shape : sequence of int
-            ``(OC, C / groups, *kernel)``.
+            ``(OC, C / groups, *kernel)``, or as `w_layout` says.
         **options
-            ``stride, padding, dilation, groups, padding_mode, pad_value, flip, layout`` as in `conv2d`.
+            ``stride, padding, dilation, groups, padding_mode, pad_value, flip, layout, w_layout`` as in `conv2d`.
 
         Returns
         -------
@@ -126,17 +129,18 @@ class ConvSpec(WindowSpec):
 def make_conv(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1,
     padding_mode: Any = "constant", pad_value: Any = 0.0, flip: Any = False, layout: Any = "NCHW",
+    w_layout: Any = "OIHW",
 ) -> ConvSpec:  # fmt: skip
     """Make the spec of a convolution from hashable arguments; see `ConvSpec.make`."""
-    if not 1 <= nd <= MOST_AXES or len(w_shape) != nd + 2:
-        expected = min(max(nd, 1), MOST_AXES) + 2
-        raise SpecError(f"w has {len(w_shape)} axes {quote(w_shape)}; expected {expected}: (OC, C / groups, *kernel)")
+    order = weight_order(min(max(nd, 1), MOST_AXES), w_layout)
+    order.check_rank(w_shape)
     channels_last = is_channels_last(layout, nd)
     batched, n, c, in_size = split("x", x_shape, nd, channels_last)
+    given, w_shape = w_shape, order.shape(w_shape, groups)
     kernel = per_axis("the kernel size of w", w_shape[2:], nd, 1)
     stride = per_axis("stride", stride, nd, 1)
     dilation = per_axis("dilation", dilation, nd, 1)
-    groups, oc = _check_channels(x_shape, w_shape, c, groups), w_shape[0]
+    groups, oc = _check_channels(x_shape, given, w_shape, order, c, groups), w_shape[0]
     mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
     value = real("pad_value", pad_value)
     if mode != "constant" and value != 0:
@@ -152,6 +156,7 @@ def make_conv(
         n=n, c=c, oc=oc, groups=groups, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation,
         pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, kernel, stride, dilation, lo, hi), padding_mode=mode,
         pad_value=value, flip=flag("flip", flip), channels_last=channels_last, batched=batched,
+        w_memory=order.memory,
     )  # fmt: skip
     check_array("x", x_shape)
     check_array("w", w_shape)
@@ -160,20 +165,20 @@ def make_conv(
     return spec
 
 
-def _check_channels(x_shape: Ints, w_shape: Ints, c: int, value: Any) -> int:
-    """Return the number of groups, which must fit the channels of x and w."""
+def _check_channels(x_shape: Ints, given: Ints, w_shape: Ints, order: WeightOrder, c: int, value: Any) -> int:
+    """Return the number of groups, which must fit the channels of x and of w, which has the shape `given`."""
     groups, oc, second = integer("groups", value), w_shape[0], w_shape[1]
     if groups < 1 or c % groups or oc % groups:
         fits = c // second if second and c % second == 0 else 0
         valid = fits if fits and oc % fits == 0 else f"any divisor of {math.gcd(c, oc) or 1}"
         raise SpecError(
             f"groups={groups} must be at least 1 and divide both channel counts, {c} of x {x_shape} and {oc} of w "
-            f"{w_shape}; valid: {valid}"
+            f"{given}; valid: {valid}"
         )
     if second * groups != c:
         raise SpecError(
-            f"channel mismatch: x {x_shape} has {c} channels and groups={groups}, so w {w_shape} must have "
-            f"{c // groups} on its second axis, not {second}"
+            f"channel mismatch: x {x_shape} has {c} channels and groups={groups}, so w {given} must have "
+            f"{c // groups} on its {order.place(1)}, not {second}"
         )
     return groups
 
@@ -209,23 +214,25 @@ def make_filter(image_shape: Ints, kernel_shape: Ints, mode: Any, boundary: Any,
 def make_transpose(
     nd: int, x_shape: Ints, w_shape: Ints, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
     output_size: Any = None, dilation: Any = 1, groups: Any = 1, flip: Any = False, layout: Any = "NCHW",
+    w_layout: Any = "IOHW",
 ) -> ConvSpec:  # fmt: skip
     """Make the spec of the convolution whose adjoint is the transposed convolution asked for.
 
     In the spec returned, ``y_shape`` is the shape of the caller's `x` and ``x_shape`` that of the caller's result.
     """
-    if len(w_shape) != nd + 2:
-        raise SpecError(f"w has {len(w_shape)} axes {quote(w_shape)}; expected {nd + 2}: (C, OC / groups, *kernel)")
+    order = weight_order(nd, w_layout, True)
+    order.check_rank(w_shape)
     channels_last = is_channels_last(layout, nd)
     batched, n, c, size = split("x", x_shape, nd, channels_last)
+    given, w_shape = w_shape, order.shape(w_shape, groups)
     kernel = per_axis("the kernel size of w", w_shape[2:], nd, 1)
     stride, dilation = per_axis("stride", stride, nd, 1), per_axis("dilation", dilation, nd, 1)
     extra = per_axis("output_padding", output_padding, nd, 0)
     groups = integer("groups", groups)
     if c != w_shape[0] or groups < 1 or c % groups:
         raise SpecError(
-            f"x {x_shape} has {c} channels: w {w_shape} must have as many on its first axis, (C, OC / groups, *kernel),"
-            f" and groups={groups} must be at least 1 and divide {c}"
+            f"x {x_shape} has {c} channels: w {given} must have as many on its {order.place(0)}, {order.text}, and "
+            f"groups={groups} must be at least 1 and divide {c}"
         )
     if min(size) < 1:
         raise SpecError(f"x {x_shape} has an empty spatial axis: transposed convolution needs at least 1 element")
@@ -243,6 +250,7 @@ def make_transpose(
     spec = ConvSpec(
         n=n, c=oc, oc=c, groups=groups, in_size=out, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo,
         pad_hi=hi, out_size=size, flip=flag("flip", flip), channels_last=channels_last, batched=batched,
+        w_memory=order.memory,
     )  # fmt: skip
     check_array("x", x_shape)
     check_array("w", w_shape)

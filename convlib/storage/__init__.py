@@ -22,8 +22,10 @@ from .calls import (
     unpool,
 )
 from .scratch import scratch
+from .weights import plain_weights, stored_weights
 
 __all__ = [
     "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "conv_transpose_grad_input",
-    "conv_transpose_grad_weight", "pool", "pool_grad_input", "prepare_conv", "scratch", "unpool",
+    "conv_transpose_grad_weight", "plain_weights", "pool", "pool_grad_input", "prepare_conv", "scratch",
+    "stored_weights", "unpool",
 ]  # fmt: skip

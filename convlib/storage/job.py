@@ -58,8 +58,7 @@ class Call(NamedTuple):
         turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
         found = "".join(name for name in "xy" if name != result and (storage != self.dtype or turned))
         if self.op.startswith("conv") and result != "w":
-            flipped = self.spec.flip and not backend.strided
-            found += "w" * (storage != self.dtype or flipped)
+            found += "w" * (storage != self.dtype or self._weights_turned)
         found += result * (self.types.result != self.dtype or (turned and result != "w"))
         return found + self._padding(found)
 
@@ -83,13 +82,20 @@ class Call(NamedTuple):
         return all(outer == size * step for (_, outer), (size, step) in pairwise(axes))
 
     def _weights_taken(self, w: Array) -> bool:
-        plain = self.backend.strided or (w.flags.c_contiguous and not self.spec.flip)
-        return bool(w.dtype == self.dtype and plain)
+        backend = self.backend
+        lie = w.flags.c_contiguous or backend.strided_weights(self.spec)
+        return bool(w.dtype == self.dtype and (backend.strided or (lie and not self.spec.flip)))
+
+    @property
+    def _weights_turned(self) -> bool:
+        """Whether weights without gaps are copied once more, into the order that hooks take."""
+        backend, spec = self.backend, self.spec
+        return not backend.strided and bool(spec.flip or (spec.w_memory and not backend.strided_weights(spec)))
 
     def item(self) -> Item:
         """Return what an element of each copy takes."""
         weights = 1 + (self.op == "conv_grad_weight")
-        weights += self.op.startswith("conv") and self.spec.flip and not self.backend.strided
+        weights += self.op.startswith("conv") and self._weights_turned
         indices = INDEX_BYTES if self.indices else 8 if self.op == "unpool" else 0
         return Item(self.dtype.itemsize, weights, indices, self.conjugated)
 

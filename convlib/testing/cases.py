@@ -215,6 +215,37 @@ TRANSPOSED = tuple(
 )  # fmt: skip
 
 
+WEIGHTS = tuple(
+    Case(f"{call}-{name}", call, arrays, args, {"w_layout": order, **options}, dtypes, why=why)
+    for call, name, order, arrays, args, options, dtypes, why in (
+        ("conv2d", "hwio", "HWIO", ((2, 3, 7, 6), (3, 2, 3, 4), (4,)), (), {"padding": 1}, ("float32",), "as Keras holds them"),
+        ("conv2d", "hwio_many_channels", "HWIO", ((1, 40, 8, 8), (3, 3, 40, 48)), (), {"padding": 1}, ("float32",), "enough to be packed from where they lie"),
+        ("conv2d", "hwio_pointwise", "HWIO", ((1, 130, 7, 7), (1, 1, 130, 70), (70,)), (), {}, ("float64",), "a matrix the other way round"),
+        ("conv2d", "hwio_groups", "HWIO", ((1, 64, 6, 5), (3, 3, 32, 70)), (), {"groups": 2, "stride": 2}, ("float32",), "groups lie beside each other"),
+        ("conv2d", "hwio_flip", "HWIO", ((1, 2, 6, 5), (3, 2, 2, 3)), (), {"flip": True}, ("float32",), ""),
+        ("conv2d", "hwio_integers", "HWIO", ((1, 3, 6, 5), (3, 2, 3, 4)), (), {}, ("int8",), ""),
+        ("conv2d", "hwio_halves", "HWIO", ((1, 3, 6, 5), (3, 2, 3, 4)), (), {"padding": 1}, ("float16",), ""),
+        ("conv2d", "ohwi_nhwc", "OHWI", ((2, 6, 5, 3), (4, 3, 2, 3)), (), {"layout": "NHWC"}, ("float32",), ""),
+        ("conv2d", "ohwi_many_channels", "OHWI", ((1, 40, 8, 8), (48, 3, 3, 40)), (), {"padding": 1}, ("float32",), ""),
+        ("conv2d", "hwcm", "HWCM", ((1, 3, 6, 7), (3, 2, 3, 2), (6,)), (), {"groups": 3, "padding": 1}, ("float32",), "depthwise with a multiplier"),
+        ("conv1d", "wio", "WIO", ((2, 3, 11), (3, 3, 4)), (), {}, ("float32",), ""),
+        ("conv1d", "wcm", "WCM", ((2, 3, 11), (3, 3, 1)), (), {"groups": 3}, ("float32",), ""),
+        ("conv3d", "dhwio", "DHWIO", ((1, 2, 4, 5, 6), (2, 3, 2, 2, 3)), (), {}, ("float32",), ""),
+        ("conv3d", "odhwi", "ODHWI", ((1, 24, 4, 5, 6), (24, 2, 3, 3, 24)), (), {"padding": 1}, ("float32",), ""),
+        ("conv2d_grad_input", "hwio", "HWIO", ((2, 4, 4, 3), (3, 3, 3, 4)), ((2, 3, 6, 5),), {}, ("float32",), ""),
+        ("conv2d_grad_input", "ohwi_stride", "OHWI", ((1, 90, 3, 4), (90, 3, 3, 90)), ((1, 90, 7, 9),), {"stride": 2}, ("float32",), "phases of weights that lie elsewhere"),
+        ("conv2d_grad_weight", "hwio", "HWIO", ((2, 4, 4, 3), (2, 3, 6, 5)), ((3, 3, 3, 4),), {}, ("float32",), ""),
+        ("conv2d_grad_weight", "hwcm", "HWCM", ((1, 6, 4, 5), (1, 3, 6, 7)), ((3, 3, 3, 2),), {"groups": 3}, ("float32",), ""),
+        ("conv_transpose2d", "hwoi", "HWOI", ((2, 3, 4, 5), (3, 3, 4, 3), (4,)), (), {"stride": 2}, ("float32",), "as Keras holds them"),
+        ("conv_transpose2d", "ihwo", "IHWO", ((1, 4, 3, 3), (4, 3, 3, 3)), (), {"groups": 2}, ("float32",), ""),
+        ("conv_transpose1d", "woi", "WOI", ((1, 2, 5), (4, 3, 2)), (), {"stride": 3}, ("float32",), ""),
+        ("conv_transpose3d", "dhwoi", "DHWOI", ((1, 2, 2, 3, 2), (2, 2, 3, 2, 2)), (), {"stride": 2}, ("float32",), ""),
+        ("conv_transpose2d_grad_input", "hwoi", "HWOI", ((1, 3, 7, 7), (3, 3, 3, 2)), ((1, 2, 3, 3),), {"stride": 2}, ("float32",), ""),
+        ("conv_transpose2d_grad_weight", "ihwo", "IHWO", ((1, 3, 7, 7), (1, 2, 3, 3)), ((2, 3, 3, 3),), {"stride": 2}, ("float32",), ""),
+    )
+)  # fmt: skip
+
+
 def _pools() -> Iterator[Case]:
     x = (2, 3, 7, 8)
     for kind in ("max", "min", "avg", "sum"):
@@ -387,4 +418,7 @@ def cases() -> tuple[Case, ...]:
     cases : tuple of Case
         In the order in which they run.
     """
-    return (*CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *_pools(), *POOL_GRADIENTS, *COLUMNS, *IMAGES)
+    return (
+        *CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *WEIGHTS, *_pools(), *POOL_GRADIENTS, *COLUMNS,
+        *IMAGES,
+    )  # fmt: skip

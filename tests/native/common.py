@@ -165,9 +165,15 @@ def target(problem: Problem, dtype: str, last: bool = False, framed: bool = Fals
     return framed_like((problem.n, problem.groups * problem.ocg, *problem.out), dtype, last, framed)
 
 
-def turned(w: Any, groups: int) -> Any:
-    """Return the same weights as (groups, OC / groups, C / groups, *kernel), the last axes first in memory."""
-    other = np.empty((*w.shape[2:], w.shape[1], w.shape[0]), w.dtype).transpose(-1, -2, *range(w.ndim - 2))
+def turned(w: Any, groups: int, way: int = 1) -> Any:
+    """Return the same weights as (groups, OC / groups, C / groups, *kernel), in another order in memory.
+
+    way : 1 for (*kernel, C / groups, OC), 2 for (OC, *kernel, C / groups).
+    """
+    if way == 1:
+        other = np.empty((*w.shape[2:], w.shape[1], w.shape[0]), w.dtype).transpose(-1, -2, *range(w.ndim - 2))
+    else:
+        other = np.moveaxis(np.empty((w.shape[0], *w.shape[2:], w.shape[1]), w.dtype), -1, 1)
     other[...] = w
     return other.reshape(groups, -1, *w.shape[1:])
 
@@ -182,7 +188,7 @@ class Way(NamedTuple):
     packed: bool = False  # the weights are prepared first, as a plan does
     threads: int = 2
     framed: bool = False
-    turned: bool = False
+    turned: int = 0  # how weights lie, as for `turned`; 0: in order
     bias: bool = True
     workspace: int = WORKSPACE
 
@@ -254,7 +260,7 @@ def check(problem: Problem, name: str, dtype: str = "float32", way: Way = USUAL)
     x, w, b, expected = posed(problem)
     whole, y = target(problem, dtype, way.last, way.framed)
     weights = w.astype(dtype)
-    given = turned(weights, problem.groups) if way.turned else weights
+    given = turned(weights, problem.groups, way.turned) if way.turned else weights
     bias = b.astype(dtype) if way.bias else None
     served = run(problem, name, laid(x.astype(dtype), way.last), given, bias, y, way) is not None
     assert served or not plain, f"{said}: refused, but the engine has nothing to say against it"
@@ -277,7 +283,7 @@ def check_bits(problem: Problem, name: str, ways: list[Way], dtype: str = "float
     results = []
     for way in ways:
         _, y = target(problem, dtype, way.last)
-        given = turned(w, problem.groups) if way.turned else w
+        given = turned(w, problem.groups, way.turned) if way.turned else w
         if run(problem, name, laid(x, way.last), given, None, y, way) is not None:
             results.append(y.tobytes("C"))
     assert len(set(results)) <= 1, f"{name}, {problem}: the bits differ"

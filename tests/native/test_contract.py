@@ -57,7 +57,7 @@ def test_the_bits_depend_on_neither_threads_nor_scratch_nor_packing(name: str) -
     problem, last = served(name, *PLAIN)
     ways = [Way(threads=threads, last=last) for threads in (1, 2, 3, 7)]
     ways += [Way(workspace=bound, last=last) for bound in (1 << 20, 1 << 18, 1)]
-    ways += [Way(packed=True, last=last), Way(turned=True, last=last)]
+    ways += [Way(packed=True, last=last), Way(turned=1, last=last)]
     assert check_bits(problem, name, ways) >= 4
 
 

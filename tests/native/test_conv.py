@@ -18,8 +18,8 @@ WAYS = (
     Way(threads=1), Way(last=True, packed=True, bias=False), Way(packed=True, threads=5), Way(last=True, threads=3),
 )  # fmt: skip
 ODD = (
-    Way(framed=True), Way(turned=True, threads=3), Way(last=True, framed=True, bias=False), Way(workspace=100 << 10),
-    Way(last=True, turned=True, workspace=1 << 20),
+    Way(framed=True), Way(turned=1, threads=3), Way(last=True, framed=True, bias=False), Way(workspace=100 << 10),
+    Way(last=True, turned=1, workspace=1 << 20), Way(turned=2, threads=3),
 )  # fmt: skip
 
 #: Whatever serves fewer problems of the lists is not tested: give its family shapes of its own in `shapes.MORE`.

@@ -56,7 +56,9 @@ class Arrays(Checks):
         return self._usable(channels_first(x, spec), dtype, False)
 
     def _weights(self, w: Array, dtype: np.dtype[Any], spec: ConvSpec) -> Array:
-        return self._usable(self._flipped(w) if spec.flip else w, dtype, self.strided)
+        if spec.flip:
+            return self._usable(self._flipped(w), dtype, self.strided)
+        return self._usable(w, dtype, self.strided_weights(spec))
 
     def _flipped(self, w: Array) -> Array:
         return w[(slice(None), slice(None)) + (slice(None, None, -1),) * (w.ndim - 2)]

@@ -129,6 +129,10 @@ class Contract:
         """
         return ()
 
+    def strided_weights(self, spec: ConvSpec) -> bool:
+        """Return whether hooks take the weights of a call with any strides."""
+        return self.strided
+
     def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:
         """Return whether the hook takes and gives float16 arrays as they are, and sums in float32."""
         return False

@@ -153,7 +153,7 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
     else if (p.lo[0] || p.lo[1] || p.lo[2])
         ns += inputs * 0.6 / VL;
     if (problem->fresh)
-        ns += 3.0 * (double)p.groups * vecs * k;
+        ns += (p.ws[1] == 1 ? 0.8 : 3.0) * (double)p.groups * vecs * k;
     return 400 + ns;
 }
 

@@ -12,7 +12,10 @@ static CV_UNUSED void CV_(pack_weights)(const cv_conv *p, const cv_view *view, c
     for (ptrdiff_t r = 0; r < view->runs; r++) {
         const ptrdiff_t ic0 = r / view->taps * CV_ICB, ic1 = CV_MIN2(ic0 + CV_ICB, p->icg);
         const T *src = w + oc0 * p->ws[1] + ic0 * p->ws[2] + cv_tap_of(p, r % view->taps);
-        if (rows == CV_MR) {
+        if (rows == CV_MR && p->ws[1] == 1) {
+            for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += CV_MR, src += p->ws[2])
+                __builtin_memcpy(to, src, CV_MR * sizeof(T));
+        } else if (rows == CV_MR) {
             for (ptrdiff_t ic = ic0; ic < ic1; ic++, to += CV_MR, src += p->ws[2]) {
                 CV_UNROLL(8)
                 for (int m = 0; m < CV_MR; m++)
@@ -36,11 +39,32 @@ CV_INLINE ptrdiff_t CV_(lane_of)(ptrdiff_t vecs, ptrdiff_t panels, ptrdiff_t i) 
     return i * vecs / panels * VL;
 }
 
+#define CV_FAR_ROWS 16 /* ahead of where they are copied: rows may lie further apart than a page */
+
+/* What pack_lanes does, where lanes are neighbours in memory. */
+static void CV_(copy_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *dst) {
+    const ptrdiff_t whole = CV_MIN2(l1, p->ocg) - l0;
+    for (ptrdiff_t tap = 0; tap < cv_taps(p); tap++) {
+        const T *from = w + l0 + cv_tap_of(p, tap);
+        for (ptrdiff_t c = 0; c < p->icg; c++, from += p->ws[2], dst += l1 - l0) {
+            for (ptrdiff_t i = 0; i < l1 - l0; i += VL) {
+                __builtin_prefetch(from + i + CV_FAR_ROWS * p->ws[2]);
+                CV_(store)(dst + i, i + VL <= whole ? CV_(load)(from + i)
+                                                    : CV_(load_n)(from + i, whole - i));
+            }
+        }
+    }
+}
+
 /* Output channels l0 .. l1-1 of the group at w to [tap][c][lane], zero past the last channel. */
 static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1,
                                       T *dst) {
-    const ptrdiff_t taps = p->k[0] * p->k[1] * p->k[2], k = p->icg * taps, width = l1 - l0;
+    const ptrdiff_t taps = cv_taps(p), k = p->icg * taps, width = l1 - l0;
     const int joined = cv_joined_weights(p);
+    if (p->ws[1] == 1 && p->ocg > 1) {
+        CV_(copy_lanes)(p, w, l0, l1, dst);
+        return;
+    }
     for (ptrdiff_t l = l0; l < l1; l += VL, dst += VL) {
         const ptrdiff_t lanes = CV_MIN2(VL, p->ocg - l);
         const T *from = w + l * p->ws[1];
@@ -57,11 +81,15 @@ static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0
                 }
             }
         }
+        /* else those of a tap are blocks of channels, by rows of any step */
         for (ptrdiff_t tap = 0; !joined && tap < taps; tap++) {
-            for (ptrdiff_t c = 0; c < p->icg; c++) {
-                for (ptrdiff_t i = 0; i < VL; i++)
-                    dst[(tap * p->icg + c) * width + i] =
-                        i < lanes ? from[i * p->ws[1] + c * p->ws[2] + cv_tap_of(p, tap)] : 0;
+            for (ptrdiff_t c = 0; c < p->icg; c += VL) {
+                const ptrdiff_t n = CV_MIN2(VL, p->icg - c);
+                vec v[VL];
+                CV_(transpose_rows)(from + cv_tap_of(p, tap) + c * p->ws[2], p->ws[1], p->ws[2],
+                                    lanes, n, v);
+                for (ptrdiff_t i = 0; i < n; i++)
+                    CV_(store)(dst + (tap * p->icg + c + i) * width, v[i]);
             }
         }
     }

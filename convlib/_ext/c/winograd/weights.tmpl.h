@@ -24,6 +24,11 @@ CV_INLINE void CV_(wino_gather)(const int r, const cv_conv *p, const T *w, ptrdi
         return;
     }
     for (int t = 0; t < r * r; t++) {
+        if (p->ws[1] == 1) {
+            const T *tap = w + t / r * p->ws[4] + t % r * p->ws[5];
+            CV_(store)(to + t * VL, CV_(load_n)(tap, CV_MIN2(VL, p->ocg - l)));
+            continue;
+        }
         for (ptrdiff_t i = 0; i < VL; i++)
             to[t * VL + i] =
                 i < p->ocg - l ? w[i * p->ws[1] + t / r * p->ws[4] + t % r * p->ws[5]] : 0;
