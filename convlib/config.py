@@ -19,7 +19,7 @@ DEFAULT_WORKSPACE = 64 << 20
 
 T = TypeVar("T")
 
-_NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS")
+_NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS", "PLAN_CACHE")
 _environment: dict[str, str] = {}
 _reads = 0  # how often it was read
 

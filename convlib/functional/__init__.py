@@ -19,6 +19,7 @@ from .conv import (
 )  # fmt: skip
 from .image import filter2d
 from .inspect import conv_output_shape, explain, pool_output_shape
+from .kept import plan_cache
 from .plan import ConvPlan, plan_conv1d, plan_conv2d, plan_conv3d
 from .pool import (
     adaptive_avg_pool1d,
@@ -106,7 +107,7 @@ __all__ = [
     "lp_pool1d_grad_input", "lp_pool2d", "lp_pool2d_grad_input", "lp_pool3d", "lp_pool3d_grad_input", "max_pool1d",
     "max_pool1d_grad_input", "max_pool2d", "max_pool2d_grad_input", "max_pool3d", "max_pool3d_grad_input",
     "max_unpool1d", "max_unpool2d", "max_unpool3d", "min_pool1d", "min_pool1d_grad_input", "min_pool2d",
-    "min_pool2d_grad_input", "min_pool3d", "min_pool3d_grad_input", "plan_conv1d", "plan_conv2d", "plan_conv3d",
-    "pool_output_shape", "sum_pool1d", "sum_pool1d_grad_input", "sum_pool2d", "sum_pool2d_grad_input", "sum_pool3d",
-    "sum_pool3d_grad_input",
+    "min_pool2d_grad_input", "min_pool3d", "min_pool3d_grad_input", "plan_cache", "plan_conv1d", "plan_conv2d",
+    "plan_conv3d", "pool_output_shape", "sum_pool1d", "sum_pool1d_grad_input", "sum_pool2d", "sum_pool2d_grad_input",
+    "sum_pool3d", "sum_pool3d_grad_input",
 ]  # fmt: skip

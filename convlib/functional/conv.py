@@ -11,6 +11,7 @@ import numpy as np
 from .. import config, dtypes, registry, storage
 from ..spec import frozen, make_conv, make_transpose, shape, weight_order
 from ..threads import get_num_threads
+from . import kept
 from ._common import Array, ArrayLike, per_rank, take
 
 
@@ -74,6 +75,11 @@ def _convnd(
     options = (
         frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
     )  # fmt: skip
+    cache = kept.active()
+    if cache is not None and type(x) is type(w) is np.ndarray and (bias is None or type(bias) is np.ndarray):
+        plan = cache.plan(nd, x, w, bias, options, backend)
+        if plan is not None:
+            return plan(x, out)
     if out is None and type(x) is np.ndarray and type(w) is np.ndarray:
         try:
             run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())

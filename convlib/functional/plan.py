@@ -92,6 +92,13 @@ class ConvPlan:
         return f"<ConvPlan {self.spec.x_shape} * {self.spec.w_shape} -> {self.spec.y_shape} {self.dtype}, {name}>"
 
 
+def of_plain_weights(
+    spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
+) -> ConvPlan:
+    """Make a plan with weights that are seen in the order of backends, in which the plan copies them."""
+    return ConvPlan(replace(spec, w_memory=()), w, bias, dtype, backend)
+
+
 def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
     """Make a plan again as it was chosen."""
     with config.accuracy(accuracy):
@@ -157,7 +164,7 @@ def _plan_convnd(
         pad_value, flip, layout, w_layout,
     )  # fmt: skip
     w = storage.plain_weights(w, weight_order(nd, w_layout))
-    return ConvPlan(replace(spec, w_memory=()), w, bias, element, backend)  # which copies the weights into order
+    return of_plain_weights(spec, w, bias, element, backend)
 
 
 plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)
