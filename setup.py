@@ -17,6 +17,7 @@ sys.path.insert(0, "convlib/_ext/c")
 from building import OUT, PYTHON, BuildError, identify, run, source, step
 
 SOURCES = {
+    "_finish": [],
     "_loops": [],
     "_threads": ["convlib/_ext/c/runtime/threads.c"],
     "_im2col": [],
@@ -37,7 +38,7 @@ SOURCES = {
 # unknown length are turned into vectors.  Cython's loops were not raced.
 OPTIMISE = {
     "pool_integers_scalar": "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic", "depthwise_avx2": "-O3",
-    "_loops": "-O3", "_im2col": "-O3", "": "-O2",
+    "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "": "-O2",
 }  # fmt: skip
 KERNELS = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through a kernel; a tenth less to ship
 # What takes longest to compile begins first, so that no processor waits for it at the end.

@@ -89,6 +89,18 @@ class NaiveBackend(Backend):
                     total[(o, c, *tap)] += grad_y.item(n, o, *out) * _element(x, n, first + c, position)
         grad_w[...] = total
 
+    def _finish(self, y: Array, residual: Array | None, activation: str | None) -> None:
+        for index in np.ndindex(y.shape):
+            value = y[index]  # a number of the result's type, in which every step rounds
+            if residual is not None:
+                value = value + residual[index]
+            if activation in ("relu", "relu6"):
+                value = _clipped(value, 6 if activation == "relu6" else math.inf)
+            elif activation is not None:
+                part = _clipped(value + 3, 6)
+                value = (value * part if activation == "hardswish" else part) / 6
+            y[index] = value
+
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         for n, c, out in _windows(spec, spec.c):
             positions = [p for p in product(*(spec.taps(axis, o) for axis, o in enumerate(out)))]
@@ -133,6 +145,11 @@ class NaiveBackend(Backend):
     def _col2im(self, spec: WindowSpec, cols: Array, x: Array) -> None:
         for n, row, column, position in _columns(spec):
             x[position] += cols[n, row, column]
+
+
+def _clipped(value: Any, most: float) -> Any:
+    """Return ``min(max(value, 0), most)``, or NaN."""
+    return value if value != value else type(value)(0) if value <= 0 else type(value)(most) if value > most else value
 
 
 def _extreme(kind: str, values: list[Any]) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, dtypes
-from .._ext import _native, _native_conv, _native_pool
+from .._ext import _finish, _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
@@ -253,6 +253,12 @@ class NativeBackend(Backend):
         else:
             _native_conv.grad_weight(conv_problem(spec), x, grad_y, grad_w, algorithm, *settings()[1:])
             padded_weights(spec, grad_y, grad_w)
+
+    def _finish(self, y: Array, residual: Array | None, activation: str | None) -> None:
+        """Do both in one pass, by all threads."""
+        code = _finish.ACTIVATIONS.get(activation)
+        if code is None or not _finish.finish(y, residual, code, get_num_threads()):
+            super()._finish(y, residual, activation)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
         if y.size:

@@ -48,6 +48,12 @@ _TEXTS = {
     "w_layout_transposed": "w_layout : str, default \"IOHW\"\n"
     "    Axis order of `w`, where C is I and OC is O: \"{spatial}OI\" is ({kernel}, OC / groups, C), \"I{spatial}O\"\n"
     "    (C, {kernel}, OC / groups); \"HW\" serves every rank.",
+    "ending": "activation : {{\"relu\", \"relu6\", \"hardsigmoid\", \"hardswish\"}}, optional\n"
+    "    Applied to the result, after `residual` was added.\n"
+    "residual : array_like, shape of the result, optional\n"
+    "    Added to the result, in its type.",
+    "activation": "activation : {{\"relu\", \"relu6\", \"hardsigmoid\", \"hardswish\"}}, optional\n"
+    "    Applied to the results, after a residual was added.",
     "out": "out : ndarray, optional\n    Where the result goes: its shape and dtype, writable, apart from the inputs.",
     "backend": "backend : str, optional\n"
     "    Name from `backends`, or \"name:algorithm\"; by default the automatic choice.",
@@ -180,7 +186,7 @@ def take(**given: ArrayLike) -> tuple[str, list[Any]]:
     kinds: dict[str, str] = {}
     arrays: dict[str, Any] = {}
     for name, value in given.items():
-        if value is None and name == "bias":
+        if value is None and name in ("bias", "residual"):
             arrays[name] = None
         else:
             kinds[name], arrays[name] = _take_one(name, value)

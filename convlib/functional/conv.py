@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
-from ..spec import frozen, make_conv, make_transpose, shape, weight_order
+from ..spec import check_ending, frozen, make_conv, make_transpose, shape, weight_order
 from ..threads import get_num_threads
 from . import kept
 from ._common import Array, ArrayLike, per_rank, take
@@ -18,8 +18,8 @@ from ._common import Array, ArrayLike, per_rank, take
 def _convnd(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False,
-    layout: str = "NCHW", w_layout: str = "OIHW", out: Array | None = None, backend: str | None = None,
-    accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "OIHW", activation: str | None = None, residual: ArrayLike | None = None,
+    out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Cross-correlate the input with a set of kernels over <nd> spatial axes.
 
@@ -38,6 +38,7 @@ def _convnd(
     <flip>
     <layout>
     <w_layout>
+    <ending>
     <out>
     <backend>
     <accuracy>
@@ -75,52 +76,72 @@ def _convnd(
     options = (
         frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
     )  # fmt: skip
-    cache = kept.active()
+    if activation is None and residual is None:
+        return _sum(nd, x, w, bias, options, out, backend)[1]
+    kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
+    spec, types = make_conv(nd, x.shape, w.shape, *options), _types(x, w, bias)
+    check_ending(activation, None if residual is None else residual.shape, spec.y_shape)
+    if residual is not None:
+        choice = registry.select("conv", spec, types[1], backend, kind)
+        storage.check_residual(choice.backend, spec.y_shape, types[0], residual, out)
+    served, y = _sum(nd, x, w, bias, options, out, backend)
+    finished: Array = storage.finish(served, y, residual, activation)
+    return finished
+
+
+def _types(x: Array, w: Array, bias: Array | None) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return (result type, compute type) of a convolution."""
+    if bias is None:
+        return dtypes.for_sums(x=x.dtype, w=w.dtype)
+    return dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)
+
+
+def _sum(
+    nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None, options: tuple[Any, ...], out: Array | None,
+    backend: str | None,
+) -> tuple[Any, Array]:  # fmt: skip
+    """Return the backend that served a convolution, and its result."""
+    cache, order = kept.active(), options[-1]
     if cache is not None and type(x) is type(w) is np.ndarray and (bias is None or type(bias) is np.ndarray):
         plan = cache.plan(nd, x, w, bias, options, backend)
         if plan is not None:
-            return plan(x, out)
+            return plan.backend, plan(x, out)
     if out is None and type(x) is np.ndarray and type(w) is np.ndarray:
         try:
-            run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
+            served, run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
         except TypeError:  # the long way says which argument is wrong
             run = None
         found: Array | None = run and run(
             x, get_num_threads(), config.get_max_workspace(),
-            w if w_layout == "OIHW" else storage.plain_weights(w, weight_order(nd, w_layout)), bias,
+            w if order == "OIHW" else storage.plain_weights(w, weight_order(nd, order)), bias,
         )  # fmt: skip
         if found is not None:
-            return found
+            return served, found
     kind, (x, w, bias) = take(x=x, w=w, bias=bias)
     spec = make_conv(nd, x.shape, w.shape, *options)
-    w = storage.plain_weights(w, weight_order(nd, w_layout))
-    if bias is None:
-        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
-    else:
-        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
-    choice = registry.select("conv", spec, dtype, backend, kind)
-    y: Array = storage.conv(choice.backend, spec, x, w, bias, out, choice.named)
-    return y
+    w = storage.plain_weights(w, weight_order(nd, order))
+    choice = registry.select("conv", spec, _types(x, w, bias)[1], backend, kind)
+    return choice.backend, storage.conv(choice.backend, spec, x, w, bias, out, choice.named)
 
 
 @lru_cache(maxsize=4096, typed=True)
 def _quick(
     nd: int, x_shape: tuple[int, ...], x_dtype: np.dtype[Any], w_shape: tuple[int, ...], w_dtype: np.dtype[Any],
     *rest: Any,
-) -> Callable[..., Array | None] | None:  # fmt: skip
-    """Return the short way of `Backend.quick_conv` for a convolution of NumPy arrays without `out`, if there is one."""
+) -> tuple[Any, Callable[..., Array | None] | None]:  # fmt: skip
+    """Return the backend of a convolution of NumPy arrays without `out`, and its short way, if it has one."""
     *options, backend, _ = rest
     dtype = dtypes.for_sums(x=x_dtype, w=w_dtype)[1]
     spec = make_conv(nd, x_shape, w_shape, *options)
     choice = registry.select("conv", spec, dtype, backend, "numpy")
-    return choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
+    return choice.backend, choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
 
 
 def _conv_transposend(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, output_size: Any = None, dilation: Any = 1, groups: int = 1, flip: bool = False,
-    layout: str = "NCHW", w_layout: str = "IOHW", out: Array | None = None, backend: str | None = None,
-    accuracy: str | None = None,
+    layout: str = "NCHW", w_layout: str = "IOHW", activation: str | None = None, residual: ArrayLike | None = None,
+    out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Apply the adjoint of a convolution over <nd> spatial axes: transposed convolution.
 
@@ -145,6 +166,7 @@ def _conv_transposend(
     <flip>
     <layout>
     <w_layout_transposed>
+    <ending>
     <out>
     <backend>
     <accuracy>
@@ -174,19 +196,18 @@ def _conv_transposend(
     >>> conv_transpose<nd>d(np.ones((1, 1, <two>)), np.ones((1, 1, <two>)), stride=2).shape
     (1, 1, <four>)
     """
-    kind, (x, w, bias) = take(x=x, w=w, bias=bias)
+    kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
     spec = make_transpose(
         nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
         frozen(dilation), groups, flip, layout, w_layout,
     )  # fmt: skip
+    check_ending(activation, None if residual is None else residual.shape, spec.x_shape)
     w = storage.plain_weights(w, weight_order(nd, w_layout, True))
-    if bias is None:
-        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype)[1]
-    else:
-        dtype = dtypes.for_sums(x=x.dtype, w=w.dtype, bias=bias.dtype)[1]
+    result, dtype = _types(x, w, bias)
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
+    storage.check_residual(choice.backend, spec.x_shape, result, residual, out)
     y: Array = storage.conv_transpose(choice.backend, spec, x, w, bias, out, choice.named)
-    return y
+    return y if activation is None and residual is None else storage.finish(choice.backend, y, residual, activation)
 
 
 def _convnd_grad_input(

@@ -14,6 +14,7 @@ from ..spec import (
     ConvSpec,
     PoolSpec,
     WindowSpec,
+    check_ending,
     frozen,
     make_adaptive,
     make_col2im,
@@ -158,14 +159,20 @@ def describe(op: str, *args: Any, **options: Any) -> tuple[str, WindowSpec, str]
     if family == "conv":
         places = {"": (0, 1), "_grad_input": (2, 1), "_grad_weight": (1, 2)}[suffix]
         first, second = (given[place] for place in places)
-        return "conv" + suffix, make_conv(nd, shape("x", first), shape("w", second), **named), ""
+        ending = {} if suffix else _ending(named)
+        spec = make_conv(nd, shape("x", first), shape("w", second), **named)
+        check_ending(ending.get("activation"), ending.get("residual"), spec.y_shape)
+        return "conv" + suffix, spec, ""
     if family == "conv_transpose" and suffix:
         # The gradient of the adjoint by its input is the convolution itself.
         first, second = (given[2], given[1]) if suffix == "_grad_input" else (given[1], given[2])
         spec = make_transpose(nd, shape("x", first), shape("w", second), **named)
         return "conv" if suffix == "_grad_input" else "conv_grad_weight", spec, ""
     if family == "conv_transpose":
-        return "conv_grad_input", make_transpose(nd, given[0], shape("w", given[1]), **named), ""
+        ending = _ending(named)
+        spec = make_transpose(nd, given[0], shape("w", given[1]), **named)
+        check_ending(ending.get("activation"), ending.get("residual"), spec.x_shape)
+        return "conv_grad_input", spec, ""
     if suffix:
         return _describe_pool_grad(nd, family, _KINDS.get(family, ""), given, named)
     if family == "max_unpool":
@@ -220,6 +227,11 @@ def _describe_filter(args: tuple[Any, ...], options: dict[str, Any]) -> WindowSp
 
 def _frozen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: frozen(value) for name, value in options.items() if name != "return_indices"}
+
+
+def _ending(named: dict[str, Any]) -> dict[str, Any]:
+    """Take what follows a convolution, and is no part of its spec, out of the options."""
+    return {name: named.pop(name) for name in ("activation", "residual") if name in named}
 
 
 def _positional(family: str, suffix: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import config, dtypes, registry, storage
 from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
-from ..spec import ConvSpec, check_bias, frozen, make_conv, shape, weight_order
+from ..spec import ConvSpec, check_bias, check_ending, frozen, make_conv, shape, weight_order
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
 
 
@@ -30,13 +30,17 @@ class ConvPlan:
         Element type of the inputs.
     backend : str or None
         As in `conv2d`.
+    activation : str or None
+        As in `conv2d`.
     """
 
     def __init__(
-        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
-    ) -> None:
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None,
+        activation: str | None = None,
+    ) -> None:  # fmt: skip
         if bias is not None:
             check_bias(bias.shape, spec.oc)
+        self.activation = check_ending(activation, None, spec.y_shape)
         self.spec, self.dtype = spec, dtype.newbyteorder("=")
         self._kind = take(w=w)[0]
         self._w = w.copy(order="C")
@@ -48,17 +52,46 @@ class ConvPlan:
         self._run = storage.prepare_conv(
             self._choice.backend, spec, self._w, self._bias, self.dtype, self._choice.named
         )
+        self._result, self._y_shape = self._types[0], spec.y_shape
         # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
         self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
 
     @property
-    def _compute(self) -> np.dtype[Any]:
+    def _types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
         if self._bias is None:
-            return dtypes.for_sums(x=self.dtype, w=self._w.dtype)[1]
-        return dtypes.for_sums(x=self.dtype, w=self._w.dtype, bias=self._bias.dtype)[1]
+            return dtypes.for_sums(x=self.dtype, w=self._w.dtype)
+        return dtypes.for_sums(x=self.dtype, w=self._w.dtype, bias=self._bias.dtype)
 
-    def __call__(self, x: ArrayLike, out: Array | None = None) -> Array:
-        """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out`."""
+    @property
+    def _compute(self) -> np.dtype[Any]:
+        return self._types[1]
+
+    @property
+    def backend(self) -> Any:
+        """What serves the calls."""
+        return self._choice.backend
+
+    def __call__(self, x: ArrayLike, out: Array | None = None, residual: ArrayLike | None = None) -> Array:
+        """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out` and `residual`."""
+        if residual is None and self.activation is None:
+            return self._sum(x, out)
+        usual = type(residual) is np.ndarray and residual.dtype == self._result and residual.shape == self._y_shape
+        if residual is not None and (out is not None or not usual):
+            residual = self._taken(residual, out)
+        y = self._sum(x, out)
+        storage.finish(self.backend, plain(y), residual, self.activation)
+        return y
+
+    def _taken(self, residual: ArrayLike, out: Array | None) -> Array:
+        kind, (array,) = take(residual=residual)
+        if kind != self._kind:
+            raise TypeError(f"residual is a {kind} array, but the weights of this plan are {self._kind}")
+        array = adapted("residual", residual, array, self._result) if isinstance(residual, (list, tuple)) else array
+        check_ending(None, array.shape, self._y_shape)
+        storage.check_residual(self.backend, self._y_shape, self._result, array, plain(out))
+        return array
+
+    def _sum(self, x: ArrayLike, out: Array | None) -> Array:
         if out is None and self._quick is not None:
             found = self._quick(x)
             if found is not None:
@@ -85,7 +118,7 @@ class ConvPlan:
         return registry.explained("conv", self.spec, self.dtype, self._compute, self._choice, prepared=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested)
+        return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested, self.activation)
 
     def __repr__(self) -> str:
         name = self._choice.backend.name + (f":{self._choice.algorithm}" if self._choice.algorithm else "")
@@ -93,10 +126,11 @@ class ConvPlan:
 
 
 def of_plain_weights(
-    spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None
+    spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None,
+    activation: str | None = None,
 ) -> ConvPlan:
     """Make a plan with weights that are seen in the order of backends, in which the plan copies them."""
-    return ConvPlan(replace(spec, w_memory=()), w, bias, dtype, backend)
+    return ConvPlan(replace(spec, w_memory=()), w, bias, dtype, backend, activation)
 
 
 def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
@@ -108,8 +142,8 @@ def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
 def _plan_convnd(
     nd: int, x_shape: Any, w: ArrayLike, bias: ArrayLike | None = None, *, dtype: Any = None, stride: Any = 1,
     padding: Any = 0, dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0,
-    flip: bool = False, layout: str = "NCHW", w_layout: str = "OIHW", backend: str | None = None,
-    accuracy: str | None = None,
+    flip: bool = False, layout: str = "NCHW", w_layout: str = "OIHW", activation: str | None = None,
+    backend: str | None = None, accuracy: str | None = None,
 ) -> ConvPlan:  # fmt: skip
     """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
 
@@ -129,13 +163,14 @@ def _plan_convnd(
     <flip>
     <layout>
     <w_layout>
+    <activation>
     <backend>
     <accuracy>
 
     Returns
     -------
     plan : ConvPlan
-        ``plan(x, out=None)`` gives what `conv<nd>d` gives.
+        ``plan(x, out=None, residual=None)`` gives what `conv<nd>d` gives.
 
     Raises
     ------
@@ -164,7 +199,7 @@ def _plan_convnd(
         pad_value, flip, layout, w_layout,
     )  # fmt: skip
     w = storage.plain_weights(w, weight_order(nd, w_layout))
-    return of_plain_weights(spec, w, bias, element, backend)
+    return of_plain_weights(spec, w, bias, element, backend, activation)
 
 
 plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)

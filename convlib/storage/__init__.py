@@ -9,6 +9,7 @@ The functions take a backend, and then what its operation of the same name takes
 """
 
 from .calls import (
+    check_residual,
     col2im,
     conv,
     conv_grad_input,
@@ -16,6 +17,7 @@ from .calls import (
     conv_transpose,
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
+    finish,
     pool,
     pool_grad_input,
     prepare_conv,
@@ -25,7 +27,7 @@ from .scratch import scratch
 from .weights import plain_weights, stored_weights
 
 __all__ = [
-    "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "conv_transpose_grad_input",
-    "conv_transpose_grad_weight", "plain_weights", "pool", "pool_grad_input", "prepare_conv", "scratch",
-    "stored_weights", "unpool",
+    "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
+    "conv_transpose_grad_input", "conv_transpose_grad_weight", "finish", "plain_weights", "pool", "pool_grad_input",
+    "prepare_conv", "scratch", "stored_weights", "unpool",
 ]  # fmt: skip

@@ -12,7 +12,15 @@ import numpy as np
 
 from .. import config, dtypes
 from ..backends.base import Backend
-from ..backends.base.checks import Types, bound, check_indices, check_places, padding_value, sum_types
+from ..backends.base.checks import (
+    Types,
+    bound,
+    check_indices,
+    check_places,
+    check_residual_type,
+    padding_value,
+    sum_types,
+)
 from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
@@ -91,6 +99,21 @@ def conv_transpose_grad_weight(
 
 def _grad_types(**arrays: Array) -> Types:
     return Types(*dtypes.for_sums(**{name: a.dtype for name, a in arrays.items()}))
+
+
+def check_residual(
+    backend: Backend, shape: tuple[int, ...], result: np.dtype[Any], residual: Array | None, out: Array | None
+) -> None:
+    """Refuse a residual that would change the type of a result, or that `out` would overwrite."""
+    if residual is not None:
+        check_residual_type(residual.dtype, result)
+        if not backend.lazy:
+            backend.check_out(out, shape, result, residual)
+
+
+def finish(backend: Backend, y: Array, residual: Array | None, activation: str | None) -> Array:
+    """See `Backend.finish`."""
+    return backend.finish(y, residual, activation)
 
 
 def prepare_conv(

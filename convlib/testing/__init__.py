@@ -6,6 +6,7 @@ and compares with the formula in plain Python (`naive`), bit for bit on small in
 
 from .arrays import error_bound, integer_array
 from .cases import Case, cases
-from .check import ConformanceError, Report, check_backend, served_cases
+from .check import check_backend, served_cases
+from .report import ConformanceError, Report
 
 __all__ = ["Case", "ConformanceError", "Report", "cases", "check_backend", "error_bound", "integer_array", "served_cases"]

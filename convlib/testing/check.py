@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,53 +12,19 @@ import numpy as np
 
 import convlib
 
-from ..errors import ConvlibError, UnsupportedError
+from ..errors import UnsupportedError
+from ..spec import ACTIVATIONS
 from .arrays import VARIANTS, Array, arrays_of, broadcast, error_bound, integer_array, random_arrays
 from .cases import Case, cases
 from .refusals import REFUSALS
+from .report import ConformanceError, Report
 
 ORACLE = "naive"
 
 #: Operators whose results are sums of products: an inexact backend may round them.
+#: What takes `activation` and `residual`.
+FINISHED = tuple(f"{family}{nd}d" for family in ("conv", "conv_transpose") for nd in (1, 2, 3))
 _SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", "global_avg", "col2im")
-
-
-class ConformanceError(ConvlibError, AssertionError):
-    """A backend broke the conformance suite.
-
-    Parameters
-    ----------
-    report : Report
-        The details; kept as an attribute.
-    """
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        lines = [f"  {name}: {reason}" for name, reason in report.failed]
-        super().__init__(f"backend {report.backend!r} fails {len(lines)} checks:\n" + "\n".join(lines))
-
-
-@dataclass
-class Report:
-    """What the suite found.
-
-    Attributes
-    ----------
-    backend : str
-        Its name.
-    passed : int
-        Number of checks that held.
-    refused, failed : list of (str, str)
-        Check and reason; refused are calls that the backend says it does not support, which is no success.
-    """
-
-    backend: str
-    passed: int = 0
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"{self.backend}: {self.passed} passed, {len(self.refused)} refused, {len(self.failed)} failed"
 
 
 def check_backend(
@@ -182,6 +148,8 @@ def all_checks(name: str) -> Iterator[Check]:
         for kind, change in VARIANTS.items():
             yield Check(f"{case.name}/{kind}", operator, partial(_agrees, case, exact, change=change))
         yield Check(f"{case.name}/out", operator, partial(_fills_out, case))
+        if case.call in FINISHED:
+            yield Check(f"{case.name}/finished", operator, partial(_finishes, case))
         if hasattr(convlib, f"plan_{case.call}"):
             yield Check(f"{case.name}/plan", operator, partial(_plans, case))
     for case in RANDOM:
@@ -298,6 +266,22 @@ def _fills_out(case: Case, backend: str) -> str | None:
     before[0, ..., 0] = expected
     wrong = _compare((own.to_numpy(buffer),), (before,), rounded=not _is_exact(backend))
     return wrong and "memory beside out was written"
+
+
+def _finishes(case: Case, backend: str) -> str | None:
+    """Compare every activation after a residual with the oracle's; a residual in another order of memory, too."""
+    plain = _truth(case.name)[0]
+    residual = integer_array(plain.shape, plain.dtype, 7)
+    names = ACTIVATIONS if plain.dtype.kind == "f" else ACTIVATIONS[:2]
+    for name in (None, *names):
+        expected = _call(case, arrays_of(case), ORACLE, residual=residual, activation=name)
+        own = _backend(backend)
+        for given in (residual, np.asfortranarray(residual)):
+            got = _call(case, arrays_of(case), backend, residual=own.from_numpy(given), activation=name)
+            reason = _compare(got, expected, rounded=not _is_exact(backend))
+            if reason is not None:
+                return f"activation={name!r}: {reason}"
+    return None
 
 
 @lru_cache(maxsize=64)

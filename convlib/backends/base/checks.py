@@ -28,6 +28,35 @@ def sum_types(x: np.dtype[Any], w: np.dtype[Any], bias: Array | None, channels: 
     return Types(*dtypes.for_sums(x=x, w=w, bias=bias.dtype))
 
 
+def check_finish(y: Array, residual: Array | None, activation: str | None) -> None:
+    """Refuse what has no meaning for a result that is no real float, or may overflow integers."""
+    kind = y.dtype.kind
+    if kind == "c" and activation is not None:
+        raise TypeError(f"activation={activation!r} compares numbers, and the result is {y.dtype}, which has no order")
+    if kind == "i" and activation not in (None, "relu", "relu6"):
+        raise TypeError(f"activation={activation!r} makes fractions of {y.dtype}; valid: 'relu', 'relu6'")
+    if kind == "i" and residual is not None:
+        largest = dtypes.magnitude(y) + dtypes.magnitude(residual)
+        if largest > np.iinfo(y.dtype).max:
+            raise SpecError(
+                f"integer overflow is possible: result and residual together can reach {largest}, more than {y.dtype} "
+                "holds; scale the integers down or convert them to float64"
+            )
+
+
+def check_residual_type(residual: np.dtype[Any], result: np.dtype[Any]) -> None:
+    """Refuse a residual whose sum with the result would have another type than the result."""
+    try:
+        both = np.result_type(residual, result)
+    except TypeError:
+        both = None
+    if both != result:
+        raise TypeError(
+            f"residual has dtype {residual}, which cannot be added to a result of {result} without changing its type; "
+            f"write residual.astype({str(result)!r})"
+        )
+
+
 def padding_value(spec: ConvSpec, dtype: np.dtype[Any]) -> float:
     """Return what constant padding holds in an array that computes in `dtype`; refuse what integers cannot hold."""
     return dtypes.whole("pad_value", spec.pad_value) if dtype == dtypes.INT64 else spec.pad_value

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ...spec import ConvSpec, PoolSpec, WindowSpec
+from .ending import FUNCTIONS
 
 Array = Any  # the backend's own array type: numpy.ndarray, or cupy.ndarray on a GPU
 
@@ -153,6 +154,13 @@ class Contract:
         return a
 
     # ------------------------------------------------------------------ hooks
+
+    def _finish(self, y: Array, residual: Array | None, activation: str | None) -> None:
+        """Add `residual` to the result `y`, in its type, and apply an activation, in place; any shape and strides."""
+        if residual is not None:
+            y += residual
+        if activation is not None:
+            y[...] = FUNCTIONS[activation](y)
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None

@@ -14,8 +14,16 @@ import numpy as np
 from ... import dtypes
 from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
 from .arrays import Arrays
-from .checks import Types, bound, check_indices, check_places, sum_types
+from .checks import (
+    Types,
+    bound,
+    check_finish,
+    check_indices,
+    check_places,
+    sum_types,
+)
 from .contract import OPERATIONS, Array
+from .ending import FUNCTIONS
 
 
 class Backend(Arrays):
@@ -147,6 +155,23 @@ class Backend(Arrays):
         """
         return None
 
+    @final
+    def finish(self, y: Array, residual: Array | None, activation: str | None) -> Array:
+        """Return the result `y` of a convolution after a residual was added and an activation applied, in place.
+
+        Both are done in the type of the result, as they would be outside the call.
+        """
+        if y.dtype.kind != "f":
+            check_finish(y, residual, activation)
+        if residual is not None and residual.dtype != y.dtype:
+            residual = residual.astype(y.dtype)
+        if self.lazy:
+            y = y if residual is None else y + residual
+            return y if activation is None else FUNCTIONS[activation](y).astype(y.dtype)
+        if y.size:
+            self._finish(y, residual, activation)
+        return y
+
     # ------------------------------------------------------------------ pooling
 
     @final
@@ -230,7 +255,7 @@ class Backend(Arrays):
 
 # Infinities and zeros that come of overflow and underflow are results: whatever `numpy.errstate` its user has set, a
 # call neither warns of them nor raises.
-for _name in (*OPERATIONS, "conv_transpose", "conv_transpose_grad_input", "conv_transpose_grad_weight"):
+for _name in (*OPERATIONS, "finish", "conv_transpose", "conv_transpose_grad_input", "conv_transpose_grad_weight"):
     setattr(Backend, _name, np.errstate(all="ignore")(getattr(Backend, _name)))
 
 

@@ -1,0 +1,5 @@
+from typing import Any
+
+ACTIVATIONS: dict[str | None, int]
+
+def finish(y: Any, residual: Any, activation: int, threads: int) -> bool: ...
