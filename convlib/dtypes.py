@@ -1,6 +1,6 @@
 """Which element type a result has, and in which one it is computed.
 
-The rules, for every backend: floats compute in their own type, but float16 in float32; integers and
+The rules, for every backend: floats compute in their own type, but float16 and bfloat16 in float32; integers and
 booleans are exact: they compute and return int64, keep their type in max and min pooling, and average to float64.
 Mixed types follow `numpy.result_type`.
 """
@@ -21,11 +21,27 @@ _KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "f
 _LONG = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
 
 
+def is_bfloat16(dtype: DType) -> bool:
+    """Return whether a type is the bfloat16 of the package ml_dtypes, which NumPy itself has not."""
+    return dtype.kind == "V" and dtype.name == "bfloat16"
+
+
+def is_number(dtype: DType) -> bool:
+    """Return whether elements of a type are numbers."""
+    return dtype.kind in _KINDS or is_bfloat16(dtype)
+
+
+def _compute(dtype: DType) -> DType:
+    """Return what results of a type are computed in."""
+    return FLOAT32 if dtype == FLOAT16 or is_bfloat16(dtype) else dtype
+
+
 def check(name: str, dtype: DType) -> None:
     """Raise TypeError if elements of `dtype` are not numbers that convlib computes with."""
-    if dtype.kind not in _KINDS or (dtype in _LONG and dtype.itemsize > (8 if dtype.kind == "f" else 16)):
+    if not is_number(dtype) or (dtype in _LONG and dtype.itemsize > (8 if dtype.kind == "f" else 16)):
         raise TypeError(
-            f"{name} has dtype {dtype}; valid: float16, float32, float64, complex64, complex128, integers and bool"
+            f"{name} has dtype {dtype}; valid: float16, bfloat16 (of ml_dtypes), float32, float64, complex64, "
+            "complex128, integers and bool"
         )
 
 
@@ -37,9 +53,18 @@ def for_sums(**arrays: DType) -> tuple[DType, DType]:
     # Not by result_type alone: int64 and uint64 have no common integer type and would promote to float64.
     if all(dtype.kind in "biu" for dtype in arrays.values()):
         return INT64, INT64
-    result = np.result_type(*arrays.values())
-    result = result.newbyteorder("=")
-    return result, FLOAT32 if result == FLOAT16 else result
+    result = _common(arrays)
+    return result, _compute(result)
+
+
+def _common(arrays: dict[str, DType]) -> DType:
+    try:
+        return np.result_type(*arrays.values()).newbyteorder("=")
+    except TypeError:  # NumPy joins bfloat16 with wider floats and with integers of 8 bits only
+        if all(dtype == FLOAT16 or is_bfloat16(dtype) for dtype in arrays.values()):
+            return FLOAT32  # which holds both
+        said = ", ".join(f"{name}: {dtype}" for name, dtype in arrays.items())
+        raise TypeError(f"these types have no common one ({said}); convert the integers to float32") from None
 
 
 @lru_cache(maxsize=256)
@@ -50,7 +75,7 @@ def for_pool(kind: str, dtype: DType) -> tuple[DType, DType]:
     if kind in ("max", "min"):
         if dtype.kind == "c":
             raise TypeError(f"x has dtype {dtype}, and complex numbers have no order; pool the absolute value instead")
-        return native, FLOAT32 if native == FLOAT16 else native
+        return native, _compute(native)
     if kind == "sum":
         return for_sums(x=native)
     if dtype.kind in "biu":

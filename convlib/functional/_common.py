@@ -216,12 +216,13 @@ def adapted(name: str, value: Any, array: Array, *strong: np.dtype[Any]) -> Arra
 
     Python numbers are weak, as in NumPy: they take the type of the arrays unless they are of a higher kind.
     """
-    numbers = array.dtype.kind in "biufc" and all(dtype.kind in "biufc" for dtype in strong)
+    numbers = array.dtype.kind in "biufc" and all(map(dtypes.is_number, strong))
     if not strong or not numbers or not _of_numbers(value):
         return array
     kind = {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}[array.dtype.kind]
-    dtype = np.result_type(*strong, kind)
-    if dtype.kind not in "fc" or dtype == array.dtype:
+    weak = array.dtype.kind != "c" and all(map(dtypes.is_bfloat16, strong))  # NumPy would make it float64
+    dtype = strong[0] if weak else np.result_type(*strong, kind)
+    if dtype.kind in "biu" or dtype == array.dtype:
         return array  # integers are summed in int64, whatever their type
     with np.errstate(over="ignore"):
         fitting = array.astype(dtype)

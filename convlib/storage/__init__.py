@@ -1,7 +1,7 @@
-"""Arrays of types that are stored but not computed in: float16, integers, whatever a backend does not take as it is.
+"""Arrays of types that are stored but not computed in: float16, bfloat16, integers, what else a backend does not take.
 
 A call on such arrays is cut into calls on parts of them, whose copies in the compute type fit the scratch bound, and
-nothing else of them is ever converted.  float16 computes in float32.  Sums of integers are exact: they compute in
+nothing else of them is ever converted.  Both compute in float32.  Sums of integers are exact: they compute in
 float32 or float64 where no partial sum can leave the integers that these hold, for backends that like floats better,
 and in int64 else.  Padding that is no zeros is written into the same parts.
 
