@@ -133,6 +133,8 @@ def test_out_and_settings_hold():
             assert call(w) == 2
         with pytest.raises(SpecError, match="channel mismatch"):
             convlib.conv2d(X[:, :3], w)
+        with pytest.raises(TypeError, match="layout must be"):
+            convlib.conv2d(X, w, layout=["NCHW"])
 
 
 def test_many_threads_share_a_cache():

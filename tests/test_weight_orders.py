@@ -58,6 +58,22 @@ def test_large_weights_of_any_strides(view):
     np.testing.assert_array_equal(convlib.conv2d(x, view(w), padding=1, accuracy="strict"), expected)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "float16", "float64"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_large_weights_of_other_types(dtype, flip):
+    scale = 2**26 if dtype == "int64" else 1  # past what doubles hold
+    x, w = scale * integers(1, 40, 7, 6).astype(dtype), integers(3, 3, 40, 48).astype(dtype)
+    plain = np.ascontiguousarray(w.transpose(3, 2, 0, 1))
+    options = {"padding": 1, "flip": flip, "accuracy": "strict"}
+    y = convlib.conv2d(x, plain, backend="cython", **options)
+    np.testing.assert_array_equal(convlib.conv2d(x, w, w_layout="HWIO", backend="native", **options), y)
+    y = convlib.conv2d_grad_input(y // 64 if dtype == "int64" else y, plain, x.shape, backend="cython", **options)
+    grad_y = convlib.conv2d(x, plain, backend="cython", **options)
+    grad_y = grad_y // 64 if dtype == "int64" else grad_y
+    got = convlib.conv2d_grad_input(grad_y, w, x.shape, w_layout="HWIO", backend="native", **options)
+    np.testing.assert_array_equal(got, y)
+
+
 def test_gradients_come_in_the_order_and_to_out():
     x, grad_y = integers(1, 3, 6, 6), integers(1, 4, 4, 4)
     expected = convlib.conv2d_grad_weight(grad_y, x, (4, 3, 3, 3))

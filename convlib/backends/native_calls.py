@@ -126,7 +126,8 @@ def strided_weights(spec: ConvSpec) -> bool:
 def weight_steps(spec: ConvSpec) -> tuple[int, ...]:
     """Return the strides over (OC, C / groups, *kernel) of weights without gaps as they are taken, in elements."""
     steps, step = [0] * (spec.nd + 2), 1
-    for axis in reversed(spec.w_memory if spec.w_memory and strided_weights(spec) else range(spec.nd + 2)):
+    turned = spec.w_memory and not spec.flip and strided_weights(spec)  # else they are copied
+    for axis in reversed(spec.w_memory if turned else range(spec.nd + 2)):
         steps[axis] = step
         step *= spec.w_shape[axis]
     return tuple(steps)

@@ -133,6 +133,10 @@ class PlanCache:
         place = w.__array_interface__["data"][0], w.shape, w.strides, w.dtype
         added = None if bias is None else (bias.shape, bias.dtype, bias.tobytes())
         key = (id(owner), nd, *place, added, x.shape, x.dtype, options, backend, registry.state())
+        try:
+            hash(key)
+        except TypeError:
+            return None  # the call itself says which option is wrong
         with self._lock:
             self._forget_freed()
             kept = self._plans.get(key)
