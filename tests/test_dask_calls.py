@@ -234,3 +234,20 @@ def test_without_dask_its_name_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sys.modules["convlib.backends.dask"], "find_spec", lambda name: None)
     with pytest.raises(convlib.BackendError, match=r"'dask' is not available: .*pip install"):
         convlib.conv2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2)), backend="dask")
+
+
+# ------------------------------------------------------------------------------- weights in any order, what follows
+
+
+def test_weights_in_other_orders_and_endings_give_the_bits_of_one_call():
+    x, w, residual = values((2, 3, 12, 12)), values((3, 3, 3, 4)), values((2, 4, 12, 12))
+    lazy, added = da.from_array(x, chunks=(1, 3, 5, 12)), da.from_array(residual, chunks=(2, 4, 6, 6))
+    options = {"padding": 1, "w_layout": "HWIO"}
+    y = convlib.conv2d(lazy, w, residual=added, activation="hardswish", **options)
+    assert isinstance(y, da.Array)
+    expected = convlib.conv2d(x, w, residual=residual, activation="hardswish", **options)
+    np.testing.assert_array_equal(y.compute(), expected)
+    got = convlib.conv2d_grad_weight(da.from_array(residual, chunks=(1, 4, 5, 12)), lazy, w.shape, **options)
+    np.testing.assert_array_equal(got.compute(), convlib.conv2d_grad_weight(residual, x, w.shape, **options))
+    with pytest.raises(TypeError, match=r"from_array\(residual\)"):
+        convlib.conv2d(lazy, w, residual=residual, **options)

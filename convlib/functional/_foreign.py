@@ -109,7 +109,8 @@ def common(kinds: dict[str, str], given: dict[str, Any]) -> str:
     plain = [name for name, kind in kinds.items() if kind == "numpy"]
     if not lazy or set(kinds.values()) != {"dask", "numpy"} or not set(plain) <= set(WEIGHTS):
         said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-        hint = f"; as in dask.array.from_array({plain[0]}), or {lazy[0]}.compute()" if lazy and plain else ""
+        odd = [name for name in plain if name not in WEIGHTS] or plain
+        hint = f"; as in dask.array.from_array({odd[0]}), or {lazy[0]}.compute()" if lazy and plain else ""
         raise TypeError(f"arrays of different libraries cannot be mixed ({said}); convert them to one of these{hint}")
     data = given[lazy[0]]
     alone = dtypes.for_sums(**{lazy[0]: data.dtype})[0]
