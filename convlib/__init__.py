@@ -1,6 +1,33 @@
-"""Convolution and pooling for NumPy arrays: every algorithm under one tested spec."""
+"""Convolution and pooling for NumPy arrays: every algorithm under one tested spec.
+
+Arrays are (N, C, *spatial), weights (OC, C / groups, *kernel); what follows
+the arrays is a keyword.  2d stands for 1d and 3d, too.
+
+Convolution  conv2d  conv_transpose2d  filter2d (images)  plan_conv2d
+Gradients    conv2d_grad_input  conv2d_grad_weight  and of pools
+Pooling      max_pool2d  avg_pool2d  min_pool2d  sum_pool2d  lp_pool2d
+             adaptive_avg_pool2d  adaptive_max_pool2d  global_avg_pool2d
+             global_max_pool2d  max_unpool2d
+Columns      im2col  col2im (any number of axes)
+Sizes        conv_output_shape  pool_output_shape  solve_shape
+Questions    explain (who serves a call, and why)  cost  receptive_field
+Backends     backends  use_backend  register_backend  unregister_backend
+Settings     set_num_threads  num_threads  get_num_threads  accuracy
+             max_workspace  show_config
+Classes      Backend  ConvSpec  PoolSpec; errors: ConvlibError  SpecError
+             BackendError  UnsupportedError
+
+convlib.layers    layers with parameters, forward and backward
+convlib.textbook  the operators as a learner writes them first
+convlib.costs     what an operator costs    convlib.problem  problem strings
+convlib.dask      arrays beyond memory      convlib.testing  checks
+
+In a shell: convlib compare, convlib explain, convlib info, convlib check.
+"""
 
 from __future__ import annotations
+
+import typing as _typing
 
 from .backends.base import Backend
 from .comparison import compare
@@ -15,6 +42,16 @@ from .registry import Explanation, backends, register_backend, unregister_backen
 from .spec import ConvSpec, PoolSpec
 from .threads import get_num_threads, num_threads, set_num_threads
 
+if _typing.TYPE_CHECKING:
+    from . import (
+        costs as costs,
+        dask as dask,
+        layers as layers,
+        problem as problem,
+        testing as testing,
+        textbook as textbook,
+    )
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -23,3 +60,30 @@ __all__ = [
     "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
     *_functions,
 ]  # fmt: skip
+
+#: Modules that are imported when they are first used.
+_MODULES = ("costs", "dask", "layers", "problem", "testing", "textbook")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    if name.startswith("__"):
+        raise AttributeError(f"module 'convlib' has no attribute {name!r}")
+    from .errors import did_you_mean
+
+    raise AttributeError(f"module 'convlib' has no attribute {name!r}{did_you_mean(name, (*__all__, *_MODULES))}")
+
+
+def __dir__() -> list[str]:
+    """Return all names, but to `pydoc` none whose whole text it would print: ``help(convlib)`` is the map above."""
+    import sys
+
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") == "inspect":
+        frame = frame.f_back
+    if frame.f_globals.get("__name__") == "pydoc":
+        return []
+    return sorted({*globals(), *_MODULES})

@@ -11,7 +11,7 @@ import numpy as np
 from . import dtypes
 from .errors import SpecError
 from .functional._common import element_type
-from .functional.inspect import describe
+from .functional.described import describe
 from .spec import ConvSpec, PoolSpec, WindowSpec
 from .spec.arguments import flag, integer, per_axis
 

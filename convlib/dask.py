@@ -17,7 +17,7 @@ from .backends.dask import DaskBackend
 from .backends.dask_graph import order
 from .backends.dask_tasks import Call
 from .errors import BackendError, SpecError, UnsupportedError
-from .functional.inspect import describe
+from .functional.described import describe
 from .spec import ConvSpec, blocks, frozen, shape as as_shape
 from .spec.arguments import integer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -42,3 +43,32 @@ def quote(value: Any) -> str:
     except Exception:  # integers of thousands of digits, and objects whose text is broken
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= 200 else text[:200] + "..."
+
+
+def meant(word: Any, valid: Iterable[str], others: Mapping[str, str] | None = None) -> str | None:
+    """Return the valid name that was probably meant by an unknown one, or None.
+
+    Parameters
+    ----------
+    word : object
+        What was written.
+    valid : iterable of str
+        The names there are.
+    others : mapping of str to str, optional
+        What other libraries say, in lower case, and what is said here.
+    """
+    import difflib  # slow to import, and needed only where something is refused
+
+    if not isinstance(word, str):
+        return None
+    names, written = {name.lower(): name for name in valid}, word.strip().lower()
+    found = (others or {}).get(written, "").lower()
+    if found in names:
+        return names[found]
+    return next((names[name] for name in difflib.get_close_matches(written, names, 1, 0.7)), None)
+
+
+def did_you_mean(word: Any, valid: Iterable[str], others: Mapping[str, str] | None = None) -> str:
+    """Return the end of a message about an unknown name: "; did you mean 'x'?", or nothing; see `meant`."""
+    found = meant(word, valid, others)
+    return "" if found is None else f"; did you mean {found!r}?"

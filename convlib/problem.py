@@ -20,14 +20,13 @@ An axis that is left out takes the value of the axis before it: ``kh3`` alone is
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .errors import SpecError
+from .errors import SpecError, meant
 from .spec import ConvSpec, PoolSpec, WindowSpec, make_conv, make_pool
 
 Ints = tuple[int, ...]
@@ -45,6 +44,12 @@ OPERATIONS = {
 OPTIONS = ("nhwc", "bias", "ceil", "nopad")
 _AXES = {1: "w", 2: "hw", 3: "dhw"}
 _WORDS = ("n", "ic", "oc", "g", *(role + axis for role in "iksdpo" for axis in "dhw"))
+#: What others say, and what is said here.
+_OTHER_WORDS = {
+    "b": "n", "c": "ic", "cin": "ic", "in": "ic", "k": "kh", "cout": "oc", "out": "oc", "h": "ih", "w": "iw", "s": "sh",
+    "p": "ph", "d": "dh", "groups": "g", "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "max_pool2d": "maxpool",
+    "avg_pool2d": "avgpool", "conv2d_grad_input": "gradx", "conv2d_grad_weight": "gradw", "channels_last": "nhwc",
+}  # fmt: skip
 _TOKEN = re.compile(r"([a-z]+?)(\d+)(?::(\d+))?")
 _EXAMPLE = "n1 ic64 ih56 iw56 oc64 kh3 kw3 ph1"
 
@@ -270,10 +275,11 @@ def _token(token: str, text: str) -> tuple[str, tuple[int, int]]:
     match = _TOKEN.fullmatch(token)
     word = match[1] if match else re.split(r"\d", token, maxsplit=1)[0]
     if match is None or word not in _WORDS or (match[3] and word[0] != "p"):
-        near = difflib.get_close_matches(token, [*OPERATIONS, *OPTIONS], 1, 0.7)
-        near = near or [f"{w}3" for w in difflib.get_close_matches(word, _WORDS, 1, 0.5)] or ["kh3"]
+        near = meant(token, [*OPERATIONS, *OPTIONS], _OTHER_WORDS)
+        if near is None:
+            near = (meant(word, _WORDS, _OTHER_WORDS) or "kh") + (re.sub(r"^\D*", "", token) or "3")
         raise SpecError(
-            f"unknown token {token!r} in the problem {text!r}; a valid one is {near[0]!r}.  Words: {' '.join(_WORDS)} "
+            f"unknown token {token!r} in the problem {text!r}; did you mean {near!r}?  Words: {' '.join(_WORDS)} "
             f"with a number, {' '.join(OPTIONS)}; in front of them: {' '.join(OPERATIONS)}"
         )
     low = _number(match[2], token)

@@ -205,9 +205,8 @@ def test_explain_takes_what_the_function_takes(args, options, op):
 @pytest.mark.parametrize(
     ("args", "options", "error", "words"),
     [
-        (("conv2d", X.shape), {}, TypeError, "2 positional"),
-        (("conv2d", X, W), {}, TypeError, "shapes in place of arrays"),
-        (("conv2d_grad_input", (1, 3, 3, 3), W.shape), {}, TypeError, "3 positional"),
+        (("conv2d", X.shape), {}, TypeError, r"conv2d\(\): missing .*: 'w'.* as conv2d\(x, w, bias=None,"),
+        (("conv2d_grad_input", (1, 3, 3, 3), W.shape), {}, TypeError, "missing a required argument: 'x_shape'"),
         (("conv4d", *SHAPES), {}, convlib.SpecError, "unknown"),
         ((3, *SHAPES), {}, TypeError, "op must be"),
         (("conv2d", *SHAPES), {"dtype": "O"}, TypeError, "object"),
@@ -217,7 +216,7 @@ def test_explain_takes_what_the_function_takes(args, options, op):
         (("max_pool2d", (-1, 2, 5, 5), 2), {}, convlib.SpecError, "negative"),
         (("max_pool2d", X.shape, 9), {}, convlib.SpecError, "larger"),
         (("max_pool2d", X.shape, 2), {"dtype": "c8"}, TypeError, "no order"),
-        (("conv2d", *SHAPES), {"strides": 2}, TypeError, "strides"),
+        (("conv2d", *SHAPES), {"strides": 2}, TypeError, "did you mean 'stride'"),
     ],
 )
 def test_explain_refuses_what_the_call_would_refuse(args, options, error, words):

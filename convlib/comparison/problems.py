@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpecError, quote
+from ..errors import SpecError, did_you_mean, quote
 from ..problem import OPERATIONS, OPTIONS, Problem, parse
 from ..spec import ConvSpec, PoolSpec
 
@@ -54,7 +54,8 @@ def suite(name: str) -> list[Task]:
         return _listed(files("convlib").joinpath("suites", f"{name}.txt").read_text(encoding="utf-8"), name)
     path = Path(name)
     if not name or not path.is_file():
-        raise SpecError(f"unknown suite {name!r}; valid: {', '.join(suites())}, or a file with a problem per line")
+        hint = did_you_mean(name, suites())
+        raise SpecError(f"unknown suite {name!r}; valid: {', '.join(suites())}, or a file with a problem per line{hint}")
     try:
         return _listed(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:

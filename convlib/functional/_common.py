@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import config, dtypes
 from ..errors import SpecError, quote
 from . import _foreign
+from ._words import check_call
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -126,7 +127,7 @@ def per_rank(
                     return result
                 return function(nd, *args, **kwargs)
             except TypeError as error:
-                _check_arguments(call, error, args, kwargs)
+                check_call(call.__name__, signature, error, (call.__code__, _with_options.__code__), args, kwargs)
                 raise
 
         functools.update_wrapper(call, function)
@@ -159,20 +160,6 @@ def plain(out: Any) -> Any:
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array, whose mask would not follow the result; give out=out.data")
     return out.view(np.ndarray) if isinstance(out, np.ndarray) else out
-
-
-def _check_arguments(call: Callable[..., Any], error: TypeError, args: Any, kwargs: dict[str, Any]) -> None:
-    """Raise TypeError in the words of a public function if the arguments do not fit its signature."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None or place.tb_frame.f_globals is not globals():
-        return  # raised by what was called, not by calling it
-    signature = inspect.signature(call)
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as reason:
-        raise TypeError(f"{call.__name__}(): {reason}; it is called as {call.__name__}{signature}") from None
 
 
 def take(**given: ArrayLike) -> tuple[str, list[Any]]:

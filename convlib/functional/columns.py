@@ -7,8 +7,10 @@ from typing import Any
 from .. import dtypes, registry, storage
 from ..spec import frozen, make_col2im, make_columns, shape
 from ._common import Array, ArrayLike, take
+from ._words import hinting
 
 
+@hinting
 def im2col(
     x: ArrayLike, kernel_size: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, backend: str | None = None
 ) -> Array:
@@ -67,6 +69,7 @@ def im2col(
     return columns
 
 
+@hinting
 def col2im(
     cols: ArrayLike, output_size: Any, kernel_size: Any, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
     backend: str | None = None,

@@ -8,9 +8,11 @@ from .. import dtypes
 from ..errors import SpecError, quote
 from ..spec import make_filter
 from ._common import Array, ArrayLike, plain, take
+from ._words import hinting
 from .conv import conv2d
 
 
+@hinting
 def filter2d(
     image: ArrayLike, kernel: ArrayLike, *, mode: str = "same", boundary: str = "reflect", flip: bool = False,
     out: Array | None = None, backend: str | None = None,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import functional
 from ..errors import SpecError
 from ..functional._common import Array, ArrayLike, fill_texts, take
+from ..functional._words import hinting_init
 from ..spec import frozen
 
 
@@ -58,6 +59,8 @@ class Layer:
     names: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, nd: int = 0) -> None:
+        if "__init__" in vars(cls):
+            cls.__init__ = hinting_init(cls.__init__)  # type: ignore[method-assign]
         if nd:
             cls.nd = nd
             shared = inspect.cleandoc(cls.__base__.__doc__ or "").partition("\n")[2] if cls.__base__ else ""

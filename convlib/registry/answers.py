@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import config
 from ..backends.base import Backend
-from ..errors import BackendError
+from ..errors import BackendError, did_you_mean
 from ..spec import WindowSpec
 from .plugins import backends, get_backend, load, said
 
@@ -42,7 +42,8 @@ def algorithm_refusal(
     known = backend.algorithms.get(op, ())
     for name in algorithm.split("+"):
         if name not in known:
-            return f"it has no algorithm {name!r} for {op}; valid: {', '.join(known) or 'none'}"
+            valid = ", ".join(known) or "none"
+            return f"it has no algorithm {name!r} for {op}; valid: {valid}{did_you_mean(name, known)}"
     reason: str | None = said(backend, "supports_algorithm", str, algorithm, op, spec, dtype)
     return reason
 

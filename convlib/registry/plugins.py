@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
-from ..errors import BackendError, SpecError
+from ..errors import BackendError, SpecError, did_you_mean
 from . import policy
 
 if TYPE_CHECKING:
@@ -208,8 +208,20 @@ def _target(name: str) -> str:
     if target is None and name in _plugins():
         target = _plugins()[name].value
     if target is None:
-        raise BackendError(f"unknown backend {name!r}; known: {', '.join(backends())}")
+        raise BackendError(f"unknown backend {name!r}; known: {', '.join(backends())}{_meant(name)}")
     return target
+
+
+def _meant(name: str) -> str:
+    """Return the end of a message about an unknown backend: the name, or the "name:algorithm", that was meant."""
+    algorithms: dict[str, str] = {}
+    for known in (*policy.names(), *_added):
+        try:
+            for found in load(known).algorithms.values():
+                algorithms.update({word: f"{known}:{word}" for word in found if word not in algorithms})
+        except Exception:  # one that cannot tell breaks no message about another
+            continue
+    return did_you_mean(name, (*backends(), *algorithms.values()), algorithms)
 
 
 def _made(name: str, target: str) -> Backend:

@@ -22,6 +22,11 @@ BUILTINS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def names() -> tuple[str, ...]:
+    """Return the backends of the automatic policy, each once."""
+    return tuple(dict.fromkeys(rule.backend for rule in POLICY))
+
+
 class Rule(NamedTuple):
     """One line of the automatic policy."""
 

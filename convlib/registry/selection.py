@@ -166,8 +166,9 @@ def _named(
     if reason is not None:
         able = ", ".join(v.backend for v in verdicts(op, spec, dtype, array_type) if v.serves)
         advice = f"These can: {able}" if able else "No backend can"
+        end = "" if reason.endswith("?") else "."
         raise UnsupportedError(
-            f"backend {requested!r} (named by: {source}) cannot serve this {op}: {reason}. {advice}", reason
+            f"backend {requested!r} (named by: {source}) cannot serve this {op}: {reason}{end} {advice}", reason
         )
     if algorithm is not None:
         return Choice(backend, algorithm, source, f"named by: {source}; named", algorithm)

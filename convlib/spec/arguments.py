@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from ..errors import SpecError, quote
+from ..errors import SpecError, did_you_mean, quote
 
 Ints: TypeAlias = tuple[int, ...]
 IntOrAxes: TypeAlias = int | Sequence[int]
@@ -41,6 +41,34 @@ def cached(make: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return call
+
+
+#: What other libraries call an argument, in lower case, and what it is called here.
+OTHER_NAMES = {
+    "strides": "stride", "subsample": "stride", "window_strides": "stride", "pad": "padding", "pads": "padding",
+    "border_mode": "padding", "auto_pad": "padding", "dilations": "dilation", "dilation_rate": "dilation",
+    "rhs_dilation": "dilation", "rate": "dilation", "group": "groups", "feature_group_count": "groups",
+    "data_format": "layout", "ksize": "kernel_size", "kernel_shape": "kernel_size", "pool_size": "kernel_size",
+    "window_shape": "kernel_size", "cval": "pad_value", "fill_value": "pad_value", "constant_values": "pad_value",
+    "weight": "w", "weights": "w", "kernel": "w", "input": "x", "inputs": "x", "input_size": "x_shape",
+    "weight_size": "w_shape", "norm_type": "p", "algorithm": "backend", "engine": "backend", "filters": "out_channels",
+}  # fmt: skip
+
+
+def check_names(function: str, names: Iterable[str], valid: Iterable[str]) -> None:
+    """Raise TypeError in the words of a public function if a keyword is none of the `valid` ones."""
+    valid = tuple(valid)
+    for name in names:
+        if name not in valid:
+            hint = did_you_mean(name, valid, OTHER_NAMES)
+            raise TypeError(
+                f"{function}(): got an unexpected keyword argument {name!r}{hint or '; valid: ' + ', '.join(valid)}"
+            )
+
+
+def keywords(make: Callable[..., Any], positional: int) -> tuple[str, ...]:
+    """Return the names of the arguments of a maker of specs behind its first ones."""
+    return tuple(inspect.signature(make).parameters)[positional:]
 
 
 def integer(name: str, value: Any) -> int:
@@ -137,10 +165,11 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, valid: Sequence[str]) -> str:
-    """Return `value`, which must be one of the `valid` names."""
+def choice(name: str, value: Any, valid: Sequence[str], others: Mapping[str, str] | None = None) -> str:
+    """Return `value`, which must be one of the `valid` names; `others` are what other libraries call them."""
     if not isinstance(value, str) or value not in valid:
-        raise SpecError(f"{name}={quote(value)} is unknown; valid: {', '.join(map(repr, valid))}")
+        hint = did_you_mean(value, valid, others)
+        raise SpecError(f"{name}={quote(value)} is unknown; valid: {', '.join(map(repr, valid))}{hint}")
     return value
 
 
@@ -148,7 +177,8 @@ def channels_last(layout: Any, nd: int) -> bool:
     """Return whether `layout` names an axis order with the channels last, such as "NHWC"."""
     axes = AXES.get(nd, "HW")
     first, last = ("NCHW", f"NC{axes}"), ("NHWC", f"N{axes}C")
-    return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last))) in last
+    others = {"channels_first": first[1], "channels_last": last[1]}
+    return choice("layout", layout, (*dict.fromkeys(first), *dict.fromkeys(last)), others) in last
 
 
 def split(what: str, shape: Ints, nd: int, channels_last: bool) -> tuple[bool, int, int, Ints]:

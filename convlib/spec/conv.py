@@ -14,10 +14,12 @@ from .arguments import (
     Ints,
     cached,
     channels_last as is_channels_last,
+    check_names,
     choice,
     flag,
     frozen,
     integer,
+    keywords,
     per_axis,
     real,
     shape,
@@ -76,6 +78,7 @@ class ConvSpec(WindowSpec):
         >>> ConvSpec.make((1, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3).y_shape
         (1, 64, 112, 112)
         """
+        check_names("ConvSpec.make", options, keywords(make_conv, 3))
         w = shape("w_shape", w_shape)
         return make_conv(len(w) - 2, shape("x_shape", x_shape), w, **{k: frozen(v) for k, v in options.items()})
 

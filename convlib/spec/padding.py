@@ -16,6 +16,9 @@ PADDING_MODES = {
     "edge": "edge", "replicate": "edge", "wrap": "wrap", "circular": "wrap",
 }  # fmt: skip
 
+#: What others call them: SAME of TensorFlow and JAX takes any stride, "same" only stride 1.
+OTHER_PADDINGS = {"same": "same_upper", "notset": "valid", "half": "same"}
+
 
 def effective_kernel(kernel: Ints, dilation: Ints) -> Ints:
     """Return how many input elements a dilated kernel spans, per axis."""
@@ -57,7 +60,7 @@ def resolve_padding(
     """
     nd = len(in_size)
     if isinstance(padding, str):
-        name = choice("padding", padding, PADDING_NAMES)
+        name = choice("padding", padding, PADDING_NAMES, OTHER_PADDINGS)
         if name == "same" and any(s != 1 for s in stride):
             raise SpecError(
                 f"padding='same' keeps the size only for stride 1, not stride={stride}; "

@@ -13,10 +13,12 @@ from .arguments import (
     Ints,
     cached,
     channels_last as is_channels_last,
+    check_names,
     choice,
     flag,
     frozen,
     integer,
+    keywords,
     number_of_axes,
     per_axis,
     real,
@@ -85,6 +87,7 @@ class PoolSpec(WindowSpec):
             if not isinstance(kernel, tuple):
                 raise SpecError("kernel_size is one integer: name the number of spatial axes with nd=1, 2 or 3")
             nd = len(kernel)
+        check_names("PoolSpec.make", options, keywords(make_pool, 4))
         frozen_options = {k: frozen(v) for k, v in options.items()}
         return make_pool(number_of_axes("nd", nd), kind, shape("x_shape", x_shape), kernel, **frozen_options)
 
