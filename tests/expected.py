@@ -24,7 +24,7 @@ import convlib
 from convlib import registry, testing
 from convlib._ext import _native
 from convlib.registry.plugins import changed
-from convlib.testing.check import operator_of
+from convlib.testing.checks import operator_of
 
 FILE = Path(__file__).with_name("expected.toml")
 COMMAND = "PYTHONPATH=. python tests/expected.py"

@@ -8,7 +8,7 @@ import pytest
 
 import convlib
 from convlib import registry, testing
-from convlib.testing.check import ORACLE, all_checks, operator_of
+from convlib.testing.checks import ORACLE, all_checks, operator_of
 
 NAMES = [name for name in expected.names() if registry.get_backend(name.partition(":")[0]).array_type == "numpy"]
 

@@ -15,7 +15,7 @@ from convlib._ext import _native
 from convlib.backends import native_calls
 from convlib.registry.plugins import changed
 from convlib.testing.arrays import arrays_of
-from convlib.testing.check import operator_of
+from convlib.testing.checks import operator_of
 
 FLOATS = ("float32", "float64")
 BOUNDS = (1 << 20, 64 << 20)

@@ -8,6 +8,7 @@ import pytest
 
 import convlib
 from convlib.backends.cython import CythonBackend
+from convlib.backends.naive import NaiveBackend
 from convlib.testing import ConformanceError, cases, check_backend, served_cases
 
 
@@ -211,14 +212,101 @@ def registered(kind, register):
     return register(kind)
 
 
+def reproduces(cause, *errors):
+    """Run the lines of a cause, which must fail as they are and pass for a backend that is right."""
+    lines = cause.reproducer.splitlines()
+    assert len(lines) <= 3
+    exec(cause.reproducer.replace("'wrong'", "'cython'"), {})
+    try:
+        exec(cause.reproducer, {})
+    except errors:
+        return True
+    return False
+
+
+#: What a report says of the backends that are wrong in a way that can be guessed.
+SAID = {
+    FlippedKernel: "right for a flipped kernel",
+    PaddingSidesSwapped: "right if low and high padding are swapped",
+    BiasForgotten: "wrong numbers with a bias; the bias is not added",
+    GroupsMixedUp: "wrong numbers with more than one group",
+    InputChanged: "an input was changed",
+    LowPrecision: "wrong numbers of random floats",
+    IntegersThroughDoubles: "with integers beyond 2**53",
+    NanSwallowed: "with NaN in the input",
+    PaddingAlwaysCounts: "right for the other value of count_include_pad",
+    PaddingWins: "padding is taken for zeros, but it never wins",
+    LastOfEqualMaxima: "with return_indices=True",
+    ColumnsInAnotherOrder: "in calls of im2col",
+}
+
+
+@pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.__name__)
+def test_a_report_says_what_is_wrong(kind, register):
+    report = check_backend(registered(kind, register), strict=False)
+    assert SAID[kind] in report.causes[0].what
+    assert len(report.causes) <= 5
+
+
+def test_failures_of_one_cause_stand_together(register):
+    (cause,) = check_backend(registered(BiasForgotten, register), strict=False).causes
+    assert len(cause.checks) > 50
+    text = str(cause)
+    assert text.startswith(f"{len(cause.checks)} checks: ")
+    assert len(text.splitlines()) <= 6
+
+
+class Unfilled(CythonBackend):
+    """Binds its last array to another one, so that the caller's is as it was."""
+
+    def _conv(self, spec, x, w, bias, y, algorithm):
+        y = np.zeros_like(y)
+        super()._conv(spec, x, w, bias, y, algorithm)
+
+
+class Accumulates(CythonBackend):
+    def _conv(self, spec, x, w, bias, y, algorithm):
+        before = y.copy()
+        super()._conv(spec, x, w, bias, y, algorithm)
+        y += before
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(Unfilled, "fill it all, in place, as in y[...]"), (Accumulates, "set it first")]
+)
+def test_a_result_that_holds_what_was_there_before_is_recognised(kind, words, register):
+    report = check_backend(registered(kind, register), select="conv2d", strict=False)
+    assert words in str(report.causes[0])
+
+
+def test_some_checks_can_be_selected_and_the_first_failure_be_the_last(register):
+    wrong = registered(FlippedKernel, register)
+    report = check_backend(wrong, select="conv2d-p and not random or nhwc_1x1", strict=False)
+    names = {name for cause in report.causes for name in cause.checks}
+    assert names
+    assert all("conv2d-p" in name for name in names)
+    assert report.passed + len(report.failed) < 30
+    assert len(check_backend(wrong, stop=True, strict=False).failed) == 1
+    with pytest.raises(convlib.SpecError, match=r"no check is called 'conv2d-plane'.*did you mean 'conv2d-plain'"):
+        check_backend(wrong, select="conv2d-plane")
+
+
+def test_what_the_oracle_answers_is_computed_once(monkeypatch):
+    check_backend("cython")
+    monkeypatch.setattr(NaiveBackend, "_conv", None)
+    assert not check_backend("im2col").failed
+
+
 @pytest.mark.parametrize("kind", WRONG, ids=lambda kind: kind.__name__)
 def test_a_wrong_backend_fails(kind, register):
     with pytest.raises(ConformanceError) as caught:
         check_backend(registered(kind, register))
     report = caught.value.report
     assert report.failed
-    for name, reason in report.failed:
-        assert f"{name}: {reason}" in str(caught.value)
+    assert sorted(name for cause in report.causes for name in cause.checks) == sorted(name for name, _ in report.failed)
+    for cause in report.causes:
+        assert f"{cause.checks[0]}: {cause.reason}" in str(caught.value)
+        assert cause.checks == ("supports",) or reproduces(cause, ConformanceError, AssertionError)
     if kind is not SilentRefusal:
         # Only what is wrong fails: the other operators still pass.
         assert report.passed > len(report.failed)

@@ -150,40 +150,81 @@ assert convlib.explain("conv2d", x.shape, w.shape).backend == "native"
 # ------------------------------------------------------------------------------- entry points
 
 
+BAD = """
+import sys, convlib
+from convlib.backends.naive import NaiveBackend
+class NotABackend: pass
+class Misnamed(NaiveBackend): name = "another"
+class Hookless(convlib.Backend): name, operations = "hookless", ("conv",)
+class Raises(NaiveBackend):
+    name = "raises"
+    def available(self): raise KeyError("its own fault")
+class Property(NaiveBackend):
+    name = "property"
+    @property
+    def array_type(self): raise KeyError("its own fault")
+class Quits(NaiveBackend):
+    name = "quits"
+    def __init__(self): sys.exit("no licence")
+"""
+ENTRIES = """
+[convlib.backends]
+broken = bad_module:Backend
+impostor = bad_backends:NotABackend
+misnamed = bad_backends:Misnamed
+hookless = bad_backends:Hookless
+raises = bad_backends:Raises
+property = bad_backends:Property
+quits = bad_backends:Quits
+naive = bad_backends:Misnamed
+"""
+
+
+def install_bad(target):
+    """Put a package of bad backends where pip would."""
+    (target / "bad_backends.py").write_text(BAD)
+    (target / "bad_module.py").write_text('raise RuntimeError("a library is missing")\n')
+    about = target / "bad-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(ENTRIES)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Install the example package into a folder of its own, as a user would with pip."""
+    """Install the example package into a folder of its own, as a user would with pip, and bad ones beside it."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "tests" / "plugin_example", source, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "examples" / "plugin", source, dirs_exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
          "--disable-pip-version-check", "--target", str(target), str(source)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    install_bad(target)
     return target
 
 
 def test_a_plug_in_is_found_and_passes_the_conformance_suite(installed):
     code = """
 import numpy as np, convlib
-assert "example" in convlib.backends(), convlib.backends()
-y = convlib.conv2d(np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3)), padding=1, backend="example:taps")
+assert "shifts" in convlib.backends(), convlib.backends()
+y = convlib.conv2d(np.ones((1, 2, 5, 5)), np.ones((3, 2, 3, 3)), padding=1, backend="shifts")
 assert y[0, 0, 2, 2] == 18
 from convlib.testing import check_backend
-report = check_backend("example")
+report = check_backend("shifts")
 assert report.passed > 50 and report.refused and not report.failed
 print(report)
 """
     done = python(*QUIET, code, path=(installed,))
     assert done.returncode == 0, done.stderr
-    assert "example" in done.stdout
+    assert "shifts" in done.stdout
 
 
 def test_a_plug_in_can_be_named_by_the_environment(installed):
     code = 'import convlib; print(convlib.explain("conv2d", (1, 2, 5, 5), (3, 2, 3, 3)).backend)'
-    done = python(*QUIET, code, path=(installed,), CONVLIB_BACKEND="example")
-    assert done.stdout.strip() == "example", done.stderr
+    done = python(*QUIET, code, path=(installed,), CONVLIB_BACKEND="shifts")
+    assert done.stdout.strip() == "shifts", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -192,6 +233,10 @@ def test_a_plug_in_can_be_named_by_the_environment(installed):
         ("broken", "RuntimeError: a library is missing"),
         ("impostor", "is no convlib.Backend but a NotABackend"),
         ("misnamed", "calls itself 'another'"),
+        ("hookless", "the hook _conv(self, spec, x, w, bias, y, algorithm) is missing"),
+        ("raises", "bad_backends:Raises.available raised KeyError: 'its own fault'"),
+        ("property", "cannot be read: KeyError: 'its own fault'"),
+        ("quits", "SystemExit: no licence"),
     ],
 )
 def test_a_broken_plug_in_breaks_nothing_but_itself(installed, name, reason):
@@ -202,6 +247,7 @@ assert convlib.conv2d(x, w).shape == (1, 3, 3, 3)
 assert {name!r} in convlib.backends()
 said = str(convlib.explain("conv2d", x.shape, w.shape))
 assert {reason!r} in said, said
+assert {reason!r} in convlib.show_config("dict")["backends"][{name!r}]
 for _ in range(2):
     try:
         convlib.conv2d(x, w, backend={name!r})
@@ -214,6 +260,15 @@ for _ in range(2):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", ["info", "explain", "compare", "check"])
+def test_bad_plug_ins_break_no_command(installed, command):
+    problem = "n1 ic2 ih6 iw5 oc3 kh3 kw3 ph1"
+    more = {"explain": [problem], "compare": [problem, "--time", "0.01"], "check": ["cython", "-k", "conv2d-plain"]}
+    done = python("-m", "convlib", command, *more.get(command, []), path=(installed,))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_plug_in_cannot_take_the_name_of_a_built_in(installed):
     code = 'import convlib; print(type(convlib.registry.get_backend("naive")).__module__)'
     done = python(*QUIET, code, path=(installed,))
@@ -223,7 +278,7 @@ def test_a_plug_in_cannot_take_the_name_of_a_built_in(installed):
 def test_import_loads_no_plug_in_and_no_compiled_part_that_is_not_needed(installed):
     code = """
 import sys, convlib
-assert not [name for name in sys.modules if name.startswith(("convlib_example", "scipy"))], "loaded on import"
+assert not [name for name in sys.modules if name.startswith(("convlib_shifts", "bad_", "scipy"))], "loaded on import"
 """
     done = python(*QUIET, code, path=(installed,))
     assert done.returncode == 0, done.stderr

@@ -37,10 +37,17 @@ def _taps(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
         )
 
 
-def _element(x: Array, n: int, c: int, position: Index) -> Any:
-    """Return an element as a Python number: zero in the padding."""
+def _pixel(x: Array, n: int, channels: slice, position: Index) -> list[Any]:
+    """Return what some channels hold at one position, as Python numbers: zeros in the padding."""
     inside = all(0 <= p < size for p, size in zip(position, x.shape[2:], strict=True))
-    return x.item(n, c, *position) if inside else 0
+    where: Any = (n, channels, *position)
+    return x[where].tolist() if inside else [0] * (channels.stop - channels.start)
+
+
+def _channels(spec: ConvSpec, o: int) -> slice:
+    """Return the input channels that output channel `o` sees: those of its group."""
+    first = o // spec.ocg * spec.icg
+    return slice(first, first + spec.icg)
 
 
 def _window(spec: WindowSpec, out: Index) -> Iterator[tuple[Index, Index]]:
@@ -60,11 +67,11 @@ class NaiveBackend(Backend):
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
         for n, o, out in _windows(spec, spec.oc):
-            first = o // spec.ocg * spec.icg  # the first input channel of the group of `o`
+            group = _channels(spec, o)
             total = 0 if bias is None else bias[o].item()
-            for c in range(spec.icg):
-                for tap, position in _taps(spec, out):
-                    total += _element(x, n, first + c, position) * w.item(o, c, *tap)
+            for tap, position in _taps(spec, out):
+                weights = w[o].T[tap[::-1]].tolist()  # of all channels
+                total += sum(a * b for a, b in zip(_pixel(x, n, group, position), weights, strict=True))
             y[(n, o, *out)] = total
 
     def _conv_grad_input(
@@ -83,10 +90,9 @@ class NaiveBackend(Backend):
     ) -> None:
         total = np.zeros(grad_w.shape, object)
         for n, o, out in _windows(spec, spec.oc):
-            first = o // spec.ocg * spec.icg
-            for c in range(spec.icg):
-                for tap, position in _taps(spec, out):
-                    total[(o, c, *tap)] += grad_y.item(n, o, *out) * _element(x, n, first + c, position)
+            for tap, position in _taps(spec, out):
+                for c, element in enumerate(_pixel(x, n, _channels(spec, o), position)):
+                    total[(o, c, *tap)] += grad_y.item(n, o, *out) * element
         grad_w[...] = total
 
     def _finish(self, y: Array, residual: Array | None, activation: str | None) -> None:

@@ -12,7 +12,15 @@ from .statuses import AGREE, DISAGREE
 def add(commands: Commands) -> None:
     """Describe the command and its arguments."""
     check = commands.add_parser("check", help="run the conformance suite on backends")
-    check.add_argument("backends", nargs="+", metavar="BACKEND")
+    check.add_argument(
+        "backends", nargs="+", metavar="BACKEND",
+        help="a name, name:algorithm, or module:Class of one that is not installed, found from the current folder, too",
+    )  # fmt: skip
+    check.add_argument(
+        "-k", dest="select", default="", metavar="EXPR",
+        help="only the checks whose names hold a text; texts may be joined by and, or, not",
+    )  # fmt: skip
+    check.add_argument("-x", dest="stop", action="store_true", help="stop at the first failure")
     check.add_argument("--refusals", action="store_true", help="list what was refused, with reasons")
 
 
@@ -22,13 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     status = AGREE
     for name in arguments.backends:
-        report = check_backend(name, strict=False, progress=_progress)
+        report = check_backend(
+            name, select=arguments.select, stop=arguments.stop, strict=False, progress=_progress
+        )
         print(report)
-        for check, reason in report.failed:
-            print(f"  FAILED {check}: {reason}")
         for check, reason in report.refused if arguments.refusals else ():
             print(f"  refused {check}: {reason}")
         if report.failed:
+            print(report.details())
             status = DISAGREE
     return status
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends.base import Backend
 from ..errors import BackendError, SpecError, did_you_mean
 from . import policy
+from .vetting import faults
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "convlib.backends"
 
 #: What fails again however often it is tried, unless its text speaks of a shortage.
-_LASTING = (ImportError, AttributeError, NameError, SyntaxError, TypeError)
+_LASTING = (ImportError, AttributeError, NameError, SyntaxError, TypeError, SystemExit)
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
 
 _added: dict[str, Backend] = {}  # by register_backend
@@ -48,14 +49,22 @@ def register_backend(backend: Backend | type[Backend]) -> None:
     TypeError
         If it is no `Backend`.
     BackendError
-        If the name is empty, holds a colon, or is taken.
+        If the name is taken, or the class cannot be called as a backend: an unknown operation, a hook that is missing,
+        misnamed or takes other arguments, a method that stands in the way of an operation.  The message lists all
+        faults, each with what mends it.
     """
-    instance = backend() if isinstance(backend, type) else backend
+    if isinstance(backend, type) and not issubclass(backend, Backend):
+        raise TypeError(f"a backend must be a convlib.Backend or a subclass of it, not the class {backend.__name__}")
+    try:
+        instance = backend() if isinstance(backend, type) else backend
+    except (Exception, SystemExit) as error:
+        raise BackendError(f"{backend} could not be made: {type(error).__name__}: {error}") from error
     if not isinstance(instance, Backend):
         raise TypeError(f"a backend must be a convlib.Backend or a subclass of it, not {type(instance).__name__}")
     origin = _class(instance)
-    if not instance.name or ":" in instance.name:
-        raise BackendError(f"{origin} has the name {instance.name!r}; it must not be empty or hold a colon")
+    found = faults(instance)
+    if found:
+        raise BackendError("\n  - ".join((f"{origin} is no backend yet:", *found)))
     if instance.name in backends():
         raise BackendError(f"{origin} wants the name {instance.name!r}, which belongs to {_origin(instance.name)}")
     _added[instance.name] = instance
@@ -147,7 +156,7 @@ def answer(backend: Backend, method: str, kind: type, ask: Callable[[], Any]) ->
         found = ask()
     except (BackendError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, SpecError) and type(backend).__module__.startswith("convlib."):
             raise  # a setting of the caller's that cannot be read
         raise _broken(backend, method, f"raised {type(error).__name__}: {error}") from error
@@ -193,7 +202,7 @@ def load(name: str) -> Backend:
     target = _target(name)
     try:
         backend = _made(name, target)
-    except Exception as error:  # a plug-in may fail in any way; it must not break the others
+    except (Exception, SystemExit) as error:  # a plug-in may fail in any way; it must not break the others
         text = f"backend {name!r} could not be loaded from {target}: {type(error).__name__}: {error}"
         if not isinstance(error, _LASTING) or any(os.strerror(code) in str(error) for code in _SHORTAGES):
             raise PassingError(f"{text} (the next call tries again)") from error
@@ -231,6 +240,9 @@ def _made(name: str, target: str) -> Backend:
     backend = made() if isinstance(made, type) else made
     if not isinstance(backend, Backend):
         raise TypeError(f"{target} is no convlib.Backend but a {type(backend).__name__}")
+    found = faults(backend) if name in _plugins() else None
+    if found:
+        raise TypeError("\n  - ".join((f"{_class(backend)} is no backend yet:", *found)))
     if backend.name != name:
         raise TypeError(f"the entry point {name!r} leads to a backend that calls itself {backend.name!r}")
     return backend

@@ -4,9 +4,12 @@ For authors of backends, ours included: ``check_backend("name")`` runs every cas
 and compares with the formula in plain Python (`naive`), bit for bit on small integers.
 """
 
-from .arrays import error_bound, integer_array
+from .arrays import case_arrays, error_bound, integer_array
 from .cases import Case, cases
-from .check import check_backend, served_cases
-from .report import ConformanceError, Report
+from .causes import Cause
+from .check import ConformanceError, Report, check_backend, served_cases
 
-__all__ = ["Case", "ConformanceError", "Report", "cases", "check_backend", "error_bound", "integer_array", "served_cases"]
+__all__ = [
+    "Case", "Cause", "ConformanceError", "Report", "case_arrays", "cases", "check_backend", "error_bound",
+    "integer_array", "served_cases",
+]  # fmt: skip

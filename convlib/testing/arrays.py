@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cases import Case
+from ..errors import SpecError, did_you_mean
+from .cases import Case, cases
 
 Array = NDArray[Any]
 
@@ -72,6 +74,41 @@ def arrays_of(case: Case) -> list[Array]:
         fill = "small" if case.fill == "large" and position else case.fill
         made.append(_filled(shape, dtype, seed + position, fill))
     return made
+
+
+def case_arrays(name: str) -> tuple[Array, ...]:
+    """Return the arrays of a check of the conformance suite, by its name.
+
+    Parameters
+    ----------
+    name : str
+        As a report writes it: a case such as "conv2d-plain", or a variant of one such as "conv2d-plain/gaps".
+
+    Returns
+    -------
+    arrays : tuple of ndarray
+        Always the same ones.
+
+    Raises
+    ------
+    SpecError
+        If there is no such case.
+
+    Examples
+    --------
+    >>> from convlib.testing import case_arrays
+    >>> [a.shape for a in case_arrays("conv2d-plain")]
+    [(2, 3, 7, 6), (4, 3, 3, 3), (4,)]
+    """
+    stem, _, variant = name.partition("/")
+    known = {case.name: case for case in cases()}
+    if variant == "random":
+        stem, _, dtype = stem.rpartition("-")
+        known = {case: replace(known[case], name=f"{case}-{dtype}", dtypes=(dtype,)) for case in known if case == stem}
+    if stem not in known:
+        raise SpecError(f"there is no case {stem!r}{did_you_mean(stem, known)}")
+    made = random_arrays(known[stem]) if variant == "random" else arrays_of(known[stem])
+    return tuple(VARIANTS[variant](a) if variant in VARIANTS else a for a in made)
 
 
 def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:

@@ -1,41 +1,84 @@
-"""Run the conformance cases through a backend."""
+"""Run the conformance checks on a backend, and report what failed, by cause."""
 
 from __future__ import annotations
 
-import re
+import os
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
-
-import numpy as np
 
 import convlib
 
-from ..errors import UnsupportedError
-from ..spec import ACTIVATIONS
-from .arrays import VARIANTS, Array, arrays_of, broadcast, error_bound, integer_array, random_arrays
+from ..backends.base import Backend
+from ..errors import BackendError, ConvlibError, SpecError, UnsupportedError, did_you_mean, quote
+from .arrays import arrays_of
 from .cases import Case, cases
-from .refusals import REFUSALS
-from .report import ConformanceError, Report
+from .causes import Cause, Failure, causes
+from .checks import ORACLE, Check, all_checks, call_case, truth_of
 
-ORACLE = "naive"
 
-#: Operators whose results are sums of products: an inexact backend may round them.
-#: What takes `activation` and `residual`.
-FINISHED = tuple(f"{family}{nd}d" for family in ("conv", "conv_transpose") for nd in (1, 2, 3))
-_SUMS = ("conv", "filter2d", "avg_pool", "sum_pool", "lp_pool", "adaptive_avg", "global_avg", "col2im")
+class ConformanceError(ConvlibError, AssertionError):
+    """A backend broke the conformance suite.
+
+    Parameters
+    ----------
+    report : Report
+        The details; kept as an attribute.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        count = len(report.failed)
+        super().__init__(f"backend {report.backend!r} fails {count} check{'s' * (count > 1)}:\n{report.details()}")
+
+
+@dataclass
+class Report:
+    """What the suite found.
+
+    Attributes
+    ----------
+    backend : str
+        Its name.
+    passed : int
+        Number of checks that held.
+    refused, failed : list of (str, str)
+        Check and reason; refused are calls that the backend says it does not support, which is no success.
+    causes : tuple of Cause
+        What the failures have in common, with lines to run.
+    """
+
+    backend: str
+    passed: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    causes: tuple[Cause, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {self.passed} passed, {len(self.refused)} refused, {len(self.failed)} failed"
+
+    def details(self) -> str:
+        """Return the causes of what failed as text, numbered."""
+        return "\n".join(f"{number}. {cause}" for number, cause in enumerate(self.causes, start=1))
 
 
 def check_backend(
-    name: str, *, strict: bool = True, progress: Callable[[int, int], None] | None = None
-) -> Report:
+    backend: str | Backend | type[Backend], *, select: str = "", stop: bool = False, strict: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:  # fmt: skip
     """Run the conformance suite on a backend.
 
     Parameters
     ----------
-    name : str
-        A backend's name, or "name:algorithm".
+    backend : str, Backend or subclass of Backend
+        A backend's name, "name:algorithm", or "module:Class" of one that is not installed; or the backend itself.
+    select : str, optional
+        Run only the checks whose names hold this text; several texts may be joined by ``and``, ``or``, ``not``.
+    stop : bool, default False
+        Stop at the first failure.
     strict : bool, default True
         Raise if anything fails; otherwise only report it.
     progress : callable, optional
@@ -44,49 +87,137 @@ def check_backend(
     Returns
     -------
     report : Report
-        Counts and reasons.
+        Counts, reasons and causes.
 
     Raises
     ------
     ConformanceError
         If a check fails, or if the backend supports no case at all.
     BackendError
-        If the backend is unknown or not available.
+        If the backend is unknown, not available, or no backend that can be called.
+    SpecError
+        If `select` fits no check.
+
+    Notes
+    -----
+    What the oracle answers is computed once in a process, whatever number of backends is checked.
 
     Examples
     --------
     >>> from convlib.testing import check_backend
     >>> check_backend("cython").failed
     []
+    >>> print(check_backend("fft", select="large_kernel and conv2d"))
+    fft: 3 passed, 0 refused, 0 failed
     """
-    checks = list(all_checks(name))
-    report = Report(name)
-    served = 0
-    for done, check in enumerate(checks, start=1):
-        try:
-            reason = check.run(name)
-            if reason is None:
-                report.passed += 1
-                served += bool(check.operator)
-            else:
-                report.failed.append((check.name, reason))
-        except UnsupportedError as error:
-            report.refused.append((check.name, str(error)))
-        except Exception as error:
-            report.failed.append((check.name, f"{type(error).__name__}: {error}"))
-        if progress is not None:
-            progress(done, len(checks))
-    if served == 0:
-        why = f", such as {report.refused[0][0]}: {report.refused[0][1]}" if report.refused else ""
-        report.failed.append(("supports", f"the backend supports none of the cases{why}"))
+    with _known(backend) as (name, setup):
+        report = _run(name, setup, select, stop, progress)
     if strict and report.failed:
         raise ConformanceError(report)
     return report
 
 
-def operator_of(call: str) -> str:
-    """Return a public function's name without its rank."""
-    return re.sub(r"[123]d", "", call)
+def _run(name: str, setup: str, select: str, stop: bool, progress: Callable[[int, int], None] | None) -> Report:
+    checks = [check for check in all_checks(name) if selected(select, check.name)]
+    if not checks:
+        names = [check.name for check in all_checks(name)]
+        raise SpecError(f"no check is called {quote(select)}; such as {names[0]!r}{did_you_mean(select, names)}")
+    report, failures, passed = Report(name), [], []
+    served = 0
+    for done, check in enumerate(checks, start=1):
+        reason = _reason(check, name, report)
+        if reason is None:
+            passed.append(check)
+            served += bool(check.operator)
+        elif reason:
+            failures.append(Failure(check, reason))
+        if progress is not None:
+            progress(done, len(checks))
+        if stop and failures:
+            break
+    report.passed = len(passed)
+    report.failed = [(failure.check.name, failure.reason) for failure in failures]
+    report.causes = causes(name, failures, passed, setup)
+    if served == 0 and not select and not stop:
+        why = f", such as {report.refused[0][0]}: {report.refused[0][1]}" if report.refused else ""
+        nothing = "supports", f"the backend supports none of the cases{why}"
+        report.failed.append(nothing)
+        report.causes += (Cause("it supports nothing", nothing[:1], nothing[1], ""),)
+    return report
+
+
+def _reason(check: Check, name: str, report: Report) -> str | None:
+    """Return what is wrong, None if nothing is, and "" if the backend refuses the call, which is noted."""
+    try:
+        return check.run(name)
+    except UnsupportedError as error:
+        report.refused.append((check.name, str(error)))
+        return ""
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def selected(expression: str, name: str) -> bool:
+    """Return whether the name of a check fits an expression such as ``"pool and not nan or nhwc"``."""
+    def holds(word: str) -> bool:
+        negated = word.startswith("not ")
+        return (word.removeprefix("not ").strip().lower() in name.lower()) != negated
+
+    return any(all(holds(word.strip()) for word in part.split(" and ")) for part in expression.split(" or "))
+
+
+@contextmanager
+def _known(backend: Any) -> Iterator[tuple[str, str]]:
+    """Give the name of a backend, and the code that registers it; one that is not known is, for this block."""
+    setup = ""
+    if isinstance(backend, str):
+        module, colon, attribute = backend.partition(":")
+        if module in convlib.backends() or not colon or not _importable(module):
+            convlib.registry.get_backend(module)
+            yield backend, ""
+            return
+        setup = f"{module}; convlib.register_backend({module}.{attribute})"
+        backend = _imported(module, attribute)
+    convlib.register_backend(backend)
+    try:
+        yield backend.name, setup
+    finally:
+        convlib.unregister_backend(backend.name)
+
+
+def _importable(module: str) -> bool:
+    """Return whether something looks like the name of a module, and no backend's."""
+    from importlib.util import find_spec
+
+    with _here():
+        try:
+            return all(part.isidentifier() for part in module.split(".")) and find_spec(module) is not None
+        except (ImportError, ValueError):
+            return False
+
+
+def _imported(module: str, attribute: str) -> Any:
+    with _here():
+        try:
+            return getattr(import_module(module), attribute)
+        except AttributeError:
+            names = [n for n, v in vars(import_module(module)).items() if isinstance(v, type) and issubclass(v, Backend)]
+            raise BackendError(
+                f"the module {module!r} has no {attribute!r}; its backends: {', '.join(names) or 'none'}"
+            ) from None
+        except (Exception, SystemExit) as error:
+            raise BackendError(f"{module!r} could not be imported: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _here() -> Iterator[None]:
+    """Find modules in the current folder, too."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
 
 
 def served_cases(name: str) -> tuple[Case, ...]:
@@ -106,273 +237,10 @@ def served_cases(name: str) -> tuple[Case, ...]:
     for case in cases():
         try:
             if name == ORACLE:
-                _truth(case.name)  # kept for the checks of the others
+                truth_of(case.name)  # kept for the checks of the others
             else:
-                _call(case, arrays_of(case), name)
+                call_case(case, arrays_of(case), name)
         except UnsupportedError:
             continue
         served.append(case)
     return tuple(served)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that must hold.
-
-    Attributes
-    ----------
-    name : str
-        Unique, readable.
-    operator : str
-        What it calls, as `operator_of` has it; "" for errors that every backend must raise.
-    run : callable
-        Takes a backend's name and returns what is wrong, or None.
-    """
-
-    name: str
-    operator: str
-    run: Callable[[str], str | None]
-
-
-def all_checks(name: str) -> Iterator[Check]:
-    """Yield the checks of the whole suite for one backend.
-
-    The oracle is not compared with itself, only with itself under other circumstances: values worked out by hand and
-    recorded from other libraries judge it.
-    """
-    exact = _is_exact(name)
-    for case in cases() if name != ORACLE else ():
-        yield Check(case.name, operator_of(case.call), partial(_agrees, case, exact))
-    for case in _varied():
-        operator = operator_of(case.call)
-        for kind, change in VARIANTS.items():
-            yield Check(f"{case.name}/{kind}", operator, partial(_agrees, case, exact, change=change))
-        yield Check(f"{case.name}/out", operator, partial(_fills_out, case))
-        if case.call in FINISHED:
-            yield Check(f"{case.name}/finished", operator, partial(_finishes, case))
-        if hasattr(convlib, f"plan_{case.call}"):
-            yield Check(f"{case.name}/plan", operator, partial(_plans, case))
-    for case in RANDOM:
-        yield Check(f"{case.name}/random", operator_of(case.call), partial(_accurate, case))
-    for refusal, (error, call) in REFUSALS.items():
-        yield Check(f"refuses-{refusal}", "", partial(_refuses, error, call))
-    for function in (_translation_equivariance, _locality, _non_finite_stays_local):
-        yield Check(function.__name__.strip("_").replace("_", "-"), "conv", function)
-
-
-def _is_exact(name: str) -> bool:
-    base, colon, algorithm = name.partition(":")
-    backend = convlib.registry.get_backend(base)
-    return backend.exact_algorithm(algorithm) if colon else backend.exact
-
-
-# --------------------------------------------------------------------------------------------------
-# Checks
-# --------------------------------------------------------------------------------------------------
-
-
-def _backend(name: str) -> Any:
-    return convlib.registry.get_backend(name.partition(":")[0])
-
-
-def _run(function: Callable[..., Any], arrays: list[Array], backend: str, *args: Any, **options: Any) -> tuple[Array, ...]:
-    """Call a function with arrays of the backend's own type; return its results as NumPy arrays."""
-    own = _backend(backend)
-    result = function(*map(own.from_numpy, arrays), *args, **options, backend=backend)
-    return tuple(own.to_numpy(a) for a in (result if isinstance(result, tuple) else (result,)))
-
-
-def _call(case: Case, arrays: list[Array], backend: str, **more: Any) -> tuple[Array, ...]:
-    return _run(getattr(convlib, case.call), arrays, backend, *case.args, **case.options, **more)
-
-
-@lru_cache(maxsize=1024)
-def _truth(name: str) -> tuple[Array, ...]:
-    case = next(case for case in (*cases(), *RANDOM) if case.name == name)
-    return _call(case, arrays_of(case), ORACLE)
-
-
-def _agrees(
-    case: Case, exact: bool, backend: str, change: Callable[[Array], Array] | None = None
-) -> str | None:
-    arrays = arrays_of(case)
-    if change is not None:
-        arrays = [change(a) for a in arrays]
-    before = [a.copy() for a in arrays]
-    own = _backend(backend)
-    given = [own.from_numpy(a) for a in arrays]
-    result = getattr(convlib, case.call)(*given, *case.args, **case.options, backend=backend)
-    got = tuple(own.to_numpy(a) for a in (result if isinstance(result, tuple) else (result,)))
-    for a, b in zip(map(own.to_numpy, given), before, strict=True):
-        if not np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"):
-            return "an input was changed"
-    # Roots are irrational: lp pooling is exact for no one.
-    rounded = (not exact and case.call.startswith(_SUMS)) or case.call.startswith("lp_pool")
-    # A broadcast array repeats one element: its truth is its own.
-    expected = _truth(case.name) if change is not broadcast else _call(case, before, ORACLE)
-    return _compare(got, expected, rounded)
-
-
-def _compare(got: tuple[Array, ...], expected: tuple[Array, ...], rounded: bool) -> str | None:
-    if len(got) != len(expected):
-        return f"{len(got)} results instead of {len(expected)}"
-    for part, (a, b) in enumerate(zip(got, expected, strict=True)):
-        which = "indices" if part else "result"
-        if a.shape != b.shape:
-            return f"{which}: shape {a.shape}, expected {b.shape}"
-        if a.dtype != b.dtype:
-            return f"{which}: dtype {a.dtype}, expected {b.dtype}"
-        if rounded and a.dtype.kind in "fc":
-            scale = float(np.abs(b[np.isfinite(b)]).max(initial=1.0))
-            same = np.isclose(a, b, rtol=0, atol=scale * 512 * float(np.finfo(a.dtype).eps), equal_nan=True)
-        else:
-            same = (a == b) | ((a != a) & (b != b))
-        if not same.all():
-            place = tuple(int(i) for i in np.argwhere(~same)[0])
-            wrong = f"{int((~same).sum())} of {same.size} differ"
-            return f"{which}: {wrong}, first at {place}: {a[place]}, expected {b[place]}"
-    return None
-
-
-def _plans(case: Case, backend: str) -> str | None:
-    """Compare a plan, called twice, with the function."""
-    x, *weights = arrays_of(case)
-    own = _backend(backend)
-    make = getattr(convlib, f"plan_{case.call}")
-    plan = make(x.shape, *map(own.from_numpy, weights), dtype=x.dtype, **case.options, backend=backend)
-    first, second = plan(own.from_numpy(x)), plan(own.from_numpy(x))
-    for y in (first, second):
-        reason = _compare((own.to_numpy(y),), _truth(case.name), rounded=not _is_exact(backend))
-        if reason is not None:
-            return reason
-    first[...] = 0
-    same = _compare((own.to_numpy(second),), _truth(case.name), rounded=not _is_exact(backend))
-    return None if same is None else "two calls share one result"
-
-
-def _fills_out(case: Case, backend: str) -> str | None:
-    expected = _truth(case.name)[0]
-    own = _backend(backend)
-    before = np.full((2, *expected.shape, 2), 77).astype(expected.dtype)
-    buffer = own.from_numpy(before.copy())
-    given = [own.from_numpy(a) for a in arrays_of(case)]
-    for out in (buffer[0, ..., 0], own.from_numpy(np.full(expected.shape, 77).astype(expected.dtype))):
-        got = getattr(convlib, case.call)(*given, *case.args, **case.options, backend=backend, out=out)
-        if (got[0] if isinstance(got, tuple) else got) is not out:
-            return "the result is not the array given as out"
-        reason = _compare((own.to_numpy(out),), (expected,), rounded=not _is_exact(backend))
-        if reason is not None:
-            return f"out: {reason}"
-    before[0, ..., 0] = expected
-    wrong = _compare((own.to_numpy(buffer),), (before,), rounded=not _is_exact(backend))
-    return wrong and "memory beside out was written"
-
-
-def _finishes(case: Case, backend: str) -> str | None:
-    """Compare every activation after a residual with the oracle's; a residual in another order of memory, too."""
-    plain = _truth(case.name)[0]
-    residual = integer_array(plain.shape, plain.dtype, 7)
-    names = ACTIVATIONS if plain.dtype.kind == "f" else ACTIVATIONS[:2]
-    for name in (None, *names):
-        expected = _call(case, arrays_of(case), ORACLE, residual=residual, activation=name)
-        own = _backend(backend)
-        for given in (residual, np.asfortranarray(residual)):
-            got = _call(case, arrays_of(case), backend, residual=own.from_numpy(given), activation=name)
-            reason = _compare(got, expected, rounded=not _is_exact(backend))
-            if reason is not None:
-                return f"activation={name!r}: {reason}"
-    return None
-
-
-@lru_cache(maxsize=64)
-def _random_truth(name: str) -> tuple[Array, float, int]:
-    """Return the result in double precision, the largest sum of absolute products, and the most terms in a sum."""
-    case = next(case for case in RANDOM if case.name == name)
-    wide = [a.astype(np.float64) for a in random_arrays(case)]
-    truth, size, terms = (
-        _call(case, arrays, ORACLE)[0] for arrays in (wide, [np.abs(a) for a in wide], [np.ones_like(a) for a in wide])
-    )
-    return truth, float(size.max()), int(terms.max())
-
-
-def _accurate(case: Case, backend: str) -> str | None:
-    arrays = random_arrays(case)
-    truth, size, terms = _random_truth(case.name)
-    (got,) = _call(case, arrays, backend)
-    bound = error_bound(terms, case.dtypes[0]) * size
-    worst = float(np.abs(got - truth).max())
-    return None if worst <= bound else f"error {worst:.3g} exceeds the bound {bound:.3g}"
-
-
-def _refuses(kind: type[Exception], call: Callable[[str], Any], backend: str) -> str | None:
-    try:
-        call(backend)
-    except UnsupportedError:
-        raise
-    except kind as error:
-        return None if str(error) else "the error has no message"
-    except Exception as error:
-        return f"{type(error).__name__} instead of {kind.__name__}: {error}"
-    return f"no error; expected {kind.__name__}"
-
-
-def _translation_equivariance(backend: str) -> str | None:
-    """Shift the input, and the output shifts along (stride 1, away from the edges)."""
-    w = integer_array((2, 1, 3, 3), "float32", 5)
-    patch = integer_array((1, 1, 5, 5), "float32", 6)
-    results = []
-    for row, column in ((4, 4), (9, 6)):
-        x = np.zeros((1, 1, 20, 20), np.float32)
-        x[:, :, row : row + 5, column : column + 5] = patch
-        (y,) = _run(convlib.conv2d, [x, w], backend, padding=1)
-        results.append(y[:, :, row - 2 : row + 7, column - 2 : column + 7])
-    return _compare((results[1],), (results[0],), rounded=not _is_exact(backend))
-
-
-def _locality(backend: str) -> str | None:
-    """Change one input element, and only the outputs whose window holds it change."""
-    x = integer_array((1, 1, 16, 18), "float32", 7)
-    w = np.ones((1, 1, 3, 5), np.float32)
-    (before,) = _run(convlib.conv2d, [x, w], backend)
-    x[0, 0, 8, 9] += 64
-    change = _run(convlib.conv2d, [x, w], backend)[0] - before
-    expected = np.zeros_like(before)
-    expected[0, 0, 6:9, 5:10] = 64
-    return _compare((change,), (expected,), not _is_exact(backend))
-
-
-def _non_finite_stays_local(backend: str) -> str | None:
-    """Plant a NaN and an infinity: they reach the outputs whose window holds them, and no others."""
-    x = integer_array((1, 8, 20, 22), "float32", 8)
-    x[0, 3, 9, 10], x[0, 5, 2, 3] = np.nan, np.inf
-    w = np.abs(integer_array((8, 8, 3, 3), "float32", 9)) + 1
-    (y,) = _run(convlib.conv2d, [x, w], backend, padding=1)
-    touched = np.zeros(y.shape, bool)
-    touched[:, :, 8:11, 9:12] = touched[:, :, 1:4, 2:5] = True
-    if not np.isfinite(y[~touched]).all():
-        return "a non-finite value reached outputs whose window does not hold it"
-    return "a non-finite value was lost" if np.isfinite(y[touched]).any() else None
-
-
-def _varied() -> list[Case]:
-    wanted = {
-        "conv2d-plain", "conv2d-nhwc", "conv2d-kernel_1x1", "conv2d-groups_eq_channels", "conv3d-plain",
-        "conv2d-dtype-int32-int32", "max_pool2d-overlap_pad", "avg_pool2d-nhwc", "sum_pool2d-dtype-int16",
-        "conv2d_grad_input-plain", "conv2d_grad_weight-nhwc", "conv_transpose2d-plain", "conv2d-hwio",
-        "conv2d_grad_weight-hwio",
-    }  # fmt: skip
-    return [case for case in cases() if case.name in wanted]
-
-
-_RANDOM = {
-    "conv2d-ic_prime", "conv2d-large_kernel", "conv2d-nhwc_groups", "conv1d-audio", "conv3d-same_3x3x3",
-    "conv2d_grad_input-dilation_groups", "conv2d_grad_weight-stride_pad", "conv_transpose2d-groups",
-    "avg_pool2d-large_stride_1", "sum_pool2d-large_stride_1", "lp_pool2d-p2", "adaptive_avg_pool2d-uneven",
-    "avg_pool2d_grad_input-overlap_pad", "col2im-2d", "filter2d-colour",
-}  # fmt: skip
-RANDOM: tuple[Case, ...] = tuple(
-    Case(f"{case.name}-{dtype}", case.call, case.arrays, case.args, case.options, (dtype,))
-    for case in cases()
-    if case.name in _RANDOM
-    for dtype in ("float32", "float64")
-)  # fmt: skip

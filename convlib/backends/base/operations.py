@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from ... import dtypes
+from ...errors import BackendError
 from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
 from .arrays import Arrays
 from .checks import (
@@ -261,10 +262,35 @@ for _name in (*OPERATIONS, "finish", "conv_transpose", "conv_transpose_grad_inpu
 
 def _fill(target: Array, source: Array, hook: Callable[..., None], *args: Any) -> None:
     """Call a hook that fills `target` from `source`; where one of them is empty, sums are zero and no hook is asked."""
-    if target.size and source.size:
-        hook(*args)
-    else:
+    if not (target.size and source.size):
         target[...] = 0
+        return
+    try:
+        returned: Any = hook(*args)  # type: ignore[func-returns-value]
+    except Exception as error:
+        owner, name = _called(hook)
+        if not type(owner).__module__.startswith("convlib."):
+            error.add_note(f"raised by {name} of backend {owner.name!r} ({type(owner).__module__})")
+        raise
+    if returned is not None:
+        owner, name = _called(hook)
+        raise BackendError(
+            f"backend {owner.name!r} is broken: {type(owner).__module__}:{type(owner).__qualname__}.{name} returned "
+            f"{type(returned).__name__}; a hook returns nothing and fills its array in place: {_FILLS[name]}[...] = ..."
+        )
+
+
+#: What the hooks call the array that they fill.
+_FILLS = {
+    "_conv": "y", "_conv_grad_input": "grad_x", "_conv_grad_weight": "grad_w", "_pool": "y",
+    "_pool_grad_input": "grad_x", "_unpool": "y", "_im2col": "cols", "_col2im": "x",
+}  # fmt: skip
+
+
+def _called(hook: Any) -> tuple[Any, str]:
+    """Return whose hook it is, and its name, whatever the function behind it is called."""
+    owner = hook.__self__
+    return owner, next(name for name in _FILLS if getattr(owner, name) == hook)
 
 
 def _named(algorithm: str | None) -> tuple[str, ...]:

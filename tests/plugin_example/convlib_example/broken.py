@@ -1,3 +1,0 @@
-"""A module that fails on import, as one with a missing dependency would."""
-
-raise RuntimeError("a library is missing")
