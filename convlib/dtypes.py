@@ -107,3 +107,8 @@ def lowest(dtype: DType, kind: str) -> float | int:
 def magnitude(a: Any) -> int:
     """Return the largest absolute value of an integer array, exactly; 0 if it is empty."""
     return max(abs(int(a.min())), abs(int(a.max()))) if a.size else 0
+
+
+def error_bound(terms: int, dtype: DType) -> float:
+    """Return the relative error of a sum of `terms` products: a share of the largest sum of absolute products."""
+    return (terms + 16) * float(np.finfo(dtype).eps)

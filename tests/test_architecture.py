@@ -29,16 +29,17 @@ ALLOWED = {
     "dtypes": {"errors"},
     "threads": {"errors", "config"},
     "spec": {"errors", "spec"},
+    "problem": {"errors", "spec"},
     "backends.base": {"errors", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
     "storage": {"errors", "config", "dtypes", "spec", "backends.base", "storage"},
-    "registry": {"errors", "config", "threads", "spec", "backends.base", "storage", "registry"},
+    "registry": {*TOOLS, "spec", "backends.base", "storage", "registry"},
     "_ext": set(),
-    "functional": {*TOOLS, "spec", "storage", "registry", "functional"},
+    "functional": {*TOOLS, "spec", "problem", "storage", "registry", "functional"},
 }
 #: Parts above the public functions, which may use all of it.
 ABOVE = {
-    "", "__main__", "commands", "comparison", "costs", "dask", "geometry", "info", "layers", "problem", "testing",
+    "", "__main__", "commands", "comparison", "costs", "dask", "geometry", "info", "layers", "testing",
     "textbook",
 }  # fmt: skip
 

@@ -178,7 +178,7 @@ def test_explain_as_data():
 def test_explain_as_text(register):
     register(Marked)
     text = str(served_by(dilation=2, backend="naive"))
-    assert text.startswith("conv (1, 2, 5, 5) float32: naive (decided by: argument)")
+    assert text.startswith("conv2d of x (1, 2, 5, 5), w (3, 2, 3, 3) in float32: naive (decided by: argument)")
     assert "not marked: does not dilate" in text
     assert "could cython" in text
 

@@ -28,6 +28,7 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Compiled loops over the formula."""
 
     name = "cython"
+    determinism = "the same for any number of threads"
     operations = OPERATIONS
     strided = True
 

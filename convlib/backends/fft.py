@@ -35,6 +35,7 @@ class FftBackend(Backend):
     """Overlap-save convolution for large kernels, floats and complex numbers."""
 
     name = "fft"
+    determinism = "the same for any number of threads"
     operations = ("conv",)
     strided = True
     exact = False

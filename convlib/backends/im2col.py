@@ -46,6 +46,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
     """Blocked im2col and matrix products; pooling tap by tap with NumPy."""
 
     name = "im2col"
+    determinism = "the same for the same number of threads of the BLAS"
     operations = OPERATIONS
     strided = True
     flat = True

@@ -60,6 +60,7 @@ class NaiveBackend(Backend):
     """Every operator and every spec in plain Python."""
 
     name = "naive"
+    determinism = "the same for any number of threads"
     operations = OPERATIONS
     strided = True
 

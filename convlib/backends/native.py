@@ -50,6 +50,7 @@ class NativeBackend(Backend):
     """SIMD kernels in C, for float32, float64 and (through exact float products) integers."""
 
     name = "native"
+    determinism = "the same for any number of threads"
     operations = tuple(LISTS)
     channels_last = True
     whole_unpool = True

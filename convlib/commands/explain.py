@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from .arguments import Commands
 from .statuses import AGREE
@@ -14,6 +15,7 @@ def add(commands: Commands) -> None:
     explain.add_argument("problem")
     explain.add_argument("--backend")
     explain.add_argument("--dtype", default="float32")
+    explain.add_argument("--json", action="store_true", help="print it as data")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,5 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     problem = parse(arguments.problem)
     shapes, words = problem.call
-    print(explain(problem.function, *shapes, dtype=arguments.dtype, backend=arguments.backend, **words))
+    said = explain(problem.function, *shapes, dtype=arguments.dtype, backend=arguments.backend, **words)
+    print(json.dumps(said.as_dict(), indent=1) if arguments.json else said)
     return AGREE

@@ -56,6 +56,20 @@ class Description(NamedTuple):
     array_type: str | None  # of these
     options: dict[str, Any]  # all other arguments, those that were left out with their defaults
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where the arrays of the call stand in its spec: argument -> x, y or w."""
+        family, _, suffix = _split(self.function) or (self.function, 0, "")
+        if family == "conv_transpose":  # the adjoint of its spec
+            turned = {"": {"x": "y", "w": "w"}, "_grad_input": {"grad_y": "x", "w": "w"}}
+            return turned.get(suffix, {"grad_y": "x", "x": "y"})
+        if family == "max_unpool":
+            return {"x": "y", "indices": "indices"}
+        return {
+            name: {"grad_y": "y", "image": "x", "kernel": "w", "cols": "y"}.get(name, name)
+            for name in self.shapes if name != "bias"
+        }  # fmt: skip
+
 
 def public() -> tuple[str, ...]:
     """Return the names of the functions that can be described."""
@@ -91,7 +105,7 @@ def described(op: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Des
     given = bound(op, signature, args, options)
     shapes: dict[str, tuple[int, ...]] = {}
     arrays: dict[str, Any] = {}
-    for name in [name for name in ARRAYS if given.get(name) is not None]:
+    for name in [name for name, value in given.items() if name in ARRAYS and value is not None]:
         value = given.pop(name)
         if _is_shape(name, value):
             shapes[name] = shape(name, frozen(value))

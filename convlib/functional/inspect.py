@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import config, dtypes, registry
-from ..registry import Explanation
+from ..registry import Asked, Explanation
 from ..spec import ConvSpec, PoolSpec, frozen, make_conv, make_pool, shape
 from ..spec.arguments import check_names, keywords
 from ..spec.windows import count_axes
 from ._common import element_type
-from .described import described
+from .described import Description, described
 
 
 def conv_output_shape(x_shape: Sequence[int], w_shape: Sequence[int], **options: Any) -> tuple[int, ...]:
@@ -81,16 +83,18 @@ def pool_output_shape(x_shape: Sequence[int], kernel_size: Any, **options: Any) 
 def explain(
     op: str, *args: Any, dtype: Any = "float32", backend: str | None = None, accuracy: str | None = None, **options: Any
 ) -> Explanation:
-    """Say which backend would serve a call, by which algorithm, and why not the others.
+    """Say which backend would serve a call, by which algorithm and rule, at what cost, and why not the others.
+
+    Nothing is computed: shapes may stand for arrays.
 
     Parameters
     ----------
     op : str
-        Name of a public function, such as "conv2d" or "max_pool2d".
+        Name of a public function, such as "conv2d", "max_pool2d_grad_input" or "filter2d".
     *args
-        What the function takes by position, with shapes in place of arrays.
+        What the function takes: arrays, or shapes in their place.
     dtype : dtype, default "float32"
-        Element type of the arrays.
+        Element type of the arrays that are given by shape.
     backend, accuracy : str, optional
         As in the function.
     **options
@@ -108,16 +112,64 @@ def explain(
     BackendError
         If the call would find no backend; the message holds all reasons.
     TypeError
-        If an array is given where its shape belongs.
+        If the arguments do not fit the function.
 
     Examples
     --------
     >>> import convlib
-    >>> convlib.explain("conv2d", (1, 8, 16, 16), (8, 8, 3, 3), backend="naive").reason
-    'named by: argument; its only algorithm'
+    >>> said = convlib.explain("conv2d", (1, 8, 16, 16), (8, 8, 3, 3), backend="naive", padding=1)
+    >>> said.rule, said.problem, said.copies
+    ('backend= names it', 'n1 ic8 ih16 iw16 oc8 kh3 kw3 ph1', ())
     """
-    _, operation, spec, kind, *_ = described(op, args, options)
-    element = element_type("dtype", dtype)
-    compute = dtypes.for_pool(kind, element)[1] if kind else dtypes.for_sums(x=element)[1]
+    from ..problem import problem_of  # only when asked
+
+    call = described(op, args, options)
+    element, compute = _types(call, element_type("dtype", dtype))
+    problem = problem_of(call.operation, call.spec, bias="bias" in call.shapes)
+    text = None if problem is None else str(problem)
+    asked = Asked(op, call.shapes, text, call.places, _by_place(call), _conjugated(call))
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
-        return registry.explain_choice(operation, spec, element, compute, backend)
+        return registry.explain_choice(
+            call.operation, call.spec, element, compute, backend, call.array_type, asked
+        )
+
+
+def _types(call: Description, element: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the element type of a call's arrays, or what they have in common, and the type that it computes in."""
+    found = {
+        name: call.arrays[name].dtype if name in call.arrays else element for name in call.shapes if name != "indices"
+    }
+    if call.kind:
+        common = next(iter(found.values())) if len(found) == 1 else np.result_type(*found.values())
+        return common, dtypes.for_pool(call.kind, common)[1]
+    result, compute = dtypes.for_sums(**found)
+    if call.operation == "im2col":
+        return found["x"].newbyteorder("="), found["x"].newbyteorder("=")
+    widest = max(found.values(), key=lambda kind: kind.itemsize)
+    return (widest if result.kind in "iu" else result), compute
+
+
+#: Where the arrays stand that the gradients of complex numbers conjugate.
+_CONJUGATED = {"conv_grad_input": "w", "conv_grad_weight": "x", "conv_transpose_grad_input": "w",
+               "conv_transpose_grad_weight": "y"}  # fmt: skip
+
+
+def _conjugated(call: Description) -> str:
+    place = _CONJUGATED.get(call.function.replace(f"{call.spec.nd}d", ""), "")
+    names = [name for name, where in call.places.items() if where == place]
+    given = [call.arrays[name].dtype.kind == "c" for name in names if name in call.arrays]
+    return place if any(given) else ""
+
+
+def _by_place(call: Description) -> dict[str, tuple[Any, ...]]:
+    """Return the arrays that were given, as hooks would see them, by their place in the spec."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, array in call.arrays.items():
+        if name == "image" and array.ndim == 2:
+            array = array[:, :, None]
+        elif name == "kernel":
+            array = np.broadcast_to(array, (call.spec.c, 1, *array.shape))
+        if name in call.places:
+            place = call.places[name]
+            found[place] = (*found.get(place, ()), array)
+    return found

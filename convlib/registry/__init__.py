@@ -5,12 +5,13 @@ says what was decided.
 """
 
 from .answers import Verdict, verdicts
-from .explanation import Explanation, explain_choice, explained
+from .explanation import Asked, Copy, Explanation, explain_choice, explained
 from .plugins import backends, get_backend, register_backend, takes, unregister_backend
 from .policy import BUILTINS, POLICY, Rule
 from .selection import Choice, select, state, use_backend
 
 __all__ = [
-    "BUILTINS", "POLICY", "Choice", "Explanation", "Rule", "Verdict", "backends", "explain_choice", "explained",
-    "get_backend", "register_backend", "select", "state", "takes", "unregister_backend", "use_backend", "verdicts",
+    "BUILTINS", "POLICY", "Asked", "Choice", "Copy", "Explanation", "Rule", "Verdict", "backends", "explain_choice",
+    "explained", "get_backend", "register_backend", "select", "state", "takes", "unregister_backend", "use_backend",
+    "verdicts",
 ]  # fmt: skip

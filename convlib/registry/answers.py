@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Verdict:
     backend: str
     serves: bool
     reason: str
+    rule: str = ""  # what decided against one that serves, in words
 
 
 def refusal(backend: Backend, op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> str | None:
@@ -79,6 +81,8 @@ def _verdict(name: str, op: str, spec: WindowSpec, dtype: np.dtype[Any], array_t
         if backend.array_type == array_type:  # else it need not be asked, which may import a large library
             backend = get_backend(name)
         reason = refusal(backend, op, spec, dtype, array_type)
+        if backend.array_type != array_type and find_spec(backend.array_type) is None:
+            reason = f"takes {backend.array_type} arrays, and {backend.array_type} is not installed"
         if reason is not None:
             return Verdict(name, False, reason)
         algorithm, why = algorithm_of(backend, op, spec, dtype)

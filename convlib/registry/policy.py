@@ -34,6 +34,10 @@ class Rule(NamedTuple):
     op: str
     applies: Callable[[Any, np.dtype[Any]], bool]
     reason: str
+    condition: str = "always"  # what `applies` asks, in words
+
+    def __str__(self) -> str:
+        return f"{self.backend} for {'everything' if self.op == '*' else self.op}, {self.condition}"
 
 
 def _always(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
@@ -44,8 +48,14 @@ def _wide(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc" and spec.ocg >= 4 and spec.macs >= 16_000
 
 
+_WIDE = "floats or complex numbers, ocg >= 4, at least 16 000 multiply-adds"
+
+
 def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return max(spec.stride) > 1 and spec.icg < 8 and _wide(spec, dtype)
+
+
+_WIDE_STRIDED = f"a stride above 1, icg < 8, {_WIDE}"
 
 
 def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
@@ -54,9 +64,21 @@ def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc" and few_channels and per_transform >= 960 and spec.macs >= 200_000_000 * max(spec.stride)
 
 
+_LARGE_WINDOW = (
+    "floats or complex numbers, icg * ocg <= 16, taps * icg * ocg / (icg + ocg) >= 960, at least 200 million "
+    "multiply-adds per unit of stride"
+)
+
+
 def _many_phases(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     phases = math.prod(min(s, k) for s, k in zip(spec.stride, spec.kernel, strict=True))
     return dtype.kind in "fc" and phases > 64 and phases * 4000 > spec.macs
+
+
+_MANY_PHASES = (
+    "floats or complex numbers, more than 64 phases (the product of min(stride, kernel)), fewer than 4000 "
+    "multiply-adds per phase"
+)
 
 
 def _huge_overlapping(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
@@ -64,22 +86,29 @@ def _huge_overlapping(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
     return window > 1 << 20 and spec.out_count * spec.taps_count > 16 * math.prod(spec.in_size)
 
 
+_HUGE_OVERLAPPING = "a window spans more than 1 MiB, and windows hold more than 16 times the input"
+
+
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
 #: the two contenders took the same time when measured on one machine with two cores.
 POLICY: tuple[Rule, ...] = (
-    Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums"),
+    Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums",
+        _LARGE_WINDOW),
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
-    Rule("cython", "conv_grad_input", _many_phases, "fewer than 4000 products per phase of the stride: plain loops"),
-    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im"),
+    Rule("cython", "conv_grad_input", _many_phases, "fewer than 4000 products per phase of the stride: plain loops",
+         _MANY_PHASES),
+    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im",
+         _WIDE_STRIDED),
     Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
     Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
-    Rule("im2col", "pool", _huge_overlapping, "windows of 1 MiB that overlap: along one axis after the other"),
+    Rule("im2col", "pool", _huge_overlapping, "windows of 1 MiB that overlap: along one axis after the other",
+         _HUGE_OVERLAPPING),
     Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
     Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
     Rule("native", "unpool", _always, "each plane is filled by one thread"),
-    Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays"),
-    Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed"),
-    Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed"),
+    Rule("im2col", "conv", _wide, "4 or more output channels share each packed column: BLAS pays", _WIDE),
+    Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed", _WIDE),
+    Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed", _WIDE),
     Rule("cython", "*", _always, "compiled loops without packing"),
     Rule("naive", "*", _always, "serves everything that no faster backend does"),
-)
+)  # fmt: skip

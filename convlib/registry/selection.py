@@ -8,6 +8,7 @@ choice falls through to the next.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,7 @@ from ..errors import BackendError, UnsupportedError, quote
 from ..spec import WindowSpec
 from ..threads import get_num_threads
 from . import policy
-from .answers import STRICT, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
+from .answers import STRICT, Verdict, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
 from .plugins import PassingError, backends, changed, get_backend, load, version
 
 
@@ -34,6 +35,8 @@ class Choice:
     source: str
     reason: str
     named: str | None = None
+    rule: policy.Rule | None = None  # of the automatic policy
+    measured: float | None = None  # seconds, if it was
 
 
 class _ForNow(Exception):
@@ -196,11 +199,41 @@ def _automatic(op: str, spec: WindowSpec, dtype: np.dtype[Any], strict: bool, pr
             refusals.append(f"{backend.name}: {reason}")
             continue
         reasons = dict.fromkeys([rule.reason, why] if algorithm else [rule.reason])
-        choice = Choice(backend, algorithm, "automatic", "; ".join(reasons))
+        choice = Choice(backend, algorithm, "automatic", "; ".join(reasons), rule=rule)
         if passing:
             raise _ForNow(choice, passing)
         return choice
     raise BackendError(f"no backend can serve this {op} in {dtype}: {'; '.join([*passing, *refusals])}")
+
+
+def decided(
+    op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice
+) -> tuple[str, Callable[[Verdict], str]]:
+    """Return what decided for a choice, in words, and a function that says what decided against another backend."""
+    if choice.rule is None:
+        words = {
+            "argument": "backend= names it", "use_backend": "use_backend names it",
+            "measured": "this machine was tuned", "CONVLIB_BACKEND": "CONVLIB_BACKEND names it",
+            "array type": "it takes arrays of this type",
+        }[choice.source]  # fmt: skip
+        return words, lambda verdict: ""
+    rules = list(policy.POLICY)
+    place = next(at for at, rule in enumerate(rules) if rule is choice.rule)
+
+    def against(verdict: Verdict) -> str:
+        own = [(at, rule) for at, rule in enumerate(rules) if rule.backend == verdict.backend and rule.op in ("*", op)]
+        if not verdict.serves:
+            return ""
+        if not own:
+            return "the policy has no line for it: name it to use it"
+        applying = [at for at, rule in own if rule.applies(spec, dtype)]
+        if not applying:
+            return f"its line of the policy asks for {own[0][1].condition}"
+        if applying[0] < place:
+            return f"line {applying[0] + 1} of the policy is for it, but accuracy='strict' forbids it"
+        return f"its line {applying[0] + 1} of the policy comes after line {place + 1}"
+
+    return f"line {place + 1} of the policy: {choice.rule}", against
 
 
 def _by_array_type(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> Choice:

@@ -23,11 +23,12 @@ from .calls import (
     prepare_conv,
     unpool,
 )
-from .scratch import scratch
+from .copies import Copy, copies
+from .scratch import scratch, terms
 from .weights import plain_weights, stored_weights
 
 __all__ = [
-    "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
-    "conv_transpose_grad_input", "conv_transpose_grad_weight", "finish", "plain_weights", "pool", "pool_grad_input",
-    "prepare_conv", "scratch", "stored_weights", "unpool",
+    "Copy", "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
+    "conv_transpose_grad_input", "conv_transpose_grad_weight", "copies", "finish", "plain_weights", "pool",
+    "pool_grad_input", "prepare_conv", "scratch", "stored_weights", "terms", "unpool",
 ]  # fmt: skip

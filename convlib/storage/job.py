@@ -84,7 +84,8 @@ class Call(NamedTuple):
     def _weights_taken(self, w: Array) -> bool:
         backend = self.backend
         lie = w.flags.c_contiguous or backend.strided_weights(self.spec)
-        return bool(w.dtype == self.dtype and (backend.strided or (lie and not self.spec.flip)))
+        plain = backend.strided or (lie and not self.spec.flip)
+        return bool(w.dtype == self.dtype and plain and backend._aligned(w))
 
     @property
     def _weights_turned(self) -> bool:

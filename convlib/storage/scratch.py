@@ -38,11 +38,11 @@ def scratch(
     """
     if op not in RESULTS or backend.lazy:
         return backend.workspace(op, spec, dtype, algorithm)
-    types = _types(op, spec, storage, dtype)
+    types = types_of(op, spec, storage, dtype)
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
     return max(
         _scratch(Call(backend, op, spec, types, compute, algorithm, conjugated=name), storage, prepared)
-        for compute in _computed(backend, op, spec, storage, types, algorithm)
+        for compute in computed(backend, op, spec, storage, types, algorithm)
         for name in conjugated
     )
 
@@ -59,7 +59,8 @@ def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 
-def _types(op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
+def types_of(op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
+    """Return the types of a call on arrays of type `storage` that computes in `dtype`."""
     if op == "unpool":  # only gradients add, and integers that add are int64
         return Types(*dtypes.for_pool("sum" if dtype == dtypes.INT64 else "max", storage))
     if op.startswith("conv"):
@@ -67,7 +68,7 @@ def _types(op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> 
     return Types(*dtypes.for_pool(spec.kind, storage))
 
 
-def _computed(
+def computed(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], types: Types, algorithm: str | None
 ) -> list[np.dtype[Any]]:
     """Return the types that the call may compute in, which for integers depends on their size."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import dtypes
 from ..errors import SpecError, did_you_mean
 from .cases import Case, cases
 
@@ -62,7 +63,7 @@ def error_bound(terms: int, dtype: Any) -> float:
     bound : float
         Relative error.
     """
-    return (terms + 16) * float(np.finfo(dtype).eps)
+    return dtypes.error_bound(terms, np.dtype(dtype))
 
 
 def arrays_of(case: Case) -> list[Array]:

@@ -142,7 +142,8 @@ def _features(check: Check) -> set[str]:
     """Return what characterises a check, in words that may follow "wrong numbers"."""
     case, found = check.case, {f"in calls of {check.operator}"} if check.operator else {"with an argument to refuse"}
     if check.variant:
-        variants = {"out": "with an out array", "plan": "from a plan", "random": "of random floats"}
+        variants = {"out": "with an out array", "plan": "from a plan", "random": "of random floats",
+                    "finished": "with a residual and an activation"}
         found.add(variants.get(check.variant, f"with arrays that are {check.variant}"))
     if case is None:
         return found
@@ -288,7 +289,7 @@ def reproduce(name: str, check: Check, setup: str = "") -> str:
     """Return three lines of Python that fail as a check does."""
     first = "import numpy as np, convlib" + (f", {setup}" if setup else "")
     case, numpy = check.case, convlib.registry.get_backend(name.partition(":")[0]).array_type == "numpy"
-    if case is None or not numpy or check.variant == "random":
+    if case is None or not numpy or check.variant in ("random", "finished"):
         return f"{first}\nconvlib.testing.check_backend({name!r}, select={check.name!r})"
     function = getattr(convlib, case.call)
     names = list(inspect.signature(function).parameters)[: len(case.arrays)]

@@ -193,6 +193,22 @@ def _fills_out(case: Case, backend: str) -> str | None:
     return wrong and "memory beside out was written"
 
 
+def _finishes(case: Case, backend: str) -> str | None:
+    """Compare every activation after a residual with the oracle's; a residual in another order of memory, too."""
+    plain = truth_of(case.name)[0]
+    residual = integer_array(plain.shape, plain.dtype, 7)
+    names = ACTIVATIONS if plain.dtype.kind == "f" else ACTIVATIONS[:2]
+    for name in (None, *names):
+        expected = call_case(case, arrays_of(case), ORACLE, residual=residual, activation=name)
+        own = _backend(backend)
+        for given in (residual, np.asfortranarray(residual)):
+            got = call_case(case, arrays_of(case), backend, residual=own.from_numpy(given), activation=name)
+            reason = _compare(got, expected, rounded=not is_exact(backend))
+            if reason is not None:
+                return f"activation={name!r}: {reason}"
+    return None
+
+
 @lru_cache(maxsize=64)
 def _random_truth(name: str) -> tuple[Array, float, int]:
     """Return the result in double precision, the largest sum of absolute products, and the most terms in a sum."""

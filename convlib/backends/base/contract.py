@@ -53,6 +53,8 @@ class Contract:
         Whether sums of small integers held in floats come out exactly, as they do by direct summation.
     whole_unpool : bool
         Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
+    determinism : str
+        What holds for the bits of its results, in words; "" says nothing.
     lazy : bool
         Whether its arrays hold no numbers yet, so that its operations take them as they are, of any type.
     algorithms : dict of str to tuple of str
@@ -68,6 +70,7 @@ class Contract:
     exact: ClassVar[bool] = True
     whole_unpool: ClassVar[bool] = False
     lazy: ClassVar[bool] = False
+    determinism: ClassVar[str] = ""
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}
     xp: ModuleType = np
 
