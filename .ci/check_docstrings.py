@@ -13,7 +13,7 @@ from pathlib import Path
 from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import ERROR_MSGS, Validator, validate
 
-MODULES = ("convlib", "convlib.dask", "convlib.layers", "convlib.testing", "convlib.textbook")
+MODULES = ("convlib", "convlib.dask", "convlib.layers", "convlib.testing", "convlib.textbook", "convlib.tuning")
 
 
 class Public(Validator):

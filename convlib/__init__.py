@@ -10,28 +10,31 @@ Pooling      max_pool2d  avg_pool2d  min_pool2d  sum_pool2d  lp_pool2d
              global_max_pool2d  max_unpool2d
 Columns      im2col  col2im (any number of axes)
 Sizes        conv_output_shape  pool_output_shape  solve_shape
-Questions    explain (who serves a call, and why)  cost  receptive_field
+Questions    explain (who serves a call, and why)  compare  cost
+             receptive_field
 Backends     backends  use_backend  register_backend  unregister_backend
 Settings     set_num_threads  num_threads  get_num_threads  accuracy
-             max_workspace  show_config
+             max_workspace  use_tuning  show_config
 Classes      Backend  ConvSpec  PoolSpec; errors: ConvlibError  SpecError
              BackendError  UnsupportedError
 
 convlib.layers    layers with parameters, forward and backward
 convlib.textbook  the operators as a learner writes them first
 convlib.costs     what an operator costs    convlib.problem  problem strings
+convlib.tuning    measure once, choose by it
 convlib.dask      arrays beyond memory      convlib.testing  checks
 
-In a shell: convlib compare, convlib explain, convlib info, convlib check.
+In a shell: convlib compare, explain, tune, info, check.
 """
 
 from __future__ import annotations
 
 import typing as _typing
 
+from . import registry as _registry, tuning
 from .backends.base import Backend
 from .comparison import compare
-from .config import accuracy, max_workspace
+from .config import accuracy, max_workspace, use_tuning
 from .costs import cost
 from .errors import BackendError, ConvlibError, SpecError, UnsupportedError
 from .functional import *  # noqa: F403
@@ -58,8 +61,10 @@ __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
     "accuracy", "backends", "compare", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
     "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
-    *_functions,
+    "use_tuning", *_functions,
 ]  # fmt: skip
+
+_registry.measured_by(tuning.ranking)
 
 #: Modules that are imported when they are first used.
 _MODULES = ("costs", "dask", "layers", "problem", "testing", "textbook")

@@ -19,13 +19,14 @@ DEFAULT_WORKSPACE = 64 << 20
 
 T = TypeVar("T")
 
-_NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS", "PLAN_CACHE")
+_NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS", "PLAN_CACHE", "TUNING", "CACHE_DIR")
 _environment: dict[str, str] = {}
 _reads = 0  # how often it was read
 
 Variable: TypeAlias = "ContextVar[Setting[T] | None]"
 _workspace: Variable[int] = ContextVar("convlib_max_workspace", default=None)
 _accuracy: Variable[str] = ContextVar("convlib_accuracy", default=None)
+_tuning: Variable[bool] = ContextVar("convlib_tuning", default=None)
 
 ACCURACIES = ("fast", "strict")
 
@@ -63,9 +64,21 @@ def get_accuracy() -> str:
     return current(_accuracy) or _level(environment("CONVLIB_ACCURACY") or "fast")
 
 
+def get_tuning() -> bool:
+    """Return whether the automatic choice uses what was measured on this machine (default; ``CONVLIB_TUNING=off``)."""
+    wanted = current(_tuning)
+    if wanted is not None:
+        return wanted
+    text = environment("CONVLIB_TUNING") or "on"
+    if text not in ("on", "off"):
+        raise SpecError(f"CONVLIB_TUNING={quote(text)} is unknown; valid: 'on', 'off'")
+    return text == "on"
+
+
 def settings() -> tuple[Any, ...]:
     """Return all that accuracy, memory bound and environment depend on, unchecked: a key for caches."""
-    return _accuracy.get() and current(_accuracy), _workspace.get() and current(_workspace), _reads
+    tuning = _tuning.get() and current(_tuning)
+    return _accuracy.get() and current(_accuracy), _workspace.get() and current(_workspace), tuning, _reads
 
 
 class Setting(ContextDecorator, Generic[T]):
@@ -131,6 +144,31 @@ def max_workspace(nbytes: int) -> Setting[int]:
 def scratch(nbytes: int) -> Setting[int]:
     """Bound the scratch memory of a part of a call, which shares the call's bound with others."""
     return Setting(_workspace, nbytes)
+
+
+def use_tuning(wanted: bool) -> Setting[bool]:
+    """Let the automatic choice use what `convlib.tuning` measured on this machine, or not.
+
+    Parameters
+    ----------
+    wanted : bool
+        Whether it shall in this block.
+
+    Returns
+    -------
+    setting : context manager
+        For a ``with`` statement.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> with convlib.use_tuning(False):
+    ...     convlib.explain("conv2d", (1, 8, 9, 9), (8, 8, 3, 3)).source
+    'automatic'
+    """
+    if not isinstance(wanted, bool):
+        raise TypeError(f"wanted must be True or False, not {quote(wanted)}")
+    return Setting(_tuning, wanted)
 
 
 def accuracy(level: str) -> Setting[str]:

@@ -55,10 +55,13 @@ def _collect() -> dict[str, Any]:
             versions[package] = "not installed as a package"
     return {
         "versions": versions,
-        "machine": {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()},
+        "machine": {"system": platform.platform(), "processor": processor(), "cpus": os.cpu_count()},
         "threads": {"used": threads.get_num_threads(), "available": threads.machine_threads()},
         "engine": {"instruction_set": _instruction_set()},
-        "settings": {"max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy()},
+        "settings": {
+            "max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy(),
+            "tuning": config.get_tuning(),
+        },
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "backends": {name: _reason(name) for name in registry.backends()},
     }
@@ -81,7 +84,8 @@ def _instruction_set() -> str:
         return str(error)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor, as the system has it."""
     try:
         with open("/proc/cpuinfo") as file:
             for line in file:

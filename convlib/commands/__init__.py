@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from .. import __version__
 from ..errors import ConvlibError
-from . import check, compare, explain, info
+from . import check, compare, explain, info, tune
 from .statuses import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD
 
 #: In the order of the help.
-COMMANDS = {"compare": compare, "explain": explain, "info": info, "check": check}
+COMMANDS = {"compare": compare, "explain": explain, "tune": tune, "info": info, "check": check}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -54,8 +54,8 @@ def suite(name: str) -> list[Task]:
         return _listed(files("convlib").joinpath("suites", f"{name}.txt").read_text(encoding="utf-8"), name)
     path = Path(name)
     if not name or not path.is_file():
-        hint = did_you_mean(name, suites())
-        raise SpecError(f"unknown suite {name!r}; valid: {', '.join(suites())}, or a file with a problem per line{hint}")
+        valid = f"{', '.join(suites())}, or a file with a problem per line"
+        raise SpecError(f"unknown suite {name!r}; valid: {valid}{did_you_mean(name, suites())}")
     try:
         return _listed(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:

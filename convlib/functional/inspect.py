@@ -121,7 +121,7 @@ def explain(
     >>> said.rule, said.problem, said.copies
     ('backend= names it', 'n1 ic8 ih16 iw16 oc8 kh3 kw3 ph1', ())
     """
-    from ..problem import problem_of  # only when asked
+    from ._problem import problem_of  # only when asked
 
     call = described(op, args, options)
     element, compute = _types(call, element_type("dtype", dtype))

@@ -8,10 +8,10 @@ from .answers import Verdict, verdicts
 from .explanation import Asked, Copy, Explanation, explain_choice, explained
 from .plugins import backends, get_backend, register_backend, takes, unregister_backend
 from .policy import BUILTINS, POLICY, Rule
-from .selection import Choice, select, state, use_backend
+from .selection import Choice, Kind, Ranking, listened, measured_by, select, state, use_backend
 
 __all__ = [
-    "BUILTINS", "POLICY", "Asked", "Choice", "Copy", "Explanation", "Rule", "Verdict", "backends", "explain_choice",
-    "explained", "get_backend", "register_backend", "select", "state", "takes", "unregister_backend", "use_backend",
-    "verdicts",
+    "BUILTINS", "POLICY", "Asked", "Choice", "Copy", "Explanation", "Kind", "Ranking", "Rule", "Verdict", "backends",
+    "explain_choice", "explained", "get_backend", "listened", "measured_by", "register_backend", "select", "state",
+    "takes", "unregister_backend", "use_backend", "verdicts",
 ]  # fmt: skip

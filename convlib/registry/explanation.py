@@ -88,6 +88,8 @@ class Explanation:
         What bounds the error of a result, as a share of the largest sum of absolute products; 0 if it is exact.
     determinism : str
         What holds for the bits of the result.
+    measurements : dict of str to float, or None
+        Seconds of all that were measured when this machine was tuned.
     """
 
     op: str
@@ -109,6 +111,7 @@ class Explanation:
     measured: float | None = None
     error_bound: float = 0.0
     determinism: str = ""
+    measurements: Mapping[str, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data, ready for JSON."""
@@ -147,8 +150,10 @@ class Explanation:
         if found.refusal is not None:
             return f"  not {self.backend}:{found.name}: {found.refusal}"
         word = "chosen" if found.name in (self.algorithm or "").split("+") else "could"
+        took = (self.measurements or {}).get(f"{self.backend}:{found.name}")
+        measured = "" if took is None else f"{_seconds(took)} measured, "
         return (
-            f"  {word} {self.backend}:{found.name}: {_seconds(found.seconds)} predicted on one thread, "
+            f"  {word} {self.backend}:{found.name}: {measured}{_seconds(found.seconds)} predicted on one thread, "
             f"{_bytes(found.scratch)} of scratch"
         )
 
@@ -204,6 +209,7 @@ def explained(
         function=asked.function, shapes=dict(asked.shapes) or None, problem=asked.problem, rule=rule,
         copies=_copies(op, spec, element, dtype, choice, asked), predicted=predicted, measured=choice.measured,
         error_bound=_error_bound(op, spec, element, dtype), determinism=backend.determinism,
+        measurements=dict(choice.ranking) or None,
     )  # fmt: skip
 
 

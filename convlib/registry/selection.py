@@ -8,11 +8,12 @@ choice falls through to the next.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,31 @@ from ..threads import get_num_threads
 from . import policy
 from .answers import STRICT, Verdict, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
 from .plugins import PassingError, backends, changed, get_backend, load, version
+
+#: Names of backends and algorithms, and the seconds that they took, the fastest first.
+Ranking: TypeAlias = tuple[tuple[str, float], ...]
+#: What a call is to a choice: operation, spec, type it computes in, threads, whether its weights are prepared.
+Kind: TypeAlias = tuple[str, WindowSpec, np.dtype[Any], int, bool]
+
+_measured: list[Callable[[Kind], Ranking]] = []  # who knows what was measured: none or one
+_listeners: list[Callable[[Kind], None]] = []  # who wants to know what was asked for
+
+
+def measured_by(ask: Callable[[Kind], Ranking]) -> None:
+    """Let the automatic choice ask `ask` what was measured."""
+    _measured[:] = [ask]
+    changed()
+
+
+@contextmanager
+def listened(listener: Callable[[Kind], None]) -> Iterator[None]:
+    """Tell `listener` of every kind of call that the automatic choice serves in this block, each at least once."""
+    changed()
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,7 @@ class Choice:
     named: str | None = None
     rule: policy.Rule | None = None  # of the automatic policy
     measured: float | None = None  # seconds, if it was
+    ranking: Ranking = ()  # all that were measured, the fastest first
 
 
 class _ForNow(Exception):
@@ -121,7 +148,7 @@ def select(
     elif not isinstance(requested, str):
         parse(requested)  # refuses it; the cache below could not even hash some
     # Accuracy, memory bound and threads are part of the cache key: `supports` and `choose` may depend on them.
-    settings = config.get_accuracy(), config.get_max_workspace(), get_num_threads()
+    settings = config.get_accuracy(), config.get_max_workspace(), get_num_threads(), config.get_tuning()
     try:
         return _choose(op, spec, dtype, requested, source, array_type, settings, prepared, version())
     except _ForNow as found:
@@ -147,12 +174,20 @@ def parse(name: Any) -> tuple[Backend, str | None]:
 @lru_cache(maxsize=8192)
 def _choose(
     op: str, spec: WindowSpec, dtype: np.dtype[Any], requested: str | None, source: str, array_type: str,
-    settings: tuple[str, int, int], prepared: bool, known: int,
+    settings: tuple[str, int, int, bool], prepared: bool, known: int,
 ) -> Choice:  # fmt: skip
     if requested is not None:
         return _named(op, spec, dtype, requested, source, array_type, prepared)
     if array_type != "numpy":
         return _by_array_type(op, spec, dtype, array_type)
+    kind: Kind = (op, spec, dtype, settings[2], prepared)
+    for listener in _listeners:
+        listener(kind)
+    ranking = _measured[0](kind) if settings[3] and _measured else ()
+    for name, seconds in ranking:
+        found = _of_measured(name, seconds, kind, ranking)
+        if found is not None:
+            return found
     return _automatic(op, spec, dtype, settings[0] == "strict", prepared)
 
 
@@ -177,6 +212,27 @@ def _named(
         return Choice(backend, algorithm, source, f"named by: {source}; named", algorithm)
     algorithm, why = algorithm_of(backend, op, spec, dtype, prepared=prepared)
     return Choice(backend, algorithm, source, f"named by: {source}; {why}")
+
+
+def _of_measured(name: str, seconds: float, kind: Kind, ranking: Ranking) -> Choice | None:
+    """Return the choice of what was measured, unless it is gone or may not serve now."""
+    op, spec, dtype, _, prepared = kind
+    try:
+        backend, algorithm = parse(name)
+        if refusal(backend, op, spec, dtype, "numpy") is not None:
+            return None
+        if algorithm is not None:
+            if algorithm_refusal(backend, algorithm, op, spec, dtype) is not None:
+                return None
+            shown = algorithm
+        else:
+            shown, _ = algorithm_of(backend, op, spec, dtype, prepared=prepared)  # type: ignore[assignment]
+            if config.get_accuracy() == "strict" and not sums_directly(backend, shown):
+                return None
+    except BackendError:
+        return None
+    reason = f"the fastest of {len(ranking)} that were measured on this machine"
+    return Choice(backend, shown, "measured", reason, algorithm, measured=seconds, ranking=ranking)
 
 
 def _automatic(op: str, spec: WindowSpec, dtype: np.dtype[Any], strict: bool, prepared: bool) -> Choice:
@@ -210,10 +266,15 @@ def decided(
     op: str, spec: WindowSpec, dtype: np.dtype[Any], choice: Choice
 ) -> tuple[str, Callable[[Verdict], str]]:
     """Return what decided for a choice, in words, and a function that says what decided against another backend."""
+    if choice.ranking:
+        times = {name.partition(":")[0]: seconds for name, seconds in reversed(choice.ranking)}
+        return "measured on this machine", lambda verdict: (
+            f"measured: {1e6 * times[verdict.backend]:.4g} us" if verdict.backend in times else ""
+        )
     if choice.rule is None:
         words = {
             "argument": "backend= names it", "use_backend": "use_backend names it",
-            "measured": "this machine was tuned", "CONVLIB_BACKEND": "CONVLIB_BACKEND names it",
+            "CONVLIB_BACKEND": "CONVLIB_BACKEND names it",
             "array type": "it takes arrays of this type",
         }[choice.source]  # fmt: skip
         return words, lambda verdict: ""
