@@ -10,6 +10,7 @@ Pooling      max_pool2d  avg_pool2d  min_pool2d  sum_pool2d  lp_pool2d
              global_max_pool2d  max_unpool2d
 Columns      im2col  col2im (any number of axes)
 Sizes        conv_output_shape  pool_output_shape  solve_shape
+             diff_padding
 Questions    explain (who serves a call, and why)  compare  cost
              receptive_field
 Backends     backends  use_backend  register_backend  unregister_backend
@@ -18,11 +19,10 @@ Settings     set_num_threads  num_threads  get_num_threads  accuracy
 Classes      Backend  ConvSpec  PoolSpec; errors: ConvlibError  SpecError
              BackendError  UnsupportedError
 
-convlib.layers    layers with parameters, forward and backward
-convlib.textbook  the operators as a learner writes them first
-convlib.costs     what an operator costs    convlib.problem  problem strings
-convlib.tuning    measure once, choose by it
-convlib.dask      arrays beyond memory      convlib.testing  checks
+Modules: convlib.layers (parameters, forward, backward), .textbook (as a
+learner writes it), .costs, .networks (whole nets), .tuning (measure, choose
+by it), .problem (problem strings), .dask (arrays beyond memory),
+.testing (is a backend right?)
 
 In a shell: convlib compare, explain, tune, info, check.
 """
@@ -41,6 +41,7 @@ from .functional import *  # noqa: F403
 from .functional import __all__ as _functions
 from .geometry import receptive_field, solve_shape
 from .info import show_config
+from .padding import diff_padding
 from .registry import Explanation, backends, register_backend, unregister_backend, use_backend
 from .spec import ConvSpec, PoolSpec
 from .threads import get_num_threads, num_threads, set_num_threads
@@ -50,6 +51,7 @@ if _typing.TYPE_CHECKING:
         costs as costs,
         dask as dask,
         layers as layers,
+        networks as networks,
         problem as problem,
         testing as testing,
         textbook as textbook,
@@ -59,15 +61,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backend", "BackendError", "ConvSpec", "ConvlibError", "Explanation", "PoolSpec", "SpecError", "UnsupportedError",
-    "accuracy", "backends", "compare", "cost", "get_num_threads", "max_workspace", "num_threads", "receptive_field",
-    "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend", "use_backend",
-    "use_tuning", *_functions,
+    "accuracy", "backends", "compare", "cost", "diff_padding", "get_num_threads", "max_workspace", "num_threads",
+    "receptive_field", "register_backend", "set_num_threads", "show_config", "solve_shape", "unregister_backend",
+    "use_backend", "use_tuning", *_functions,
 ]  # fmt: skip
 
 _registry.measured_by(tuning.ranking)
 
 #: Modules that are imported when they are first used.
-_MODULES = ("costs", "dask", "layers", "problem", "testing", "textbook")
+_MODULES = ("costs", "networks", "dask", "layers", "problem", "testing", "textbook")
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from .functional._common import element_type
 from .functional.described import describe
 from .spec import ConvSpec, PoolSpec, WindowSpec
 from .spec.arguments import flag, integer, per_axis
+
+if TYPE_CHECKING:
+    from .networks import NetworkCost
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,26 @@ class Cost:
         return self.flops / self.nbytes if self.nbytes else 0.0
 
 
-def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **options: Any) -> Cost:
-    """Count the parameters, multiply-adds and bytes of a call.
+@overload
+def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **options: Any) -> Cost: ...
+@overload
+def cost(op: Iterable[Any], *args: Any, dtype: Any = "float32") -> NetworkCost: ...
+
+
+def cost(
+    op: str | Iterable[Any], *args: Any, dtype: Any = "float32", bias: bool = False, **options: Any
+) -> Cost | NetworkCost:
+    """Count the parameters, multiply-adds and bytes of a call, or of a whole network.
 
     Parameters
     ----------
-    op : str
-        Name of a public function, such as "conv2d", "conv_transpose1d", "max_pool2d" or "conv2d_grad_weight".
+    op : str or iterable of layers
+        Name of a public function, such as "conv2d", "conv_transpose1d", "max_pool2d" or "conv2d_grad_weight"; or the
+        layers of a network from input to output: layers of `convlib.layers`, specs, mappings such as ``{"op": "conv2d",
+        "out_channels": 8, "kernel_size": 3}``, and `convlib.networks.Residual` for paths that are added.  Anything else
+        that can be called, and any name, is taken to work element by element, as activations do.
     *args
-        What the function takes by position, with shapes in place of arrays.
+        What the function takes by position, with shapes in place of arrays; for a network the shape of its input.
     dtype : dtype, default "float32"
         Element type of the arrays.
     bias : bool, default False
@@ -68,8 +83,8 @@ def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **opti
 
     Returns
     -------
-    cost : Cost
-        Exact integers.
+    cost : Cost or NetworkCost
+        Exact integers; of a network a row per layer and the total, which ``print`` shows as a table.
 
     Raises
     ------
@@ -82,11 +97,31 @@ def cost(op: str, *args: Any, dtype: Any = "float32", bias: bool = False, **opti
     >>> c = convlib.cost("conv2d", (1, 64, 56, 56), (64, 64, 3, 3), padding=1)
     >>> c.parameters, c.macs, c.macs_inside
     (36864, 115605504, 112869376)
+    >>> from convlib.layers import AvgPool2d, Conv2d
+    >>> print(convlib.cost([Conv2d(6, 5, padding=2), "sigmoid", AvgPool2d(2)], (1, 1, 28, 28)))
+    layer      result     parameters  multiply-adds   share   bytes  per byte
+    -------------------------------------------------------------------------
+    Conv2d     1×6×28×28         156        117 600   96.2%  22 576      10.4
+    sigmoid ?  1×6×28×28           0              0    0.0%  37 632       0.0
+    AvgPool2d  1×6×14×14           0          4 704    3.8%  23 520       0.4
+    -------------------------------------------------------------------------
+    total      1×6×14×14         156        122 304  100.0%  83 728       2.9
+    ? taken to work element by element: sigmoid
     """
+    if not isinstance(op, str) and isinstance(op, Iterable):
+        if len(args) != 1 or options or bias:
+            raise TypeError("cost(layers, x_shape) takes the layers of a network and the shape of its input")
+        from .networks import network_cost  # only when asked
+
+        return network_cost(op, args[0], dtype)
     operation, spec, _ = describe(op, *args, **options)
     if flag("bias", bias) and not isinstance(spec, ConvSpec):
         raise SpecError(f"bias=True: {op} has no bias; leave it out")
-    element = element_type("dtype", dtype)
+    return cost_of(op, operation, spec, element_type("dtype", dtype), bias)
+
+
+def cost_of(op: str, operation: str, spec: WindowSpec, element: np.dtype[Any], bias: bool) -> Cost:
+    """Return what a call of the function `op` costs, whose spec is made."""
     if isinstance(spec, ConvSpec):
         weights = math.prod(spec.w_shape)
         # A transposed convolution is the adjoint of its spec: the bias goes into what the spec calls x.

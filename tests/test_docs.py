@@ -40,7 +40,7 @@ def public_objects():
     """Yield (name, object) for all that users meet; functions made per rank live in no module's source."""
     for name in convlib.__all__:
         yield f"convlib.{name}", getattr(convlib, name)
-    names = ("dask", "layers", "testing", "textbook", "tuning")
+    names = ("dask", "layers", "networks", "testing", "textbook", "tuning")
     for module in (importlib.import_module(f"convlib.{name}") for name in names):
         names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
         for name in names:

@@ -32,6 +32,18 @@ def layers(path: str, input_shape: Sequence[int] | None = None) -> list[Task]:
     SpecError
         If onnx is not installed, the file cannot be read, a size stays unknown, or there is no such layer.
     """
+    graph, shapes = _shaped(path, input_shape)
+    found: dict[Problem, Task] = {}
+    for name, problem in _problems(graph, shapes):
+        before = found.get(problem)
+        found[problem] = Task(name, problem) if before is None else replace(before, count=before.count + 1)
+    if not found:
+        raise SpecError(f"--onnx {path!r} has none of the layers {', '.join(sorted(_KINDS))}")
+    return list(found.values())
+
+
+def _shaped(path: str, input_shape: Sequence[int] | None) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """Return the graph of a model, and the shapes of its tensors as far as they are known."""
     try:
         import onnx
     except ImportError:
@@ -47,13 +59,12 @@ def layers(path: str, input_shape: Sequence[int] | None = None) -> list[Task]:
         graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     except onnx.shape_inference.InferenceError as error:
         raise SpecError(f"--onnx {path!r}: its shapes contradict each other: {error}") from None
-    found: dict[Problem, Task] = {}
-    for name, problem in _problems(graph):
-        before = found.get(problem)
-        found[problem] = Task(name, problem) if before is None else replace(before, count=before.count + 1)
-    if not found:
-        raise SpecError(f"--onnx {path!r} has none of the layers {', '.join(sorted(_KINDS))}")
-    return list(found.values())
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if dims and all(dim.dim_value > 0 for dim in dims):
+            shapes[value.name] = tuple(dim.dim_value for dim in dims)
+    return graph, shapes
 
 
 def _inputs(graph: Any) -> list[Any]:
@@ -79,12 +90,7 @@ def _close_sizes(model: Any, input_shape: Sequence[int] | None) -> None:
             dims[0].dim_value = 1
 
 
-def _problems(graph: Any) -> Iterator[tuple[str, Problem]]:
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if dims and all(dim.dim_value > 0 for dim in dims):
-            shapes[value.name] = tuple(dim.dim_value for dim in dims)
+def _problems(graph: Any, shapes: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, Problem]]:
     for node in graph.node:
         if node.op_type in _KINDS:
             name = node.name or node.output[0]
@@ -128,3 +134,27 @@ def _problem(node: Any, x: tuple[int, ...], *others: tuple[int, ...]) -> Problem
     if node.op_type == "ConvTranspose":  # the adjoint of a convolution from its result to its input
         return of_shapes(f"conv{nd}d_grad_input", [y, w], options)
     return of_shapes(f"conv{nd}d", [x, w, *([w[:1]] if len(node.input) > 2 and node.input[2] else [])], options)
+
+
+def windows(
+    path: str, input_shape: Sequence[int] | None = None
+) -> Iterator[tuple[str, list[str], str, dict[str, Any] | None, tuple[int, ...]]]:
+    """Yield (name, tensors it reads, tensor it gives, windows or None, input size) of each node that keeps a map."""
+    graph, shapes = _shaped(path, input_shape)
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        read = [name for name in node.input if name and name not in constants and len(shapes.get(name, ())) > 2]
+        y = shapes.get(node.output[0], ())
+        if not read or len(y) != len(shapes[read[0]]):
+            continue  # constants, and what flattens the map
+        name, size = node.name or node.output[0], shapes[read[0]][2:]
+        if node.op_type in _KINDS and not node.op_type.startswith("Global"):
+            if node.op_type == "ConvTranspose":
+                raise SpecError(f"the layer {name!r} spreads its input apart: outputs see different numbers of it")
+            needed = [*node.input[: 1 + (node.op_type == "Conv")], node.output[0]]
+            problem = _problem(node, *(shapes[tensor] for tensor in needed))
+            padding = tuple(zip(problem.lo, problem.hi, strict=True))
+            options = {"kernel_size": problem.k, "stride": problem.s, "dilation": problem.d, "padding": padding}
+            yield name, read, node.output[0], options, size
+        elif y[2:] == size:
+            yield name, read, node.output[0], None, size
