@@ -35,6 +35,8 @@ def test_mistakes_get_a_message_and_status_2(arguments, message, capsys):
 def test_explain_and_info(capsys):
     assert main(["explain", TINY]) == 0
     assert "decided by: automatic" in capsys.readouterr().out
+    assert main(["explain", TINY, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["problem"] == TINY
     assert main(["info", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["backends"]["naive"] is None

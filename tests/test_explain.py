@@ -137,6 +137,8 @@ def test_arrays_bring_their_types():
     assert convlib.explain("conv2d", X, W.shape, dtype="float64").dtype == "float64"
     assert convlib.explain("conv2d", X.astype("i1"), W.astype("i2")).dtype == "int64"
     assert convlib.explain("lp_pool2d_grad_input", X, X, X.astype(float), 2, 1).dtype == "float64"
+    with pytest.raises(TypeError, match="w must be an array or its shape, not None"):
+        convlib.explain("conv2d", X, None)
     with pytest.raises(TypeError, match="object"):
         convlib.explain("conv2d", X.astype(object), W)
     with pytest.raises(convlib.SpecError, match=r"grad_y has the shape"):
@@ -156,6 +158,15 @@ def test_predictions_and_bounds():
     assert convlib.explain("conv2d", X.astype(int), W.astype(int)).error_bound == 0
     half = convlib.explain("conv2d", X, W, dtype="float16").error_bound
     assert convlib.explain("conv2d", X.shape, W.shape, dtype="float16").error_bound > half
+
+
+def test_a_plan_says_the_same():
+    plan = convlib.plan_conv2d(X.shape, W, np.ones(3, np.float32), padding=1)
+    said = plan.explain()
+    assert said.problem == "n1 ic2 ih5 iw5 oc3 kh3 kw3 ph1 bias"
+    assert said.function == "plan_conv2d"
+    assert said.rule.startswith("line 2 of the policy: native")
+    assert str(said).startswith("plan_conv2d of x (1, 2, 5, 5), w (3, 2, 3, 3) in float32: native:")
 
 
 @pytest.mark.parametrize("name", ["naive", "cython", "native", "fft"])

@@ -138,10 +138,13 @@ def test_a_class_is_checked_by_module_and_name(tmp_path):
     assert done.stdout.startswith("mine: ")
     wrong = run([*command, "mine:Yours"])
     assert wrong.returncode == 2
-    assert "the module 'mine' has no 'Yours'; its backends: CythonBackend, Mine" in wrong.stderr
+    assert "the module 'mine' has no 'Yours'; its backends: Mine" in wrong.stderr
     (tmp_path / "mine.py").write_text(code + "raise ValueError('half written')\n")
     wrong = run([*command, "mine:Mine"])
     assert "'mine' could not be imported: ValueError: half written" in wrong.stderr
+    (tmp_path / "mine.py").write_text("import convlib\nconvlib.Backends\n")
+    wrong = run([*command, "mine:Mine"])
+    assert "'mine' could not be imported: AttributeError: module 'convlib' has no attribute 'Backends'" in wrong.stderr
     wrong = run([*command, "nativ"])
     assert "unknown backend 'nativ'" in wrong.stderr
     assert "did you mean 'native'" in wrong.stderr

@@ -71,6 +71,7 @@ class Description(NamedTuple):
         }  # fmt: skip
 
 
+@lru_cache(maxsize=1)
 def public() -> tuple[str, ...]:
     """Return the names of the functions that can be described."""
     names = import_module(__package__).__all__
@@ -111,6 +112,9 @@ def described(op: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Des
             shapes[name] = shape(name, frozen(value))
         else:
             arrays[name] = value
+    for name, parameter in signature.parameters.items():
+        if name in ARRAYS and parameter.default is parameter.empty and name not in (*shapes, *arrays):
+            raise TypeError(f"{name} must be an array or its shape, not None")
     array_type = None
     if arrays:
         array_type, taken = take(**arrays)

@@ -115,7 +115,14 @@ class ConvPlan:
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""
-        return registry.explained("conv", self.spec, self.dtype, self._compute, self._choice, prepared=True)
+        from ._problem import problem_of  # only when asked
+
+        spec, shapes = self.spec, {"x": self.spec.x_shape, "w": self.spec.w_shape}
+        problem = problem_of("conv", spec, bias=self._bias is not None)
+        asked = registry.Asked(
+            f"plan_conv{spec.nd}d", shapes, None if problem is None else str(problem), {"x": "x", "w": "w"}
+        )
+        return registry.explained("conv", spec, self.dtype, self._compute, self._choice, prepared=True, asked=asked)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested, self.activation)

@@ -199,14 +199,14 @@ def _importable(module: str) -> bool:
 def _imported(module: str, attribute: str) -> Any:
     with _here():
         try:
-            return getattr(import_module(module), attribute)
-        except AttributeError:
-            names = [n for n, v in vars(import_module(module)).items() if isinstance(v, type) and issubclass(v, Backend)]
-            raise BackendError(
-                f"the module {module!r} has no {attribute!r}; its backends: {', '.join(names) or 'none'}"
-            ) from None
+            found = vars(import_module(module))
         except (Exception, SystemExit) as error:
             raise BackendError(f"{module!r} could not be imported: {type(error).__name__}: {error}") from error
+    if attribute not in found:
+        names = [name for name, thing in found.items() if isinstance(thing, type) and issubclass(thing, Backend)]
+        names = [name for name in names if found[name].__module__ == module]
+        raise BackendError(f"the module {module!r} has no {attribute!r}; its backends: {', '.join(names) or 'none'}")
+    return found[attribute]
 
 
 @contextmanager
