@@ -94,6 +94,13 @@ def test_copies_of_shapes_are_those_of_contiguous_arrays(register):
         assert by_shapes.workspace_nbytes == by_arrays.workspace_nbytes, case.name
 
 
+def test_empty_arrays_are_not_copied():
+    said = convlib.explain("max_unpool2d", (0, 1, 8, 2), (0, 1, 8, 2), 3, stride=2, dtype="float16", backend="cython")
+    assert said.copies == ()
+    far = convlib.explain("max_unpool2d", (1, 1, 8, 0), (1, 1, 8, 0), (2**30, 3), stride=(2**30, 2), dtype="float16")
+    assert all(copy.nbytes > 0 for copy in far.copies)
+
+
 def test_large_copies_are_made_in_parts():
     x, w = (4, 8, 256, 256), (8, 8, 3, 3)
     with convlib.max_workspace(1 << 20):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -61,7 +62,8 @@ def copies(
         copied += result
     for place in copied:
         sizes = [Size(op, block.spec, call.item()) for block in job.blocks]
-        nbytes = max(size.nbytes(place) - (0 if folds and place == result else size.nbytes("")) for size in sizes)
+        beside = [0 if folds and place == result else size.nbytes("") for size in sizes]
+        nbytes = max((size.nbytes(place) - rest for size, rest in zip(sizes, beside, strict=True)), default=0)
         reasons = ["it is conjugated"] * (place == conjugated) + _reasons(call, place, storage, arrays.get(place, ()))
         if place == result and folds:
             reasons.append("padding is folded back")
@@ -108,10 +110,10 @@ def _of_columns(
         reasons.append("it is not C-contiguous")
     if any(not a.flags.aligned for a in given):
         reasons.append("it is not aligned")
-    elements = spec.n * spec.c * int(np.prod(spec.in_size if op == "im2col" else (spec.taps_count, spec.out_count)))
+    elements = spec.n * spec.c * math.prod(spec.in_size if op == "im2col" else (spec.taps_count, spec.out_count))
     found = [Copy(place, ", ".join(reasons), 1, elements * dtype.itemsize)] if reasons else []
     if op == "col2im" and dtypes.for_sums(cols=storage)[0] != dtype:
         result = dtypes.for_sums(cols=storage)[0]
-        size = spec.n * spec.c * int(np.prod(spec.in_size)) * result.itemsize
+        size = spec.n * spec.c * math.prod(spec.in_size) * result.itemsize
         found.append(Copy("x", f"{dtype} becomes {result}", 1, size))
     return tuple(found)
