@@ -14,6 +14,7 @@ from ..errors import SpecError, did_you_mean, quote
 from ..spec import (
     WindowSpec,
     check_bias,
+    check_ending,
     frozen,
     make_adaptive,
     make_col2im,
@@ -31,7 +32,7 @@ from ._common import take
 from ._words import bound
 
 #: Arguments that are arrays, which a shape may stand for.
-ARRAYS = ("x", "w", "bias", "grad_y", "y", "indices", "image", "kernel", "cols")
+ARRAYS = ("x", "w", "bias", "residual", "grad_y", "y", "indices", "image", "kernel", "cols")
 #: Arguments that are shapes.
 _SHAPES = ("x_shape", "w_shape")
 #: Arguments that say how and where a call runs, not what it computes.
@@ -67,7 +68,7 @@ class Description(NamedTuple):
             return {"x": "y", "indices": "indices"}
         return {
             name: {"grad_y": "y", "image": "x", "kernel": "w", "cols": "y"}.get(name, name)
-            for name in self.shapes if name != "bias"
+            for name in self.shapes if name not in ("bias", "residual")
         }  # fmt: skip
 
 
@@ -199,6 +200,7 @@ def _convolution(
     result, channels = (spec.x_shape, spec.c) if transposed else (spec.y_shape, spec.oc)
     if "bias" in shapes:
         check_bias(shapes["bias"], channels)
+    check_ending(plain.get("activation"), shapes.get("residual"), result)
     if "grad_y" in shapes and shapes["grad_y"] != result:
         raise SpecError(f"grad_y has the shape {shapes['grad_y']}; the result has {result}")
     operation = "conv" + suffix

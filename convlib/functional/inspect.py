@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, dtypes, registry
+from .. import config, dtypes, registry, storage
 from ..registry import Asked, Explanation
-from ..spec import ConvSpec, PoolSpec, frozen, make_conv, make_pool, shape
+from ..spec import ConvSpec, PoolSpec, frozen, make_conv, make_pool, shape, weight_order
 from ..spec.arguments import check_names, keywords
 from ..spec.windows import count_axes
 from ._common import element_type
@@ -169,6 +169,9 @@ def _by_place(call: Description) -> dict[str, tuple[Any, ...]]:
             array = array[:, :, None]
         elif name == "kernel":
             array = np.broadcast_to(array, (call.spec.c, 1, *array.shape))
+        elif name == "w":
+            transposed = call.function.startswith("conv_transpose")
+            array = storage.plain_weights(array, weight_order(call.spec.nd, call.options["w_layout"], transposed))
         if name in call.places:
             place = call.places[name]
             found[place] = (*found.get(place, ()), array)
