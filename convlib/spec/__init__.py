@@ -16,7 +16,7 @@ from .adjoint import Phase, Phases
 from .arguments import frozen, shape
 from .conv import ConvSpec, check_bias, make_conv, make_filter, make_transpose, needs_padding, zero_padded
 from .ending import ACTIVATIONS, check_ending
-from .padding import PADDING_MODES, PADDING_NAMES, effective_kernel, origin, resolve_padding, runs
+from .padding import PADDING_MODES, PADDING_NAMES, effective_kernel, origin, resolve_padding, runs, window_counts
 from .pool import PoolSpec, make_adaptive, make_pool, make_scatter, make_unpool
 from .weights import WeightOrder, weight_order
 from .windows import WindowSpec, make_col2im, make_columns
@@ -25,5 +25,6 @@ __all__ = [
     "ACTIVATIONS", "PADDING_MODES", "PADDING_NAMES", "ConvSpec", "Phase", "Phases", "PoolSpec", "WeightOrder",
     "WindowSpec", "check_bias", "check_ending", "effective_kernel", "frozen", "make_adaptive", "make_col2im",
     "make_columns", "make_conv", "make_filter", "make_pool", "make_scatter", "make_transpose", "make_unpool",
-    "needs_padding", "origin", "resolve_padding", "runs", "shape", "weight_order", "zero_padded",
+    "needs_padding", "origin", "resolve_padding", "runs", "shape", "weight_order",
+    "window_counts", "zero_padded",
 ]  # fmt: skip

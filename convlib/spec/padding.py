@@ -99,28 +99,32 @@ def _too_large(axis: int, in_size: Ints, kernel: Ints, dilation: Ints, lo: Ints,
     )
 
 
+def window_counts(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints, ceil_mode: bool = False) -> Ints:
+    """Return how many windows fit per axis: 0 or less where a window is larger than the padded input."""
+    counts = []
+    for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
+        rounded_up = s - 1 if ceil_mode else 0
+        count = (i + before + after - e + rounded_up) // s + 1
+        if ceil_mode and (count - 1) * s >= i + before:  # the last must start inside the input or its low padding
+            count -= 1
+        counts.append(count)
+    return tuple(counts)
+
+
 def out_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Ints, hi: Ints) -> Ints:
     """Return the output size per axis: how many windows fit; raise SpecError if none does."""
-    ke = effective_kernel(kernel, dilation)
-    for axis, (i, e, before, after) in enumerate(zip(in_size, ke, lo, hi, strict=True)):
-        if i + before + after < e:
-            raise _too_large(axis, in_size, kernel, dilation, lo, hi)
-    return tuple(
-        (i + before + after - e) // s + 1 for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True)
-    )
+    counts = window_counts(in_size, effective_kernel(kernel, dilation), stride, lo, hi)
+    if min(counts) < 1:
+        raise _too_large(next(a for a, count in enumerate(counts) if count < 1), in_size, kernel, dilation, lo, hi)
+    return counts
 
 
 def ceil_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Ints, hi: Ints) -> Ints:
     """Return the output size per axis with ``ceil_mode``; raise SpecError if it would be empty."""
-    ke, out = effective_kernel(kernel, dilation), []
-    for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
-        size = -(-(i + before + after - e) // s) + 1
-        if (size - 1) * s >= i + before:  # the last window must start inside the input or its low padding
-            size -= 1
-        out.append(size)
-    if min(out) < 1:
-        raise _too_large(out.index(min(out)), in_size, kernel, dilation, lo, hi, ", ceil_mode=True")
-    return tuple(out)
+    counts = window_counts(in_size, effective_kernel(kernel, dilation), stride, lo, hi, True)
+    if min(counts) < 1:
+        raise _too_large(counts.index(min(counts)), in_size, kernel, dilation, lo, hi, ", ceil_mode=True")
+    return counts
 
 
 class Run(NamedTuple):

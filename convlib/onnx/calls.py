@@ -1,0 +1,36 @@
+"""Calls of convlib from attributes: what several operators share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import convlib
+
+from . import rules
+
+Array = np.ndarray[Any, Any]
+
+
+def by_rank(family: str, nd: int) -> Any:
+    """Return a public function of convlib by its name without the rank, such as "conv" or "max_pool"."""
+    return getattr(convlib, f"{family}{nd}d")
+
+
+def convolve(attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None) -> Array:
+    """Return Conv."""
+    options = rules.conv(attributes, x.shape, w.shape)
+    empty = rules.empty_size(x.shape, w.shape[2:], options)
+    if empty is not None:
+        return np.empty((x.shape[0], w.shape[0], *empty), np.result_type(x, w))
+    y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options)
+    return y
+
+
+def plan(attributes: rules.Attributes, x_shape: tuple[int, ...], dtype: Any, w: Array, bias: Array | None) -> Any:
+    """Return a plan of Conv, or None where the result is empty, for which there is none."""
+    options = rules.conv(attributes, x_shape, w.shape)
+    if rules.empty_size(x_shape, w.shape[2:], options) is not None:
+        return None
+    return by_rank("plan_conv", len(x_shape) - 2)(x_shape, w, bias, dtype=dtype, **options)

@@ -1,0 +1,146 @@
+"""What a prepared model does one after the other: each step takes values by name and puts its results back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import calls
+from .calls import Array
+from .operators import Node, naming, serve
+
+Values: TypeAlias = MutableMapping[str, Any]
+
+#: Plans that a layer keeps, for as many shapes of its input; each holds its weights once more.
+SHAPES = 4
+
+_PLAIN = tuple(np.dtype(name) for name in ("float32", "float64", "float16"))
+
+
+class Layer:
+    """A convolution with constant weights, which makes a plan per shape; nodes of the same weights share it.
+
+    Parameters
+    ----------
+    node : Node
+        The convolution, or the first of those that share it.
+    w, bias : ndarray
+        Weights; `bias` may be None.
+    """
+
+    def __init__(self, node: Node, w: Array, bias: Array | None) -> None:
+        self._node, self._w, self._bias = node, w, bias
+        self._plans: dict[tuple[Any, ...], Callable[[Array], Array] | None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, x: Array) -> Array:
+        """Convolve `x`, of any shape that fits."""
+        key = x.shape, x.dtype
+        try:
+            plan = self._plans[key]
+        except KeyError:
+            plan = self._make(key)
+        if plan is None:
+            return serve(self._node, (x, self._w, self._bias))[0]
+        return plan(x)
+
+    def _make(self, key: tuple[Any, ...]) -> Callable[[Array], Array] | None:
+        """Make a plan, and forget the oldest if there are many; None where there can be none."""
+        shape, dtype = key
+        plan = None
+        if dtype in _PLAIN and self._w.dtype == dtype:
+            with naming(self._node.label):
+                plan = calls.plan(self._node.attributes, shape, dtype, self._w, self._bias)
+        with self._lock:
+            while len(self._plans) >= SHAPES:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = plan
+        return plan
+
+
+class Stage:
+    """An elementwise node behind a convolution, whose result it overwrites: bit for bit what the node gives.
+
+    Parameters
+    ----------
+    run : callable
+        The node as ONNX's evaluator runs it, for element types that are not plain.
+    bounds : pair of float, optional
+        Limits, of Relu and Clip.
+    other : str, optional
+        What Add adds.
+    """
+
+    def __init__(
+        self, run: Callable[..., Any], bounds: tuple[float, float] | None = None, other: str | None = None
+    ) -> None:
+        self._run, self._bounds, self.other = run, bounds, other
+
+    def __call__(self, y: Array, values: Values) -> Array:
+        """Return the result for `y`, which nobody else holds."""
+        more = [] if self.other is None else [values[self.other]]
+        if y.dtype not in _PLAIN or any(_enlarges(a, y) for a in more):
+            result: Array = self._run(y, *more)[0]
+            return result
+        if self._bounds is not None:
+            # Two bounds always: NumPy's loop for one, or for a maximum with a number, takes four times as long.
+            low, high = (y.dtype.type(bound) for bound in self._bounds)
+            return np.clip(y, low, high, out=y)
+        return np.add(y, *more, out=y)
+
+
+def _enlarges(a: Array, y: Array) -> bool:
+    """Return whether the sum of both has another shape or type than `y`."""
+    same = a.dtype == y.dtype and a.ndim <= y.ndim
+    return not same or any(n not in (1, m) for n, m in zip(reversed(a.shape), reversed(y.shape), strict=False))
+
+
+class Step:
+    """One or several nodes of a model, which run at once.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the inputs, gives a tuple of results.
+    inputs, outputs : sequence of str
+        Names of values; "" stands for none.
+    stages : sequence of Stage
+        What follows on the first result.
+    context : sequence of str, optional
+        Names that graphs inside the node read, which needs all values then.
+
+    Attributes
+    ----------
+    reads, writes : tuple of str
+        Names of all values that it takes and gives.
+    done : tuple of str
+        Names of the values that no later step reads; set from outside.
+    """
+
+    def __init__(
+        self, run: Callable[..., tuple[Any, ...]], inputs: Sequence[str], outputs: Sequence[str],
+        stages: Sequence[Stage] = (), context: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        self._run, self._inputs, self._outputs = run, tuple(inputs), tuple(outputs)
+        self._stages, self._context = tuple(stages), context is not None
+        others = (stage.other for stage in stages if stage.other)
+        self.reads = (*filter(None, self._inputs), *others, *(context or ()))
+        self.writes = tuple(filter(None, self._outputs))
+        self.done: tuple[str, ...] = ()
+
+    def __call__(self, values: Values) -> None:
+        """Run on the values, add the results, and drop what is done with."""
+        given = [values[name] for name in self._inputs]
+        results = self._run(*given, context=values) if self._context else self._run(*given)
+        del given
+        if self._stages:
+            y = results[0]
+            for stage in self._stages:
+                y = stage(y, values)
+            results = (y,)
+        values.update(zip(self._outputs, results, strict=False))
+        for name in self.done:
+            values.pop(name, None)  # an optional result may not be there
