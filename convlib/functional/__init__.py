@@ -82,6 +82,7 @@ from .pool_grad import (
     sum_pool2d_grad_input,
     sum_pool3d_grad_input,
 )  # fmt: skip
+from .stream import ConvStream
 from .transpose_grad import (
     conv_transpose1d_grad_input,
     conv_transpose1d_grad_weight,
@@ -92,7 +93,7 @@ from .transpose_grad import (
 )  # fmt: skip
 
 __all__ = [
-    "ConvPlan", "adaptive_avg_pool1d", "adaptive_avg_pool1d_grad_input", "adaptive_avg_pool2d",
+    "ConvPlan", "ConvStream", "adaptive_avg_pool1d", "adaptive_avg_pool1d_grad_input", "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_grad_input", "adaptive_avg_pool3d", "adaptive_avg_pool3d_grad_input", "adaptive_max_pool1d",
     "adaptive_max_pool1d_grad_input", "adaptive_max_pool2d", "adaptive_max_pool2d_grad_input", "adaptive_max_pool3d",
     "adaptive_max_pool3d_grad_input", "avg_pool1d", "avg_pool1d_grad_input", "avg_pool2d", "avg_pool2d_grad_input",

@@ -13,6 +13,7 @@ from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, check_bias, check_ending, frozen, make_conv, shape, weight_order
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
+from .stream import ConvStream
 
 
 class ConvPlan:
@@ -106,6 +107,28 @@ class ConvPlan:
             raise TypeError(f"x has dtype {x.dtype}; this plan was made for {self.dtype}")
         y: Array = self._run(x, plain(out))
         return y if out is None else out
+
+    def stream(self, state: ArrayLike | None = None) -> ConvStream:
+        """Return what takes the input of a convolution over one axis chunk by chunk, and carries its state along.
+
+        Parameters
+        ----------
+        state : array_like, optional
+            Input to go before what comes; by default the padding of the plan.
+
+        Returns
+        -------
+        stream : ConvStream
+            ``stream(chunk)`` gives the results of the windows that end in the chunk, which may have any length.
+
+        Raises
+        ------
+        SpecError
+            If the plan has another number of axes, padding at the end, or a stride larger than its windows.
+        UnsupportedError
+            If the plan's backend was named and its sums depend on the length.
+        """
+        return ConvStream(self, state)
 
     @property
     def workspace_nbytes(self) -> int:

@@ -19,7 +19,7 @@ from ..errors import SpecError
 from . import rules
 from .calls import Array
 from .graph import Chain, Graph, names_in
-from .operators import OPS, TABLE, serve
+from .operators import OPS, TABLE, Node, serve
 from .steps import Layer, Step
 
 
@@ -166,28 +166,26 @@ class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # onnx has 
     def _convolution(self, chain: Chain, served: dict[int, Served]) -> Step:
         """Return the step of a convolution and of what runs with it."""
         head, *others = (self._graph.nodes[number] for number in chain.nodes)
-        layer = self._layer(head, chain)
-        how = "by a call" if layer is None else "by a plan"
+        how = "by a call" if chain.w is None else "by a plan"
         if others:
             how += f" with {', '.join(map(_label, others))}"
         for number in chain.nodes:
             place = how if number == chain.nodes[0] else f"in {_label(head)}"
             served[number] = Served(_label(self._graph.nodes[number]), "convlib", place)
         output = self._graph.nodes[chain.nodes[-1]].output
-        if layer is None:
+        if chain.w is None:
             return Step(_call(head), head.input, output, chain.stages)
+        layer = self._layer(head, chain)
+        if head.op_type == "Gemm":
+            return Step(lambda x: (layer(x[:, :, None])[:, :, 0],), head.input[:1], output, chain.stages)
         return Step(lambda x: (layer(x),), head.input[:1], output, chain.stages)
 
-    def _layer(self, node: Any, chain: Chain) -> Layer | None:
+    def _layer(self, node: Any, chain: Chain) -> Layer:
         """Return the layer of a convolution with constant weights, shared by all nodes that have the same."""
-        w, *rest = (self._graph.constants.get(name) for name in node.input[1:])
-        if node.op_type != "Conv" or w is None or any(name and name not in self._graph.constants
-                                                      for name in node.input[2:]):  # fmt: skip
-            return None
-        bias = chain.bias if chain.bias is not None else rest[0] if rest else None
-        own = _node(node)
-        key = (id(w), None if bias is None else id(bias), repr(sorted(own.attributes.items())))
-        return self._layers.setdefault(key, Layer(own, w, bias))
+        own = Node("Conv", _label(node), {}) if node.op_type == "Gemm" else _node(node)
+        bias = None if chain.bias is None else id(chain.bias)
+        key = (node.op_type, node.input[1], bias, repr(sorted(own.attributes.items())))
+        return self._layers.setdefault(key, Layer(own, chain.w, chain.bias))
 
 
 def _label(node: Any) -> str:

@@ -15,15 +15,14 @@ from .steps import Stage
 #: Nodes that give a constant from constants, and that weights stand behind in models as they are found.
 FOLDED = frozenset({"Cast", "Constant", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
-#: Convolutions, whose results are new arrays of their own.
-HEADS = frozenset({"Conv", "ConvTranspose"})
 
 
 class Chain(NamedTuple):
     """A convolution and the nodes that run with it."""
 
     nodes: list[int]  # by their place in the graph, the convolution first
-    bias: Array | None  # of an Add that is the convolution's own bias
+    w: Array | None  # if it is constant
+    bias: Array | None  # the same; that of an Add which follows, too
     stages: list[Stage]
 
 
@@ -67,29 +66,48 @@ class Graph:
         taken: set[int] = set()
         found = {}
         for number in range(len(self.nodes) - 1, -1, -1):
-            node = self.nodes[number]
-            if node.op_type in HEADS and node.domain == "":
-                chain = self._chain(number, taken)
+            chain = self._head(number)
+            if chain is not None:
+                chain = self._followed(chain, taken)
                 taken.update(chain.nodes)
                 found[chain.nodes[-1]] = chain
         return found
 
-    def _chain(self, head: int, taken: set[int]) -> Chain:
-        node = self.nodes[head]
-        chain = Chain([head], None, [])
-        has_bias = len(node.input) > 2 and bool(node.input[2])
+    def _head(self, number: int) -> Chain | None:
+        """Return a chain of one convolution; Gemm with constant weights is one, over a single element."""
+        node = self.nodes[number]
+        if node.domain != "" or node.has_linked_attribute or node.op_type not in ("Conv", "ConvTranspose", "Gemm"):
+            return None
+        w, *rest = (self.constants.get(name) for name in node.input[1:])
+        bias = rest[0] if rest else None
+        if node.op_type == "Gemm":
+            w = self._dense(node, w)
+            if bias is not None and w is not None:
+                bias = np.broadcast_to(bias, w.shape[0]).copy() if bias.size in (1, w.shape[0]) else None
+        unknown = any(name and name not in self.constants for name in node.input[1:])
+        if unknown or node.op_type == "ConvTranspose" or (len(node.input) > 2 and node.input[2] and bias is None):
+            w = bias = None  # it runs by a call
+        return None if node.op_type == "Gemm" and w is None else Chain([number], w, bias, [])
+
+    def _dense(self, node: Any, w: Array | None) -> Array | None:
+        """Return the weights of a Gemm as those of a convolution, or None if it does more than that."""
+        plain = not node.transA and node.alpha == 1 and node.beta == 1
+        if w is None or not plain or w.ndim != 2 or w.dtype.kind != "f":
+            return None
+        return (w if node.transB else w.T)[:, :, None]
+
+    def _followed(self, chain: Chain, taken: set[int]) -> Chain:
+        """Return a chain with what follows the convolution."""
         while True:
             value = self.nodes[chain.nodes[-1]].output[0]
             if self.uses[value] != 1 or value in self.outputs:
                 return chain
             (user,) = self.users[value]
-            if user in taken or self.nodes[user].domain != "":
-                return chain
             follower = self.nodes[user]
+            if user in taken or follower.domain != "" or follower.has_linked_attribute:
+                return chain
             other = next((name for name in follower.input if name != value), None)
-            bias = None
-            if follower.op_type == "Add" and not (has_bias or chain.stages or chain.bias is not None):
-                bias = self._bias(node, other)
+            bias = self._bias(chain, self.constants.get(other or "")) if follower.op_type == "Add" else None
             if bias is not None:
                 chain = chain._replace(bias=bias)
             else:
@@ -99,13 +117,13 @@ class Graph:
                 chain.stages.append(stage)
             chain.nodes.append(user)
 
-    def _bias(self, node: Any, name: str | None) -> Array | None:
-        """Return a constant as the bias of a convolution, if it is one number per channel."""
-        constant, w = self.constants.get(name or ""), self.constants.get(node.input[1])
-        if constant is None or w is None or node.op_type != "Conv" or constant.dtype != w.dtype:
+    def _bias(self, chain: Chain, constant: Array | None) -> Array | None:
+        """Return a constant that is added as the bias of a convolution, if it is one number per channel."""
+        w, dense = chain.w, self.nodes[chain.nodes[0]].op_type == "Gemm"
+        if constant is None or w is None or chain.bias is not None or chain.stages or constant.dtype != w.dtype:
             return None
-        per_channel = constant.ndim in (w.ndim - 1, w.ndim) and constant.shape[-w.ndim + 1] == w.shape[0]
-        return constant.reshape(-1) if per_channel and constant.size == w.shape[0] else None
+        shape = (w.shape[0],) if dense else (w.shape[0], *(1,) * (w.ndim - 2))
+        return constant.reshape(-1) if constant.shape in (shape, (1, *shape)) else None
 
     def _stage(self, node: Any, other: str | None) -> Stage | None:
         """Return an elementwise node as a stage, or None if it is none."""

@@ -4,7 +4,7 @@
 says what was decided.
 """
 
-from .answers import Verdict, verdicts
+from .answers import Verdict, sums_directly, verdicts
 from .explanation import Asked, Copy, Explanation, explain_choice, explained
 from .plugins import backends, get_backend, register_backend, takes, unregister_backend
 from .policy import BUILTINS, POLICY, Rule
@@ -13,5 +13,5 @@ from .selection import Choice, Kind, Ranking, listened, measured_by, select, sta
 __all__ = [
     "BUILTINS", "POLICY", "Asked", "Choice", "Copy", "Explanation", "Kind", "Ranking", "Rule", "Verdict", "backends",
     "explain_choice", "explained", "get_backend", "listened", "measured_by", "register_backend", "select", "state",
-    "takes", "unregister_backend", "use_backend", "verdicts",
+    "sums_directly", "takes", "unregister_backend", "use_backend", "verdicts",
 ]  # fmt: skip

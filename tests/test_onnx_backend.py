@@ -1,0 +1,255 @@
+"""Prepared models: the numbers of ONNX's own evaluator, with plans and what follows a convolution run with it."""
+
+import threading
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+
+from onnx import helper, numpy_helper, parser
+from onnx.reference import ReferenceEvaluator
+
+import convlib
+import convlib.onnx
+from convlib import SpecError
+from convlib.onnx import Backend, NodeError, steps
+
+RNG = np.random.default_rng(0)
+
+
+def small(*shape, dtype="float32"):
+    """Return small integers as floats, whose sums are exact in any order."""
+    return RNG.integers(-4, 5, shape).astype(dtype)
+
+
+def model(text, **constants):
+    """Return a model in ONNX's text form: nodes between an input x and an output y; constants become initializers."""
+    found = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> net ({text}')
+    found.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in constants.items())
+    return found
+
+
+IMAGE = "float[N, 2, H, W] x) => (float[N, 3, P, Q] y) "
+BIAS = small(3)
+
+#: Text of the nodes behind a convolution, and how many of these run with it.
+CHAINS = {
+    "relu": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Relu(a) }", 1),
+    "bias": ("{ a = Conv <pads=[1,1,1,1]> (x, w) y = Add(a, column) }", 1),
+    "bias of one image": ("{ a = Conv <pads=[1,1,1,1]> (x, w) y = Add(image, a) }", 1),
+    "a constant that is no bias": ("{ a = Conv <pads=[1,1,1,1]> (x, w) y = Add(a, plane) }", 1),
+    "second bias": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Add(a, column) }", 1),
+    "clip": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Clip(a, low, high) }", 1),
+    "clip from below": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Clip(a, low) }", 1),
+    "clip from above": ('{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Clip(a, "", high) }', 1),
+    "residual": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) r = Conv(x, one) s = Add(r, a) y = Relu(s) }", 2),
+    "residual behind": ("{ a = Conv <pads=[1,1,1,1]> (x, w) s = Relu(a) r = Conv(x, one) y = Add(s, r) }", 2),
+    "larger residual": ("{ a = Conv(x, whole) y = Add(a, plane) }", 1),
+    "twice the same": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) y = Add(a, a) }", 0),
+    "used twice": ("{ a = Conv <pads=[1,1,1,1]> (x, w, b) s = Relu(a) y = Add(s, a) }", 0),
+    "transposed": ("{ a = ConvTranspose <pads=[1,1,1,1]> (x, turned) y = Relu(a) }", 1),
+    "dynamic weights": ("{ v = Mul(w, two) a = Conv <pads=[1,1,1,1]> (x, v, b) y = Relu(a) }", 1),
+    "folded weights": ("{ v = Transpose <perm=[1,0,2,3]> (turned) a = Conv <pads=[1,1,1,1]> (x, v) y = Relu(a) }", 1),
+}  # fmt: skip
+CONSTANTS = {
+    "w": small(3, 2, 3, 3), "one": small(3, 2, 1, 1), "whole": small(3, 2, 6, 6), "turned": small(2, 3, 3, 3), "b": BIAS,
+    "column": small(3, 1, 1), "image": small(1, 3, 1, 1), "plane": small(1, 1, 6, 6), "low": np.float32(-9),
+    "high": np.float32(11), "two": np.float32(2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_what_follows_a_convolution_runs_with_it(name):
+    text, fused = CHAINS[name]
+    used = {key: np.asarray(a) for key, a in CONSTANTS.items() if key in text.replace("(", " ").replace(",", " ").replace(")", " ").split()}
+    net = model(IMAGE + text, **used)
+    prepared, stock = Backend.prepare(net), ReferenceEvaluator(net)
+    for n in (2, 1, 2):
+        x = small(n, 2, 6, 6)
+        kept = x.copy()
+        np.testing.assert_array_equal(prepared.run([x])[0], stock.run(None, {"x": x})[0])
+        np.testing.assert_array_equal(x, kept)
+    assert sum(entry.how.startswith("in Conv") for entry in prepared.served) == fused
+    assert len(prepared.served) == len(net.graph.node)
+
+
+def test_random_numbers_come_out_as_without_fusion():
+    """What follows is bit for bit what it is alone: the same plan, and then NumPy's own functions."""
+    w, b = (RNG.standard_normal(shape).astype(np.float32) for shape in ((3, 2, 3, 3), 3))
+    net = model(IMAGE + "{ a = Conv <pads=[1,1,1,1]> (x, w, b) s = Add(a, r) z = Relu(s) y = Clip(z, low, high) }",
+                w=w, b=b, r=RNG.standard_normal((1, 3, 6, 6)).astype(np.float32), low=np.float32(0.1),
+                high=np.float32(2))  # fmt: skip
+    x = RNG.standard_normal((1, 2, 6, 6)).astype(np.float32)
+    x[0, 0, 0, 0] = np.nan
+    y = convlib.plan_conv2d(x.shape, w, b, padding=1)(x)
+    y = np.clip(np.maximum(y + numpy_helper.to_array(net.graph.initializer[2]), 0), np.float32(0.1), np.float32(2))
+    np.testing.assert_array_equal(Backend.prepare(net).run([x])[0], y)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
+def test_other_types(dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes", reason="bfloat16 is a type of ml_dtypes").bfloat16
+    w, b, r = small(3, 2, 3, 3, dtype=dtype), small(3, dtype=dtype), small(1, 3, 4, 4, dtype=dtype)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["a"]), helper.make_node("Add", ["a", "r"], ["s"]),
+        helper.make_node("Relu", ["s"], ["y"]),
+    ]  # fmt: skip
+    values = [helper.make_tensor_value_info(name, kind, shape) for name, shape in (("x", [1, 2, 6, 6]), ("y", [1, 3, 4, 4]))]
+    graph = helper.make_graph(nodes, "net", values[:1], values[1:], [numpy_helper.from_array(a, name) for a, name in ((w, "w"), (b, "b"), (r, "r"))])
+    net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+    x = small(1, 2, 6, 6, dtype=dtype)
+    (y,) = Backend.prepare(net).run([x])
+    expected = np.maximum(convlib.conv2d(*(a.astype("float64") for a in (x, w, b))) + r.astype("float64"), 0)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y.astype("float64"), expected.astype(dtype).astype("float64"))
+
+
+def test_gemm_is_a_convolution_over_one_element():
+    w, b = small(5, 7), small(5)
+    net = model("float[N, 7] x) => (float[N, 5] y) { a = Gemm <transB=1> (x, w, b) y = Relu(a) }", w=w, b=b)
+    prepared = Backend.prepare(net)
+    for n in (1, 3):
+        x = small(n, 7)
+        np.testing.assert_array_equal(prepared.run([x])[0], np.maximum(x @ w.T + b, 0))
+    assert [entry.by for entry in prepared.served] == ["convlib", "convlib"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Gemm <transB=1, alpha=2.0> (x, w, b)", "Gemm <transB=1, beta=2.0> (x, w, b)", "Gemm <transB=1> (x, w, each)"],
+)
+def test_gemm_that_is_more_goes_to_the_evaluator(text):
+    w, b, each, x = small(5, 7), small(5), small(3, 5), small(3, 7)
+    used = {name: a for name, a in (("w", w), ("b", b), ("each", each)) if f"{name})" in text or f"{name}," in text}
+    net = model(f"float[3, 7] x) => (float[3, 5] y) {{ y = {text} }}", **used)
+    np.testing.assert_array_equal(Backend.prepare(net).run([x])[0], ReferenceEvaluator(net).run(None, {"x": x})[0])
+    assert Backend.prepare(net).served[0].by == "ONNX's evaluator"
+
+
+# ------------------------------------------------------------------------------- plans
+
+
+def test_nodes_of_the_same_weights_share_their_plans(monkeypatch):
+    made = []
+    monkeypatch.setattr(convlib, "plan_conv2d", lambda *a, plan=convlib.plan_conv2d, **k: made.append(a) or plan(*a, **k))
+    square = small(2, 2, 3, 3)
+    net = model("float[N, 2, H, W] x) => (float[N, 2, P, Q] y) "
+                "{ a = Conv <pads=[1,1,1,1]> (x, w) b = Conv <pads=[1,1,1,1]> (a, w) y = Conv <pads=[2,2,2,2], "
+                "dilations=[2,2]> (b, w) }", w=square)  # fmt: skip
+    prepared = Backend.prepare(net)
+    x = small(1, 2, 5, 5)
+    for _ in range(3):
+        np.testing.assert_array_equal(prepared.run([x])[0], ReferenceEvaluator(net).run(None, {"x": x})[0])
+    assert len(made) == 2
+
+
+def test_a_layer_keeps_few_plans():
+    net = model(IMAGE + "{ y = Conv(x, w) }", w=CONSTANTS["w"])
+    prepared = Backend.prepare(net)
+    for size in range(3, 3 + 2 * steps.SHAPES):
+        x = small(1, 2, size, size)
+        np.testing.assert_array_equal(prepared.run([x])[0], convlib.conv2d(x, CONSTANTS["w"]))
+    (layer,) = prepared._layers.values()
+    assert len(layer._plans) == steps.SHAPES
+
+
+def test_threads_share_a_prepared_model():
+    net = model(IMAGE + "{ a = Conv <pads=[1,1,1,1]> (x, w) s = Add(a, column) y = Relu(s) }",
+                w=CONSTANTS["w"], column=CONSTANTS["column"])  # fmt: skip
+    prepared, inputs = Backend.prepare(net), [small(1, 2, 4 + i % 6, 5) for i in range(24)]
+    found = [None] * len(inputs)
+
+    def run(start):
+        for place in range(start, len(inputs), 4):
+            found[place] = prepared.run([inputs[place]])[0]
+
+    threads = [threading.Thread(target=run, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for x, y in zip(inputs, found, strict=True):
+        np.testing.assert_array_equal(y, ReferenceEvaluator(net).run(None, {"x": x})[0])
+
+
+def test_profile_tells_each_step():
+    net = model(IMAGE + "{ a = Conv(x, w) s = Relu(a) y = Sqrt(s) }", w=CONSTANTS["w"])
+    found = Backend.prepare(net).profile([small(1, 2, 6, 6)], repeats=3)
+    assert [entry.by for entry, _ in found] == ["convlib", "ONNX's evaluator"]
+    assert all(seconds > 0 for _, seconds in found)
+
+
+# ------------------------------------------------------------------------------- inputs and models
+
+
+def test_inputs_by_order_or_name():
+    net = model(IMAGE + "{ y = Conv(x, w) }", w=CONSTANTS["w"])
+    x, prepared = small(1, 2, 5, 5), Backend.prepare(net)
+    expected = convlib.conv2d(x, CONSTANTS["w"])
+    for given in ([x], (x,), x, {"x": x}):
+        np.testing.assert_array_equal(prepared.run(given)[0], expected)
+    np.testing.assert_array_equal(Backend.run_model(net, [x])[0], expected)
+    with pytest.raises(SpecError, match="input 'x' is missing; the model takes x"):
+        prepared.run([])
+    with pytest.raises(SpecError, match="input 'z' is unknown"):
+        prepared.run({"x": x, "z": x})
+    with pytest.raises(SpecError, match="2 inputs are given; the model has 1: x"):
+        prepared.run([x, x])
+
+
+def test_an_initializer_that_is_given_anew_is_used():
+    """Up to version 3 of ONNX's format, initializers are inputs with a default."""
+    net = model("float[1, 2, 5, 5] x, float[3, 2, 3, 3] w) => (float[1, 3, 3, 3] y) { y = Conv(x, w) }", w=CONSTANTS["w"])
+    x, other, prepared = small(1, 2, 5, 5), small(3, 2, 3, 3), Backend.prepare(net)
+    for _ in range(2):
+        np.testing.assert_array_equal(prepared.run([x])[0], convlib.conv2d(x, CONSTANTS["w"]))
+        np.testing.assert_array_equal(prepared.run([x, other])[0], convlib.conv2d(x, other))
+
+
+def test_functions_and_branches():
+    """Functions of a model are written out; a graph inside a node goes by calls."""
+    text = '''<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+    net (float[1, 2, 4, 4] x, bool c) => (float[1, 3, 2, 2] y) {
+        a = own.block(x, w)
+        y = If (c) <then_branch = yes () => (float[1, 3, 2, 2] p) { p = Neg(a) },
+                    else_branch = no () => (float[1, 3, 2, 2] q) { q = Conv(x, w) }>
+    }
+    <domain: "own", opset_import: ["" : 17]> block (u, v) => (t) { s = Conv(u, v)  t = Relu(s) }'''
+    net = parser.parse_model(text)
+    net.graph.initializer.append(numpy_helper.from_array(CONSTANTS["w"], "w"))
+    x, prepared = small(1, 2, 4, 4), Backend.prepare(net)
+    expected = convlib.conv2d(x, CONSTANTS["w"])
+    np.testing.assert_array_equal(prepared.run([x, np.array(True)])[0], -np.maximum(expected, 0))
+    np.testing.assert_array_equal(prepared.run([x, np.array(False)])[0], expected)
+    assert [entry.by for entry in prepared.served] == ["convlib", "convlib", "ONNX's evaluator"]
+
+
+def test_one_node():
+    x, w = small(1, 2, 5, 5), CONSTANTS["w"]
+    node = helper.make_node("Conv", ["x", "w", ""], ["y"], strides=[2, 2])
+    np.testing.assert_array_equal(Backend.run_node(node, [x, w, None])[0], convlib.conv2d(x, w, stride=2))
+    assert Backend.run_node(helper.make_node("Neg", ["x"], ["y"]), [x], opset_version=13)[0][0, 0, 0, 0] == -x[0, 0, 0, 0]
+
+
+def test_devices_and_broken_models(tmp_path):
+    net = model(IMAGE + "{ y = Conv(x, w) }", w=CONSTANTS["w"])
+    assert Backend.supports_device("CPU")
+    assert not Backend.supports_device("CUDA:1")
+    with pytest.raises(SpecError, match="device='CUDA' is not served; use 'CPU'"):
+        Backend.prepare(net, "CUDA")
+    onnx.save(net, tmp_path / "net.onnx")
+    x = small(1, 2, 5, 5)
+    for given in (tmp_path / "net.onnx", str(tmp_path / "net.onnx"), net.SerializeToString()):
+        np.testing.assert_array_equal(Backend.prepare(given).run([x])[0], convlib.conv2d(x, CONSTANTS["w"]))
+    net.graph.node[0].op_type = "Konv"
+    with pytest.raises(onnx.checker.ValidationError, match="Konv"):
+        Backend.prepare(net)
+
+
+def test_errors_of_a_run_name_the_node():
+    net = model(IMAGE + "{ y = Conv(x, w) }", w=CONSTANTS["w"])
+    with pytest.raises(NodeError, match=r"Conv node that gives 'y': channel mismatch"):
+        Backend.prepare(net).run([small(1, 4, 5, 5)])
