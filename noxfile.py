@@ -38,6 +38,14 @@ def tests(session):
 
 
 @nox.session
+def newest_onnx(session):
+    """Run ONNX's own cases with the newest onnx: for a weekly job, as the tests' own version is pinned."""
+    install(session, "test")
+    session.install("--upgrade", "onnx", "onnxruntime")
+    session.run("pytest", "tests/test_onnx_cases.py", "tests/test_onnx.py", "tests/test_onnx_runtime.py")
+
+
+@nox.session
 def docs(session):
     """Run every example of the README, of docs/ and of the docstrings."""
     install(session, "docs")

@@ -29,7 +29,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 THREADS = 2
 ROUND_SECONDS = 0.5
-CONTENDERS = {"resnet50": ("prepared", "onnxruntime"), "mobilenetv2": ("prepared", "onnxruntime"), "layers20": ("ops", "stock")}
+CONTENDERS = {
+    "resnet50": ("prepared", "onnxruntime"), "mobilenetv2": ("prepared", "onnxruntime"), "layers20": ("ops", "stock"),
+}  # fmt: skip
 
 
 class Net:
@@ -184,9 +186,9 @@ def onnxruntime(model: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], flo
             events = json.loads(Path(profiled.end_profiling()).read_text())
         times: dict[str, list[float]] = {}
         for event in events:
-            if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
-                if event["args"]["op_name"] in ("Conv", "FusedConv"):
-                    times.setdefault(event["name"], []).append(event["dur"] / 1e6)
+            of_a_node = event.get("cat") == "Node" and event["name"].endswith("kernel_time")
+            if of_a_node and event["args"]["op_name"] in ("Conv", "FusedConv"):
+                times.setdefault(event["name"], []).append(event["dur"] / 1e6)
         return sum(statistics.median(values) for values in times.values())
 
     ready = session(None)

@@ -23,7 +23,8 @@ def model(op, inputs, opset, outputs=1, constants=0, **attributes):
     taken = [(name, a) for name, a in zip(names, inputs, strict=True) if name]
     cut = len(taken) - constants
     known = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for name, a in taken[:cut]
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for name, a in taken[:cut]
     ]
     unknown = [helper.make_empty_tensor_value_info(name) for name in results]
     weights = [numpy_helper.from_array(a, name) for name, a in taken[cut:]]
@@ -118,9 +119,7 @@ class Draw:
         strides, dilations = (options.get(name, [1] * nd) for name in ("strides", "dilations"))
         if self.chance(0.3):
             options["output_padding"] = [self.int(0, max(s, 1) - 1) for s in strides]
-        natural = [
-            (i - 1) * s + (k - 1) * d + 1 for i, s, k, d in zip(size, strides, kernel, dilations, strict=True)
-        ]
+        natural = [(i - 1) * s + (k - 1) * d + 1 for i, s, k, d in zip(size, strides, kernel, dilations, strict=True)]
         if self.chance(0.3) and options.get("auto_pad") != "VALID":
             options["output_shape"] = [self.int(max(1, n - 2), n) for n in natural]
             options.pop("pads", None)

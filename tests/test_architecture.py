@@ -40,7 +40,7 @@ ALLOWED = {
 #: Parts above the public functions, which may use all of it.
 ABOVE = {
     "", "__main__", "commands", "comparison", "costs", "dask", "geometry", "info", "layers", "testing",
-    "networks", "padding", "pictures", "textbook", "tuning",
+    "networks", "onnx", "padding", "pictures", "textbook", "tuning",
 }  # fmt: skip
 
 

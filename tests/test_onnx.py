@@ -110,13 +110,21 @@ def test_what_lies_behind_the_padding_never_counts():
 LARGER = [
     ("Conv", [np.ones((2, 3, 2), np.float32), np.ones((4, 3, 3), np.float32)], {}, (2, 4, 0), "float32"),
     ("ConvInteger", [np.ones((2, 3, 2), np.uint8), np.ones((4, 3, 3), np.uint8)], {}, (2, 4, 0), "int32"),
-    ("MaxPool", [np.ones((1, 1, 2, 4), np.float32)], {"kernel_shape": [3, 3], "strides": [2, 1]}, (1, 1, 0, 2), "float32"),
+    (
+        "MaxPool",
+        [np.ones((1, 1, 2, 4), np.float32)],
+        {"kernel_shape": [3, 3], "strides": [2, 1]},
+        (1, 1, 0, 2),
+        "float32",
+    ),
     ("AveragePool", [np.ones((1, 1, 2, 4), np.float32)], {"kernel_shape": [3, 3]}, (1, 1, 0, 2), "float32"),
     ("LpPool", [np.ones((1, 1, 2), np.float32)], {"kernel_shape": [3]}, (1, 1, 0), "float32"),
 ]
 
 
-@pytest.mark.parametrize(("op", "inputs", "attributes", "shape", "dtype"), LARGER, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "shape", "dtype"), LARGER, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_window_larger_than_the_input_gives_nothing(op, inputs, attributes, shape, dtype):
     """The size rounds down: 0 if the window is larger by no more than a stride, and below 0 there is no result."""
     y = run(op, inputs, **attributes)[0]
@@ -189,7 +197,9 @@ def test_unpooling_inverts_pooling():
 
 def test_unpooling_to_a_larger_shape():
     """ONNX's own case: indices count in the shape that the windows give; what is behind it is zeros."""
-    y = run("MaxUnpool", [counted(1, 1, 2), np.array([[[1, 3]]]), np.array([1, 1, 5])], kernel_shape=[2], strides=[2])[0]
+    y = run("MaxUnpool", [counted(1, 1, 2), np.array([[[1, 3]]]), np.array([1, 1, 5])], kernel_shape=[2], strides=[2])[
+        0
+    ]
     assert y.tolist() == [[[0, 1, 0, 2, 0]]]
 
 
@@ -199,10 +209,15 @@ def test_unpooling_to_a_larger_shape():
 @pytest.mark.parametrize("kinds", [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8"), ("int8", "uint8")])
 def test_integers_with_zero_points(kinds):
     rng = np.random.default_rng(0)
-    x, w = (rng.integers(np.iinfo(k).min, np.iinfo(k).max, shape, k, True) for k, shape in zip(kinds, ((2, 4, 6, 6), (6, 2, 3, 3)), strict=True))
+    x, w = (
+        rng.integers(np.iinfo(k).min, np.iinfo(k).max, shape, k, True)
+        for k, shape in zip(kinds, ((2, 4, 6, 6), (6, 2, 3, 3)), strict=True)
+    )
     zeros = np.array(77, kinds[0]), rng.integers(0, 100, 6).astype(kinds[1])
     y = run("ConvInteger", [x, w, *zeros], group=2, pads=[1, 1, 1, 1])[0]
-    wide = convlib.conv2d(x.astype(int) - 77, w.astype(int) - zeros[1].astype(int)[:, None, None, None], groups=2, padding=1)
+    wide = convlib.conv2d(
+        x.astype(int) - 77, w.astype(int) - zeros[1].astype(int)[:, None, None, None], groups=2, padding=1
+    )
     np.testing.assert_array_equal(y, wide)
     assert y.dtype == np.int32
 
@@ -213,7 +228,9 @@ def test_quantized_results_round_half_to_even_and_stay_in_range():
     half, one = np.float32(0.5), np.float32(1)
     y = run("QLinearConv", [x, half, zero, w, one, zero, one, np.array(1, np.uint8)])[0]
     assert y.tolist() == [[[1, 2, 3, 3, 129, 1]]]
-    y = run("QLinearConv", [x, np.float32(4), zero, w, one, zero, one, np.array(-100, np.int8), np.array([-8], np.int32)])[0]
+    y = run(
+        "QLinearConv", [x, np.float32(4), zero, w, one, zero, one, np.array(-100, np.int8), np.array([-8], np.int32)]
+    )[0]
     assert (y.tolist(), y.dtype) == ([[[-128, -124, -120, -112, 127, -128]]], np.int8)
 
 
@@ -236,7 +253,9 @@ def test_causal_convolution_carries_its_state():
 def test_whole_offsets_shift_what_is_read(nd):
     """Without offsets it is a convolution; offsets of one element are a convolution of the input shifted by one."""
     rng = np.random.default_rng(0)
-    x, w, b = (rng.integers(-4, 5, shape).astype(np.float32) for shape in ((2, 4, *(5,) * nd), (6, 2, *(3,) * nd), (6,)))
+    x, w, b = (
+        rng.integers(-4, 5, shape).astype(np.float32) for shape in ((2, 4, *(5,) * nd), (6, 2, *(3,) * nd), (6,))
+    )
     offset = np.zeros((2, 2 * 3**nd * nd, *(5,) * nd), np.float32)
     mask = np.full((2, 2 * 3**nd, *(5,) * nd), 2, np.float32)
     options = {"group": 2, "offset_group": 2, "pads": [1] * 2 * nd}
@@ -254,6 +273,7 @@ def test_whole_offsets_shift_what_is_read(nd):
 # ------------------------------------------------------------------------------- refusals
 
 X, W = np.ones((1, 2, 5, 5), np.float32), np.ones((2, 2, 3, 3), np.float32)
+XU, WI, LONG = X.astype("uint8"), W.astype("int8"), np.full((1, 1, 40000), 255, np.uint8)
 QUANTIZED = [np.ones((1, 2, 5), np.uint8), np.float32(1), np.uint8(1), np.ones((3, 2, 1), np.uint8), np.float32(1),
              np.uint8(1), np.float32(1), np.uint8(1)]  # fmt: skip
 REFUSED = [
@@ -267,15 +287,15 @@ REFUSED = [
     ("Conv", [X[0, 0], W], {}, "(N, C) and 0 spatial axes; convlib serves 1 to 3"),
     ("Conv", [X, W[0]], {}, "W has the shape (2, 3, 3); with X (1, 2, 5, 5) it needs 4 axes"),
     ("Conv", [np.ones((1, 1, 2, 2, 2, 2), np.float32), np.ones((1, 1, 1, 1, 1, 1), np.float32)], {}, "4 spatial axes"),
-    ("ConvTranspose", [X, W], {"output_shape": [9, 9, 9]}, "output_shape=[9, 9, 9] must have one entry per spatial axis"),
+    ("ConvTranspose", [X, W], {"output_shape": [9, 9, 9]}, "output_shape=[9, 9, 9] must have one entry per"),
     ("ConvTranspose", [X, W], {"output_padding": [1, 1]}, "output_padding=(1, 1) must be smaller than the stride"),
     ("MaxPool", [X], {"kernel_shape": [2, 2], "pads": [2] * 4}, "must be smaller than the effective kernel"),
-    ("MaxUnpool", [X, np.zeros(X.shape, int), np.array([1, 2, 3, 3])], {"kernel_shape": [1, 1]}, "output_shape=[1, 2, 3, 3]"),
+    ("MaxUnpool", [X, np.zeros(X.shape, int), np.array([1, 2, 3, 3])], {"kernel_shape": [1, 1]}, "output_shape="),
     ("MaxUnpool", [X, np.full(X.shape, 50)], {"kernel_shape": [1, 1]}, "50"),
-    ("ConvInteger", [X.astype("uint8"), W.astype("int8"), np.int8(1)], {}, "x_zero_point has dtype int8; it must be that of x"),
-    ("ConvInteger", [X.astype("uint8"), W.astype("int8"), np.ones(2, "uint8")], {}, "x_zero_point has the shape (2,); it must be"),
-    ("ConvInteger", [X.astype("uint8"), W.astype("int8"), np.uint8(1), np.ones(3, "int8")], {}, "(2,), one per output channel"),
-    ("ConvInteger", [np.full((1, 1, 40000), 255, np.uint8), np.full((1, 1, 40000), 255, np.uint8)], {}, "more than int32 holds"),
+    ("ConvInteger", [XU, WI, np.int8(1)], {}, "x_zero_point has dtype int8; it must be that of x"),
+    ("ConvInteger", [XU, WI, np.ones(2, "uint8")], {}, "x_zero_point has the shape (2,); it must be"),
+    ("ConvInteger", [XU, WI, np.uint8(1), np.ones(3, "int8")], {}, "(2,), one per output channel"),
+    ("ConvInteger", [LONG, LONG], {}, "more than int32 holds"),
     ("QLinearConv", [*QUANTIZED[:4], np.ones(2, np.float32), *QUANTIZED[5:]], {}, "w_scale has the shape (2,)"),
     ("DeformConv", [X, W, np.zeros((1, 18, 4, 4), np.float32)], {}, "offset has the shape (1, 18, 4, 4)"),
     ("DeformConv", [X, W, np.zeros((1, 18, 3, 3), np.float32)], {"offset_group": 3}, "offset_group=3 must divide"),
@@ -283,7 +303,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("op", "inputs", "attributes", "message"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "message"), REFUSED, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_what_is_refused_names_the_node(op, inputs, attributes, message):
     with pytest.raises(NodeError) as error:
         run(op, inputs, **attributes)
@@ -300,7 +322,9 @@ def test_states_that_do_not_fit():
 
 
 def test_attributes_that_the_operator_set_does_not_know():
-    with pytest.raises(NodeError, match="AveragePool node 'the_node' has the attribute 'dilations', which operator set 11"):
+    with pytest.raises(
+        NodeError, match="AveragePool node 'the_node' has the attribute 'dilations', which operator set 11"
+    ):
         run("AveragePool", [X], 11, kernel_shape=[2, 2], dilations=[2, 2])
 
 
@@ -315,5 +339,5 @@ def test_without_onnx(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "onnx" or name.startswith("convlib.onnx")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match="convlib.onnx needs the package onnx, 1.17 or newer"):
+    with pytest.raises(ImportError, match=r"convlib\.onnx needs the package onnx, 1\.17 or newer"):
         __import__("convlib.onnx")

@@ -31,7 +31,6 @@ def model(text, **constants):
 
 
 IMAGE = "float[N, 2, H, W] x) => (float[N, 3, P, Q] y) "
-BIAS = small(3)
 
 #: Text of the nodes behind a convolution, and how many of these run with it.
 CHAINS = {
@@ -53,7 +52,8 @@ CHAINS = {
     "folded weights": ("{ v = Transpose <perm=[1,0,2,3]> (turned) a = Conv <pads=[1,1,1,1]> (x, v) y = Relu(a) }", 1),
 }  # fmt: skip
 CONSTANTS = {
-    "w": small(3, 2, 3, 3), "one": small(3, 2, 1, 1), "whole": small(3, 2, 6, 6), "turned": small(2, 3, 3, 3), "b": BIAS,
+    "w": small(3, 2, 3, 3), "one": small(3, 2, 1, 1), "whole": small(3, 2, 6, 6), "turned": small(2, 3, 3, 3),
+    "b": small(3),
     "column": small(3, 1, 1), "image": small(1, 3, 1, 1), "plane": small(1, 1, 6, 6), "low": np.float32(-9),
     "high": np.float32(11), "two": np.float32(2),
 }  # fmt: skip
@@ -62,7 +62,11 @@ CONSTANTS = {
 @pytest.mark.parametrize("name", CHAINS)
 def test_what_follows_a_convolution_runs_with_it(name):
     text, fused = CHAINS[name]
-    used = {key: np.asarray(a) for key, a in CONSTANTS.items() if key in text.replace("(", " ").replace(",", " ").replace(")", " ").split()}
+    used = {
+        key: np.asarray(a)
+        for key, a in CONSTANTS.items()
+        if key in text.replace("(", " ").replace(",", " ").replace(")", " ").split()
+    }
     net = model(IMAGE + text, **used)
     prepared, stock = Backend.prepare(net), ReferenceEvaluator(net)
     for n in (2, 1, 2):
@@ -97,8 +101,16 @@ def test_other_types(dtype):
         helper.make_node("Conv", ["x", "w", "b"], ["a"]), helper.make_node("Add", ["a", "r"], ["s"]),
         helper.make_node("Relu", ["s"], ["y"]),
     ]  # fmt: skip
-    values = [helper.make_tensor_value_info(name, kind, shape) for name, shape in (("x", [1, 2, 6, 6]), ("y", [1, 3, 4, 4]))]
-    graph = helper.make_graph(nodes, "net", values[:1], values[1:], [numpy_helper.from_array(a, name) for a, name in ((w, "w"), (b, "b"), (r, "r"))])
+    values = [
+        helper.make_tensor_value_info(name, kind, shape) for name, shape in (("x", [1, 2, 6, 6]), ("y", [1, 3, 4, 4]))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        values[:1],
+        values[1:],
+        [numpy_helper.from_array(a, name) for a, name in ((w, "w"), (b, "b"), (r, "r"))],
+    )
     net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
     x = small(1, 2, 6, 6, dtype=dtype)
     (y,) = Backend.prepare(net).run([x])
@@ -134,7 +146,9 @@ def test_gemm_that_is_more_goes_to_the_evaluator(text):
 
 def test_nodes_of_the_same_weights_share_their_plans(monkeypatch):
     made = []
-    monkeypatch.setattr(convlib, "plan_conv2d", lambda *a, plan=convlib.plan_conv2d, **k: made.append(a) or plan(*a, **k))
+    monkeypatch.setattr(
+        convlib, "plan_conv2d", lambda *a, plan=convlib.plan_conv2d, **k: made.append(a) or plan(*a, **k)
+    )
     square = small(2, 2, 3, 3)
     net = model("float[N, 2, H, W] x) => (float[N, 2, P, Q] y) "
                 "{ a = Conv <pads=[1,1,1,1]> (x, w) b = Conv <pads=[1,1,1,1]> (a, w) y = Conv <pads=[2,2,2,2], "
@@ -202,7 +216,9 @@ def test_inputs_by_order_or_name():
 
 def test_an_initializer_that_is_given_anew_is_used():
     """Up to version 3 of ONNX's format, initializers are inputs with a default."""
-    net = model("float[1, 2, 5, 5] x, float[3, 2, 3, 3] w) => (float[1, 3, 3, 3] y) { y = Conv(x, w) }", w=CONSTANTS["w"])
+    net = model(
+        "float[1, 2, 5, 5] x, float[3, 2, 3, 3] w) => (float[1, 3, 3, 3] y) { y = Conv(x, w) }", w=CONSTANTS["w"]
+    )
     x, other, prepared = small(1, 2, 5, 5), small(3, 2, 3, 3), Backend.prepare(net)
     for _ in range(2):
         np.testing.assert_array_equal(prepared.run([x])[0], convlib.conv2d(x, CONSTANTS["w"]))
@@ -211,13 +227,13 @@ def test_an_initializer_that_is_given_anew_is_used():
 
 def test_functions_and_branches():
     """Functions of a model are written out; a graph inside a node goes by calls."""
-    text = '''<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+    text = """<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
     net (float[1, 2, 4, 4] x, bool c) => (float[1, 3, 2, 2] y) {
         a = own.block(x, w)
         y = If (c) <then_branch = yes () => (float[1, 3, 2, 2] p) { p = Neg(a) },
                     else_branch = no () => (float[1, 3, 2, 2] q) { q = Conv(x, w) }>
     }
-    <domain: "own", opset_import: ["" : 17]> block (u, v) => (t) { s = Conv(u, v)  t = Relu(s) }'''
+    <domain: "own", opset_import: ["" : 17]> block (u, v) => (t) { s = Conv(u, v)  t = Relu(s) }"""
     net = parser.parse_model(text)
     net.graph.initializer.append(numpy_helper.from_array(CONSTANTS["w"], "w"))
     x, prepared = small(1, 2, 4, 4), Backend.prepare(net)
@@ -231,7 +247,9 @@ def test_one_node():
     x, w = small(1, 2, 5, 5), CONSTANTS["w"]
     node = helper.make_node("Conv", ["x", "w", ""], ["y"], strides=[2, 2])
     np.testing.assert_array_equal(Backend.run_node(node, [x, w, None])[0], convlib.conv2d(x, w, stride=2))
-    assert Backend.run_node(helper.make_node("Neg", ["x"], ["y"]), [x], opset_version=13)[0][0, 0, 0, 0] == -x[0, 0, 0, 0]
+    assert (
+        Backend.run_node(helper.make_node("Neg", ["x"], ["y"]), [x], opset_version=13)[0][0, 0, 0, 0] == -x[0, 0, 0, 0]
+    )
 
 
 def test_devices_and_broken_models(tmp_path):

@@ -22,7 +22,9 @@ class Seen:
         self.size = inputs[0].shape[2:]
         nd = len(self.size)
         kernel = {"QLinearConv": 3}.get(op, 1)
-        self.kernel = tuple(attributes.get("kernel_shape") or (inputs[kernel].shape[2:] if kernel < len(inputs) else ()))
+        self.kernel = tuple(
+            attributes.get("kernel_shape") or (inputs[kernel].shape[2:] if kernel < len(inputs) else ())
+        )
         self.strides = attributes.get("strides", [1] * nd)
         self.dilations = attributes.get("dilations", [1] * nd)
         self.pads = attributes.get("pads", [0] * 2 * nd)
@@ -86,7 +88,9 @@ def difference(ours, theirs):
         return "shape"
     if [a.dtype for a in ours] != [a.dtype for a in theirs]:
         return "dtype"
-    close = (np.allclose(a.astype(float), b.astype(float), rtol=1e-4, atol=1e-4) for a, b in zip(ours, theirs, strict=True))
+    close = (
+        np.allclose(a.astype(float), b.astype(float), rtol=1e-4, atol=1e-4) for a, b in zip(ours, theirs, strict=True)
+    )
     return None if all(close) else "values"
 
 

@@ -61,7 +61,9 @@ def test_chunks_do_not_show(name, dtype):
         assert all(part.dtype == whole.dtype for part in parts)
     named = convlib.conv1d(x, w, bias, **options, backend=stream.backend)
     np.testing.assert_array_equal(named, whole)
-    np.testing.assert_allclose(plan(x), whole, rtol=5e-3 if dtype == "float16" else 1e-4, atol=5e-2 if dtype == "float16" else 1e-4)
+    np.testing.assert_allclose(
+        plan(x), whole, rtol=5e-3 if dtype == "float16" else 1e-4, atol=5e-2 if dtype == "float16" else 1e-4
+    )
 
 
 def test_the_state_carries_over():
@@ -96,9 +98,10 @@ def test_what_the_backend_is():
     assert plan_conv1d((1, 8, 99), w).stream().backend.startswith("native:")
     assert plan_conv1d((1, 8, 99), w, backend="native:direct").stream().backend == "native:direct"
     assert plan_conv1d((1, 8, 99), w, backend="cython").stream().backend == "cython"
-    for name in ("im2col", "fft"):
+    assert plan_conv1d((1, 8, 99), w, backend="native").stream().backend.startswith("native:")
+    for name in ("im2col", "fft", "native:gemm_columns"):
         plan = plan_conv1d((1, 8, 99), w, backend=name)
-        with pytest.raises(UnsupportedError, match=f"sums of {name} depend on the size of the input"):
+        with pytest.raises(UnsupportedError, match=f"sums of {name} depend on the length of the input"):
             plan.stream()
 
 
@@ -109,7 +112,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), REFUSED, ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"), REFUSED, ids=lambda value: next(iter(value)) if isinstance(value, dict) else ""
+)
 def test_plans_without_a_stream(options, message):
     plan = plan_conv1d((1, 2, 9), random(2, 2, 3), **options)
     with pytest.raises(SpecError, match=message):

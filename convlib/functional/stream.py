@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import config, dtypes, registry
+from .. import dtypes, registry
 from ..errors import BackendError, SpecError, UnsupportedError
-from ..spec import ConvSpec, effective_kernel, make_conv, window_counts
+from ..spec import effective_kernel, make_conv, window_counts
 from ._common import Array, ArrayLike, take
 
 if TYPE_CHECKING:
     from .plan import ConvPlan
 
-#: Backends that make each sum by itself, so that its bits depend neither on where the window lies nor on how many there
-#: are; of `native`, each implementation alone does.  Products by BLAS and transforms do not.
-STEADY = ("native", "cython", "naive")
+#: What makes each sum by itself and serves inputs of any length, so that the bits of a sum depend neither on where its
+#: window lies nor on how many there are: implementations of `native`, and other backends as a whole.  Products by BLAS,
+#: transforms and the other implementations do not.
+STEADY = (
+    "native:gemm_panels", "native:gemm_broadcast", "native:depthwise_channels", "native:direct", "cython", "naive",
+)  # fmt: skip
 
 #: Lengths of chunks that a stream keeps plans for.
 LENGTHS = 4
@@ -90,7 +94,8 @@ class ConvStream:
         else:
             given = self._checked("state", state)
             if given.shape[self._axis] >= self._reach:
-                raise SpecError(f"state has the shape {given.shape}; windows need at most {self._reach - 1} elements of it")
+                most = self._reach - 1
+                raise SpecError(f"state has the shape {given.shape}; windows need at most {most} elements of it")
             self._state = given.copy()
 
     def __call__(self, x: ArrayLike) -> Array:
@@ -154,31 +159,26 @@ class ConvStream:
 
 def _steady(plan: ConvPlan) -> str | None:
     """Return the backend that makes every sum of a stream of this plan; raise if the one that is named cannot."""
-    compute, choice = plan._compute, plan._choice
+    spec, compute, choice = plan.spec, plan._compute, plan._choice
     if plan._kind != "numpy":
         raise UnsupportedError(f"streams take NumPy arrays, but the weights of this plan are {plan._kind}")
     if compute == dtypes.INT64:
         return plan._requested
-    named = choice.source != "automatic"
-    for name in [choice.backend.name] if named else STEADY:
-        if name in STEADY:
-            found = _direct(plan.spec, compute, choice.named if named else None, name)
-            if found is not None:
-                return found
-    raise UnsupportedError(
-        f"sums of {choice.backend.name} depend on the size of the input in their last bits, so that chunks would show; "
-        f"name one of {', '.join(STEADY)}, or leave the choice"
-    )
-
-
-def _direct(spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None, name: str) -> str | None:
-    """Return a backend, with the implementation that it takes for direct sums, or None if it has none."""
-    try:
-        with config.accuracy("strict"):
-            full = name if algorithm is None else f"{name}:{algorithm}"
-            choice = registry.select("conv", spec, dtype, full, "numpy", prepared=True)
-    except BackendError:
-        return None
-    if choice.algorithm is None:
-        return name
-    return f"{name}:{choice.algorithm}" if registry.sums_directly(choice.backend, choice.algorithm) else None
+    wanted = "" if choice.source == "automatic" else ":".join(filter(None, (choice.backend.name, choice.named)))
+    found: dict[str, float] = {}
+    for full in STEADY:
+        name, _, algorithm = full.partition(":")
+        if wanted and wanted not in (name, full):
+            continue
+        try:
+            backend = registry.select("conv", spec, compute, full, "numpy", prepared=True).backend
+        except BackendError:
+            continue
+        said = backend.implementations("conv", spec, compute, True) if algorithm else ()
+        found[full] = next((each.seconds for each in said if each.name == algorithm), math.inf)
+    if not found:
+        raise UnsupportedError(
+            f"sums of {wanted} depend on the length of the input in their last bits, so that chunks would show; name "
+            f"one of {', '.join(STEADY)}, or leave the choice"
+        )
+    return min(found, key=lambda full: found[full])  # of backends that predict no time, the first

@@ -34,7 +34,7 @@ class Served(NamedTuple):
         return f"{self.node}: {self.by}, {self.how}"
 
 
-class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # onnx has no complete types
+class Prepared(onnx.backend.base.BackendRep):
     """A model, ready to run; made by `prepare`.
 
     Thread-safe.  Each convolution of constant weights makes a plan per shape of its input when it first meets it, and
@@ -133,7 +133,8 @@ class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # onnx has 
         graph, chains = self._graph, self._graph.chains()
         fused = {number for chain in chains.values() for number in chain.nodes}
         steps: list[Step] = []
-        heads, served = [], {}
+        heads: list[int] = []
+        served: dict[int, Served] = {}
         for number, node in enumerate(graph.nodes):
             if number in chains:
                 steps.append(self._convolution(chains[number], served))
@@ -175,17 +176,17 @@ class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # onnx has 
         output = self._graph.nodes[chain.nodes[-1]].output
         if chain.w is None:
             return Step(_call(head), head.input, output, chain.stages)
-        layer = self._layer(head, chain)
+        layer = self._layer(head, chain, chain.w)
         if head.op_type == "Gemm":
             return Step(lambda x: (layer(x[:, :, None])[:, :, 0],), head.input[:1], output, chain.stages)
         return Step(lambda x: (layer(x),), head.input[:1], output, chain.stages)
 
-    def _layer(self, node: Any, chain: Chain) -> Layer:
+    def _layer(self, node: Any, chain: Chain, w: Array) -> Layer:
         """Return the layer of a convolution with constant weights, shared by all nodes that have the same."""
         own = Node("Conv", _label(node), {}) if node.op_type == "Gemm" else _node(node)
         bias = None if chain.bias is None else id(chain.bias)
         key = (node.op_type, node.input[1], bias, repr(sorted(own.attributes.items())))
-        return self._layers.setdefault(key, Layer(own, chain.w, chain.bias))
+        return self._layers.setdefault(key, Layer(own, w, chain.bias))
 
 
 def _label(node: Any) -> str:
@@ -203,7 +204,7 @@ def _call(node: Any) -> Any:
     return lambda *inputs: serve(own, inputs)
 
 
-class Backend(onnx.backend.base.Backend):  # type: ignore[misc]  # onnx has no complete types
+class Backend(onnx.backend.base.Backend):
     """ONNX's backend interface: convolutions and poolings by convlib, all else by ONNX's own evaluator.
 
     Examples
@@ -257,6 +258,28 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]  # onnx has no c
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
         return Prepared(model)
+
+    @classmethod
+    def run_model(cls, model: Any, inputs: Any, device: str = "CPU", **kwargs: Any) -> tuple[Array, ...]:
+        """Prepare a model and run it once.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto, path or bytes
+            The model.
+        inputs : sequence or dict of ndarray
+            As in `Prepared.run`.
+        device : str, default "CPU"
+            As in `prepare`.
+        **kwargs
+            Ignored, as in ONNX's interface.
+
+        Returns
+        -------
+        outputs : tuple of ndarray
+            In the order of the model's outputs.
+        """
+        return cls.prepare(model, device).run(inputs)
 
     @classmethod
     def run_node(

@@ -28,19 +28,21 @@ def deform_conv(
     offset_groups, taps = int(attributes.get("offset_group") or 1), math.prod(kernel)
     stride, dilation = rules.ints(attributes, "strides", nd, 1), rules.ints(attributes, "dilations", nd, 1)
     pads = rules.pairs(attributes, nd)
-    out = window_counts(x.shape[2:], effective_kernel(kernel, dilation), stride, *zip(*pads, strict=True))
+    lo, hi = zip(*pads, strict=True)
+    out = window_counts(x.shape[2:], effective_kernel(kernel, dilation), stride, lo, hi)
     _check(x, w, groups, offset_groups)
     shapes = {"offset": (x.shape[0], offset_groups * taps * nd, *out), "mask": (x.shape[0], offset_groups * taps, *out)}
     for name, given in (("offset", offset), ("mask", mask)):
         if given is not None and given.shape != shapes[name]:
-            raise SpecError(f"{name} has the shape {given.shape}; with X {x.shape} and W {w.shape} expected {shapes[name]}")
+            expected = f"with X {x.shape} and W {w.shape} expected {shapes[name]}"
+            raise SpecError(f"{name} has the shape {given.shape}; {expected}")
     compute = np.result_type(x, np.float32)
     offsets = offset.reshape(x.shape[0], offset_groups, taps, nd, *out)
     masks = None if mask is None else mask.reshape(x.shape[0], offset_groups, taps, *out)
     # One matrix of weights per tap and group, and one of the samples that it multiplies.
     weights = w.astype(compute).reshape(groups, w.shape[0] // groups, w.shape[1], taps)
     y = np.zeros((x.shape[0], groups, w.shape[0] // groups, math.prod(out)), compute)
-    grid = np.meshgrid(*(np.arange(o) * s - lo for o, s, (lo, _) in zip(out, stride, pads, strict=True)), indexing="ij")
+    grid = np.meshgrid(*(np.arange(o) * s - p for o, s, p in zip(out, stride, lo, strict=True)), indexing="ij")
     planes = x.astype(compute).reshape(*x.shape[:2], -1)
     for n, (number, tap) in product(range(x.shape[0]), enumerate(np.ndindex(*kernel))):
         at = [start + t * d + offsets[n, :, number, a].astype(compute)

@@ -36,7 +36,8 @@ def requantized(y: Array, scale: Array, zero: Array) -> Array:
     """Return ``y * scale + zero`` in the type of `zero`: rounded half to even, then clipped."""
     limits = np.iinfo(zero.dtype)
     scaled = np.rint(y * _per_channel(scale.astype(np.float64), y.ndim, 1))
-    return np.clip(scaled + float(zero.item()), limits.min, limits.max).astype(zero.dtype)
+    result: Array = np.clip(scaled + float(zero.item()), limits.min, limits.max).astype(zero.dtype)
+    return result
 
 
 def qlinear_conv(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -168,18 +169,13 @@ def serve(node: Node, inputs: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return results
 
 
-class naming:  # noqa: N801  # it is used as a function
+@contextmanager
+def naming(label: str) -> Iterator[None]:
     """Name a node in the errors of a block."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (ConvlibError, TypeError)) and not isinstance(error, NodeError):
-            raise NodeError(f"{self._label}: {error}") from error
+    try:
+        yield
+    except (ConvlibError, TypeError) as error:
+        raise NodeError(f"{label}: {error}") from error
 
 
 @lru_cache(maxsize=1024)

@@ -88,8 +88,10 @@ class Stage:
         if self._bounds is not None:
             # Two bounds always: NumPy's loop for one, or for a maximum with a number, takes four times as long.
             low, high = (y.dtype.type(bound) for bound in self._bounds)
-            return np.clip(y, low, high, out=y)
-        return np.add(y, *more, out=y)
+            np.clip(y, low, high, out=y)
+        for a in more:
+            y += a
+        return y
 
 
 def _enlarges(a: Array, y: Array) -> bool:
