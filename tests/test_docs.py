@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -40,7 +41,8 @@ def public_objects():
     """Yield (name, object) for all that users meet; functions made per rank live in no module's source."""
     for name in convlib.__all__:
         yield f"convlib.{name}", getattr(convlib, name)
-    names = ("dask", "layers", "networks", "testing", "textbook", "tuning")
+    names = ["dask", "layers", "networks", "testing", "textbook", "tuning"]
+    names += ["onnx"] if importlib.util.find_spec("onnx") else []
     for module in (importlib.import_module(f"convlib.{name}") for name in names):
         names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
         for name in names:
@@ -87,6 +89,8 @@ def test_examples_of_modules(test):
 def test_examples_of_pages(path, tmp_path, monkeypatch):
     if path.name == "dask.md":
         pytest.importorskip("dask.array", reason="Dask is not installed")
+    if path.name == "onnx.md":
+        pytest.importorskip("onnx", reason="onnx is not installed")
     monkeypatch.chdir(tmp_path)  # what an example writes goes there
     text = path.read_text()
     # A fence ends an example, as a blank line does.

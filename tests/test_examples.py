@@ -127,3 +127,34 @@ def test_autograd_without_pytorch(tmp_path):
     done = run("autograd_pytorch.py", cwd=tmp_path, PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("skipped: this example needs PyTorch")
+
+
+def test_onnx_model_made_up(tmp_path):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    done = run("onnx_model.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "by a plan with Add node that gives 'sum', Relu node that gives 'both'" in done.stdout
+    assert "convlib served 6 of 6 nodes" in done.stdout
+    assert re.search(r"largest difference \S+ of the largest value|ONNX Runtime is not installed", done.stdout)
+
+
+def test_onnx_model_from_a_file(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    text = '<ir_version: 8, opset_import: ["" : 17]> net (float[N, 2] x) => (float[N, 2] y) { y = Neg(x) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "net.onnx")
+    done = run("onnx_model.py", "net.onnx", "--size", 3, "--threads", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ONNX's evaluator served 1 of 1 nodes" in done.stdout
+    (tmp_path / "none.onnx").write_text("no model")
+    for name in ("none.onnx", "missing.onnx"):
+        done = run("onnx_model.py", name, cwd=tmp_path)
+        assert done.returncode == 1
+        assert f"cannot read {name}" in done.stderr
+
+
+def test_onnx_model_without_onnx(tmp_path):
+    (tmp_path / "onnx.py").write_text("raise ImportError('no onnx here')\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(convlib.__file__).parents[1])])
+    done = run("onnx_model.py", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("skipped: this example needs onnx")
