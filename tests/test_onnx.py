@@ -1,5 +1,6 @@
 """ONNX's operators on convlib, one at a time: every operator set, sizes at the edge, and errors that name the node."""
 
+import gc
 import sys
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 import convlib
 import convlib.onnx
-from convlib.onnx import OPS, NodeError, Prepared, operators, rules
+from convlib.onnx import OPS, NodeError, Prepared, memory, operators, rules
 
 
 def run(op, inputs, opset=22, outputs=1, **attributes):
@@ -30,8 +31,8 @@ def counted(*shape, dtype="float32"):
 
 
 def test_one_class_per_operator():
-    assert {cls.__name__ for cls in OPS} == operators.TABLE.keys()
-    assert len(OPS) == len(operators.TABLE) == 14
+    assert {cls.__name__ for cls in OPS} == operators.TABLE.keys() | {"Relu", "Add"}
+    assert len(OPS) == len(operators.TABLE) + 2 == 16
 
 
 #: All but the first of LpPool and GlobalLpPool, whose exponent has another type.
@@ -333,6 +334,52 @@ def test_operators_that_convlib_has_not_run_in_the_evaluator():
     with pytest.raises((NotImplementedError, RuntimeError), match="MaxRoiPool"):
         ReferenceEvaluator(model, new_ops=OPS)  # which has none, and says so
     np.testing.assert_array_equal(run("Neg", [X], 13)[0], -X)
+
+
+def test_relu_and_add_are_those_of_the_evaluator():
+    floats = np.array([[-1.5, np.nan], [np.inf, -np.inf]], np.float32)
+    cases = [
+        ("Relu", [floats]), ("Relu", [np.arange(-3, 3)]), ("Relu", [np.array(-1.0)]), ("Relu", [X.T]),
+        ("Add", [floats, floats[::-1]]), ("Add", [floats, floats[0]]), ("Add", [np.array(1), np.array(2)]),
+        ("Add", [X, X]),
+    ]  # fmt: skip
+    for op, inputs in cases:
+        model, feeds = onnx_nodes.model(op, inputs, 14), onnx_nodes.feeds(inputs)
+        (found,), (expected,) = (ReferenceEvaluator(model, new_ops=ops).run(None, feeds) for ops in (OPS, None))
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+
+
+def test_memory_is_used_again_when_nobody_looks_at_it():
+    size, kind = (64, 1024), np.dtype("float32")
+    first = memory.new(size, kind)
+    place, part = first.ctypes.data, first[3:5].T
+    memory._free.clear()
+    first[:] = 7
+    looked = memoryview(part)
+    del first, part
+    gc.collect()
+    assert memory.new(size, kind).ctypes.data != place
+    assert looked[0, 0] == 7
+    del looked
+    gc.collect()
+    again = [memory.new(size, kind) for _ in range(3)]
+    assert place in {a.ctypes.data for a in again}
+    with convlib.max_workspace(1 << 20):  # room for four
+        again += [memory.new(size, kind) for _ in range(9)]
+        del again
+        gc.collect()
+    assert sum(nbytes * len(blocks) for nbytes, blocks in memory._free.items()) <= 1 << 20
+
+
+def test_results_of_two_runs_are_apart():
+    x, w = np.ones((1, 8, 64, 64), np.float32), np.ones((8, 8, 1, 1), np.float32)
+    evaluator = ReferenceEvaluator(onnx_nodes.model("Conv", [x, w], 17), new_ops=OPS)
+    first = evaluator.run(None, {"x0": x, "x1": w})[0]
+    kept = first.copy()
+    second = evaluator.run(None, {"x0": 2 * x, "x1": w})[0]
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(second, 2 * kept)
 
 
 def test_without_onnx(monkeypatch):

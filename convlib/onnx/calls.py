@@ -9,8 +9,7 @@ import numpy as np
 import convlib
 
 from . import rules
-
-Array = np.ndarray[Any, Any]
+from .memory import PLAIN, Array, new
 
 
 def by_rank(family: str, nd: int) -> Any:
@@ -24,7 +23,10 @@ def convolve(attributes: rules.Attributes, x: Array, w: Array, bias: Array | Non
     empty = rules.empty_size(x.shape, w.shape[2:], options)
     if empty is not None:
         return np.empty((x.shape[0], w.shape[0], *empty), np.result_type(x, w))
-    y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options)
+    out = None
+    if x.dtype in PLAIN and w.dtype == x.dtype:
+        out = new(convlib.conv_output_shape(x.shape, w.shape, **options), x.dtype)
+    y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options, out=out)
     return y
 
 

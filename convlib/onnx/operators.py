@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx.defs
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_add import Add as StockAdd
+from onnx.reference.ops.op_relu import Relu as StockRelu
 
 import convlib
 
@@ -18,6 +20,7 @@ from ..errors import ConvlibError, SpecError
 from . import deform, integer, rules
 from .calls import Array, by_rank, convolve
 from .errors import NodeError
+from .memory import PLAIN, new
 
 
 class Node(NamedTuple):
@@ -207,5 +210,32 @@ class _Operator(OpRun):
         return serve(self.node(attributes), inputs)
 
 
-#: The classes for ``onnx.reference.ReferenceEvaluator(model, new_ops=OPS)``, one per operator.
-OPS: list[type[OpRun]] = [type(name, (_Operator,), {"__doc__": f"{name} by convlib."}) for name in TABLE]
+class Relu(StockRelu):
+    """Relu as ONNX's evaluator computes it, but of floats into memory that is used again."""
+
+    def _run(self, x: Array) -> tuple[Array, ...]:
+        if x.dtype not in PLAIN:
+            found: tuple[Array, ...] = super()._run(x)
+            return found
+        y = new(x.shape, x.dtype)
+        np.clip(x, x.dtype.type(0), x.dtype.type(np.inf), out=y)
+        return (y,)
+
+
+class Add(StockAdd):
+    """Add as ONNX's evaluator computes it, but of floats of one shape into memory that is used again."""
+
+    def _run(self, a: Array, b: Array) -> tuple[Array, ...]:
+        if a.dtype not in PLAIN or (a.shape, a.dtype) != (b.shape, b.dtype):
+            found: tuple[Array, ...] = super()._run(a, b)
+            return found
+        y = new(a.shape, a.dtype)
+        np.add(a, b, out=y)
+        return (y,)
+
+
+#: The classes for ``onnx.reference.ReferenceEvaluator(model, new_ops=OPS)``: one per operator, and what stands between
+#: convolutions.
+OPS: list[type[OpRun]] = [
+    *(type(name, (_Operator,), {"__doc__": f"{name} by convlib."}) for name in TABLE), Relu, Add,
+]  # fmt: skip

@@ -9,15 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import calls
-from .calls import Array
+from .memory import PLAIN, Array
 from .operators import Node, naming, serve
 
 Values: TypeAlias = MutableMapping[str, Any]
 
 #: Plans that a layer keeps, for as many shapes of its input; each holds its weights once more.
 SHAPES = 4
-
-_PLAIN = tuple(np.dtype(name) for name in ("float32", "float64", "float16"))
 
 
 class Layer:
@@ -51,7 +49,7 @@ class Layer:
         """Make a plan, and forget the oldest if there are many; None where there can be none."""
         shape, dtype = key
         plan = None
-        if dtype in _PLAIN and self._w.dtype == dtype:
+        if dtype in PLAIN and self._w.dtype == dtype:
             with naming(self._node.label):
                 plan = calls.plan(self._node.attributes, shape, dtype, self._w, self._bias)
         with self._lock:
@@ -82,7 +80,7 @@ class Stage:
     def __call__(self, y: Array, values: Values) -> Array:
         """Return the result for `y`, which nobody else holds."""
         more = [] if self.other is None else [values[self.other]]
-        if y.dtype not in _PLAIN or any(_enlarges(a, y) for a in more):
+        if y.dtype not in PLAIN or any(_enlarges(a, y) for a in more):
             result: Array = self._run(y, *more)[0]
             return result
         if self._bounds is not None:
