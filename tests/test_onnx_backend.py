@@ -119,6 +119,15 @@ def test_other_types(dtype):
     np.testing.assert_array_equal(y.astype("float64"), expected.astype(dtype).astype("float64"))
 
 
+def test_a_result_that_limits_another():
+    """The result of a Gemm is one number, the upper limit of a Clip: nothing is behind it that could overwrite it."""
+    text = "float[1, 2] x) => (float[1, 3] y) { a = Gemm <transB=1> (x, w) y = Clip(data, \"\", a) }"
+    net = model(text, w=np.full((1, 2), 2, np.float32), data=np.array([[1, 9, 99]], np.float32))
+    prepared = Backend.prepare(net)
+    np.testing.assert_array_equal(prepared.run([np.ones((1, 2), np.float32)])[0], [[1, 4, 4]])
+    assert prepared.served[1].by == "ONNX's evaluator"
+
+
 def test_gemm_is_a_convolution_over_one_element():
     w, b = small(5, 7), small(5)
     net = model("float[N, 7] x) => (float[N, 5] y) { a = Gemm <transB=1> (x, w, b) y = Relu(a) }", w=w, b=b)

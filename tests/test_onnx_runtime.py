@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime, the peer of this test, is not installed")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", minversion="1.32", reason="ONNX Runtime 1.32 or newer, the peer of this test, is not installed"
+)
 
 import onnx_nodes
 

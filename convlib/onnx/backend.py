@@ -17,8 +17,8 @@ from onnx.reference import ReferenceEvaluator
 
 from ..errors import SpecError
 from . import rules
-from .calls import Array
 from .graph import Chain, Graph, names_in
+from .memory import Array
 from .operators import OPS, TABLE, Node, serve
 from .steps import Layer, Step
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import SpecError
 from ..spec import effective_kernel, window_counts
 from . import rules
-from .calls import Array
+from .memory import Array
 
 
 def deform_conv(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .calls import Array
+from .memory import Array
 from .steps import Stage
 
 #: Nodes that give a constant from constants, and that weights stand behind in models as they are found.

@@ -14,7 +14,8 @@ import numpy as np
 from .. import dtypes
 from ..errors import SpecError
 from . import rules
-from .calls import Array, convolve
+from .calls import convolve
+from .memory import Array
 
 INT32 = np.iinfo(np.int32)
 

@@ -18,9 +18,9 @@ import convlib
 
 from ..errors import ConvlibError, SpecError
 from . import deform, integer, rules
-from .calls import Array, by_rank, convolve
+from .calls import by_rank, convolve
 from .errors import NodeError
-from .memory import PLAIN, new
+from .memory import PLAIN, Array, new
 
 
 class Node(NamedTuple):
