@@ -13,8 +13,8 @@ from pathlib import Path
 from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import ERROR_MSGS, Validator, validate
 
-MODULES = ("convlib", "convlib.dask", "convlib.layers", "convlib.networks", "convlib.onnx", "convlib.testing",
-           "convlib.textbook", "convlib.tuning")
+MODULES = ("convlib", "convlib.dask", "convlib.layers", "convlib.networks", "convlib.onnx", "convlib.show",
+           "convlib.testing", "convlib.textbook", "convlib.tuning")
 
 
 class Public(Validator):

@@ -21,8 +21,8 @@ Classes      Backend  ConvSpec  PoolSpec; errors: ConvlibError  SpecError
 
 Modules: convlib.layers (parameters, forward, backward), .textbook (as a
 learner writes it), .costs, .networks (whole nets), .tuning (measure, choose
-by it), .problem (problem strings), .dask (arrays beyond memory),
-.testing (is a backend right?)
+by it), .problem (problem strings), .dask (arrays beyond memory), .onnx
+(models), .show (pictures), .testing (is a backend right?)
 
 In a shell: convlib compare, explain, tune, info, check.
 """
@@ -52,7 +52,9 @@ if _typing.TYPE_CHECKING:
         dask as dask,
         layers as layers,
         networks as networks,
+        onnx as onnx,
         problem as problem,
+        show as show,
         testing as testing,
         textbook as textbook,
     )
@@ -69,7 +71,7 @@ __all__ = [
 _registry.measured_by(tuning.ranking)
 
 #: Modules that are imported when they are first used.
-_MODULES = ("costs", "networks", "dask", "layers", "problem", "testing", "textbook")
+_MODULES = ("costs", "networks", "dask", "layers", "onnx", "problem", "show", "testing", "textbook")
 
 
 def __getattr__(name: str) -> _typing.Any:

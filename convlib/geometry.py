@@ -156,7 +156,7 @@ def through(
         if isinstance(layer, Residual):
             seen, size = _added(layer, seen, size, nd)
         elif not elementwise(layer):
-            spec = _windows(layer, nd, size)
+            spec = layer_windows(layer, nd, size)
             ke = effective_kernel(spec.kernel, spec.dilation)
             start = tuple(a - lo * j for a, lo, j in zip(seen.start, spec.pad_lo, seen.jump, strict=True))
             reach = tuple(f + (e - 1) * j for f, e, j in zip(seen.size, ke, seen.jump, strict=True))
@@ -219,7 +219,7 @@ def name_of(layer: Any) -> str:
     return str(getattr(layer, "__name__", type(layer).__name__))
 
 
-def _windows(layer: Any, nd: int, size: Ints | None) -> WindowSpec:
+def layer_windows(layer: Any, nd: int, size: Ints | None) -> WindowSpec:
     """Return the windows of one layer over an input of `size`, or over one that just holds a window if that is None."""
     if isinstance(layer, WindowSpec):
         spec = layer

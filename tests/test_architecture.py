@@ -40,7 +40,7 @@ ALLOWED = {
 #: Parts above the public functions, which may use all of it.
 ABOVE = {
     "", "__main__", "commands", "comparison", "costs", "dask", "geometry", "info", "layers", "testing",
-    "networks", "onnx", "padding", "pictures", "textbook", "tuning",
+    "networks", "onnx", "padding", "pictures", "show", "textbook", "tuning",
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_compiled_parts_import_nothing_of_ours(path):
 
 def test_only_the_parts_that_need_scipy_load_it():
     users = {part(dotted(path)) for path in MODULES for name in imports(path) if name.startswith("scipy")}
-    assert users <= {"backends", "comparison", "info"}
+    assert users <= {"backends", "comparison", "info", "show"}
 
 
 # ------------------------------------------------------------------------------- one place for sizes

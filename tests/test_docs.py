@@ -41,7 +41,7 @@ def public_objects():
     """Yield (name, object) for all that users meet; functions made per rank live in no module's source."""
     for name in convlib.__all__:
         yield f"convlib.{name}", getattr(convlib, name)
-    names = ["dask", "layers", "networks", "testing", "textbook", "tuning"]
+    names = ["dask", "layers", "networks", "show", "testing", "textbook", "tuning"]
     names += ["onnx"] if importlib.util.find_spec("onnx") else []
     for module in (importlib.import_module(f"convlib.{name}") for name in names):
         names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
