@@ -1,6 +1,7 @@
 """The lectures' functions with the lectures' numbers, and held against the library."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -150,3 +151,116 @@ def test_learning_with_a_bias(edges):
     losses = [layer.learn(X, Y + 3, lr=5e-3) for _ in range(500)]
     assert losses[-1] < 1e-3 * losses[0]
     assert layer.bias[0] == pytest.approx(3, abs=0.1)
+
+
+# ------------------------------------------------------------------------------- from dense to convolution
+
+
+def test_offsets_number_the_same_weights(rng):
+    X, W, U = integers(rng, 3, 4), integers(rng, 3, 4, 3, 4), integers(rng, 3, 4)
+    V = textbook.offset_weights(W)
+    by_hand = U.copy()
+    for i, j, k, m in np.ndindex(W.shape):
+        by_hand[i, j] += W[i, j, k, m] * X[k, m]
+    np.testing.assert_array_equal(textbook.dense(X, W, U), by_hand)
+    np.testing.assert_array_equal(textbook.dense_by_offset(X, V, U), by_hand)
+    assert all(V[i, j, k - i + 2, m - j + 3] == W[i, j, k, m] for i, j, k, m in np.ndindex(W.shape))
+    assert np.count_nonzero(V) == np.count_nonzero(W)
+
+
+def test_a_kernel_is_a_dense_layer_with_shared_local_weights(rng):
+    X, K = integers(rng, 5, 6), rng.integers(1, 9, (3, 2))
+    W = textbook.kernel_weights(K, X.shape)
+    np.testing.assert_array_equal(textbook.dense(X, W), corr2d(X, K))
+    assert np.count_nonzero(W) == 3 * 5 * K.size
+    matrix = convlib.show.toeplitz_matrix(X.shape, K)
+    np.testing.assert_array_equal(W.reshape(15, 30), matrix.toarray())
+
+
+def test_a_kernel_in_the_offsets_of_all_units_is_a_convolution_with_zero_padding(rng):
+    """Weights that do not depend on i and j, and reach no further than 1: the two principles."""
+    X, K = integers(rng, 5, 6), integers(rng, 3, 3)
+    V = np.zeros((5, 6, 9, 11))
+    V[:, :, 3:6, 4:7] = K
+    expected = convlib.conv2d(X[None], K[None, None], padding=1)[0]
+    np.testing.assert_array_equal(textbook.dense_by_offset(X, V), expected)
+
+
+def test_who_moves_along(rng):
+    X, K = integers(rng, 8, 8), integers(rng, 3, 3)
+    error = textbook.equivariance_error
+    assert error(lambda X: corr2d(X, K), X, (2, 1)) == 0
+    assert error(lambda X: pool2d(X, (2, 2)), X) == 0
+    assert error(lambda X: textbook.dense(X, integers(rng, 8, 8, 8, 8)), X) > 0
+    halved = lambda X: convlib.max_pool2d(X[None], 2)[0]  # noqa: E731
+    assert error(halved, X, (2, 2), step=2) == 0
+    with pytest.raises(ValueError, match="step=2 must divide it"):
+        error(halved, X, (1, 1), step=2)
+
+
+@pytest.mark.parametrize("by", [(0, 0), (1, 2), (-1, 1), (0, -3), (9, 0)])
+def test_shift_by_its_formula(rng, by):
+    X = integers(rng, 4, 5)
+    moved = textbook.shift(X, by)
+    for i, j in np.ndindex(X.shape):
+        k, m = i - by[0], j - by[1]
+        assert moved[i, j] == (X[k, m] if 0 <= k < 4 and 0 <= m < 5 else 0)
+
+
+def test_influence_is_local_for_a_convolution_only(rng):
+    X = integers(rng, 6, 6)
+    changed = textbook.influence(lambda X: corr2d(X, np.ones((3, 3))), X, (3, 2))
+    assert np.argwhere(changed).min(0).tolist() == [1, 0]
+    assert changed.sum() == 9
+    assert textbook.influence(lambda X: textbook.dense(X, np.ones((6, 6, 6, 6))), X, (3, 2)).all()
+
+
+ERRORS = {
+    "kernel_too_large": (lambda: corr2d(np.ones((2, 5)), np.ones((3, 3))), "window of (3, 3), which fits nowhere"),
+    "kernel_advice": (lambda: corr2d(np.ones((2, 5)), np.ones((3, 3))), "use one of at most (2, 3)"),
+    "channels_in_corr2d": (lambda: corr2d(np.ones((3, 4, 4)), np.ones((2, 2))), "use corr2d_multi_in"),
+    "empty": (lambda: corr2d(np.ones((0, 4)), np.ones((1, 1))), "no elements"),
+    "channels_differ": (lambda: textbook.corr2d_multi_in(np.ones((3, 4, 4)), np.ones((2, 2, 2))), "axis 0 of K"),
+    "channels_out": (
+        lambda: textbook.corr2d_multi_in_out(np.ones((3, 4, 4)), np.ones((5, 2, 2, 2))), "axis 1 of K must be 3",
+    ),
+    "kernel_axes": (lambda: textbook.corr2d_multi_in_out(np.ones((3, 4, 4)), np.ones((3, 2, 2))), "K has 3 axes"),
+    "one_by_one": (
+        lambda: textbook.corr2d_multi_in_out_1x1(np.ones((3, 4, 4)), np.ones((2, 3, 3, 3))), "takes (1, 1)",
+    ),
+    "pool_too_large": (lambda: pool2d(np.ones((2, 2)), (3, 2)), "pool_size is a window of (3, 2)"),
+    "pool_zero": (lambda: pool2d(np.ones((2, 2)), (0, 2)), "at least 1 high"),
+    "one_image": (lambda: comp_conv2d(lambda x: np.ones((1, 2, 3, 3)), np.ones((3, 3))), "returned the shape"),
+    "target": (
+        lambda: Conv2D((2, 2)).learn(np.ones((4, 4)), np.ones((4, 4)), 0.1), "this layer makes (3, 3)",
+    ),
+    "dense": (lambda: textbook.dense(np.ones((2, 2)), np.ones((2, 2, 3, 3))), "images of (3, 3)"),
+    "dense_bias": (lambda: textbook.dense(np.ones((2, 2)), np.ones((2, 2, 2, 2)), np.ones(3)), "U has the shape (3,)"),
+    "offsets": (lambda: textbook.offset_weights(np.ones((2, 2, 3, 3))), "as many of both"),
+    "by_offset": (lambda: textbook.dense_by_offset(np.ones((2, 2)), np.ones((2, 2, 2, 2))), "it must be (2, 2, 3, 3)"),
+    "kernel_weights": (lambda: textbook.kernel_weights(np.ones((3, 3)), (2, 4)), "fits nowhere into an image"),
+    "moved_out": (
+        lambda: textbook.equivariance_error(lambda X: X, np.ones((3, 3)), (3, 0)), "out of sight",
+    ),
+    "place": (lambda: textbook.influence(lambda X: X, np.ones((3, 3)), (3, 0)), "outside X (3, 3)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_that_a_student_understands(name):
+    call, message = ERRORS[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()
+
+
+def test_errors_of_types():
+    with pytest.raises(TypeError, match=r"pool_size=2 must be two integers, height and width, such as \(2, 2\)"):
+        pool2d(np.ones((4, 4)), 2)
+    with pytest.raises(TypeError, match="kernel_size=3"):
+        Conv2D(3)
+    with pytest.raises(TypeError, match="X must be an array of numbers"):
+        corr2d([["a"]], np.ones((1, 1)))
+
+
+def test_lists_are_arrays_here_too():
+    assert corr2d([[0, 1, 2], [3, 4, 5], [6, 7, 8]], [[0, 1], [2, 3]]).tolist() == [[19, 25], [37, 43]]

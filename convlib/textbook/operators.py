@@ -1,25 +1,12 @@
-"""Convolution and pooling as a learner writes them first: a few lines of NumPy each, straight from the formula.
-
-Nothing here uses the rest of the library, so that each function can be read on its own; the tests hold them against it.
-Arrays are small by intention: one image ``(h, w)``, or its channels ``(c, h, w)``, no batches and no options.
-
-Names follow the lectures: `X` is the input, `K` the kernel, `Y` the result, ``c_i`` and ``c_o`` count input and
-output channels.
-"""
+"""The operators as a learner writes them first, straight from the formula."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
-
-__all__ = [
-    "Conv2D", "comp_conv2d", "corr2d", "corr2d_multi_in", "corr2d_multi_in_out", "corr2d_multi_in_out_1x1", "pool2d",
-]  # fmt: skip
+from .checks import Array, array, check_channels, check_fits, check_size
 
 
 def corr2d(X: Array, K: Array) -> Array:
@@ -37,6 +24,11 @@ def corr2d(X: Array, K: Array) -> Array:
     Y : ndarray, shape (n_h - k_h + 1, n_w - k_w + 1)
         Feature map: ``Y[i, j] = sum(X[i + a, j + b] * K[a, b])`` over all ``a`` and ``b``.
 
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit; the message says what would.
+
     See Also
     --------
     convlib.conv2d : The same with batches, channels and options, and fast.
@@ -49,6 +41,8 @@ def corr2d(X: Array, K: Array) -> Array:
     array([[19., 25.],
            [37., 43.]])
     """
+    X, K = array("X", X, "(h, w)"), array("K", K, "(k_h, k_w)")
+    check_fits("K", K.shape, X.shape)
     h, w = K.shape
     Y = np.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1))
     for i in range(Y.shape[0]):
@@ -72,6 +66,11 @@ def corr2d_multi_in(X: Array, K: Array) -> Array:
     Y : ndarray, shape (n_h - k_h + 1, n_w - k_w + 1)
         One feature map that has seen all channels.
 
+    Raises
+    ------
+    ValueError
+        If the numbers of channels differ, or the windows do not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -79,6 +78,8 @@ def corr2d_multi_in(X: Array, K: Array) -> Array:
     >>> corr2d_multi_in(np.ones((3, 4, 4)), np.ones((3, 2, 2))).max().item()
     12.0
     """
+    X, K = array("X", X, "(c_i, h, w)"), array("K", K, "(c_i, k_h, k_w)")
+    check_channels("K", K.shape, 0, X.shape)
     total: Array = sum(corr2d(x, k) for x, k in zip(X, K, strict=True))  # type: ignore[assignment]  # the start is 0
     return total
 
@@ -98,6 +99,11 @@ def corr2d_multi_in_out(X: Array, K: Array) -> Array:
     Y : ndarray, shape (c_o, n_h - k_h + 1, n_w - k_w + 1)
         One feature map per output channel.
 
+    Raises
+    ------
+    ValueError
+        If the numbers of channels differ, or the windows do not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -105,6 +111,8 @@ def corr2d_multi_in_out(X: Array, K: Array) -> Array:
     >>> corr2d_multi_in_out(np.ones((3, 4, 4)), np.ones((5, 3, 2, 2))).shape
     (5, 3, 3)
     """
+    X, K = array("X", X, "(c_i, h, w)"), array("K", K, "(c_o, c_i, k_h, k_w)")
+    check_channels("K", K.shape, 1, X.shape)
     return np.stack([corr2d_multi_in(X, k) for k in K], 0)
 
 
@@ -123,6 +131,11 @@ def corr2d_multi_in_out_1x1(X: Array, K: Array) -> Array:
     Y : ndarray, shape (c_o, h, w)
         The height and width stay; only the number of channels changes.
 
+    Raises
+    ------
+    ValueError
+        If the numbers of channels differ, or the windows are not of one pixel.
+
     Examples
     --------
     >>> import numpy as np
@@ -130,6 +143,10 @@ def corr2d_multi_in_out_1x1(X: Array, K: Array) -> Array:
     >>> corr2d_multi_in_out_1x1(np.ones((3, 2, 2)), np.ones((2, 3, 1, 1))).tolist()
     [[[3.0, 3.0], [3.0, 3.0]], [[3.0, 3.0], [3.0, 3.0]]]
     """
+    X, K = array("X", X, "(c_i, h, w)"), array("K", K, "(c_o, c_i, 1, 1)")
+    check_channels("K", K.shape, 1, X.shape)
+    if K.shape[2:] != (1, 1):
+        raise ValueError(f"K has windows of {K.shape[2:]}; this function takes (1, 1), others take corr2d_multi_in_out")
     c_i, h, w = X.shape
     c_o = K.shape[0]
     Y = K.reshape(c_o, c_i) @ X.reshape(c_i, h * w)
@@ -156,7 +173,7 @@ def pool2d(X: Array, pool_size: tuple[int, int], mode: str = "max") -> Array:
     Raises
     ------
     ValueError
-        If `mode` is neither "max" nor "avg".
+        If `mode` is neither "max" nor "avg", or the window does not fit.
 
     Examples
     --------
@@ -168,7 +185,9 @@ def pool2d(X: Array, pool_size: tuple[int, int], mode: str = "max") -> Array:
     """
     if mode not in ("max", "avg"):
         raise ValueError(f"mode={mode!r} is unknown; valid: 'max', 'avg'")
-    p_h, p_w = pool_size
+    X = array("X", X, "(h, w)")
+    p_h, p_w = check_size("pool_size", pool_size)
+    check_fits("pool_size", (p_h, p_w), X.shape)
     Y = np.zeros((X.shape[0] - p_h + 1, X.shape[1] - p_w + 1))
     for i in range(Y.shape[0]):
         for j in range(Y.shape[1]):
@@ -192,6 +211,11 @@ def comp_conv2d(conv2d: Callable[[Array], Array], X: Array) -> Array:
     Y : ndarray, shape (o_h, o_w)
         The result without its first two axes, batch and channel.
 
+    Raises
+    ------
+    ValueError
+        If the layer returns more than one image or channel.
+
     Examples
     --------
     >>> import numpy as np
@@ -201,101 +225,8 @@ def comp_conv2d(conv2d: Callable[[Array], Array], X: Array) -> Array:
     >>> comp_conv2d(lambda x: convlib.conv2d(x, w, padding=1, stride=2), np.ones((8, 8))).shape
     (4, 4)
     """
-    X = X.reshape((1, 1, *X.shape))
-    Y = conv2d(X)
+    X = array("X", X, "(h, w)")
+    Y = conv2d(X.reshape((1, 1, *X.shape)))
+    if np.ndim(Y) != 4 or Y.shape[:2] != (1, 1):
+        raise ValueError(f"the layer returned the shape {np.shape(Y)}; it must be (1, 1, h, w), one image and channel")
     return Y.reshape(Y.shape[2:])
-
-
-class Conv2D:
-    """A convolutional layer: one kernel and one number added to every output.
-
-    Parameters
-    ----------
-    kernel_size : tuple of two int
-        Height and width of the kernel.
-    bias : bool, default True
-        Whether to add (and learn) a bias.
-    rng : numpy.random.Generator, optional
-        Where the kernel's first numbers come from, uniform between 0 and 1.
-
-    Attributes
-    ----------
-    weight : ndarray, shape `kernel_size`
-        The kernel: what is learned.
-    bias : ndarray of shape (1,) or None
-        Starts at 0.
-
-    Examples
-    --------
-    Learn to find edges from one image and its edges:
-
-    >>> import numpy as np
-    >>> from convlib.textbook import Conv2D, corr2d
-    >>> X = np.ones((6, 8))
-    >>> X[:, 2:6] = 0
-    >>> Y = corr2d(X, np.array([[1.0, -1.0]]))
-    >>> layer = Conv2D((1, 2), bias=False, rng=np.random.default_rng(0))
-    >>> losses = [layer.learn(X, Y, lr=0.03) for step in range(10)]
-    >>> losses[0] / losses[-1] > 20
-    True
-    >>> bool(np.abs(layer.weight - [[1, -1]]).max() < 0.2)
-    True
-    """
-
-    def __init__(
-        self, kernel_size: tuple[int, int], *, bias: bool = True, rng: np.random.Generator | None = None
-    ) -> None:
-        rng = np.random.default_rng() if rng is None else rng
-        self.weight: Array = rng.random(kernel_size)
-        self.bias: Array | None = np.zeros(1) if bias else None
-
-    def forward(self, X: Array) -> Array:
-        """Return the feature map of an image, shape (n_h - k_h + 1, n_w - k_w + 1)."""
-        Y = corr2d(X, self.weight)
-        return Y if self.bias is None else Y + self.bias
-
-    __call__ = forward
-
-    def backward(self, X: Array, grad_Y: Array) -> tuple[Array, Array]:
-        """Return the gradients of the kernel and of the bias, given that of the result.
-
-        Parameters
-        ----------
-        X : ndarray, shape (n_h, n_w)
-            The image that `forward` saw.
-        grad_Y : ndarray, shape of the result
-            By how much the loss grows with each output.
-
-        Returns
-        -------
-        grad_weight : ndarray, shape of `weight`
-            ``K[a, b]`` meets ``X[i + a, j + b]`` in ``Y[i, j]``, so its gradient is the sum of
-            ``grad_Y[i, j] * X[i + a, j + b]``: the cross-correlation of the image with `grad_Y`.
-        grad_bias : ndarray, shape (1,)
-            The bias goes into every output once: the sum of `grad_Y`.
-        """
-        return corr2d(X, grad_Y), grad_Y.sum().reshape(1)
-
-    def learn(self, X: Array, Y: Array, lr: float) -> float:
-        """Take one step of gradient descent on the squared loss ``sum((forward(X) - Y) ** 2)``.
-
-        Parameters
-        ----------
-        X : ndarray, shape (n_h, n_w)
-            Image.
-        Y : ndarray, shape of the result
-            What the layer should return for it.
-        lr : float
-            Learning rate: how far to go against the gradient.
-
-        Returns
-        -------
-        loss : float
-            The squared loss before the step.
-        """
-        error = self.forward(X) - Y
-        grad_weight, grad_bias = self.backward(X, 2 * error)
-        self.weight -= lr * grad_weight
-        if self.bias is not None:
-            self.bias -= lr * grad_bias
-        return float((error**2).sum())

@@ -1,0 +1,60 @@
+"""What the functions of this package ask of their arguments, and how they say what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+#: Which function takes an image of so many axes.
+ELSEWHERE = {"(h, w)": "with channels, use corr2d_multi_in", "(c_i, h, w)": "one channel alone is X[None]"}
+
+
+def array(name: str, value: Any, axes: str) -> Array:
+    """Return an array with the axes that are named, each of at least one element."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biufc":
+        raise TypeError(f"{name} must be an array of numbers, not {type(value).__name__} of {found.dtype}")
+    if found.ndim != axes.count(",") + 1:
+        hint = ELSEWHERE.get(axes, "")
+        raise ValueError(
+            f"{name} has {found.ndim} axes {found.shape}; expected {axes.count(',') + 1}: {axes}"
+            + (f"; {hint}" if hint and name == "X" else "")
+        )
+    if not found.size:
+        raise ValueError(f"{name} has the shape {found.shape}, no elements; each axis needs at least 1")
+    return found
+
+
+def check_size(name: str, value: Any) -> tuple[int, int]:
+    """Return a height and a width."""
+    size = tuple(value) if isinstance(value, (tuple, list)) else value
+    if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(n, (int, np.integer)) for n in size):
+        both = (value, value) if isinstance(value, int) else (2, 2)
+        raise TypeError(f"{name}={value!r} must be two integers, height and width, such as {both}")
+    if min(size) < 1:
+        raise ValueError(f"{name}={value!r} must be at least 1 high and 1 wide, such as (2, 2)")
+    return size
+
+
+def check_fits(name: str, window: Sequence[int], image: Sequence[int]) -> None:
+    """Raise ValueError unless a window fits into an image."""
+    if window[0] > image[0] or window[1] > image[1]:
+        most = min(window[0], image[0]), min(window[1], image[1])
+        raise ValueError(
+            f"{name} is a window of {tuple(window)}, which fits nowhere into X {tuple(image)}; use one of at most "
+            f"{most}, or extend X, as np.pad(X, 1) does"
+        )
+
+
+def check_channels(name: str, shape: Sequence[int], axis: int, image: Sequence[int]) -> None:
+    """Raise ValueError unless there is a window for each input channel."""
+    if shape[axis] != image[0]:
+        raise ValueError(
+            f"X {tuple(image)} has {image[0]} channels and {name} {tuple(shape)} has windows for {shape[axis]}; axis "
+            f"{axis} of {name} must be {image[0]}"
+        )
