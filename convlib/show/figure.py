@@ -81,7 +81,8 @@ def _layout(frame: Frame) -> tuple[float, float, list[tuple[Panel, float, float]
     places, left, height = [], 0.0, 0.0
     stacks = [sum(_size(panel)[0] for panel in column) + GAP * (len(column) - 1) for column in frame.columns]
     for number, column in enumerate(frame.columns):
-        top = (max(stacks) - stacks[number]) / 2
+        # Sheets of images are rows, which begin at the top; what a sign connects is centred.
+        top = (max(stacks) - stacks[number]) / 2 if any(frame.signs) else 0.0
         for panel in column:
             places.append((panel, left, top + LINE))
             top += _size(panel)[0] + GAP

@@ -1,0 +1,89 @@
+"""The course: the same code in both languages, and pictures that show what the library computes."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+LEARN, RUSSIAN, PICTURES = DOCS / "learn", DOCS / "ru", DOCS / "pictures"
+
+pytestmark = pytest.mark.skipif(not LEARN.exists(), reason="the course is in the checkout, which is not here")
+
+PAGES = sorted(LEARN.glob("*.md"))
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def drawing():
+    """Return the script that draws the pictures, as a module."""
+    spec = importlib.util.spec_from_file_location("draw_pictures", DOCS / "draw_pictures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+NAMES = sorted(drawing().PICTURES) if LEARN.exists() else []
+
+
+def blocks(path, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_there_is_a_twin_of_each_page():
+    assert len(PAGES) == 13
+    assert [path.name for path in PAGES] == [path.name for path in sorted(RUSSIAN.glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_twins_run_the_same_code_and_show_the_same_pictures(path):
+    twin = RUSSIAN / path.name
+    assert blocks(path, "python") == blocks(twin, "python")
+    assert blocks(path, "text") == blocks(twin, "text")
+    assert [image for _, image in IMAGE.findall(path.read_text())] == [
+        image for _, image in IMAGE.findall(twin.read_text())
+    ]
+    assert re.search("[а-я]{5}", twin.read_text())
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.stem != "index"], ids=lambda path: path.stem)
+def test_each_page_has_its_parts(path):
+    text = path.read_text()
+    assert text.count("$$") >= 2, "no formula"
+    assert IMAGE.search(text), "no picture"
+    assert text.count(">>>") >= 5, "no lines that run"
+    exercise = text.partition("## Exercise")[2]
+    assert "<details>" in exercise, "no exercise with an answer"
+    assert ">>>" in exercise.partition("<details>")[2], "an answer that nothing checks"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.relative_to(DOCS).as_posix())
+def test_images_are_there_and_say_what_they_show(path):
+    found = IMAGE.findall(path.read_text())
+    assert all(len(words) >= 20 and (path.parent / target).exists() for words, target in found), found
+
+
+def test_every_picture_is_shown_and_drawn():
+    shown = {Path(target).name for path in DOCS.rglob("*.md") for _, target in IMAGE.findall(path.read_text())}
+    files = {path.name for path in PICTURES.iterdir()} - {"scenes.json"}
+    assert files == set(NAMES) == set(json.loads((PICTURES / "scenes.json").read_text()))
+    assert files <= shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_show_what_the_library_computes(name):
+    if name == "where_is_it.png":
+        pytest.importorskip("matplotlib", reason="the photo comes with Matplotlib")
+    digests = json.loads((PICTURES / "scenes.json").read_text())
+    assert drawing().digest(name) == digests[name], f"draw it again: python docs/draw_pictures.py {name}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".svg")])
+def test_letters_of_pictures(name, tmp_path):
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    scene, step = drawing().PICTURES[name]()
+    scene.save(tmp_path / name, step)
+    letters = [re.findall(r"<text[^>]*>([^<]*)", (folder / name).read_text()) for folder in (tmp_path, PICTURES)]
+    assert letters[0] == letters[1] != []
