@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConvlibError
 from .scene import Frame, Panel
 
 try:
@@ -19,7 +18,7 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 except ImportError as error:
-    raise ConvlibError(f"pictures need Matplotlib, which is not here ({error}); .text() draws without it") from None
+    raise ImportError(f"pictures need Matplotlib, which is not here ({error}); .text() draws without it") from None
 
 INK, FAINT, PAPER = "#1c1c1c", "#9a9a9a", "#ffffff"
 #: Fill of a cell by its role; dark letters are read on every one of them.
