@@ -47,9 +47,11 @@ def newest_onnx(session):
 
 @nox.session
 def docs(session):
-    """Run every example of the README, of docs/ and of the docstrings."""
+    """Run every example of the README, of docs/ and of the docstrings, and build the site into build/site."""
     install(session, "docs")
-    session.run("pytest", "tests/test_docs.py", *session.posargs)
+    session.run("pytest", "tests/test_docs.py", "tests/test_learn.py", "tests/test_playground.py", *session.posargs)
+    # The command, not the module, which would import the checkout, whose parts need not be compiled.
+    session.run("sphinx-build", "-W", "-n", "-q", "-c", "docs", ".", "build/site")
 
 
 @nox.session

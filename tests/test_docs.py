@@ -157,7 +157,7 @@ def test_links_lead_somewhere(path):
 #: A path or the name of a file of ours, in backticks; capitals stand for what a reader fills in.
 NAMED = re.compile(r"`((?:[a-z_.][\w.-]*/)+(?:[a-z_.][\w.-]*)?|[a-z_][\w.]*\.(?:py|pyx|pxd|pyi|toml|md|c|h|def|cu))`")
 #: What is not of the checkout: made by building it.
-MADE = {"build/objects"}
+MADE = {"build/objects", "build/site"}
 
 
 @in_the_checkout
