@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from sheet import draw, grey
+from sheet import draw, grey, signed
 
 from convlib import avg_pool2d, filter2d, max_pool2d
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float32)
 LARGEST = 640  # pixels of the longer side that are worked on
+TILE, SMALL = 330, 110  # pixels of a result and of a kernel on the sheet
 
 SAMPLES = (
     ("skimage", "data/astronaut.png"),
@@ -78,21 +79,27 @@ def main(arguments=None):
     vertical = filter2d(light, SOBEL)
     horizontal = filter2d(light, SOBEL.T)
     strength = np.hypot(vertical, horizontal)
+    strong = np.percentile(strength, 97)  # what is stronger is drawn in full colour
     # Pools see each channel of an image on its own; layout="NHWC" takes (H, W, C) as it is.
     batch = photo[None]
     maxima = max_pool2d(batch, 8, layout="NHWC", ceil_mode=True)[0]
     averages = avg_pool2d(batch, 8, layout="NHWC", ceil_mode=True)[0]
+    blur = gauss(3)
     draw(
         [
             [
                 (f"photo {photo.shape[1]} x {photo.shape[0]}", pixels(photo)),
-                ("Gaussian blur, sigma 3", pixels(filter2d(photo, gauss(3)))),
+                ("Gaussian kernel", signed(blur), SMALL),
+                ("blur, sigma 3", pixels(filter2d(photo, blur))),
+                ("kernel", signed(SHARPEN), SMALL),
                 ("sharpened", pixels(filter2d(photo, SHARPEN))),
             ],
             [
-                ("Sobel, vertical edges", grey(vertical)),
-                ("Sobel, horizontal edges", grey(horizontal)),
                 ("edge strength", grey(strength)),
+                ("Sobel kernel", signed(SOBEL), SMALL),
+                ("vertical edges", signed(np.clip(vertical, -strong, strong))),
+                ("turned", signed(SOBEL.T), SMALL),
+                ("horizontal edges", signed(np.clip(horizontal, -strong, strong))),
             ],
             [
                 ("max pooling 8 x 8", pixels(maxima)),
@@ -100,7 +107,7 @@ def main(arguments=None):
                 ("strongest edge per 8 x 8", grey(max_pool2d(strength[None], 8, ceil_mode=True)[0])),
             ],
         ],
-        options.out, 330, "convlib: filters and pools",
+        options.out, TILE, "convlib: filters and pools; of kernels and signed results red is positive, blue negative",
     )  # fmt: skip
     print(f"{path}: wrote {options.out}")
     return options.out

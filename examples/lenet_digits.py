@@ -105,10 +105,15 @@ def lenet(rng):
     )  # fmt: skip
 
 
+def softmax(scores):
+    """Return scores as probabilities."""
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
 def softmax_loss(scores, digits):
     """Return the mean cross-entropy and its gradient with respect to the scores."""
-    scores = scores - scores.max(1, keepdims=True)
-    likely = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    likely = softmax(scores)
     rows = np.arange(len(digits))
     loss = -np.log(likely[rows, digits] + 1e-12).mean()
     likely[rows, digits] -= 1
@@ -176,22 +181,34 @@ def train(network, images, targets, test_images, test_targets, epochs, rng):
     return right
 
 
-def picture(network, image, path):
-    """Draw what was learned: the first kernels, and what both convolutions make of one image."""
+def picture(network, images, targets, path):
+    """Draw what was learned: the kernels, what both convolutions make of one image, and what is said of ten.
+
+    A mistake stands first, if there is one among the images.
+    """
     from sheet import draw, grey, signed
 
     conv1, _, pool1, conv2 = (network.layers[i] for i in (0, 1, 2, 3))
+    scores = network.forward(images)
+    said = scores.argmax(1)
+    order = np.argsort(said == targets, kind="stable")[:10]
+    image, digit, guess = images[order[:1]], targets[order[0]], said[order[0]]
+    likely = softmax(scores[order[0]])
     maps1 = np.maximum(conv1(image), 0)
     maps2 = np.maximum(conv2(pool1(maps1)), 0)
     count = 10
     draw(
         [
-            [("input", grey(image[0, 0]))],
+            [
+                (f"input: a {digit}, read as {guess}", grey(image[0, 0])),
+                ("how sure: 0 to 9", grey(np.kron(likely[None], np.ones((2, 1)))), 10 * 44),
+            ],
             [(f"kernel {i}", signed(k[0])) for i, k in enumerate(conv1.weight[:count])],
             [(f"map {i}", grey(m)) for i, m in enumerate(maps1[0, :count])],
             [(f"map 2.{i}", grey(m)) for i, m in enumerate(maps2[0, :count])],
+            [(f"{targets[i]}: read {said[i]}", grey(images[i, 0])) for i in order],
         ],
-        path, 88, "LeNet: input, learned kernels (red +, blue -), feature maps of both convolutions",
+        path, 88, "LeNet: a digit, learned kernels (red +, blue -), feature maps, and what is read",
     )  # fmt: skip
 
 
@@ -212,7 +229,7 @@ def main(arguments=None):
     right = train(network, images[learn], targets[learn], images[held_out], targets[held_out], options.epochs, rng)
     print(f"{right:.2%} of {len(held_out)} held-out digits are right")
     if options.picture:
-        picture(network, images[held_out[:1]], options.picture)
+        picture(network, images[held_out], targets[held_out], options.picture)
         print("wrote", options.picture)
     return right
 

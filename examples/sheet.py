@@ -23,10 +23,13 @@ def signed(a):
 
 
 def draw(rows, path, tile, title=""):
-    """Write rows of (label, array of uint8) as a picture; every array is scaled to fit `tile` pixels."""
+    """Write rows of (label, array of uint8) as a picture; every array is scaled to fit `tile` pixels, or its own size.
+
+    An array's own size, in pixels, is a third entry behind it.
+    """
     font, small = ImageFont.load_default(22), ImageFont.load_default(15)
     line = 24
-    pictures = [[(label, _fit(a, tile)) for label, a in row] for row in rows]
+    pictures = [[(label, _fit(a, *(own or (tile,)))) for label, a, *own in row] for row in rows]
     heights = [max(p.height for _, p in row) + line + GAP for row in pictures]
     head = 40 if title else 0
     # A tile is at least as wide as its label.
