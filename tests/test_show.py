@@ -256,6 +256,7 @@ def test_scenes_are_plain_data(scene):
     [
         (lambda: show.conv2d((60, 60), (3, 3)), "too much to see"),
         (lambda: show.conv2d((9, 4, 4), (9, 3, 3)), "9 channels"),
+        (lambda: show.max_pool2d((0, 4, 4), 2), "nothing to see"),
         (lambda: show.conv2d((4,), (3, 3)), "x has 1 axes"),
         (lambda: show.conv2d((3, 4, 4), (3, 3)), "x has 3 channels"),
         (lambda: show.conv2d((4, 4), (5, 5)), "larger than the padded input"),
@@ -278,6 +279,27 @@ def test_refusals_say_what_would_do(call, message):
 def test_what_is_no_number_is_refused(call):
     with pytest.raises(TypeError, match="numbers"):
         call()
+
+
+def test_small_types_do_not_wrap_around():
+    x, w = np.full((2, 2), 200, np.uint8), np.full((2, 2), 100, np.uint8)
+    assert show.conv_transpose2d(x, w).frame(-1).columns[2][0].text[1][1] == "80000"
+    assert (show.toeplitz_matrix((2, 2), w) @ x.ravel()).tolist() == [80000]
+    assert show.conv_transpose2d(np.ones((1, 2), bool), np.ones((1, 2), bool)).frame(-1).columns[2][0].text == (
+        ("1", "2", "1"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(np.nan, "nan"), (-np.inf, "-inf"), (0.25, "0.25"), (2.0, "2"), (3e6, "3e+06"), (1 + 2j, "1+2j")],
+)
+def test_numbers_of_all_kinds(value, text):
+    assert show.conv2d([[value]], [[1]]).frame(0).columns[0][0].text == ((text,),)
+
+
+def test_a_shape_of_numpy_integers_is_a_shape():
+    assert show.conv2d((np.int64(3), np.int64(3)), (2, 2)).title == show.conv2d((3, 3), (2, 2)).title
 
 
 # ------------------------------------------------------------------------------- files

@@ -88,12 +88,14 @@ class Given(NamedTuple):
 
 def given(name: str, value: Any, axes: tuple[int, ...]) -> Given:
     """Take an array or, as a tuple of integers, its shape, with one of some numbers of axes."""
-    if isinstance(value, tuple) and all(isinstance(size, int) for size in value):
-        found = Given(value, None)
+    if isinstance(value, tuple) and all(isinstance(size, (int, np.integer)) for size in value):
+        found = Given(tuple(map(int, value)), None)
     else:
         values = np.asarray(value)
         if values.dtype.kind not in "biufc":
             raise TypeError(f"{name} must hold numbers, or be a shape such as (4, 4), not {quote(value)}")
+        if values.dtype.kind in "biu":  # sums of integers are exact here as everywhere
+            values = values.astype(np.int64)
         found = Given(values.shape, values)
     if len(found.shape) not in axes:
         expected = " or ".join(map(str, axes))
@@ -102,7 +104,9 @@ def given(name: str, value: Any, axes: tuple[int, ...]) -> Given:
 
 
 def check_seen(spec: WindowSpec, *channels: int) -> None:
-    """Raise SpecError if there is too much to see."""
+    """Raise SpecError if there is nothing or too much to see."""
+    if min(channels) < 1:
+        raise SpecError("there is nothing to see: no channels; use at least 1")
     size = (*wide_size(spec), *spec.out_size)
     if max(size) > MOST or max(channels) > MOST_CHANNELS:
         raise SpecError(

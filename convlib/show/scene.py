@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import numpy as np
+
 from ..errors import SpecError
 from ..spec.arguments import integer
 
@@ -184,6 +186,7 @@ def grid(shape: Sequence[int], value: Callable[[int, int], T]) -> Grid[T]:
 
 def number(value: Any) -> str:
     """Return a number as short as a cell needs it."""
-    if isinstance(value, complex):
+    if np.iscomplexobj(value) or not np.isfinite(value):
         return f"{value:.3g}"
-    return f"{value:.3g}" if float(value) != round(float(value)) or abs(value) >= 10**6 else str(round(float(value)))
+    whole = round(float(value))
+    return str(whole) if float(value) == whole and abs(whole) < 10**6 else f"{float(value):.3g}"
