@@ -15,9 +15,9 @@ Questions    explain (who serves a call, and why)  compare  cost
              receptive_field
 Backends     backends  use_backend  register_backend  unregister_backend
 Settings     set_num_threads  num_threads  get_num_threads  accuracy
-             max_workspace  use_tuning  show_config
-Classes      Backend  ConvSpec  PoolSpec; errors: ConvlibError  SpecError
-             BackendError  UnsupportedError
+             max_workspace  plan_cache  use_tuning  show_config
+Classes      Backend  ConvSpec  PoolSpec  ConvStream; errors:
+             ConvlibError  SpecError  BackendError  UnsupportedError
 
 Modules: convlib.layers (parameters, forward, backward), .textbook (as a
 learner writes it), .costs, .networks (whole nets), .tuning (measure, choose

@@ -108,7 +108,7 @@ def test_a_place_outside_its_plane_is_refused_and_not_written(isa: str, place: i
 def test_the_bridge_refuses_arrays_it_could_not_walk() -> None:
     problem = pooling.PoolProblem(1, 2, (2, 2), (1, 1), (2, 2), (1, 1), (1, 1), (0, 0), (0, 0), "max")
     y = np.ones((1, 2, 2, 2), "f4")
-    with pytest.raises(MemoryError, match="no implementation can serve these arrays"):
+    with pytest.raises(MemoryError, match="native cannot serve these arrays"):
         pooling.spread(problem, y, None, np.ones((1, 2, 2, 4), "f4")[..., ::2], True, None, 1, WORKSPACE)
     with pytest.raises(ValueError, match="shape and strides"):
         pooling.spread(problem, y, np.zeros((1, 2, 2, 3), int)[..., :2], y.copy(), True, None, 1, WORKSPACE)
