@@ -95,7 +95,7 @@ def rule() -> str:
     """Return the rule of sizes as an object of JavaScript functions."""
     lines = [
         element("extent", padding.effective_kernel, "k, d", "k - 1"),
-        element("count", padding.out_size, "i, e, s, before, after", "//"),
+        whole("count", padding.window_count),
         element("grown", conv.make_transpose, "i, s, e", "(i - 1) * s"),
         whole("origin", padding.origin),
     ]

@@ -182,6 +182,17 @@ def pool_spec(case, nd, x_shape, args):
     return PoolSpec.make(kind, x_shape, args[-1], nd=nd, **options, **norm)
 
 
+def plain(case, w):
+    """Return weights in another order as (OC, C / groups, *kernel), of a transposed convolution (C, OC / groups, …)."""
+    order = case.options.get("w_layout")
+    if order is None:
+        return w
+    if order.endswith("CM"):  # multiplier by multiplier of each channel
+        return np.moveaxis(w.reshape(*w.shape[:-2], 1, -1), (-1, -2), (0, 1))
+    letters = "IO" if case.call.startswith("conv_transpose") else "OI"
+    return np.moveaxis(w, [order.index(letter) for letter in letters], (0, 1))
+
+
 def spec_of(case, x, others):
     """Return the spec of a call."""
     nd, args, options = int(re.search(r"(\d)d|$", case.call)[1] or 0), case.args, case.options
@@ -189,11 +200,12 @@ def spec_of(case, x, others):
         return make_columns(x.shape, *args, **options)
     if case.call == "col2im":
         return make_col2im(x.shape, *args, **options)
-    if case.call.startswith("conv_transpose"):
-        return make_transpose(nd, x.shape, others[0].shape, **options)
     if case.call.startswith("conv"):
         shapes = {"input": (*args, others[0].shape), "weight": (others[0].shape, *args)}
-        return ConvSpec.make(*shapes.get(case.call.rpartition("_")[2], (x.shape, others[0].shape)), **options)
+        given = shapes.get(case.call.rpartition("_")[2], (x.shape, others[0].shape))
+        if case.call.startswith("conv_transpose"):
+            return make_transpose(nd, *given, **options)
+        return ConvSpec.make(*given, **options)
     if "unpool" in case.call:
         return make_unpool(nd, x.shape, *args, **options)
     if not case.call.endswith("grad_input"):
@@ -209,10 +221,11 @@ def formula(case, spec, x, others):
     for start, function in (("im2col", im2col), ("col2im", col2im)):
         if case.call == start:
             return (function(spec, x),)
+    transpose = case.call.startswith("conv_transpose")  # the adjoint of its spec
     if case.call.endswith("grad_weight"):
-        return (conv_grad_weight(spec, x, others[0]),)
+        return (conv_grad_weight(spec, *((others[0], x) if transpose else (x, others[0]))),)
     if case.call.startswith("conv"):
-        back = case.call.startswith("conv_transpose") or case.call.endswith("grad_input")
+        back = transpose != case.call.endswith("grad_input")
         y = (conv_grad_input if back else conv)(spec, x, others[0])
         return (y + others[1].reshape(-1, *(1,) * spec.nd) if others[1:] else y,)
     if others:
@@ -231,6 +244,13 @@ def test_naive_is_the_formula(case):
     x, *others = arrays_of(case)
     got = getattr(convlib, case.call)(x, *others, *case.args, **case.options, backend="naive")
     got = got if isinstance(got, tuple) else (got,)
+    if "w_layout" in case.options:  # what is left is in the order of the formula
+        if case.call.endswith("grad_weight"):
+            got = tuple(plain(case, grad_w) for grad_w in got)
+            case = replace(case, args=(got[0].shape,))
+        else:
+            others[0] = plain(case, others[0])
+        case = replace(case, options={key: value for key, value in case.options.items() if key != "w_layout"})
     spec = spec_of(case, x, others)
     weights = case.call.startswith("conv") and not case.call.endswith("grad_weight")
 

@@ -99,16 +99,18 @@ def _too_large(axis: int, in_size: Ints, kernel: Ints, dilation: Ints, lo: Ints,
     )
 
 
+def window_count(i: int, e: int, s: int, before: int, after: int, ceil_mode: bool = False) -> int:
+    """Return how many windows fit along an axis: 0 or less where a window is larger than the padded input."""
+    count = (i + before + after - e + (s - 1 if ceil_mode else 0)) // s + 1
+    if ceil_mode and (count - 1) * s >= i + before:  # the last must start inside the input or its low padding
+        return count - 1
+    return count
+
+
 def window_counts(in_size: Ints, ke: Ints, stride: Ints, lo: Ints, hi: Ints, ceil_mode: bool = False) -> Ints:
-    """Return how many windows fit per axis: 0 or less where a window is larger than the padded input."""
-    counts = []
-    for i, e, s, before, after in zip(in_size, ke, stride, lo, hi, strict=True):
-        rounded_up = s - 1 if ceil_mode else 0
-        count = (i + before + after - e + rounded_up) // s + 1
-        if ceil_mode and (count - 1) * s >= i + before:  # the last must start inside the input or its low padding
-            count -= 1
-        counts.append(count)
-    return tuple(counts)
+    """Return how many windows fit per axis."""
+    axes = zip(in_size, ke, stride, lo, hi, strict=True)
+    return tuple(window_count(*axis, ceil_mode) for axis in axes)
 
 
 def out_size(in_size: Ints, kernel: Ints, stride: Ints, dilation: Ints, lo: Ints, hi: Ints) -> Ints:
