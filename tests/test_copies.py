@@ -3,6 +3,8 @@
 Every conformance case, in several memory layouts, through backends that take different ones.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,59 @@ def test_large_copies_are_made_in_parts():
     assert copy.parts > 4
     assert copy.nbytes <= 1 << 20
     assert "float16 becomes float32" in str(said)
+
+
+@pytest.mark.parametrize("attributes", [
+    {"strided": False, "channels_last": False}, {"strided": False, "channels_last": True}, {"strided": True},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("padding_mode", ["constant", "reflect"])
+def test_copies_of_parts(register, padding_mode, layout, attributes):
+    """Of what is too large for one piece, what hooks see in parts, and how often they are called."""
+    seen, several = [], 0
+    register(recorder(seen, **attributes))
+    rng = np.random.default_rng(0)
+    plain = rng.integers(-3, 4, (2, 300, 300, 8) if layout == "NHWC" else (2, 8, 300, 300)).astype(np.float32)
+    w = rng.integers(-3, 4, (8, 8, 3, 3)).astype(np.float32)
+    options = {"padding": 1, "padding_mode": padding_mode, "layout": layout}
+    for x in (plain, plain[..., ::-1], plain.astype(np.float16)):
+        calls = {"conv2d": ((x, w), ()), "conv2d_grad_input": ((x, w), (x.shape,)),
+                 "conv2d_grad_weight": ((x, x), (w.shape,))}  # fmt: skip
+        for name, (arrays, rest) in calls.items():
+            for bound in (1 << 20, 1 << 26):
+                del seen[:]
+                with convlib.max_workspace(bound):
+                    result = getattr(convlib, name)(*arrays, *rest, **options, backend="recorder")
+                    said = convlib.explain(name, *arrays, *rest, **options, backend="recorder").copies
+                case = SimpleNamespace(call=name, args=rest, options=options)
+                names = {array for copy in said for array in copy.array.split(" and ")}
+                assert names == copied(case, arrays, result, seen), (name, bound, said)
+                around = padding_mode == "reflect" and not any("becomes" in copy.reason for copy in said)
+                parts = max((copy.parts for copy in said), default=1)
+                assert parts in (len(seen), len(seen) - around), (name, bound, said)
+                several += parts > 1
+    assert several > 2
+
+
+def test_copies_of_huge_calls_are_counted_not_enumerated():
+    huge, w = (1, 1, 10**6, 10**6), (1, 1, 3, 3)
+    reflected = convlib.explain("conv2d", huge, w, padding=1, padding_mode="reflect")
+    assert {copy.array: copy.parts for copy in reflected.copies} == {"x": 4, "result": 4}  # the borders
+    halves = convlib.explain("conv2d", huge, w, padding=1, dtype="float16", backend="im2col")
+    parts = {copy.array: copy.parts for copy in halves.copies}
+    assert parts["x"] == parts["result"] > 10**4
+    assert parts["w"] == 1
+
+
+def test_columns_are_copied_in_parts(register):
+    seen = []
+    register(recorder(seen))
+    cols = np.ones((2, 8 * 9, 100 * 100), np.float16)
+    with convlib.max_workspace(1 << 20):
+        convlib.col2im(cols, (102, 102), 3, backend="recorder")
+        said = convlib.explain("col2im", cols, (102, 102), 3, backend="recorder").copies
+        whole = convlib.explain("col2im", cols.astype(np.float32), (102, 102), 3, backend="recorder").copies
+    assert {copy.array: copy.parts for copy in said} == {"cols": len(seen), "result": len(seen)}
+    assert len(seen) == 16
+    assert max(sum(a.nbytes for place, a in hook if place == "y") for hook in seen) == said[0].nbytes
+    assert whole == ()

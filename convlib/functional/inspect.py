@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,8 @@ def explain(
     element, compute = _types(call, element_type("dtype", dtype))
     problem = problem_of(call.operation, call.spec, bias="bias" in call.shapes)
     text = None if problem is None else str(problem)
-    asked = Asked(op, call.shapes, text, call.places, _by_place(call), _conjugated(call))
+    found = _by_place(call)
+    asked = Asked(op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found))
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
         return registry.explain_choice(
             call.operation, call.spec, element, compute, backend, call.array_type, asked
@@ -159,6 +160,13 @@ def _conjugated(call: Description) -> str:
     names = [name for name, where in call.places.items() if where == place]
     given = [call.arrays[name].dtype.kind == "c" for name in names if name in call.arrays]
     return place if any(given) else ""
+
+
+def _reshaped(call: Description, found: Mapping[str, tuple[Any, ...]]) -> str:
+    """Return the place of weights that were copied to have the order of hooks."""
+    w = call.arrays.get("w")
+    same = w is None or call.array_type != "numpy" or np.may_share_memory(w, found["w"][0])
+    return "" if same else "w"
 
 
 def _by_place(call: Description) -> dict[str, tuple[Any, ...]]:

@@ -26,6 +26,7 @@ class Asked(NamedTuple):
     places: Mapping[str, str] = {}  # argument -> x, y or w of the spec
     arrays: Mapping[str, tuple[Array, ...]] = {}  # those that were given, by place
     conjugated: str = ""  # the place of what complex gradients conjugate
+    reshaped: str = ""  # the place of weights whose axes only a copy joins
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,9 @@ def explained(
 def _copies(
     op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], choice: Choice, asked: Asked
 ) -> tuple[Copy, ...]:
-    copies = storage.copies(choice.backend, op, spec, element, dtype, choice.named, asked.arrays, asked.conjugated)
+    copies = storage.copies(
+        choice.backend, op, spec, element, dtype, choice.named, asked.arrays, asked.conjugated, asked.reshaped
+    )
     names: dict[str, list[str]] = {}
     for argument, place in asked.places.items():
         names.setdefault(place, []).append(argument)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .. import config, dtypes
+from .. import dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import (
     Types,
@@ -25,7 +25,7 @@ from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
 from .job import RESULTS, Call, Job, shifted
-from .scratch import exact_float, terms
+from .scratch import column_parts, exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -209,15 +209,13 @@ def pool_grad_input(
 def col2im(backend: Backend, spec: WindowSpec, cols: Array) -> Array:
     """See `Backend.col2im`; columns that it would copy are served by images and channels, within the scratch bound."""
     dtype = dtypes.for_sums(cols=cols.dtype)[1]
-    each = spec.taps_count * spec.out_count * dtype.itemsize
-    fit = max(1, config.get_max_workspace() // 4 // max(1, each))
+    images, channels = column_parts(spec, dtype)
     plain = cols.dtype == dtype and cols.flags.c_contiguous
-    if plain or fit >= spec.n * spec.c:
+    if plain or (images, channels) == (spec.n, spec.c):
         return backend.col2im(spec, cols)
     if dtype == dtypes.INT64:
         bound(spec.taps_count, cols)
     x = backend.xp.empty(spec.x_shape, dtypes.for_sums(cols=cols.dtype)[0])
-    images, channels = (fit // spec.c, spec.c) if fit >= spec.c else (1, fit)
     given, target = (cols, x) if spec.batched else (cols[None], x[None])
     for n, c in product(range(0, spec.n, images), range(0, spec.c, channels)):
         n_end, c_end = min(n + images, spec.n), min(c + channels, spec.c)

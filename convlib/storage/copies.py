@@ -12,9 +12,9 @@ from .. import dtypes
 from ..backends.base import Backend
 from ..backends.base.contract import Array
 from ..spec import WindowSpec
-from .cutting import Size
+from .cutting import Item, Size
 from .job import RESULTS, Call, Job
-from .scratch import computed, types_of
+from .scratch import column_parts, computed, types_of
 
 
 class Copy(NamedTuple):
@@ -28,11 +28,12 @@ class Copy(NamedTuple):
 
 def copies(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
-    arrays: Mapping[str, tuple[Array, ...]], conjugated: str = "",
+    arrays: Mapping[str, tuple[Array, ...]], conjugated: str = "", reshaped: str = "",
 ) -> tuple[Copy, ...]:  # fmt: skip
     """Return the copies of a call; places of which there are no `arrays` are contiguous and of type `storage`.
 
-    For sums of integers that become floats where these hold them, the copies are those of such numbers.
+    For sums of integers that become floats where these hold them, the copies are those of such numbers.  `reshaped` is
+    the place of an array that had to be copied to have its axes as they are in `arrays`.
     """
     if backend.lazy:
         return ()
@@ -40,38 +41,52 @@ def copies(
         return _of_columns(backend, op, spec, storage, dtype, arrays)
     types = types_of(op, spec, storage, dtype)
     compute = computed(backend, op, spec, storage, types, algorithm)[0]
-    call = Call(backend, op, spec, types, compute, algorithm)
-    result = RESULTS[op]
-    places = arrays.get("indices", ())
-    arrays = {place: given for place, given in arrays.items() if place != "indices"}
-    known = {place: given if len(given) > 1 else given[0] for place, given in arrays.items()}
-    assumed, seen = call.assumed(storage), call.copied(**known)
-    copied = "".join(p for p in "xwy" if p == conjugated or p in (seen if p in (*arrays, result) else assumed))
+    call = Call(backend, op, spec, types, compute, algorithm, conjugated=conjugated)
     found = [
         Copy("indices", f"{a.dtype} becomes int64" if a.dtype != dtypes.INT64 else "of its memory order", 1, 8 * a.size)
-        for a in places if a.size and not backend.takes(a, dtypes.INT64, spec)
+        for a in arrays.get("indices", ()) if a.size and not backend.takes(a, dtypes.INT64, spec)
     ]  # fmt: skip
+    arrays = {place: given for place, given in arrays.items() if place != "indices"}
+    copied = call.assumed(storage, arrays)
+    if not (copied or found or conjugated or reshaped or call.pads):
+        return ()
+    job, result = Job(call, copied or "y" * bool(found)), RESULTS[op]  # beside indices, it is y that is cut
+    taken = set(copied.replace("p", "x"))
+    if not job.whole:
+        inputs = [place for place in ("xyw" if op.startswith("conv") else "xy") if place != result]
+        taken |= {result, *(p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,))))}
+    # What blocks share of the weights is converted once, but turned and conjugated for each.
+    converted = arrays["w"][0].dtype != compute if "w" in arrays else storage != compute
+    once = result == "w" or (converted and not (conjugated == "w" or call.weights_turned))
     folds = op == "conv_grad_input" and call.pads  # the hook fills a gradient with padding, which is then folded
-    if not copied and not folds:
-        return tuple(found)
-    job = Job(call, copied)
-    if not job.whole:  # parts are taken in C order
-        gaps = [place for place in "xy" if any(not a.flags.c_contiguous for a in arrays.get(place, ()))]
-        copied += "".join(place for place in gaps if place not in copied)
-    if (folds or not job.whole) and result not in copied:
-        copied += result
-    for place in copied:
-        sizes = [Size(op, block.spec, call.item()) for block in job.blocks]
-        beside = [0 if folds and place == result else size.nbytes("") for size in sizes]
-        nbytes = max((size.nbytes(place) - rest for size, rest in zip(sizes, beside, strict=True)), default=0)
-        reasons = ["it is conjugated"] * (place == conjugated) + _reasons(call, place, storage, arrays.get(place, ()))
+    if folds:
+        taken.add(result)
+    for place in "xwy":
+        times = (place in taken) + (place == conjugated) + (place == reshaped)
+        parts, nbytes = _sizes(job, place, once and place == "w") if times else (0, 0)
+        if not nbytes:
+            continue
+        reasons = ["it is conjugated"] * (place == conjugated) + ["its axes are joined"] * (place == reshaped)
+        reasons += _reasons(call, place, storage, arrays.get(place, ()))
         if place == result and folds:
             reasons.append("padding is folded back")
         elif place == result and not job.whole:
             reasons.append("what the parts give is put in its place")
-        if nbytes:
-            found.append(Copy(place, ", ".join(reasons), len(job.blocks), nbytes))
+        found.append(Copy(place, ", ".join(reasons) or "its parts have gaps", parts, times * nbytes))
     return tuple(found)
+
+
+def _sizes(job: Job, place: str, shared: bool) -> tuple[int, int]:
+    """Return how many copies of x, y or w there are, one after another, and the bytes of the largest."""
+    call = job.call
+    item = Item(call.dtype.itemsize, 1 if job.whole else call.item().weights)
+    sizes = [Size(call.op, spec, item) for spec in job.blocks.kinds]
+    parts = job.blocks.count(shared)
+    if place == "w" and job.around:  # the call with zeros for padding takes them, too
+        sizes, parts = [Size(call.op, job.inner, item)], parts + 1
+    whole = place == RESULTS[call.op]  # what a gradient becomes while its padding is folded back is part of its copy
+    beside = (0 if whole and size.folds else size.nbytes("") for size in sizes)
+    return parts, max((size.nbytes(place) - rest for size, rest in zip(sizes, beside, strict=True)), default=0)
 
 
 def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array, ...]) -> list[str]:
@@ -82,15 +97,19 @@ def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array
     else:
         kinds = dict.fromkeys(str(a.dtype) for a in arrays) if arrays else [str(storage)]
         found += [f"{kind} becomes {call.dtype}" for kind in kinds if kind != str(call.dtype)]
-    if place == "w":
+    strided, gaps = backend.strided, any(not a.flags.c_contiguous for a in arrays)
+    if place == "w" and place != RESULTS[call.op]:
+        strided = backend.strided_weights(spec)
         if spec.flip and not backend.strided:
-            found.append("the kernel is flipped")
-    elif spec.channels_last and not (backend.strided or backend.channels_last):
+            found, gaps = [*found, "the kernel is flipped"], False
+        elif call.weights_turned and (gaps or not arrays):
+            found, gaps = [*found, "its axes are put in another order"], False
+    elif place != "w" and spec.channels_last and not (backend.strided or backend.channels_last):
         found.append("channels last become channels first")
     if place == "x" and place != RESULTS[call.op] and call.pads:
         mode = spec.padding_mode
         found.append(f"padding of {spec.pad_value:g}" if mode == "constant" else f"padding_mode={mode!r}")
-    if not (backend.strided and found) and any(not a.flags.c_contiguous for a in arrays):
+    if gaps and not (strided and found):
         found.append("it is not C-contiguous")
     if any(not a.flags.aligned for a in arrays):
         found.append("it is not aligned")
@@ -110,10 +129,19 @@ def _of_columns(
         reasons.append("it is not C-contiguous")
     if any(not a.flags.aligned for a in given):
         reasons.append("it is not aligned")
-    elements = spec.n * spec.c * math.prod(spec.in_size if op == "im2col" else (spec.taps_count, spec.out_count))
-    found = [Copy(place, ", ".join(reasons), 1, elements * dtype.itemsize)] if reasons else []
-    if op == "col2im" and dtypes.for_sums(cols=storage)[0] != dtype:
-        result = dtypes.for_sums(cols=storage)[0]
-        size = spec.n * spec.c * math.prod(spec.in_size) * result.itemsize
-        found.append(Copy("x", f"{dtype} becomes {result}", 1, size))
-    return tuple(found)
+    if op == "im2col":
+        nbytes = dtype.itemsize * spec.n * spec.c * math.prod(spec.in_size)
+        return (Copy(place, ", ".join(reasons), 1, nbytes),) if reasons and nbytes else ()
+    # As in `col2im`, which leaves those whole that are of the type and in order, aligned or not.
+    parted = any(a.dtype != dtype or not a.flags.c_contiguous for a in given) if given else storage != dtype
+    images, channels = column_parts(spec, dtype) if parted else (spec.n, spec.c)
+    parts = math.prod(-(-size // max(1, part)) for size, part in ((spec.n, images), (spec.c, channels)))
+    result = dtypes.for_sums(cols=storage)[0]
+    each = images * channels * spec.taps_count * spec.out_count * dtype.itemsize
+    found = [Copy(place, ", ".join(reasons), parts, each)] if reasons else []
+    reasons = [f"{dtype} becomes {result}"] * (result != dtype)
+    reasons += ["what the parts give is put in its place"] * (parts > 1)
+    if reasons:
+        nbytes = images * channels * math.prod(spec.in_size) * dtype.itemsize
+        found.append(Copy("x", ", ".join(reasons), parts, nbytes))
+    return tuple(copy for copy in found if copy.nbytes)

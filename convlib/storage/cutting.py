@@ -65,10 +65,10 @@ class Size:
         self.domain = tuple(slice(0, size) for size in whole) if domain is None else domain
         self.box: tuple[int, ...] = tuple(part.stop - part.start for part in self.domain)
 
-    @property
-    def count(self) -> int:
-        """How many blocks of this size there are."""
-        return math.prod(-(-(whole.stop - whole.start) // max(1, part)) for whole, part in self.axes())
+    def count(self, weights: bool = False) -> int:
+        """Return how many blocks of this size there are, or how many parts of the weights they share."""
+        axes = self.axes()[: 3 if weights else None]
+        return math.prod(-(-(whole.stop - whole.start) // max(1, part)) for whole, part in axes)
 
     def axes(self) -> list[tuple[slice, int]]:
         """Return what of groups, output and input channels, images and results is asked for, and the block's share."""
@@ -136,7 +136,7 @@ class Blocks:
 
     def __init__(self, spec: Any, sizes: tuple[Size, ...]) -> None:
         self._spec, self._sizes = spec, sizes  # no sizes: it stays whole
-        self._kinds: frozenset[Any] | None = None
+        self._kinds: dict[Any, Block] | None = None
         self._few: tuple[Block, ...] | None = None  # if they are few, they are made once
 
     @property
@@ -145,7 +145,7 @@ class Blocks:
         return not self._sizes
 
     def __iter__(self) -> Iterator[Block]:
-        if self._few is None and sum(size.count for size in self._sizes) <= _FEW:
+        if self._few is None and self.count() <= _FEW:
             self._few = tuple(self._made(0))
         return iter(self._few) if self._few is not None else self._made(0)
 
@@ -155,11 +155,15 @@ class Blocks:
         for size in self._sizes:
             yield from _cut(self._spec, size, ends)
 
+    def count(self, weights: bool = False) -> int:
+        """Return how many blocks there are, or how many parts of the weights they take one after another."""
+        return 1 if self.whole else sum(size.count(weights) for size in self._sizes)
+
     @property
-    def kinds(self) -> frozenset[Any]:
-        """The specs of the blocks, of long rows of them those at the ends: others are like these."""
+    def kinds(self) -> dict[Any, Block]:
+        """A block of each spec, of long rows of them from those at the ends: others are like these."""
         if self._kinds is None:
-            self._kinds = frozenset(block.spec for block in self._made(_ENDS))
+            self._kinds = {block.spec: block for block in self._made(_ENDS)}
         return self._kinds
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -52,14 +52,16 @@ class Call(NamedTuple):
             found += result
         return found + self._padding(found)
 
-    def assumed(self, storage: np.dtype[Any]) -> str:
-        """Name the same for contiguous arrays of type `storage`."""
-        backend, result = self.backend, RESULTS[self.op]
+    def assumed(self, storage: np.dtype[Any], given: Mapping[str, tuple[Array, ...]] | None = None) -> str:
+        """Name the same where arrays that are not `given` are contiguous and of type `storage`."""
+        backend, given = self.backend, given or {}
+        seen = self.copied(**{place: arrays if len(arrays) > 1 else arrays[0] for place, arrays in given.items()})
         turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
-        found = "".join(name for name in "xy" if name != result and (storage != self.dtype or turned))
-        if self.op.startswith("conv") and result != "w":
-            found += "w" * (storage != self.dtype or self._weights_turned)
-        found += result * (self.types.result != self.dtype or (turned and result != "w"))
+        copied = {"x": turned, "y": turned} | ({"w": self.weights_turned} if self.op.startswith("conv") else {})
+        found = "".join(
+            name for name in copied
+            if (name in seen if name in given or name == RESULTS[self.op] else copied[name] or storage != self.dtype)
+        )  # fmt: skip
         return found + self._padding(found)
 
     def _padding(self, found: str) -> str:
@@ -88,15 +90,16 @@ class Call(NamedTuple):
         return bool(w.dtype == self.dtype and plain and backend._aligned(w))
 
     @property
-    def _weights_turned(self) -> bool:
+    def weights_turned(self) -> bool:
         """Whether weights without gaps are copied once more, into the order that hooks take."""
         backend, spec = self.backend, self.spec
-        return not backend.strided and bool(spec.flip or (spec.w_memory and not backend.strided_weights(spec)))
+        if backend.strided or not self.op.startswith("conv"):
+            return False
+        return bool(spec.flip or (spec.w_memory and not backend.strided_weights(spec)))
 
     def item(self) -> Item:
         """Return what an element of each copy takes."""
-        weights = 1 + (self.op == "conv_grad_weight")
-        weights += self.op.startswith("conv") and self._weights_turned
+        weights = 1 + (self.op == "conv_grad_weight") + self.weights_turned
         indices = INDEX_BYTES if self.indices else 8 if self.op == "unpool" else 0
         return Item(self.dtype.itemsize, weights, indices, self.conjugated)
 
@@ -175,6 +178,28 @@ class Job:
         if self._last:
             a = a.transpose(0, *range(2, a.ndim), 1)
         return a.astype(dtypes.INT64 if place == "indices" else call.dtype, order="C", copy=False)
+
+    def gaps(self, place: str, a: Array | None = None) -> bool:
+        """Return whether parts of x, y or w are copied for their gaps alone; None is an array without any."""
+        spec, images = self.call.spec, place != "w"
+        if not images and self.call.backend.strided_weights(spec):
+            return False  # `take` closes the gaps of images, whatever hooks take
+        shape, itemsize = (getattr(spec, f"{place}_shape"), 1) if a is None else (a.shape, a.itemsize)
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))] if a is None else a.strides
+        axes = [(1, 0)] * (images and not spec.batched) + [*zip(shape, strides, strict=True)]
+        if images and spec.channels_last:
+            axes.insert(1, axes.pop())
+        for block in self.blocks.kinds.values():
+            where = [cut.indices(size) for cut, (size, _) in zip(getattr(block, place), axes, strict=True)]
+            part = [(stop - start, step) for (start, stop, _), (_, step) in zip(where, axes, strict=True)]
+            if images and self._last:
+                part.append(part.pop(1))
+            expected = itemsize
+            for size, step in reversed(part):
+                if size > 1 and step != expected:
+                    return True
+                expected *= size
+        return False
 
     def _padded(self, x: Array, block: Block) -> Array:
         """Return what a block takes of the input (N, C, *spatial) and its padding, in the backend's order."""

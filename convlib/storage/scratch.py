@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import Types
 from ..spec import WindowSpec
@@ -26,6 +26,15 @@ def terms(op: str, spec: Any) -> int:
     if op == "conv":
         return int(spec.reduction)
     return int(spec.ocg * spec.taps_count if op == "conv_grad_input" else spec.n * spec.out_count)
+
+
+def column_parts(spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return of how many images and channels columns are copied at a time, within the scratch bound."""
+    each = spec.taps_count * spec.out_count * dtype.itemsize
+    fit = max(1, config.get_max_workspace() // 4 // max(1, each))
+    if fit >= spec.n * spec.c:
+        return spec.n, spec.c
+    return (fit // spec.c, spec.c) if fit >= spec.c else (1, fit)
 
 
 def scratch(
