@@ -86,7 +86,7 @@ def _huge_overlapping(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
     return window > 1 << 20 and spec.out_count * spec.taps_count > 16 * math.prod(spec.in_size)
 
 
-_HUGE_OVERLAPPING = "a window spans more than 1 MiB, and windows hold more than 16 times the input"
+_HUGE_OVERLAPPING = "windows that span more than 1 048 576 bytes and together hold more than 16 times the input"
 
 
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
