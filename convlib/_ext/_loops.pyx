@@ -38,9 +38,9 @@ cdef extern from "Python.h":
 
 
 cdef inline int listen(Py_ssize_t* work, Py_ssize_t done) except -1 nogil:
-    """Count elements done, and let signal handlers run after each few million."""
+    """Count elements done, and let signal handlers run after each few million: some milliseconds."""
     work[0] += done
-    if work[0] > 1 << 24:
+    if work[0] > 1 << 22:
         work[0] = 0
         with gil:
             PyErr_CheckSignals()

@@ -85,7 +85,7 @@ cdef extern from "c/engine.h" nogil:
     void cv_trace(int)
     size_t cv_trace_peak()
     uint64_t cv_trace_rows()
-    void cv_use_pool(int (*run)(task, void*, Py_ssize_t, int) noexcept nogil)
+    void cv_use_pool(int (*run)(task, void*, Py_ssize_t, int) noexcept nogil, int (*asked)() noexcept nogil)
 
 
 cdef class Plan:

@@ -6,9 +6,9 @@ else.
 """
 
 from convlib._ext._native_arrays cimport finish
-from convlib._ext._threads cimport parallel
+from convlib._ext._threads cimport parallel, stopping
 
-cv_use_pool(parallel)
+cv_use_pool(parallel, stopping)
 
 #: The operations of the list, by the names that Python gives them.
 OPERATIONS = {"conv": CV_OP_CONV, "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL, "spread": CV_OP_SPREAD}

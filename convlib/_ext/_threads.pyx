@@ -10,6 +10,7 @@ cdef extern from "Python.h":
 cdef extern from "c/runtime/threads.h" nogil:
     ctypedef void (*cv_task)(void* context, Py_ssize_t unit, int worker) noexcept nogil
     int cv_parallel(cv_task run, void* context, Py_ssize_t units, int threads) noexcept
+    int cv_stopping() noexcept
     void cv_set_interrupt(int (*check)() noexcept nogil, int64_t nanoseconds) noexcept
     int cv_live_workers() noexcept
 
@@ -17,6 +18,11 @@ cdef extern from "c/runtime/threads.h" nogil:
 cdef int parallel(task run, void* context, Py_ssize_t units, int threads) noexcept nogil:
     """Run the units on the pool; 0 if all ran, 2 if a signal handler asked to stop (its exception is set)."""
     return cv_parallel(<cv_task>run, context, units, threads)
+
+
+cdef int stopping() noexcept nogil:
+    """Return whether the running region is to stop; long units ask, and let signal handlers run so."""
+    return cv_stopping()
 
 
 cdef int asked_to_stop() noexcept nogil:

@@ -16,6 +16,7 @@ from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from . import pool_slabs
 from .base import OPERATIONS, Backend
+from .base.pieces import assign
 from .slabs import ColumnSlabs, PoolGradSlabs
 from .taps import FORWARD, INPUT, convolve, convolve_weights, lift, lifted
 
@@ -46,15 +47,15 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
         if bias is None:
-            y.fill(0)
+            assign(y, 0)
         else:
-            y[...] = bias.reshape(-1, *(1,) * spec.nd)
+            assign(y, bias.reshape(-1, *(1,) * spec.nd))
         convolve(FORWARD, spec, x, w, y)
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
-        grad_x.fill(0)
+        assign(grad_x, 0)
         convolve(INPUT, spec, grad_x, w, grad_y)
 
     def _conv_grad_weight(

@@ -20,6 +20,7 @@ from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from . import pool_slabs
 from .base import OPERATIONS, Backend
+from .base.pieces import assign, pieces
 from .slabs import ColumnSlabs, PoolGradSlabs
 from .taps import lift, lifted, tap_table
 
@@ -102,7 +103,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
         if not spec.reduction or not y.size:
-            y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+            assign(y, 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd))
             return
         job = _Job("conv", spec, x, y, algorithm)
         product = _exact_product(spec, x, w) if x.dtype == dtypes.INT64 else _im2col.gemm
@@ -123,12 +124,12 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
                         target += bias[outs, None]
                     job.of_images(job.y, outs, block)[...] = target.reshape(spec.ocg, block.images, block.outputs)
         if job.copied:
-            y[...] = job.y.reshape(y.shape)
+            assign(y, job.y.reshape(y.shape))
 
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
-        grad_x.fill(0)
+        assign(grad_x, 0)
         if not grad_y.size or not grad_x.size:
             return
         job = _Job("conv_grad_input", spec, grad_x, grad_y, algorithm)
@@ -170,13 +171,15 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         pool_slabs.pool(spec, x, y, indices)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        chosen = indices >= 0
-        n, c = np.nonzero(chosen)[:2]
-        target = (n, c, *np.unravel_index(indices[chosen], spec.in_size))
-        if add:
-            np.add.at(y, target, x[chosen])
-        else:
-            y[target] = x[chosen]
+        for at in pieces(indices, in_order=True):  # of equal places, the last stays
+            values, places = x[at], indices[at]
+            chosen = places >= 0
+            n, c = np.nonzero(chosen)[:2]
+            target = (n + (at[0].start or 0), c + (at[1].start or 0), *np.unravel_index(places[chosen], spec.in_size))
+            if add:
+                np.add.at(y, target, values[chosen])
+            else:
+                y[target] = values[chosen]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .. import dtypes
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from .base import OPERATIONS, Backend
+from .base.pieces import assign
 
 Array = NDArray[Any]
 Index = tuple[int, ...]
@@ -84,7 +85,7 @@ class NaiveBackend(Backend):
             for c in range(spec.icg):
                 for tap, position in _window(spec, out):
                     total[(n, first + c, *position)] += grad_y.item(n, o, *out) * w.item(o, c, *tap)
-        grad_x[...] = total
+        assign(grad_x, total)
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
@@ -135,7 +136,7 @@ class NaiveBackend(Backend):
                 slopes = [1 / _divisor(spec, out, len(places)) if spec.kind == "avg" else 1] * len(places)
             for place, slope in zip(places, slopes, strict=True):
                 total[place] += grad * slope
-        grad_x[...] = total
+        assign(grad_x, total)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         for n, c, out in _windows(spec, spec.c):
@@ -145,7 +146,7 @@ class NaiveBackend(Backend):
                 y[target] = y[target] + x[(n, c, *out)] if add else x[(n, c, *out)]
 
     def _im2col(self, spec: WindowSpec, x: Array, cols: Array) -> None:
-        cols[...] = 0
+        assign(cols, 0)
         for n, row, column, position in _columns(spec):
             cols[n, row, column] = x[position]
 

@@ -18,6 +18,7 @@ from .._ext import _finish, _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
+from .base.pieces import assign
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings, strided_weights
 from .native_quick import quick_conv, quick_pool
 from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
@@ -208,7 +209,7 @@ class NativeBackend(Backend):
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
         if x.dtype == dtypes.INT64 or not filled(spec):
-            y[...] = 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd)
+            assign(y, 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd))
             convolve(FORWARD, spec, x, w, y)
         else:
             w = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel)
@@ -224,7 +225,7 @@ class NativeBackend(Backend):
         """
         phases, covers_all = spec.phases()
         if grad_x.dtype == dtypes.INT64 or not filled(spec) or not covers_all:
-            grad_x[...] = 0
+            assign(grad_x, 0)
         if grad_x.dtype == dtypes.INT64:
             convolve(INPUT, spec, grad_x, w, grad_y)
             return
@@ -243,7 +244,7 @@ class NativeBackend(Backend):
             _native_conv.conv(call.problem, grad_y, weights, None, part, algorithm, *settings())
             wild = wild or (call.telling is not None and not np.isfinite(part[call.telling]).all())
         if wild and not np.isfinite(w).all():
-            grad_x[...] = 0
+            assign(grad_x, 0)
             convolve(INPUT, spec, grad_x, w, grad_y)
 
     def _conv_grad_weight(
@@ -271,7 +272,7 @@ class NativeBackend(Backend):
     ) -> None:  # fmt: skip
         adjoint = spec.adjoint()
         if not filled(spec):
-            grad_x[...] = 0
+            assign(grad_x, 0)
         elif adjoint is None:
             _native_pool.spread(pool_problem(spec), grad_y, None, grad_x, True, algorithm, *settings()[1:])
         else:
@@ -281,7 +282,7 @@ class NativeBackend(Backend):
         self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool, algorithm: str | None = None
     ) -> None:
         if not filled(spec):
-            y[...] = 0
+            assign(y, 0)
             self._check_places(spec, indices)
         elif not _native_pool.spread(pool_problem(spec), x, indices, y, add, algorithm, *settings()[1:]):
             self._check_places(spec, indices)

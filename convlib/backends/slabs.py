@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import PoolSpec, WindowSpec
+from .base.pieces import add, assign
 
 Slices = tuple[slice, ...]
 
@@ -53,14 +54,14 @@ class ColumnSlabs:
 
     def _im2col(self, spec: WindowSpec, x: Any, cols: Any) -> None:
         columns = cols.reshape(spec.n, spec.c, spec.taps_count, *spec.out_size)
-        columns[...] = 0  # what lies in the padding
+        assign(columns, 0)  # what lies in the padding
         for tap, outputs, inputs in slabs(spec):
-            columns[(slice(None), slice(None), tap, *outputs)] = x[(slice(None), slice(None), *inputs)]
+            assign(columns[(slice(None), slice(None), tap, *outputs)], x[(slice(None), slice(None), *inputs)])
 
     def _col2im(self, spec: WindowSpec, cols: Any, x: Any) -> None:
         columns = cols.reshape(spec.n, spec.c, spec.taps_count, *spec.out_size)
         for tap, outputs, inputs in slabs(spec):
-            x[(slice(None), slice(None), *inputs)] += columns[(slice(None), slice(None), tap, *outputs)]
+            add(x[(slice(None), slice(None), *inputs)], columns[(slice(None), slice(None), tap, *outputs)])
 
 
 class PoolGradSlabs:
@@ -71,7 +72,7 @@ class PoolGradSlabs:
     """
 
     def _pool_grad_input(self, spec: PoolSpec, grad_y: Any, x: Any, y: Any, grad_x: Any) -> None:
-        grad_x.fill(0)
+        assign(grad_x, 0)
         if not grad_x.size or not grad_y.size:
             return
         plane = 8 * 2 * max(math.prod(spec.in_size), spec.out_count)

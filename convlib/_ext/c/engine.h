@@ -192,9 +192,9 @@ const cv_isa *cv_isa_at(int i);
 
 /* ---- memory and threads */
 
-/* The pool that cv_parallel runs on: one per process, whichever module owns its code.  Until told,
- * units run serially. */
-void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int));
+/* The pool that cv_parallel runs on, and its cv_stopping: one per process, whichever module owns
+ * its code.  Until told, units run serially, to their end. */
+void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int), int (*asked)(void));
 
 /* Scratch: 64-byte aligned, NULL when it cannot be had; large blocks are kept for the next call. */
 void *cv_alloc(size_t bytes);

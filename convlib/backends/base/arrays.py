@@ -14,6 +14,7 @@ from ...errors import SpecError
 from ...spec import ConvSpec, WindowSpec, needs_padding, zero_padded
 from .checks import Checks, padding_value
 from .contract import Array
+from .pieces import assign
 
 #: Bytes of padded input that are copied in one piece, rather than that its borders are served by calls of their own.
 SMALL_COPY = 1 << 20
@@ -45,7 +46,9 @@ class Arrays(Checks):
             return a
         if dtype == dtypes.INT64 and a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
             raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
-        return np.array(a, dtype=dtype, order="C", copy=True)
+        copy = np.empty(a.shape, dtype)
+        assign(copy, a)
+        return copy
 
     def _input(self, x: Array, dtype: np.dtype[Any], spec: WindowSpec) -> Array:
         if not spec.channels_last:
@@ -101,7 +104,7 @@ class Arrays(Checks):
 
             def finish() -> Array:
                 turned = self.xp.empty(shape, result) if out is None else out
-                channels_first(turned, spec)[...] = view
+                assign(channels_first(turned, spec), view)
                 return turned
 
             return view, finish
@@ -113,8 +116,8 @@ class Arrays(Checks):
         return view, lambda: target if target is out else self._deliver(target, result, out)
 
     def _deliver(self, a: Array, result: np.dtype[Any], out: Array | None) -> Array:
-        if out is None:
-            return a if a.dtype == result else a.astype(result)
-        if a is not out:
-            out[...] = a
-        return out
+        if a is out or (out is None and a.dtype == result):
+            return a
+        target = self.xp.empty(a.shape, result) if out is None else out
+        assign(target, a)
+        return target

@@ -25,6 +25,7 @@ from .checks import (
 )
 from .contract import OPERATIONS, Array
 from .ending import FUNCTIONS
+from .pieces import assign
 
 
 class Backend(Arrays):
@@ -86,7 +87,7 @@ class Backend(Arrays):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
             _fill(wide, y, self._conv_grad_input, inner, y, w, wide, algorithm)
-            x[...] = self._fold_padding(spec, wide)
+            assign(x, self._fold_padding(spec, wide))
         else:
             _fill(x, y, self._conv_grad_input, spec, y, w, x, algorithm)
         if bias is not None:
@@ -210,7 +211,7 @@ class Backend(Arrays):
             bound(spec.out_count, x)
         y, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if not self.whole_unpool:
-            y[...] = 0
+            assign(y, 0)
         _fill(y, x, self._unpool, spec, x, places, y, add, *_named(algorithm))
         return finish()
 
@@ -251,7 +252,7 @@ class Backend(Arrays):
             bound(spec.taps_count, cols)
         x = self.xp.zeros((spec.n, spec.c, *spec.in_size), dtype)
         _fill(x, cols, self._col2im, spec, cols, x)
-        return (x if spec.batched else x[0]).astype(result, copy=False)
+        return self._deliver(x if spec.batched else x[0], result, None)
 
 
 # Infinities and zeros that come of overflow and underflow are results: whatever `numpy.errstate` its user has set, a

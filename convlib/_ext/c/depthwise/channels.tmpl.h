@@ -208,6 +208,8 @@ static void CV_(channels_task)(void *context, ptrdiff_t unit, int worker) {
             q.x = plane + x * VL;
             q.y = sums + (r * across + a) * VL;
             CV_(channels_rows)(q, oy0 + r - p->lo[1] - iy0, height, p->k[1], rows, outs);
+            if (cv_stop_after((double)j->taps * (double)(rows * outs * VL)))
+                return;
         }
         CV_(channels_out)(&out, sums, bias, (r + rows) * across, to);
     }

@@ -153,6 +153,8 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
                 CV_(any_1_1)(&t);
             else
                 CV_(any_0_1)(&t);
+            if (cv_stop_after((double)t.count * (double)(t.kw * rows * column.nv * VL)))
+                return;
         }
         if (++g == p->groups) {
             g = 0;

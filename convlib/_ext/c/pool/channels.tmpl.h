@@ -75,6 +75,8 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
         for (; c < p->c; c += VL)
             CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y,
                                  indices);
+        if (cv_stop_after((double)(w->count * p->k[2]) * (double)p->c))
+            return;
     }
 }
 

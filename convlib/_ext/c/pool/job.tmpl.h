@@ -229,12 +229,13 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
 #else
 #define CV_SUMS(call) (void)0
 #endif
+#define CV_POOL_ITEM 1e6 /* what an item counts beside what it counts itself, for Ctrl-C */
 #define CV_POOL_ROW(name, item, fits, cost, plan_of)                          \
     static void CV_(name##_task)(void *context, ptrdiff_t unit, int worker) { \
         const CV_(pool_job) *j = context;                                     \
         char *scratch = j->scratch + worker * j->scratch_each;                \
         for (ptrdiff_t i = cv_part(j->items, j->pieces, unit);                \
-             i < cv_part(j->items, j->pieces, unit + 1); i++)                 \
+             i < cv_part(j->items, j->pieces, unit + 1); i++) {               \
             switch (j->p.kind) {                                              \
             case CV_MAX:                                                      \
                 item(CV_MAX, j, i, scratch);                                  \
@@ -245,6 +246,9 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
             default:                                                          \
                 CV_SUMS(item(CV_SUM, j, i, scratch));                         \
             }                                                                 \
+            if (cv_stop_after(CV_POOL_ITEM))                                  \
+                return;                                                       \
+        }                                                                     \
     }                                                                         \
     static int CV_(name##_run)(const cv_plan *plan, const cv_call *call) {    \
         return CV_(pool_start)(plan, call, CV_(name##_task));                 \

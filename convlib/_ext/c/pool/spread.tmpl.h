@@ -11,6 +11,7 @@
 #include "pool.h"
 
 #define CV_SPREAD 64 /* bytes of channels side by side, channels last */
+#define CV_ZEROED (1 << 20) /* elements zeroed at once */
 
 typedef struct {
     cv_pool p;
@@ -45,6 +46,8 @@ static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const 
                     *to = j->add ? (T)(*to + from[c]) : from[c];
                 }
             }
+            if (cv_stop_after(4 * (double)(p->out[2] * inner)))
+                return;
         }
     }
 }
@@ -113,6 +116,8 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
                         }
                     }
                 }
+                if (cv_stop_after((double)((p->k[1] + p->k[2]) * p->in[2] * inner)))
+                    return;
             }
         }
     }
@@ -126,11 +131,11 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
                         inner = CV_MIN2(j->inner, p->c - c);
         T *x = j->x + n * p->xs[0] + c * p->xs[1];
         const ptrdiff_t y = n * p->ys[0] + c * p->ys[1];
-        if (p->xs[4] == 1) {
-            memset(x, 0, (size_t)j->inputs * sizeof(T));
-        } else {
-            for (ptrdiff_t e = 0; e < j->inputs; e++)
-                memset(x + e * p->xs[4], 0, (size_t)inner * sizeof(T));
+        const ptrdiff_t some = p->xs[4] == 1 ? CV_MIN2(j->inputs, CV_ZEROED) : 1;
+        for (ptrdiff_t e = 0; e < j->inputs; e += some) {
+            memset(x + e * p->xs[4], 0, (size_t)(CV_MIN2(some, j->inputs - e) * inner) * sizeof(T));
+            if (cv_stop_after((double)(some * inner)))
+                return;
         }
         if (j->indices)
             CV_(scatter_plane)(j, inner, j->y + y, j->indices + y, x);

@@ -78,6 +78,8 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
                         v = CV_(join)(kind, v, line[i]);
                     j->y[to] = CV_(finish)(kind, j, v, z.counted * y.counted, ox);
                 }
+                if (cv_stop_after((double)(z.counted * y.counted) * (double)w.counted))
+                    return;
             }
         }
     }

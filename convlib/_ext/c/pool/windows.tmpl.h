@@ -149,6 +149,8 @@ CV_INLINE void CV_(places_row)(const int kind, const int s, const CV_(pool_job) 
         memcpy(lanes, &at, sizeof at);
         for (ptrdiff_t i = 0; i < n; i++)
             indices[ox + i] = lanes[i];
+        if (cv_stop_after((double)w->count * (double)(p->k[2] * VL)))
+            return;
     }
 }
 
@@ -188,6 +190,8 @@ CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff
         const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
         CV_(window_row)(kind, j, &w, wz.counted * wy.counted, j->y + to,
                         j->places ? j->indices + to : NULL);
+        if (cv_stop_after((double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
+            return;
     }
 }
 

@@ -6,8 +6,14 @@
 #include <string.h>
 
 static int (*pool)(cv_task, void *, ptrdiff_t, int);
+static int (*stopping)(void);
 
-void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int)) { pool = run; }
+void cv_use_pool(int (*run)(cv_task, void *, ptrdiff_t, int), int (*asked)(void)) {
+    pool = run;
+    stopping = asked;
+}
+
+int cv_stopping(void) { return stopping && stopping(); }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
     if (pool)

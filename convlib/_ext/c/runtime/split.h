@@ -25,6 +25,21 @@ static inline ptrdiff_t cv_part(ptrdiff_t units, ptrdiff_t parts, ptrdiff_t i) {
     return i * units / parts;
 }
 
+/* Multiply-adds, or elements, between two looks at Ctrl-C inside a unit: a few milliseconds. */
+#define CV_WORK_STOP 1e7
+
+/* Count work done inside a unit that may be long; whether the unit is to return, unfinished. */
+static inline int cv_stop_after(double done) {
+    static _Thread_local double work;
+    work += done;
+    if (work < CV_WORK_STOP)
+        return 0;
+    if (cv_stopping())
+        return 1;
+    work = 0;
+    return 0;
+}
+
 /* Cut work of so many multiply-adds into pieces: whole planes where there are enough, else lines of
  * planes as well.  One piece for small work; else about 12 per thread, which evens out threads of
  * unequal speed, and never more than a few milliseconds each, as Ctrl-C is noticed between

@@ -47,6 +47,9 @@ static int sleeping; /* of these, how many wait on `wake` */
 static int (*interrupt)(void);
 static int64_t pause_of_interrupt; /* nanoseconds between two checks */
 static _Thread_local int leading; /* this thread is the caller of the running region */
+/* What a caller looks at in its own region, innermost first; workers have none. */
+static _Thread_local atomic_int *own_stop;
+static _Thread_local int64_t asked;
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -196,25 +199,39 @@ static void after_fork_child(void) {
 }
 static void install(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
 
+int cv_stopping(void) {
+    if (!own_stop)
+        return atomic_load_explicit(&stop, memory_order_relaxed);
+    if (interrupt && !atomic_load(own_stop) && now() - asked > pause_of_interrupt) {
+        if (interrupt())
+            atomic_store(own_stop, 1);
+        asked = now();
+    }
+    return atomic_load(own_stop);
+}
+
 /* The caller's share: like `work`, but it asks now and then whether to stop. */
-static int lead(const region *r, range *q, atomic_int *halt) {
-    int64_t asked = interrupt ? now() : 0;
+static int lead_units(const region *r, range *q) {
     for (const range *end = q + r->threads; q < end; q++) {
         for (;;) {
             ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
             if (unit >= q->end)
                 break;
             r->task(r->context, unit, 0);
-            if (interrupt && now() - asked > pause_of_interrupt) {
-                if (interrupt()) {
-                    atomic_store(halt, 1);
-                    return CV_INTERRUPTED;
-                }
-                asked = now();
-            }
+            if (cv_stopping())
+                return CV_INTERRUPTED;
         }
     }
     return CV_OK;
+}
+
+static int lead(const region *r, range *q, atomic_int *halt) {
+    atomic_int *const outer = own_stop;
+    own_stop = halt;
+    asked = interrupt ? now() : 0;
+    const int status = lead_units(r, q);
+    own_stop = outer;
+    return status;
 }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {

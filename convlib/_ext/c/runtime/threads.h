@@ -26,8 +26,12 @@ typedef void (*cv_task)(void *context, ptrdiff_t unit, int worker);
    run. */
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads);
 
-/* Ask `check` between units, at most once in so long and only in the caller's thread; nonzero stops
- * the region. */
+/* Whether the running region is to stop: a long unit asks now and then, and returns early.  In the
+   caller's thread this is where the check runs, if the last one was long enough ago. */
+int cv_stopping(void);
+
+/* Ask `check` between units and in `cv_stopping`, at most once in so long and only in the caller's
+ * thread; nonzero stops the region. */
 void cv_set_interrupt(int (*check)(void), int64_t nanoseconds);
 
 /* Number of workers alive in this process, for tests. */
