@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import convlib
 from convlib._ext import _native_conv as conv
 
 from .common import ISAS, WORKSPACE, lacking, pairs, reference, run, sizes, target
@@ -38,6 +39,28 @@ def test_its_error_is_that_of_float32(isa: str) -> None:
     _, y = target(problem, "float32")
     assert run(problem, "bf16x3", x, w, None, y) is not None
     np.testing.assert_allclose(y, reference(problem, x, w.astype("f8"), None), rtol=2e-6)
+
+
+@pytest.mark.parametrize("isa", MATRIX, indirect=True)
+@pytest.mark.parametrize("threads", [1, 4])  # planes of each thread, planes that all share
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("tiny", ["x", "w"])
+def test_numbers_whose_parts_would_underflow_are_summed_directly(isa: str, tiny: str, last: bool, threads: int) -> None:
+    """The third part of 2 ** -120 lies below the smallest normal number: the error was 5e-5."""
+    rng = np.random.default_rng(9)
+    layout = "NHWC" if last else "NCHW"
+    x, w = (rng.uniform(1, 2, shape).astype("f4") for shape in ((1, 40, 6, 6), (17, 40, 3, 3)))
+    expected = convlib.conv2d(x.astype("f8"), w.astype("f8"), padding=1, backend="cython")
+    small, large = np.float32(2.0**-120), np.float32(2.0**60)
+    x, w = (x * small, w * large) if tiny == "x" else (x * large, w * small)
+    if last:
+        x, expected = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, expected))
+    plan = convlib.plan_conv2d(x.shape, w, padding=1, layout=layout, backend="native:bf16x3")
+    with convlib.num_threads(threads):
+        fresh = convlib.conv2d(x, w, padding=1, layout=layout, backend="native:bf16x3")
+        planned = plan(x)
+    for y in fresh, planned:
+        np.testing.assert_allclose(y, expected * 2.0**-60, rtol=2e-6)
 
 
 @pytest.mark.parametrize("isa", [isa for isa in ISAS if isa not in MATRIX], indirect=True)

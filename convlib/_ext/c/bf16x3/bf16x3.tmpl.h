@@ -17,7 +17,8 @@
  * channels have their taps spread over channels instead, else most of a tile would be zeros.
  *
  * Infinities and NaN spoil the sum of their parts: outputs that are not finite are summed again,
- * plainly.
+ * plainly.  Numbers below 2^-100 lose digits of their lower parts: where there are any, the call is
+ * one for direct summation.
  */
 #ifndef CV_BF16X3
 #define CV_BF16X3
@@ -144,7 +145,8 @@ static void CV_(bf16_multiply)(const CV_(bf16_job) *j, const CV_(bf16_block) *q,
         } else {
             char *own = j->tiles + worker * 2 * j->panel;
             for (int h = 0; h <= two; h++)
-                CV_(bf16_pack_tile)(&j->p, &j->view, j->w, g, t + h, own + h * j->panel);
+                CV_(bf16_pack_tile)(&j->p, &j->view, j->w, g, t + h, own + h * j->panel,
+                                    j->tiny);
             w = own;
         }
         for (ptrdiff_t i = part * slices * panels / j->parts;

@@ -8,17 +8,17 @@
 /* One row of a tile: up to 32 channels of the view from cb on, under one tap, at w; `spread`: their
  * taps differ. */
 CV_INLINE void CV_(bf16_weights)(const cv_conv *p, const CV_(bf16_view) *v, int spread, const T *w,
-                                 ptrdiff_t cb, ptrdiff_t n, uint32_t *to) {
+                                 ptrdiff_t cb, ptrdiff_t n, uint32_t *to, ivec *tiny) {
     const ptrdiff_t step = p->ws[2];
     T row[CV_BF16_K] = {0};
     if (n == CV_BF16_K && !spread) {
         for (int l = 0; l < 16; l += VL, w += 2 * VL * step) {
             if (step == 1) {
                 const vec a = CV_(load)(w), b = CV_(load)(w + VL);
-                CV_(bf16_pair)(CV_(even)(a, b), CV_(odd)(a, b), to + l, CV_BF16_TILE / 4);
+                CV_(bf16_pair)(CV_(even)(a, b), CV_(odd)(a, b), to + l, CV_BF16_TILE / 4, tiny);
             } else {
                 CV_(bf16_pair)(CV_(strided)(w, 2 * step), CV_(strided)(w + step, 2 * step), to + l,
-                               CV_BF16_TILE / 4);
+                               CV_BF16_TILE / 4, tiny);
             }
         }
         return;
@@ -32,13 +32,13 @@ CV_INLINE void CV_(bf16_weights)(const cv_conv *p, const CV_(bf16_view) *v, int 
         row[i / 2 + i % 2 * 16] = w[at];
     }
     for (int l = 0; l < 16; l += VL)
-        CV_(bf16_pair)(CV_(load)(row + l), CV_(load)(row + 16 + l), to + l, CV_BF16_TILE / 4);
+        CV_(bf16_pair)(CV_(load)(row + l), CV_(load)(row + 16 + l), to + l, CV_BF16_TILE / 4, tiny);
 }
 
 /* A row of a tile with the outputs in its columns: channels cb and cb + 16, of which `n` exist from
  * cb on, at w. */
 CV_INLINE void CV_(bf16_columns)(const cv_conv *p, const T *w, ptrdiff_t outs, ptrdiff_t n,
-                                 uint32_t *to) {
+                                 uint32_t *to, ivec *tiny) {
     for (int l = 0; l < 16; l += VL) {
         vec v[2] = {{0}, {0}};
         const ptrdiff_t lanes = CV_MAX2(0, CV_MIN2(VL, outs - l));
@@ -49,14 +49,15 @@ CV_INLINE void CV_(bf16_columns)(const cv_conv *p, const T *w, ptrdiff_t outs, p
             v[h] =
                 lanes == VL ? CV_(strided)(from, p->ws[1]) : CV_(gather)(from, p->ws[1], 0, lanes);
         }
-        CV_(bf16_pair)(v[0], v[1], to + l, CV_BF16_TILE / 4);
+        CV_(bf16_pair)(v[0], v[1], to + l, CV_BF16_TILE / 4, tiny);
     }
 }
 
 /* Tile t of the outputs of group g.  Row by row, so that weights are read in long runs. */
 static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const T *w, ptrdiff_t g,
-                                ptrdiff_t t, char *to) {
+                                ptrdiff_t t, char *to, int *flag) {
     enum { SOME = 8 };
+    ivec tiny = {0};
     const int spread = v->channels != p->icg, last = CV_(bf16_last)(p, v);
     for (ptrdiff_t i0 = 0; i0 < v->blocks; i0 += SOME, to += SOME * 3 * CV_BF16_TILE) {
         const ptrdiff_t some = CV_MIN2(SOME, v->blocks - i0);
@@ -73,11 +74,11 @@ static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const
             for (ptrdiff_t i = 0; i < some && last; i++)
                 CV_(bf16_columns)(p, w + g * p->ws[0] + t * 16 * p->ws[1] + at[i] + m * p->ws[2],
                                   p->ocg - t * 16, v->channels - (i0 + i) / v->taps * CV_BF16_K - m,
-                                  (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64));
+                                  (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64), &tiny);
             for (ptrdiff_t i = 0; i < some && !last; i++) {
                 const ptrdiff_t n = t * 16 + m < p->ocg ? CV_MIN2(CV_BF16_K, v->channels - cb) : 0;
                 CV_(bf16_weights)(p, v, spread, row + at[i], cb, n,
-                                  (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64));
+                                  (uint32_t *)(to + i * 3 * CV_BF16_TILE + m * 64), &tiny);
                 if (++tap == v->taps) {
                     tap = 0;
                     cb += CV_BF16_K;
@@ -85,6 +86,7 @@ static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const
             }
         }
     }
+    CV_(bf16_note)(tiny, flag);
 }
 
 /* ---- planes */
@@ -92,7 +94,7 @@ static void CV_(bf16_pack_tile)(const cv_conv *p, const CV_(bf16_view) *v, const
 /* A row of a plane: `width` elements of two channels' rows (NULL: zeros), from elements at[0],
  * at[1] on by `step`. */
 CV_INLINE void CV_(bf16_row)(const T *const *row, const ptrdiff_t *at, const cv_conv *p,
-                             ptrdiff_t width, uint32_t *to, ptrdiff_t plane) {
+                             ptrdiff_t width, uint32_t *to, ptrdiff_t plane, ivec *tiny) {
     const ptrdiff_t s = p->stride[2], step = s * p->xs[4];
     for (ptrdiff_t i = 0; i < width; i += VL) {
         vec v[2] = {{0}, {0}};
@@ -115,7 +117,7 @@ CV_INLINE void CV_(bf16_row)(const T *const *row, const ptrdiff_t *at, const cv_
             }
             v[h] = CV_(gather)(from, step, lo, hi);
         }
-        CV_(bf16_pair)(v[0], v[1], to + i, plane);
+        CV_(bf16_pair)(v[0], v[1], to + i, plane, tiny);
     }
 }
 
@@ -125,6 +127,7 @@ static void CV_(bf16_planes)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, p
                              ptrdiff_t pair0, ptrdiff_t pair1, uint32_t *region) {
     const cv_conv *p = &j->p;
     const ptrdiff_t phases = j->phases[0] * j->phases[1] * j->phases[2];
+    ivec tiny = {0};
     for (ptrdiff_t i = 0; i < (pair1 - pair0) * q->count[0] * phases; i++) {
         const ptrdiff_t phase = i % phases, n = i / phases % q->count[0],
                         pair = pair0 + i / phases / q->count[0];
@@ -152,10 +155,11 @@ static void CV_(bf16_planes)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, p
                         row[h] = from[h] + iz * p->xs[2] + iy * p->xs[3];
                 }
                 CV_(bf16_row)(row, at[2], p, q->count[3] + j->ext[2],
-                              to + (z * j->size[1] + y) * j->size[2], j->plane);
+                              to + (z * j->size[1] + y) * j->size[2], j->plane, &tiny);
             }
         }
     }
+    CV_(bf16_note)(tiny, j->tiny);
 }
 
 /* The same with channels last: planes S[part][image][phase][z][y][x][channel] for blocks cb0 ..
@@ -166,6 +170,7 @@ static void CV_(bf16_pixels)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, p
     const ptrdiff_t phases = j->phases[0] * j->phases[1] * j->phases[2],
                     rows = q->count[2] + j->ext[1];
     const ptrdiff_t slices = q->count[1] + j->ext[0];
+    ivec tiny = {0};
     for (ptrdiff_t i = 0; i < q->count[0] * phases * slices * rows; i++) {
         const ptrdiff_t y = i % rows, z = i / rows % slices, phase = i / rows / slices % phases,
                         n = i / rows / slices / phases;
@@ -191,10 +196,11 @@ static void CV_(bf16_pixels)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, p
                         if (left > 0)
                             v[h] = left >= VL ? CV_(load)(from + c) : CV_(load_n)(from + c, left);
                     }
-                    CV_(bf16_pair)(v[0], v[1], to + cb * 16 + l, j->plane);
+                    CV_(bf16_pair)(v[0], v[1], to + cb * 16 + l, j->plane, &tiny);
                 }
             }
         }
     }
+    CV_(bf16_note)(tiny, j->tiny);
 }
 #endif

@@ -87,6 +87,12 @@ CV_INLINE ptrdiff_t CV_(bf16_regions)(const CV_(bf16_job) *j) {
     return j->shared ? j->p.groups * j->blocks : j->threads;
 }
 
+/* Bytes of packed weights, after which lies a note of whether there were tiny ones among them. */
+#define CV_BF16_NOTE 64
+CV_INLINE ptrdiff_t CV_(bf16_panels)(const CV_(bf16_job) *j) {
+    return j->p.groups * j->outs * j->panel;
+}
+
 /* packed: weights are; else each worker splits two tiles of outputs at a time, where it uses
  * them. */
 static ptrdiff_t CV_(bf16_scratch)(const CV_(bf16_job) *j, int packed) {
@@ -148,7 +154,7 @@ static void CV_(bf16_plan)(const cv_problem *problem, cv_plan *plan) {
         return;
     }
     plan->scratch = CV_(bf16_scratch)(j, 1);
-    plan->packed = j->p.groups * j->outs * j->panel;
+    plan->packed = CV_(bf16_panels)(j) + CV_BF16_NOTE;
 }
 
 static void CV_(bf16_fill_table)(cv_plan *plan) {
@@ -168,12 +174,13 @@ static void CV_(bf16_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(bf16_job) *j = q->j;
     (void)worker;
     CV_(bf16_pack_tile)(&j->p, &j->view, q->w, unit / j->outs, unit % j->outs,
-                        q->packed + unit * j->panel);
+                        q->packed + unit * j->panel, (int *)(q->packed + CV_(bf16_panels)(j)));
 }
 
 static int CV_(bf16_pack)(const cv_plan *plan, const void *w, void *packed) {
     const CV_(bf16_job) *j = CV_JOB(plan, CV_(bf16_job));
     CV_(bf16_pack_job) q = {j, w, packed};
+    *(int *)(q.packed + CV_(bf16_panels)(j)) = 0;
     const int threads =
         cv_threads_for((double)plan->packed / sizeof(T), CV_WORK_PACK, plan->problem.threads);
     return cv_parallel(CV_(bf16_pack_unit), &q, j->p.groups * j->outs, threads);
@@ -189,13 +196,18 @@ static int CV_(bf16_run)(const cv_plan *plan, const cv_call *call) {
     j.scratch = (uint32_t *)call->scratch;
     j.tiles = (char *)(j.scratch + CV_(bf16_regions)(&j) * j.region);
     const ptrdiff_t blocks = j.p.groups * j.blocks;
-    if (!j.shared)
-        return cv_parallel(CV_(bf16_unit), &j, blocks, j.threads);
-    const int status = cv_parallel(CV_(bf16_planes_unit), &j, blocks * (j.pairs / 16), j.threads);
-    if (status != CV_OK)
-        return status;
-    return cv_parallel(CV_(bf16_multiply_unit), &j, blocks * ((j.outs + 1) / 2) * j.parts,
-                       j.threads);
+    int tiny = j.packed && *(const int *)(j.packed + CV_(bf16_panels)(&j)), status = CV_OK;
+    j.tiny = &tiny;
+    if (j.shared && (!tiny || call->insist))
+        status = cv_parallel(CV_(bf16_planes_unit), &j, blocks * (j.pairs / 16), j.threads);
+    if (tiny && !call->insist)
+        return status == CV_OK ? CV_UNFIT : status;
+    if (status == CV_OK && j.shared)
+        status = cv_parallel(CV_(bf16_multiply_unit), &j, blocks * ((j.outs + 1) / 2) * j.parts,
+                             j.threads);
+    else if (status == CV_OK)
+        status = cv_parallel(CV_(bf16_unit), &j, blocks, j.threads);
+    return status == CV_OK && tiny && !call->insist ? CV_UNFIT : status;
 }
 
 CV_ROW(bf16x3) = {CV_(bf16_fits),       CV_(bf16_cost), CV_(bf16_plan),

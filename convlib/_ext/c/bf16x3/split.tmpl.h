@@ -95,6 +95,7 @@ typedef struct {
     uint32_t *scratch;
     /* for each worker two tiles' weights, if none are packed */
     char *tiles;
+    int *tiny; /* a number was too small to be split */
 } CV_(bf16_job);
 
 /* The three parts of each lane, in the upper half of its bits. */
@@ -107,9 +108,22 @@ CV_INLINE void CV_(bf16_split)(vec v, ivec *part) {
 }
 typedef uint32_t CV_(uvec_t) __attribute__((vector_size(CV_VB)));
 
+/* The lanes between 0 and 2^-100, whose lower parts may lie below 2^-126, where digits are lost. */
+CV_INLINE ivec CV_(bf16_tiny)(vec v) {
+    const CV_(uvec_t) size = (CV_(uvec_t))v & 0x7fffffff;
+    return (ivec)(size - 1 < (CV_(uvec_t)){0} + ((127 - 100) << 23) - 1);
+}
+
+/* Remember whether there were any. */
+CV_INLINE void CV_(bf16_note)(ivec tiny, int *flag) {
+    if (CV_(any)(tiny))
+        __atomic_store_n(flag, 1, __ATOMIC_RELAXED);
+}
+
 /* The parts of two vectors, side by side in 32 bits: `step` elements between them. */
-CV_INLINE void CV_(bf16_pair)(vec a, vec b, uint32_t *to, ptrdiff_t step) {
+CV_INLINE void CV_(bf16_pair)(vec a, vec b, uint32_t *to, ptrdiff_t step, ivec *tiny) {
     ivec u[3], v[3];
+    *tiny |= CV_(bf16_tiny)(a) | CV_(bf16_tiny)(b);
     CV_(bf16_split)(a, u);
     CV_(bf16_split)(b, v);
     CV_UNROLL(3)
