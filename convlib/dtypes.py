@@ -85,12 +85,13 @@ def for_pool(kind: str, dtype: DType) -> tuple[DType, DType]:
     return for_sums(x=native)
 
 
-def whole(name: str, value: float) -> int:
-    """Return a number that joins sums of integers as one of them, or refuse it."""
+def whole(name: str, value: float, dtype: DType) -> int:
+    """Return a number that stands among integers of `dtype` as one of them, or refuse it."""
     if not float(value).is_integer():
-        raise TypeError(f"{name}={value} is not an integer, but x and w are; use an integer or float arrays")
-    if not -(2**63) <= value < 2**63:
-        raise SpecError(f"{name}={value} does not fit int64, in which integers are summed; stay below 2**63")
+        raise TypeError(f"{name}={value} is not an integer, but the arrays are; use an integer or float arrays")
+    first, last = (0, 1) if dtype == BOOL else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    if not first <= value <= last:
+        raise SpecError(f"{name}={value} does not fit {dtype}; use {first} to {last}, or arrays of another type")
     return int(value)
 
 

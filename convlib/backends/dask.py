@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import config, dtypes
 from ..errors import UnsupportedError
-from ..spec import ConvSpec, PoolSpec, WindowSpec, blocks
+from ..spec import ConvSpec, PoolSpec, WindowSpec, blocks, needs_padding
 from . import dask_graph as graph, dask_large, dask_tasks as tasks
 from .base import OPERATIONS, Backend
 from .base.checks import check_indices, sum_types
@@ -66,6 +66,8 @@ class DaskBackend(Backend):
         """See `Backend.supports`."""
         if op not in self.operations:
             return f"does not implement {op}, whose columns no block holds; x.compute() gives a NumPy array"
+        if op.startswith("pool") and needs_padding(spec):
+            return "pools no padding that holds something; extend x first: dask.array.pad(x, pairs, mode)"
         if config.environment("CONVLIB_BACKEND") == self.name:
             return 'its blocks are NumPy arrays: set CONVLIB_BACKEND to "dask:native" or another name for them'
         return None

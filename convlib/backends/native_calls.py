@@ -77,7 +77,7 @@ class Call(NamedTuple):
 
 def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
     """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops."""
-    if op.startswith("conv"):
+    if op.startswith(("conv", "pool")):
         spec = zero_padded(spec)  # as hooks see it
     if op == "pool" and min(spec.n, spec.c, *spec.out_size) > 0:
         return (Call(pool_problem(spec), "pool", dtype, spec.places),)

@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import dtypes
 from .._ext import _native_conv, _native_pad, _native_pool
-from ..spec import ConvSpec, PoolSpec, needs_padding, runs, zero_padded
-from .base.arrays import SMALL_COPY
+from ..spec import ConvSpec, PoolSpec, needs_padding, zero_padded
+from .base.arrays import SMALL_COPY, padding_sources
 from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
 
 Run = Callable[..., Any]
@@ -49,8 +49,15 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
         return None  # whether sums fit depends on the numbers
     if not filled(spec) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
         return None
-    x_shape, y_shape = (shape if spec.batched else (1, *shape) for shape in (spec.x_shape, spec.y_shape))
-    run: Run = _native_pool.PoolRunner(pool_problem(spec), algorithm, x_shape, y_shape, dtype)
+    inner = zero_padded(spec)
+    if needs_padding(spec) and (
+        spec.places or dtype.kind != "f" or math.prod(inner.x_shape) * dtype.itemsize > SMALL_COPY
+    ):
+        return None
+    shapes = [shape if spec.batched else (1, *shape) for shape in (spec.x_shape, inner.x_shape, spec.y_shape)]
+    run: Run = _native_pool.PoolRunner(pool_problem(inner), algorithm, shapes[1], shapes[2], dtype)
+    if needs_padding(spec):
+        run = _padded_pool(spec, inner, run, shapes[0], shapes[1], dtype)
     return run if spec.batched else _unbatched(run)
 
 
@@ -74,25 +81,25 @@ def _flipped(run: Run, nd: int) -> Run:
     return call
 
 
+def _padded_pool(
+    spec: PoolSpec, inner: PoolSpec, run: Run, x_shape: tuple[int, ...], padded: tuple[int, ...], dtype: np.dtype[Any]
+) -> Run:
+    """Pool an input, which is small, that is copied together with its padding; its extremes' places are not asked."""
+
+    def pool(x: Any, threads: int, max_workspace: int, w: Any, bias: Any) -> Any:
+        return run(x, threads, False, max_workspace)
+
+    whole = _padded(spec, inner, pool, x_shape, padded, dtype)
+    return lambda x, threads, indices, max_workspace: whole(x, threads, max_workspace)
+
+
 def _padded(
-    spec: ConvSpec, inner: ConvSpec, run: Run, x_shape: tuple[int, ...], padded: tuple[int, ...], dtype: np.dtype[Any]
+    spec: Any, inner: Any, run: Run, x_shape: tuple[int, ...], padded: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Run:
     """Copy the input, which is small, together with its padding."""
     planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
-    sources = [_sources(spec, axis) for axis in range(spec.nd)]
+    sources = [padding_sources(spec, axis) for axis in range(spec.nd)]
     sizes = spec.in_size, inner.in_size, spec.pad_lo
-    found: Run = _native_pad.PaddedRunner(run, x_shape, padded, dtype, planes, side, *sizes, sources, spec.pad_value)
+    value = spec.pad_value or 0.0
+    found: Run = _native_pad.PaddedRunner(run, x_shape, padded, dtype, planes, side, *sizes, sources, value)
     return found
-
-
-def _sources(spec: ConvSpec, axis: int) -> Any:
-    """Return which element stands at each place of a padded axis, -1 for the value of constant padding."""
-    lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
-    places = np.full(lo + size + hi, -1)
-    if spec.padding_mode == "constant":
-        places[lo : lo + size] = np.arange(size)
-        return places
-    for run in runs(spec.padding_mode, -lo, size + hi, size):
-        places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
-    return places
-

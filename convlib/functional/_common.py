@@ -39,6 +39,10 @@ _TEXTS = {
     "    What padding holds, by `numpy.pad`'s names: \"constant\", \"reflect\", \"symmetric\", \"edge\", \"wrap\";\n"
     "    \"zeros\", \"replicate\" and \"circular\" are other names for the first and the last two.\n"
     "pad_value : float, default 0\n    Value of constant padding.",
+    "pool_padding_mode": "padding_mode : str, default \"constant\"\n"
+    "    What padding holds, as in `conv{nd}d`; other than \"constant\", it takes part like elements of the input.\n"
+    "pad_value : float, optional\n"
+    "    Value of constant padding, which then takes part; by default it takes none, and counts as zero in sums.",
     "flip": "flip : bool, default False\n"
     "    Flip the kernel along its spatial axes: true convolution instead of cross-correlation.",
     "layout": "layout : str, default \"NCHW\"\n"
@@ -70,9 +74,9 @@ _TEXTS = {
     "BackendError\n    If the backend asked for is unknown or cannot serve the call.",
     "layer_backend": "backend : str, optional\n    Name from `backends`; by default the automatic choice.",
 }  # fmt: skip
-#: The five options that say where the windows of a pooling lie.
+#: The options that say where the windows of a pooling lie, and what its padding holds.
 _TEXTS["windows"] = "\n".join(
-    _TEXTS[name] for name in ("kernel_size", "pool_stride", "padding", "dilation", "ceil_mode")
+    _TEXTS[name] for name in ("kernel_size", "pool_stride", "padding", "dilation", "ceil_mode", "pool_padding_mode")
 )
 
 _RANKS: dict[int, dict[str, str]] = {

@@ -217,6 +217,7 @@ def _pooling_gradient(
     if "max" in family or kind == "min":
         return "unpool", _made(make_scatter, plain, nd=nd, grad_shape=grad_y, x_shape=x), "sum"
     if kind:
-        return "pool_grad_input", _made(make_pool, plain, nd=nd, kind=kind, x_shape=x, norm=plain.get("p", 0.0)), kind
+        spec: PoolSpec = _made(make_pool, plain, nd=nd, kind=kind, x_shape=x, norm=plain.get("p", 0.0))
+        return "pool_grad_input", spec.of_gradient(), kind
     size = _made(make_scatter, plain, nd=nd, grad_shape=grad_y, x_shape=x).out_size
     return "pool_grad_input", _made(make_adaptive, plain, nd=nd, kind="avg", x_shape=x, output_size=size), "avg"

@@ -51,17 +51,17 @@ def _quick(
 
 def _windows(
     kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, layout: Any, counting: Any = True,
-    divisor: Any = None, norm: Any = 0.0,
+    divisor: Any = None, norm: Any = 0.0, mode: Any = "constant", value: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Return the options of `make_pool`, in its order."""
     windows = frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation)
-    return *windows, ceil_mode, counting, divisor, norm, layout
+    return *windows, ceil_mode, counting, divisor, norm, layout, mode, value
 
 
 def _max_poolnd(
     nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False, layout: str = "NCHW", out: Array | None = None,
-    backend: str | None = None,
+    ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
+    return_indices: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Any:  # fmt: skip
     """Take the maximum of each window over <nd> spatial axes.
 
@@ -78,11 +78,12 @@ def _max_poolnd(
     Returns
     -------
     y : ndarray, shape (N, C, <out_axes>), dtype of `x`
-        Padding never wins.  NaN wins always.  A window without any element of the input, which dilation can
-        produce, gives minus infinity or the type's minimum.
+        Padding never wins unless it holds something.  NaN wins always.  A window without any element of the input,
+        which dilation can produce, gives minus infinity or the type's minimum.
     indices : ndarray of int64, shape of `y`
         Only with `return_indices`: the flat position in the unpadded plane (<axes>); the first of equal maxima, the
-        last of several NaNs, -1 for an empty window.
+        last of several NaNs.  What padding repeats lies where the element lies that it repeats; -1 for `pad_value` and
+        for an empty window.
 
     Raises
     ------
@@ -104,14 +105,16 @@ def _max_poolnd(
     >>> max_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    options = _windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
+    )
     return _pool(make_pool, nd, "max", x, options, return_indices, out, backend)
 
 
 def _min_poolnd(
     nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False, layout: str = "NCHW", out: Array | None = None,
-    backend: str | None = None,
+    ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
+    return_indices: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Any:  # fmt: skip
     """Take the minimum of each window over <nd> spatial axes.
 
@@ -128,7 +131,8 @@ def _min_poolnd(
     Returns
     -------
     y : ndarray, shape (N, C, <out_axes>), dtype of `x`
-        Padding never wins.  NaN wins always.  An empty window gives infinity or the type's maximum.
+        Padding never wins unless it holds something.  NaN wins always.  An empty window gives infinity or the type's
+        maximum.
     indices : ndarray of int64, shape of `y`
         Only with `return_indices`; as in `max_pool<nd>d`.
 
@@ -147,14 +151,17 @@ def _min_poolnd(
     >>> min_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    options = _windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
+    )
     return _pool(make_pool, nd, "min", x, options, return_indices, out, backend)
 
 
 def _avg_poolnd(
     nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Take the average of each window over <nd> spatial axes.
 
@@ -163,7 +170,8 @@ def _avg_poolnd(
     <x>
     <windows>
     count_include_pad : bool, default True
-        Divide by the number of window elements inside the padded input; if False, by those inside the input.
+        Divide by the number of window elements inside the padded input; if False, by those inside the input, and
+        then padding may hold nothing.
     divisor_override : int, optional
         Divide by this number instead.
     <layout>
@@ -196,7 +204,8 @@ def _avg_poolnd(
     (1, 1, <two>)
     """
     options = _windows(
-        kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override
+        kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override,
+        mode=padding_mode, value=pad_value,
     )
     y: Array = _pool(make_pool, nd, "avg", x, options, False, out, backend)
     return y
@@ -204,7 +213,8 @@ def _avg_poolnd(
 
 def _sum_poolnd(
     nd: int, x: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Sum each window over <nd> spatial axes.
 
@@ -236,14 +246,17 @@ def _sum_poolnd(
     >>> sum_pool<nd>d(np.ones((1, 1, <four>)), 2).max().item()
     <taps>.0
     """
-    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout)
+    options = _windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
+    )
     y: Array = _pool(make_pool, nd, "sum", x, options, False, out, backend)
     return y
 
 
 def _lp_poolnd(
     nd: int, x: ArrayLike, p: float, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Take the p-norm of each window over <nd> spatial axes.
 
@@ -277,7 +290,9 @@ def _lp_poolnd(
     >>> lp_pool<nd>d(-np.ones((1, 1, <four>)), 1, 2).max().item()
     <taps>.0
     """
-    options = _windows(kernel_size, stride, padding, dilation, ceil_mode, layout, norm=p)
+    options = _windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, norm=p, mode=padding_mode, value=pad_value
+    )
     y: Array = _pool(make_pool, nd, "lp", x, options, False, out, backend)
     return y
 

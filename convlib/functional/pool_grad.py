@@ -78,6 +78,7 @@ def _grad(
 ) -> Array:
     dtypes.check("grad_y", grad_y.dtype)
     spec.check_grad("grad_y", grad_y.shape)
+    spec = spec.of_gradient()
     dtype = dtypes.for_pool(spec.kind, grad_y.dtype)[1]
     choice = registry.select("pool_grad_input", spec, dtype, backend, array_type)
     grad_x: Array = storage.pool_grad_input(choice.backend, spec, grad_y, x, y, out, choice.named)
@@ -86,8 +87,9 @@ def _grad(
 
 def _avg_poolnd_grad_input(
     nd: int, grad_y: ArrayLike, x_shape: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0,
-    dilation: Any = 1, ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
+    dilation: Any = 1, ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, layout: str = "NCHW",
+    out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `avg_pool<nd>d` with respect to its input.
 
@@ -126,15 +128,15 @@ def _avg_poolnd_grad_input(
     array_type, (grad_y,) = take(grad_y=grad_y)
     spec = make_pool(
         nd, "avg", shape("x_shape", x_shape), frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation),
-        ceil_mode, count_include_pad, divisor_override, layout=layout,
+        ceil_mode, count_include_pad, divisor_override, layout=layout, padding_mode=padding_mode, pad_value=pad_value,
     )  # fmt: skip
     return _grad(array_type, spec, grad_y, None, None, out, backend)
 
 
 def _sum_poolnd_grad_input(
     nd: int, grad_y: ArrayLike, x_shape: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0,
-    dilation: Any = 1, ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None,
-    backend: str | None = None,
+    dilation: Any = 1, ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
+    layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `sum_pool<nd>d` with respect to its input.
 
@@ -168,15 +170,15 @@ def _sum_poolnd_grad_input(
     array_type, (grad_y,) = take(grad_y=grad_y)
     spec = make_pool(
         nd, "sum", shape("x_shape", x_shape), frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation),
-        ceil_mode, layout=layout,
+        ceil_mode, layout=layout, padding_mode=padding_mode, pad_value=pad_value,
     )  # fmt: skip
     return _grad(array_type, spec, grad_y, None, None, out, backend)
 
 
 def _lp_poolnd_grad_input(
     nd: int, grad_y: ArrayLike, x: ArrayLike, y: ArrayLike, p: float, kernel_size: Any, *, stride: Any = None,
-    padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, layout: str = "NCHW", out: Array | None = None,
-    backend: str | None = None,
+    padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, padding_mode: str = "constant",
+    pad_value: float | None = None, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of `lp_pool<nd>d` with respect to its input.
 
@@ -216,7 +218,7 @@ def _lp_poolnd_grad_input(
     array_type, (grad_y, x, y) = take(grad_y=grad_y, x=x, y=y)
     spec = make_pool(
         nd, "lp", x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation), ceil_mode, norm=p,
-        layout=layout,
+        layout=layout, padding_mode=padding_mode, pad_value=pad_value,
     )  # fmt: skip
     spec.check_grad("y", y.shape)
     return _grad(array_type, spec, grad_y, x, y, out, backend)

@@ -27,10 +27,8 @@ class _Pool(Layer):
         kernel = per_axis("kernel_size", given["kernel_size"], self.nd, 1)
         ke = effective_kernel(kernel, per_axis("dilation", given["dilation"], self.nd, 1))
         size = (*ke, 1) if channels_last(given["layout"], self.nd) else (1, *ke)
-        make_pool(
-            self.nd, self.kind, size, kernel, given["stride"], given["padding"], given["dilation"], given["ceil_mode"],
-            given.get("count_include_pad", True), given.get("divisor_override"), given.get("p", 0.0), given["layout"],
-        )  # fmt: skip
+        options = {name: value for name, value in self._call().items() if name != "backend"}
+        make_pool(self.nd, self.kind, size, kernel, norm=given.get("p", 0.0), **options)
 
     def _call(self) -> dict[str, Any]:
         first = ("kernel_size", "p")
@@ -57,7 +55,8 @@ class _Extreme(_Pool):
 
     def __init__(
         self, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-        layout: str = "NCHW", backend: str | None = None,
+        padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
+        backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
@@ -96,7 +95,8 @@ class _Sum(_Pool):
 
     def __init__(
         self, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-        layout: str = "NCHW", backend: str | None = None,
+        padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
+        backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
@@ -137,7 +137,8 @@ class _Avg(_Sum):
 
     def __init__(
         self, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
-        count_include_pad: bool = True, divisor_override: int | None = None, layout: str = "NCHW",
+        padding_mode: str = "constant", pad_value: float | None = None, count_include_pad: bool = True,
+        divisor_override: int | None = None, layout: str = "NCHW",
         backend: str | None = None,
     ) -> None:  # fmt: skip
         _Pool.__init__(self, locals())
@@ -164,7 +165,8 @@ class _Lp(_Pool):
 
     def __init__(
         self, p: float, kernel_size: Any, *, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-        ceil_mode: bool = False, layout: str = "NCHW", backend: str | None = None,
+        ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
+        backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 

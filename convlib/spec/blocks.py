@@ -14,10 +14,10 @@ from math import gcd
 from typing import Any
 
 from .arguments import Ints
-from .conv import ConvSpec, needs_padding, zero_padded
+from .conv import ConvSpec
 from .padding import origin
 from .pool import PoolSpec
-from .windows import WindowSpec
+from .windows import WindowSpec, needs_padding, zero_padded
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ..errors import SpecError, quote
 from .adjoint import Phases, phases
@@ -21,11 +20,10 @@ from .arguments import (
     integer,
     keywords,
     per_axis,
-    real,
     shape,
     split,
 )
-from .padding import PADDING_MODES, effective_kernel, out_size, resolve_padding
+from .padding import PADDING_MODES, effective_kernel, out_size, resolve_mode, resolve_padding
 from .sizes import check_array, check_windows
 from .weights import WeightOrder, weight_order
 from .windows import WindowSpec
@@ -45,6 +43,9 @@ class ConvSpec(WindowSpec):
     pad_value: float = 0.0
     flip: bool = False
     w_memory: Ints = ()
+
+    #: The value of padding that hooks know.
+    unset: ClassVar[float] = 0.0
 
     __hash__ = WindowSpec.__hash__
 
@@ -144,17 +145,9 @@ def make_conv(
     stride = per_axis("stride", stride, nd, 1)
     dilation = per_axis("dilation", dilation, nd, 1)
     groups, oc = _check_channels(x_shape, given, w_shape, order, c, groups), w_shape[0]
-    mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
-    value = real("pad_value", pad_value)
-    if mode != "constant" and value != 0:
-        raise SpecError(
-            f"pad_value={quote(pad_value)} has no effect with padding_mode={padding_mode!r}; leave it out, or use "
-            f"padding_mode='constant'"
-        )
     ke = effective_kernel(kernel, dilation)
     lo, hi = resolve_padding(padding, in_size, ke, stride)
-    if mode != "constant" and any(size == 0 and p + q for size, p, q in zip(in_size, lo, hi, strict=True)):
-        raise SpecError(f"padding_mode={padding_mode!r} cannot extend an empty axis of x {x_shape}; use 'constant'")
+    mode, value = resolve_mode(padding_mode, pad_value, 0.0, x_shape, in_size, lo, hi)
     spec = ConvSpec(
         n=n, c=c, oc=oc, groups=groups, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation,
         pad_lo=lo, pad_hi=hi, out_size=out_size(in_size, kernel, stride, dilation, lo, hi), padding_mode=mode,
@@ -294,16 +287,3 @@ def check_bias(bias_shape: Ints, channels: int) -> None:
     if bias_shape != (channels,):
         given = quote(bias_shape)
         raise SpecError(f"bias has the shape {given}; expected ({channels},), one number per output channel")
-
-
-def needs_padding(spec: ConvSpec) -> bool:
-    """Return whether the padding holds anything but zeros, so that it must be written into a copy of the input."""
-    return (spec.padding_mode != "constant" or spec.pad_value != 0) and spec.padded
-
-
-@lru_cache(maxsize=256)
-def zero_padded(spec: ConvSpec) -> ConvSpec:
-    """Return the spec as hooks see it: padding that holds anything but zeros is part of the input."""
-    if not needs_padding(spec):
-        return spec
-    return replace(spec.unpadded(), padding_mode="constant", pad_value=0.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import SpecError, quote
-from .arguments import Ints, choice, integer, per_axis
+from .arguments import Ints, choice, integer, per_axis, real
 
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[tuple[int, int]]
 
@@ -18,6 +18,25 @@ PADDING_MODES = {
 
 #: What others call them: SAME of TensorFlow and JAX takes any stride, "same" only stride 1.
 OTHER_PADDINGS = {"same": "same_upper", "notset": "valid", "half": "same"}
+
+
+def resolve_mode(
+    padding_mode: Any, pad_value: Any, unset: float | None, x_shape: Ints, in_size: Ints, lo: Ints, hi: Ints
+) -> tuple[str, Any]:
+    """Return what padding holds: a mode by `numpy.pad`'s name, and the value of constant padding.
+
+    Where none is given the value is `unset`: 0 in sums of products, None for padding that takes no part.
+    """
+    mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
+    value = None if pad_value is None and unset is None else real("pad_value", pad_value)
+    if mode != "constant" and value != unset:
+        raise SpecError(
+            f"pad_value={quote(pad_value)} has no effect with padding_mode={padding_mode!r}; leave it out, or use "
+            f"padding_mode='constant'"
+        )
+    if mode != "constant" and any(size == 0 and p + q for size, p, q in zip(in_size, lo, hi, strict=True)):
+        raise SpecError(f"padding_mode={padding_mode!r} cannot extend an empty axis of x {x_shape}; use 'constant'")
+    return mode, value
 
 
 def effective_kernel(kernel: Ints, dilation: Ints) -> Ints:

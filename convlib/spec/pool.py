@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from ..errors import SpecError
 from .adjoint import pool_adjoint
@@ -25,7 +25,7 @@ from .arguments import (
     shape,
     split,
 )
-from .padding import ceil_size, effective_kernel, out_size, resolve_padding
+from .padding import ceil_size, effective_kernel, out_size, resolve_mode, resolve_padding
 from .sizes import check_array, check_windows
 from .windows import WindowSpec
 
@@ -45,6 +45,11 @@ class PoolSpec(WindowSpec):
     norm: float = 0.0
     adaptive: bool = False
     places: bool = False
+    padding_mode: str = "constant"
+    pad_value: float | None = None  # None: constant padding takes no part
+
+    #: The value of padding that hooks know.
+    unset: ClassVar[None] = None
 
     __hash__ = WindowSpec.__hash__
 
@@ -62,7 +67,7 @@ class PoolSpec(WindowSpec):
             Window size per axis.
         **options
             ``nd`` (the number of spatial axes, needed if `kernel_size` is one integer), ``stride, padding, dilation,
-            ceil_mode, count_include_pad, divisor_override, norm, layout`` as in `avg_pool2d`.
+            ceil_mode, count_include_pad, divisor_override, norm, layout, padding_mode, pad_value`` as in `avg_pool2d`.
 
         Returns
         -------
@@ -102,6 +107,11 @@ class PoolSpec(WindowSpec):
         if not self.adaptive:
             return self.kernel
         return tuple(min(k + 1, size) for k, size in zip(self.kernel, self.in_size, strict=True))
+
+    def of_gradient(self) -> PoolSpec:
+        """Return the spec of the same pooling for its gradient, to which a value that was padded gives nothing."""
+        held = self.pad_value is None or self.norm == math.inf  # it may be the largest element
+        return self if held else replace(self, pad_value=None)
 
     def with_places(self, places: bool) -> PoolSpec:
         """Return the spec of the same pooling, with the place of each extreme wanted or not."""
@@ -157,7 +167,7 @@ def _with_places(spec: PoolSpec, places: bool) -> PoolSpec:
 def make_pool(
     nd: int, kind: Any, x_shape: Ints, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: Any = False, count_include_pad: Any = True, divisor_override: Any = None, norm: Any = 0.0,
-    layout: Any = "NCHW",
+    layout: Any = "NCHW", padding_mode: Any = "constant", pad_value: Any = None,
 ) -> PoolSpec:  # fmt: skip
     """Make the spec of a pooling from hashable arguments; see `PoolSpec.make`."""
     kind = choice("kind", kind, ("max", "min", "avg", "sum", "lp"))
@@ -181,11 +191,21 @@ def make_pool(
     norm = real("p", norm)
     if kind == "lp" and not norm > 0:
         raise SpecError(f"p={norm!r} must be a positive number, such as 2; math.inf gives the maximum of |x|")
+    mode, value = resolve_mode(padding_mode, pad_value, None, x_shape, in_size, lo, hi)
+    counting = flag("count_include_pad", count_include_pad)
+    if kind == "avg" and divisor is None and not counting and (mode, value) != ("constant", None):
+        given = f"{padding_mode=}" if value is None else f"{pad_value=}"
+        raise SpecError(
+            f"count_include_pad=False leaves padding out of averages, so that {given} has no effect; leave one of them "
+            "out"
+        )
+    if value == 0 and kind not in ("max", "min"):
+        value = None  # zeros change no sum
     spec = PoolSpec(
         kind=kind, n=n, c=c, in_size=in_size, kernel=kernel, stride=stride, dilation=dilation, pad_lo=lo, pad_hi=hi,
         out_size=sizes(in_size, kernel, stride, dilation, lo, hi), divisor=divisor,
-        count_include_pad=flag("count_include_pad", count_include_pad), norm=norm, channels_last=channels_last,
-        batched=batched,
+        count_include_pad=counting, norm=norm, channels_last=channels_last, batched=batched, padding_mode=mode,
+        pad_value=value,
     )  # fmt: skip
     check_array("x", spec.x_shape)
     check_array("the result", spec.y_shape)

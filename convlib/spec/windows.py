@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Self
 
 from ..errors import SpecError, quote
@@ -245,3 +246,28 @@ def make_col2im(
             f"{spec.out_count} windows {spec.out_size}"
         )
     return spec
+
+
+# --------------------------------------------------------------------------------------------------
+# Padding that holds something, of convolutions and poolings
+# --------------------------------------------------------------------------------------------------
+
+
+def needs_padding(spec: Any) -> bool:
+    """Return whether the padding holds what hooks do not know, so that it must be written into a copy of the input.
+
+    What they know are the zeros round a convolution, and padding that takes no part in a pooling.
+    """
+    return bool((spec.padding_mode != "constant" or spec.pad_value != spec.unset) and spec.padded)
+
+
+@lru_cache(maxsize=256)
+def plain_padded(spec: Any) -> Any:
+    """Return the spec of the same call with the padding that hooks know."""
+    return replace(spec, padding_mode="constant", pad_value=spec.unset)
+
+
+@lru_cache(maxsize=256)
+def zero_padded(spec: Any) -> Any:
+    """Return the spec as hooks see it: padding that holds what they do not know is part of the input."""
+    return plain_padded(spec.unpadded()) if needs_padding(spec) else spec

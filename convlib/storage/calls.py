@@ -24,7 +24,7 @@ from ..backends.base.checks import (
 from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
-from .job import RESULTS, Call, Job, shifted
+from .job import RESULTS, Call, Job
 from .scratch import column_parts, exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -139,19 +139,23 @@ def pool(
     backend.check_out(out, spec.y_shape, types.result, x)
     call = Call(backend, "pool", spec, types, types.compute, algorithm, indices)
     copied = call.copied(x=x, out=out)
-    job = Job(call, copied) if copied else None
+    job = Job(call, copied) if copied or call.pads else None
     if job is None or job.whole:
         return _whole(job, backend.pool, spec, x, indices, out, algorithm)
     if types.compute == dtypes.INT64 and spec.kind == "sum":
         bound(spec.taps_count, x)
     y = backend.xp.empty(spec.y_shape, types.result) if out is None else out
-    places = backend.xp.empty(spec.y_shape, np.int64) if indices else None
+    places = backend.xp.empty(spec.y_shape, np.int64) if indices and not job.around else None
     with job.running() as blocks:
+        if job.around:
+            found = backend.pool(job.inner, x, indices, y, job.named)
+            if indices:
+                places = found[1]
         for block in blocks:
-            found = backend.pool(block.spec, job.take(x, block, "x"), indices, None, algorithm)
+            found = backend.pool(block.spec, job.take(x, block, "x"), indices, None, job.named)
             if indices:
                 job.put(y, block, found[0])
-                job.put(places, block, found[1], shifted)
+                job.put(places, block, found[1], job.places)
             else:
                 job.put(y, block, found)
             del found  # before the next block is there
@@ -193,7 +197,7 @@ def pool_grad_input(
     backend.check_out(out, spec.x_shape, types.result, grad_y, x, y)
     call = Call(backend, "pool_grad_input", spec, types, types.compute, algorithm)
     copied = call.copied(x=x, y=(grad_y, y), out=out)
-    job = Job(call, copied) if copied else None
+    job = Job(call, copied) if copied or call.pads else None
     if job is None or job.whole:
         return _whole(job, backend.pool_grad_input, spec, grad_y, x, y, out, algorithm)
     if types.compute == dtypes.INT64:

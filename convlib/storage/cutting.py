@@ -59,7 +59,7 @@ class Size:
         self.o: int = spec.ocg if self.conv else 1
         self.i: int = spec.icg if self.conv else 1
         self.adjoint = op == "conv_grad_input"
-        self.folds = self.conv and needs_padding(spec)  # the adjoint of a padding that is no zeros
+        self.folds = op != "unpool" and needs_padding(spec)  # the adjoint of a padding that is no zeros
         whole = spec.in_size if self.adjoint else spec.out_size
         #: What of the results is asked for, and the size of a block of it.
         self.domain = tuple(slice(0, size) for size in whole) if domain is None else domain

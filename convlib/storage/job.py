@@ -17,7 +17,7 @@ from ..backends.base import Backend
 from ..backends.base.arrays import SMALL_COPY, channels_first
 from ..backends.base.checks import Types, padding_value
 from ..backends.base.contract import Array
-from ..spec import PoolSpec, needs_padding, zero_padded
+from ..spec import PoolSpec, needs_padding, plain_padded, zero_padded
 from .cutting import INDEX_BYTES, Block, Blocks, Item, Size, Slices, blocks, borders
 from .padding import fill, fold
 
@@ -69,8 +69,8 @@ class Call(NamedTuple):
 
     @property
     def pads(self) -> bool:
-        """Whether the padding holds anything but zeros."""
-        return self.op.startswith("conv") and needs_padding(self.spec)
+        """Whether the padding holds what hooks do not know."""
+        return needs_padding(self.spec)
 
     def _taken(self, a: Array) -> bool:
         return self.backend.takes(a, self.dtype, self.spec)
@@ -100,7 +100,7 @@ class Call(NamedTuple):
     def item(self) -> Item:
         """Return what an element of each copy takes."""
         weights = 1 + (self.op == "conv_grad_weight") + self.weights_turned
-        indices = INDEX_BYTES if self.indices else 8 if self.op == "unpool" else 0
+        indices = (2 * INDEX_BYTES if self.pads else INDEX_BYTES) if self.indices else 8 if self.op == "unpool" else 0
         return Item(self.dtype.itemsize, weights, indices, self.conjugated)
 
 
@@ -124,7 +124,7 @@ class Job:
         self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, named, config.settings())
         self.named = named if self.around else call.algorithm
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
-        self.padding = call.pads and call.op != "conv_grad_input"
+        self.padding = call.pads and RESULTS[call.op] != "x"
         self._last = self.spec.channels_last
         self._weights: tuple[Slices, Array] | None = None
 
@@ -136,8 +136,8 @@ class Job:
 
     @property
     def inner(self) -> Any:
-        """The same call with zeros round its input."""
-        return _with_zeros(self.call.spec)
+        """The same call with the padding that hooks know."""
+        return plain_padded(self.call.spec)
 
     @contextmanager
     def running(self) -> Iterator[Blocks]:
@@ -153,7 +153,8 @@ class Job:
         with config.scratch(self.rest):
             if self.around:
                 most = call.backend.workspace(call.op, self.inner, call.dtype, self.named)
-                most += Size(call.op, self.inner, call.item()).nbytes("w" if "w" in self.copied else "")
+                size = Size(call.op, self.inner, call.item()._replace(indices=0))
+                most += size.nbytes("w" if "w" in self.copied else "")
             for spec in self.blocks.kinds:
                 size = Size(call.op, spec, call.item())
                 copies = size.nbytes(self.copied if self.blocks.whole else "xyw")
@@ -214,6 +215,11 @@ class Job:
         """Add the gradient of a block of the padding to that of the elements which it repeats."""
         fold(channels_first(value, block.spec), channels_first(target, self.call.spec), self.call.spec, block.x)
 
+    def places(self, found: Array, block: Block, spec: PoolSpec) -> Array:
+        """Return the places that a block found in its planes as places in those of the whole, without padding."""
+        found = shifted(found, block, spec)
+        return self.call.backend.origins(found, self.call.spec) if self.padding else found
+
     def put(self, target: Array, block: Block, value: Array, change: Callable[..., Array] | None = None) -> None:
         """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
         place = RESULTS[self.call.op]
@@ -227,11 +233,6 @@ class Job:
 
 
 @lru_cache(maxsize=256)
-def _with_zeros(spec: Any) -> Any:
-    return replace(spec, padding_mode="constant", pad_value=0.0)
-
-
-@lru_cache(maxsize=256)
 def _settled(
     call: Call, copied: str, bound: int, named: str | None, _: Any
 ) -> tuple[Any, int, Blocks | None, Blocks]:
@@ -242,7 +243,7 @@ def _settled(
     last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
     spec = replace(call.spec, channels_last=last)
     around = _borders(call, spec, copied, bound - rest, named)
-    if call.pads and (around or call.op != "conv_grad_input"):
+    if call.pads and (around or RESULTS[call.op] != "x"):
         spec = zero_padded(spec)
     return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
 
@@ -260,14 +261,14 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
     That needs no copy of the images; small ones are sooner copied than served in several calls.
     """
     result = RESULTS[call.op]
-    if not call.pads or result == "w" or set(copied) - {"p", "w"}:
+    if not call.pads or result == "w" or call.op == "pool_grad_input" or set(copied) - {"p", "w"}:
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None
     if result == "y" and math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(SMALL_COPY, limit):
         return None
     found = borders(call.op, spec, call.item(), limit)
-    for part in () if found is None else (_with_zeros(call.spec), *found.kinds):
+    for part in () if found is None else (plain_padded(call.spec), *found.kinds):
         if call.backend.supports(call.op, part, call.dtype) is not None:
             return None
         if named and call.backend.supports_algorithm(named, call.op, part, call.dtype):

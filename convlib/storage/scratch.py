@@ -49,8 +49,9 @@ def scratch(
         return backend.workspace(op, spec, dtype, algorithm)
     types = types_of(op, spec, storage, dtype)
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
+    places = bool(getattr(spec, "places", False))
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm, conjugated=name), storage, prepared)
+        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name), storage, prepared)
         for compute in computed(backend, op, spec, storage, types, algorithm)
         for name in conjugated
     )

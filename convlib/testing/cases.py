@@ -273,7 +273,13 @@ def _pools() -> Iterator[Case]:
         yield _pool("n_zero", op, (0, 3, 7, 8), 2, **extra)
         yield _pool("size_zero_padded", op, (1, 2, 0, 4), 2, padding=1, stride=1, why="empty windows only", **extra)
         yield _pool("wide", op, (1, 1, 4, 70), 3, stride=2, padding=1, **extra)
+        yield _pool("reflect", op, x, 3, stride=2, padding=1, padding_mode="reflect", ceil_mode=True, **extra)
+        yield _pool("symmetric", op, x, 4, stride=1, padding=((3, 1), (0, 2)), padding_mode="symmetric", **extra)
+        yield _pool("edge_nhwc", op, (2, 7, 8, 3), 3, stride=2, padding=1, padding_mode="edge", layout="NHWC", **extra)
+        yield _pool("wrap", op, x, 2, dilation=3, stride=1, padding=2, padding_mode="wrap", **extra)
+        yield _pool("pad_value", op, x, 3, stride=2, padding=1, pad_value=2, why="it takes part", **extra)
         yield _pool("1d", f"{kind}_pool1d", (2, 3, 11), 3, stride=2, padding=1, **extra)
+        yield _pool("1d_wrap", f"{kind}_pool1d", (3, 11), 3, stride=1, padding=1, padding_mode="wrap", **extra)
         yield _pool("3d", f"{kind}_pool3d", (1, 2, 5, 4, 6), (2, 3, 2), stride=(1, 2, 2), padding=(1, 1, 0),
             ceil_mode=True, **extra)
     for dtype in ("float16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
@@ -310,6 +316,9 @@ def _pools() -> Iterator[Case]:
     yield _pool("dilation_count", "avg_pool2d", x, 3, dilation=2, padding=((3, 1), (0, 4)), stride=2, ceil_mode=True)
     for p in (1, 2, 3, 0.5, math.inf):
         yield _pool(f"p{p}", "lp_pool2d", (1, 2, 6, 7), p, 2, stride=2, dtypes=("float64",))
+    yield _pool("edge", "lp_pool2d", (1, 2, 6, 7), 2, 3, padding=1, padding_mode="edge", dtypes=("float64",))
+    yield _pool("3d_reflect", "max_pool3d", (1, 2, 4, 3, 5), 3, stride=1, padding=1, padding_mode="reflect",
+        return_indices=True)
     yield _pool("int", "lp_pool1d", (1, 2, 9), 2, 3, padding=1, dtypes=("int32",))
     yield _pool("nan", "lp_pool2d", (1, 2, 6, 7), 2, 2, fill="nan")
     yield _pool("3d", "lp_pool3d", (1, 1, 4, 4, 4), 1, 2, ceil_mode=True)
@@ -364,6 +373,9 @@ POOL_GRADIENTS = (
     ),
     Case("avg_pool2d_grad_input-divisor", "avg_pool2d_grad_input", ((1, 2, 4, 4),), ((1, 2, 7, 8), 3), {"stride": 2, "padding": 1, "divisor_override": 4}),
     Case("avg_pool2d_grad_input-no_pad_count", "avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 4, 4), 2), {"padding": 1, "count_include_pad": False}),
+    Case("avg_pool2d_grad_input-reflect", "avg_pool2d_grad_input", ((1, 2, 3, 4),), ((1, 2, 7, 8), 4), {"stride": 2, "padding": 1, "padding_mode": "reflect"}),
+    Case("sum_pool2d_grad_input-wrap_nhwc", "sum_pool2d_grad_input", ((1, 7, 8, 2),), ((1, 7, 8, 2), 3), {"stride": 1, "padding": 1, "padding_mode": "wrap", "layout": "NHWC"}),
+    Case("sum_pool2d_grad_input-pad_value", "sum_pool2d_grad_input", ((1, 2, 7, 8),), ((1, 2, 7, 8), 3), {"stride": 1, "padding": 1, "pad_value": 5}),
     Case("avg_pool1d_grad_input-plain", "avg_pool1d_grad_input", ((2, 3, 5),), ((2, 3, 8), 4), {"stride": 2, "padding": 2}),
     Case("sum_pool3d_grad_input-ceil", "sum_pool3d_grad_input", ((1, 2, 3, 2, 3),), ((1, 2, 5, 4, 6), (2, 3, 2)), {"ceil_mode": True}, why="windows reach behind the input"),
     Case("sum_pool2d_grad_input-nan", "sum_pool2d_grad_input", ((1, 2, 9, 9),), ((1, 2, 9, 9), 3), {"stride": 1, "padding": 1}, fill="nan"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import SpecError
-from ...spec import ConvSpec, WindowSpec, needs_padding, zero_padded
+from ...spec import ConvSpec, WindowSpec, needs_padding, runs, zero_padded
 from .checks import Checks, padding_value
 from .contract import Array
 from .pieces import assign
@@ -24,6 +24,18 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""
     a = a if spec.batched else a[None]
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
+
+
+def padding_sources(spec: Any, axis: int) -> Any:
+    """Return which element stands at each place of a padded axis, -1 for the value of constant padding."""
+    lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
+    places = np.full(lo + size + hi, -1)
+    if spec.padding_mode == "constant":
+        places[lo : lo + size] = np.arange(size)
+        return places
+    for run in runs(spec.padding_mode, -lo, size + hi, size):
+        places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
+    return places
 
 
 class Arrays(Checks):
@@ -66,10 +78,10 @@ class Arrays(Checks):
     def _flipped(self, w: Array) -> Array:
         return w[(slice(None), slice(None)) + (slice(None, None, -1),) * (w.ndim - 2)]
 
-    def _explicit_padding(self, spec: ConvSpec, x: Array) -> tuple[ConvSpec, Array]:
-        """Write any padding but zeros into a copy of `x`, so that hooks know zero padding only."""
-        if not needs_padding(spec):
-            return spec, x
+    def _explicit_padding(self, spec: Any, x: Array) -> tuple[Any, Array]:
+        """Write padding that hooks do not know into a copy of `x`."""
+        if not needs_padding(spec) or x is None:
+            return zero_padded(spec), x
         pairs = ((0, 0), (0, 0), *zip(spec.pad_lo, spec.pad_hi, strict=True))
         value = padding_value(spec, x.dtype) if spec.padding_mode == "constant" else 0
         return zero_padded(spec), self._padded(x, pairs, spec.padding_mode, value)
@@ -80,7 +92,19 @@ class Arrays(Checks):
             return self.xp.pad(x, pairs, mode=mode)
         return self.xp.pad(x, pairs, constant_values=value)
 
-    def _fold_padding(self, spec: ConvSpec, wide: Array) -> Array:
+    def origins(self, places: Array, spec: Any) -> Array:
+        """Return places in a plane with its padding as places in the plane itself, -1 where a value was padded."""
+        found, rest, step, missing = 0 * places, places, 1, places < 0
+        for axis in reversed(range(spec.nd)):
+            sources = self.xp.asarray(padding_sources(spec, axis))
+            origin = sources[rest % len(sources)]
+            missing |= origin < 0
+            found += origin * step
+            rest, step = rest // len(sources), step * spec.in_size[axis]
+        found[missing] = -1
+        return found
+
+    def _fold_padding(self, spec: Any, wide: Array) -> Array:
         """Apply the adjoint of the padding: each padded element returns to the element it was copied from."""
         xp = self.xp
         for axis, (lo, hi, size) in enumerate(zip(spec.pad_lo, spec.pad_hi, spec.in_size, strict=True), start=2):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import SpecError
-from ...spec import ConvSpec, PoolSpec, WindowSpec, check_bias
+from ...spec import PoolSpec, WindowSpec, check_bias
 from .contract import Array, Contract
 
 
@@ -57,9 +57,9 @@ def check_residual_type(residual: np.dtype[Any], result: np.dtype[Any]) -> None:
         )
 
 
-def padding_value(spec: ConvSpec, dtype: np.dtype[Any]) -> float:
+def padding_value(spec: Any, dtype: np.dtype[Any]) -> float:
     """Return what constant padding holds in an array that computes in `dtype`; refuse what integers cannot hold."""
-    return dtypes.whole("pad_value", spec.pad_value) if dtype == dtypes.INT64 else spec.pad_value
+    return dtypes.whole("pad_value", spec.pad_value, dtype) if dtype.kind in "biu" else float(spec.pad_value)
 
 
 def bound(terms: int, x: Array, w: Array | None = None, bias: Array | None = None, padding: float = 0) -> int:

@@ -6,6 +6,7 @@ delivers what it filled.  Whatever has to be copied is copied whole: `convlib.st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, final
 
@@ -184,8 +185,8 @@ class Backend(Arrays):
         result, dtype = dtypes.for_pool(spec.kind, x.dtype)
         self.check_out(out, spec.y_shape, result, x)
         narrow = 8 * x.dtype.itemsize + spec.taps_count.bit_length() <= 63  # too narrow for sums to leave int64
-        x = self._input(x, dtype, spec)
-        if dtype == dtypes.INT64 and spec.kind == "sum" and not narrow:
+        outer, (spec, x) = spec, self._explicit_padding(spec, self._input(x, dtype, spec))
+        if dtype == dtypes.INT64 and spec.kind == "sum" and not (narrow and outer.pad_value is None):
             bound(spec.taps_count, x)
         y, finish = self._result(spec.y_shape, dtype, result, spec, out)
         algorithm = self.settled(algorithm, "pool", spec, dtype)
@@ -194,6 +195,8 @@ class Backend(Arrays):
             return finish()
         places, finish_places = self._result(spec.y_shape, dtypes.INT64, dtypes.INT64, spec, None)
         _fill(y, y, self._pool, spec, x, y, places, algorithm)
+        if needs_padding(outer):
+            places[...] = self.origins(places, outer)
         return finish(), finish_places()
 
     @final
@@ -226,9 +229,16 @@ class Backend(Arrays):
         grad_y = self._input(grad_y, dtype, spec)
         x, y = (None if a is None else self._input(a, dtype, spec) for a in (x, y))
         if dtype == dtypes.INT64:
-            bound(spec.taps_count, grad_y)
+            copies = (lo + 1 + hi for lo, hi in zip(spec.pad_lo, spec.pad_hi, strict=True))
+            bound(spec.taps_count * (math.prod(copies) if needs_padding(spec) else 1), grad_y)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
-        _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x, *_named(algorithm))
+        if not needs_padding(spec):
+            _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x, *_named(algorithm))
+            return finish()
+        inner, x = self._explicit_padding(spec, x)
+        wide, _ = self._result(inner.x_shape, dtype, dtype, inner, None)
+        _fill(wide, grad_y, self._pool_grad_input, inner, grad_y, x, y, wide, *_named(algorithm))
+        grad_x[...] = self._fold_padding(spec, wide)
         return finish()
 
     # ------------------------------------------------------------------ columns

@@ -1,0 +1,239 @@
+"""Pools under padding that holds something: what it means, which element an index names, what it costs."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convlib
+from convlib import UnsupportedError
+from convlib.errors import BackendError, SpecError
+from convlib.storage import job
+
+MODES = ("reflect", "symmetric", "edge", "wrap")
+BACKENDS = ("naive", "native", "cython", "im2col")
+KINDS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("max", ()), ("min", ()), ("avg", ()), ("sum", ()), ("lp", (1,)), ("lp", (math.inf,)),
+)  # fmt: skip
+OPTIONS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (3, {"padding": 1, "stride": 1}),
+    ((2, 4), {"padding": ((1, 0), (2, 3)), "stride": (1, 2)}),
+    ((3, 2), {"padding": ((0, 2), (1, 0)), "stride": 2, "dilation": (1, 2)}),
+)  # fmt: skip
+
+
+def small(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype("f4")
+
+
+def extended(x: Any, padding: Any, mode: str) -> Any:
+    """Pad by NumPy; the mode "constant" stands for the value 3."""
+    pairs = ((padding, padding),) * 2 if isinstance(padding, int) else padding
+    return np.pad(x, ((0, 0), (0, 0), *pairs), mode=mode, **({"constant_values": 3} if mode == "constant" else {}))
+
+
+def filled(mode: str) -> dict[str, Any]:
+    return {"padding_mode": mode, **({"pad_value": 3} if mode == "constant" else {})}
+
+
+@pytest.fixture(params=["copied in one piece", "borders alone"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Serve small arrays in both ways; `out` leaves the short one."""
+    if request.param == "borders alone":
+        monkeypatch.setattr(job, "SMALL_COPY", 0)
+        job._settled.cache_clear()
+    return str(request.param)
+
+
+def by_hand(mode: str) -> list[float]:
+    """Return the sums of 3 neighbours of 1, 2, 4 with what stands beside them."""
+    before, after = {"reflect": (2, 2), "symmetric": (1, 4), "edge": (1, 4), "wrap": (4, 1), "constant": (3, 3)}[mode]
+    return [before + 1 + 2, 7, 2 + 4 + after]
+
+
+@pytest.mark.parametrize("backend", [None, *BACKENDS])
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+def test_values_by_hand(backend: str | None, mode: str) -> None:
+    x = np.array([[[1.0, 2.0, 4.0]]])
+    options = {"stride": 1, "padding": 1, "backend": backend, **filled(mode)}
+    sums = by_hand(mode)
+    assert convlib.sum_pool1d(x, 3, **options).ravel().tolist() == sums
+    assert convlib.avg_pool1d(x, 3, **options).ravel().tolist() == [value / 3 for value in sums]
+    lowest = {"reflect": [1, 1, 2], "symmetric": [1, 1, 2], "edge": [1, 1, 2], "wrap": [1, 1, 1], "constant": [1, 1, 2]}
+    y, places = convlib.min_pool1d(x, 3, return_indices=True, **options)
+    assert y.ravel().tolist() == lowest[mode]
+    assert places.ravel().tolist() == [0, 0, 0 if mode == "wrap" else 1]
+
+
+@pytest.mark.parametrize(("kernel", "options"), OPTIONS)
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+@pytest.mark.parametrize(("kind", "norm"), KINDS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_values(way: str, backend: str, kind: str, norm: Any, mode: str, kernel: Any, options: dict[str, Any]) -> None:
+    if backend == "native" and kind == "lp":
+        pytest.skip("native has no kernel for p-norms")
+    x = small(2, 3, 15, 17)
+    call = getattr(convlib, f"{kind}_pool2d")
+    rest = {key: value for key, value in options.items() if key != "padding"}
+    expected = call(extended(x, options["padding"], mode), *norm, kernel, backend="naive", **rest)
+    for layout in ("NCHW", "NHWC"):
+        turned = x if layout == "NCHW" else np.moveaxis(x, 1, -1).copy()
+        right = expected if layout == "NCHW" else np.moveaxis(expected, 1, -1)
+        for out in (None, np.empty(right.shape, "f4")):
+            y = call(turned, *norm, kernel, layout=layout, backend=backend, out=out, **filled(mode), **options)
+            assert out is None or y is out
+            np.testing.assert_allclose(y, right, rtol=0 if kind in ("max", "min", "sum") else 1e-6)
+    np.testing.assert_allclose(
+        call(x[0], *norm, kernel, backend=backend, **filled(mode), **options), expected[0], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("kernel", "options"), OPTIONS)
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+@pytest.mark.parametrize("kind", ["max", "min"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_indices_name_elements(
+    way: str, backend: str, kind: str, mode: str, kernel: Any, options: dict[str, Any]
+) -> None:
+    """Each index leads to the extreme itself; -1 only where the value of the padding is the extreme."""
+    x = np.random.default_rng(1).permutation(2 * 15 * 17).reshape(1, 2, 15, 17).astype("i4") - 250
+    options = {**options, **filled(mode), "return_indices": True}
+    y, places = getattr(convlib, f"{kind}_pool2d")(x, kernel, backend=backend, **options)
+    flat = np.concatenate([x.reshape(1, 2, -1), np.full((1, 2, 1), 3)], -1)  # whose last element stands for -1
+    np.testing.assert_array_equal(np.take_along_axis(flat, places.reshape(1, 2, -1), -1).reshape(y.shape), y)
+    assert (places == -1).any() == (mode == "constant")
+
+
+@pytest.mark.parametrize(("kernel", "options"), OPTIONS)
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["f8", "i4"])
+def test_gradients_are_adjoints(backend: str, mode: str, kernel: Any, options: dict[str, Any], dtype: str) -> None:
+    if dtype == "i4" and backend == "native":
+        pytest.skip("native spreads floats only")
+    x, options = small(2, 3, 15, 17).astype(dtype), {**options, **filled(mode), "backend": backend}
+    zero = convlib.sum_pool2d(0 * x, kernel, **options)  # what the padding adds
+    y = convlib.sum_pool2d(x, kernel, **options) - zero
+    grad_y = small(*y.shape, seed=3).astype(dtype)
+    grad_x = convlib.sum_pool2d_grad_input(grad_y, x.shape, kernel, **options)
+    assert (grad_x * x).sum() == (y * grad_y).sum()
+    averaged = convlib.avg_pool2d_grad_input(grad_y, x.shape, kernel, **options)
+    np.testing.assert_allclose(averaged * np.prod(np.broadcast_to(kernel, 2)), grad_x, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+@pytest.mark.parametrize("norm", [1, 3, math.inf])
+def test_gradients_by_differences(mode: str, norm: float) -> None:
+    x = np.random.default_rng(5).permutation(np.arange(1.0, 31)).reshape(1, 1, 5, 6)
+    options = {"stride": 2, "padding": 1, **filled(mode)}
+    y = convlib.lp_pool2d(x, norm, 3, **options)
+    grad_y = np.random.default_rng(6).normal(size=y.shape)
+    found = convlib.lp_pool2d_grad_input(grad_y, x, y, norm, 3, **options)
+    _, places = convlib.max_pool2d(x, 3, return_indices=True, **options)
+    largest = convlib.max_pool2d_grad_input(grad_y, places, x.shape)
+    for at in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[at] = 1e-4
+        for call, args, grad in ((convlib.lp_pool2d, (norm, 3), found), (convlib.max_pool2d, (3,), largest)):
+            above, below = (call(x + sign * step, *args, **options) for sign in (1, -1))
+            np.testing.assert_allclose(((above - below) * grad_y).sum() / 2e-4, grad[at], atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ceil_mode_counts_the_padding_and_nothing_behind_it(backend: str) -> None:
+    x = np.array([[[1.0, 2.0, 3.0, 4.0]]])
+    options: dict[str, Any] = {"stride": 3, "padding": 1, "ceil_mode": True, "padding_mode": "edge", "backend": backend}
+    # over 1 1 2 3 4 4 lie the windows 1 1 2 3 and 3 4 4, whose last tap is behind the padding
+    assert convlib.avg_pool1d(x, 4, **options).ravel().tolist() == [7 / 4, 11 / 3]
+    assert convlib.max_pool1d(x, 4, **options).ravel().tolist() == [3, 4]
+
+
+def test_zero_takes_part_in_extremes_alone() -> None:
+    x = np.array([[[-5.0, -7.0]]])
+    options: dict[str, Any] = {"stride": 1, "padding": 1}
+    assert convlib.max_pool1d(x, 3, **options).ravel().tolist() == [-5, -5]
+    assert convlib.max_pool1d(x, 3, pad_value=0, **options).ravel().tolist() == [0, 0]
+    assert convlib.sum_pool1d(x, 3, pad_value=0, **options).ravel().tolist() == [-12, -12]
+    assert convlib.avg_pool1d(x, 3, pad_value=1, divisor_override=1, **options).ravel().tolist() == [-11, -11]
+
+
+@pytest.mark.parametrize("backend", [None, *BACKENDS])
+def test_types(backend: str | None) -> None:
+    for dtype, value in (("int8", -128), ("uint8", 255), ("bool", 1), ("float16", 2), ("int64", 7)):
+        x = np.zeros((1, 1, 4), dtype)
+        y = convlib.max_pool1d(x, 2, stride=1, padding=1, pad_value=value, backend=backend)
+        assert y.dtype == dtype
+        assert y.ravel().tolist() == [max(value, 0), 0, 0, 0, max(value, 0)]
+    with pytest.raises(SpecError, match=r"pad_value=128\.0 does not fit int8; use -128 to 127"):
+        convlib.max_pool1d(np.zeros((1, 1, 4), "i1"), 2, padding=1, pad_value=128, backend=backend)
+    with pytest.raises(TypeError, match=r"pad_value=0.5 is not an integer"):
+        convlib.sum_pool1d(np.zeros((1, 1, 4), "i1"), 2, padding=1, pad_value=0.5, backend=backend)
+    with pytest.raises(SpecError, match="overflow"):
+        convlib.sum_pool1d(np.zeros((1, 1, 4), "i1"), 5000, padding=4999, pad_value=2**53, backend=backend)
+    half = convlib.avg_pool1d(np.zeros((1, 1, 4), "i1"), 2, padding=1, pad_value=0.5, backend=backend)
+    assert half.ravel().tolist() == [0.25, 0, 0.25]
+
+
+def test_refusals() -> None:
+    x = np.ones((1, 1, 4, 4), "f4")
+    for options, text in (
+        ({"padding_mode": "mirror"}, "padding_mode='mirror'"),
+        ({"padding_mode": "edge", "pad_value": 1}, "pad_value=1 has no effect with padding_mode='edge'"),
+        ({"padding_mode": "edge", "count_include_pad": False}, "padding_mode='edge' has no effect"),
+        ({"pad_value": 2, "count_include_pad": False}, "pad_value=2 has no effect"),
+    ):
+        with pytest.raises(SpecError, match=text):
+            convlib.avg_pool2d(x, 2, padding=1, **options)
+        with pytest.raises(SpecError, match=text):
+            convlib.avg_pool2d_grad_input(x[..., :3, :3], x.shape, 2, padding=1, **options)
+    with pytest.raises(SpecError, match="cannot extend an empty axis"):
+        convlib.max_pool2d(x[:, :, :0], 2, padding=1, stride=1, padding_mode="edge")
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+@pytest.mark.parametrize("shape", [(1, 2, 1200, 1300), (1, 1200, 1300, 2)])
+@pytest.mark.parametrize("indices", [False, True])
+def test_large_images_are_not_copied(kind: str, mode: str, shape: Any, indices: bool) -> None:
+    x, options = np.ones(shape, "f4"), {"stride": 1, "padding": 1, **filled(mode)}
+    if shape[-1] == 2:
+        options["layout"] = "NHWC"
+    if indices and kind == "avg":
+        pytest.skip("averages have no places")
+    if indices:
+        options["return_indices"] = True
+    call = getattr(convlib, f"{kind}_pool2d")
+    said = convlib.explain(f"{kind}_pool2d", shape, 3, **options).workspace_nbytes
+    call(x, 3, **options)  # caches fill
+    tracemalloc.start()
+    y = call(x, 3, **options)
+    most = tracemalloc.get_traced_memory()[1] - sum(a.nbytes for a in (y if indices else (y,)))
+    tracemalloc.stop()
+    assert most <= said + (64 << 10) < x.nbytes / 4
+
+
+def test_dask_refuses_with_the_way() -> None:
+    dask_array = pytest.importorskip("dask.array", reason="Dask is an extra")
+    x = dask_array.ones((1, 1, 8, 8), chunks=4)
+    with pytest.raises((UnsupportedError, BackendError), match=r"dask\.array\.pad"):
+        convlib.max_pool2d(x, 3, padding=1, padding_mode="edge")
+
+
+@pytest.mark.parametrize("name", ["MaxPool2d", "MinPool2d", "AvgPool2d", "SumPool2d"])
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+def test_layers(name: str, mode: str) -> None:
+    x, options = small(1, 2, 6, 7), {"stride": 2, "padding": 1, **filled(mode)}
+    layer = getattr(convlib.layers, name)(3, **options)
+    call = getattr(convlib, f"{name[:3].lower()}_pool2d")
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y, call(x, 3, **options))
+    grad_x = layer.backward(np.ones_like(y))
+    if name in ("AvgPool2d", "SumPool2d"):
+        gradient = getattr(convlib, f"{call.__name__}_grad_input")
+        np.testing.assert_array_equal(grad_x, gradient(np.ones_like(y), x.shape, 3, **options))
+    else:
+        assert 0 < grad_x.sum() <= y.size
