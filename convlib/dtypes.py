@@ -91,6 +91,7 @@ def whole(name: str, value: float, dtype: DType) -> int:
         raise TypeError(f"{name}={value} is not an integer, but the arrays are; use an integer or float arrays")
     first, last = (0, 1) if dtype == BOOL else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if not first <= value <= last:
+        first, last = max(first, -(2**53)), min(last, 2**53)  # of larger integers only some are doubles
         raise SpecError(f"{name}={value} does not fit {dtype}; use {first} to {last}, or arrays of another type")
     return int(value)
 

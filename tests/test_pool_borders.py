@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,9 @@ def test_types(backend: str | None) -> None:
         assert y.ravel().tolist() == [max(value, 0), 0, 0, 0, max(value, 0)]
     with pytest.raises(SpecError, match=r"pad_value=128\.0 does not fit int8; use -128 to 127"):
         convlib.max_pool1d(np.zeros((1, 1, 4), "i1"), 2, padding=1, pad_value=128, backend=backend)
+    for value in (2**63, -(2**53), 2**53):
+        with nullcontext() if value < 2**63 else pytest.raises(SpecError, match=f"use {-(2**53)} to {2**53}"):
+            convlib.max_pool1d(np.zeros((1, 1, 4), "i8"), 2, padding=1, pad_value=value, backend=backend)
     with pytest.raises(TypeError, match=r"pad_value=0.5 is not an integer"):
         convlib.sum_pool1d(np.zeros((1, 1, 4), "i1"), 2, padding=1, pad_value=0.5, backend=backend)
     with pytest.raises(SpecError, match="overflow"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import SpecError, did_you_mean, quote
 from ..spec import (
+    PoolSpec,
     WindowSpec,
     check_bias,
     check_ending,

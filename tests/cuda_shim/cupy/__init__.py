@@ -99,11 +99,12 @@ for _name in ("int", "float", "bool", "complex"):
     setattr(ndarray, f"__{_name}__", lambda self, _name=_name: getattr(self._array, f"__{_name}__")())
 for _name in ("reshape", "transpose", "astype", "copy", "sum", "max", "min", "any", "all", "ravel", "squeeze"):
     setattr(ndarray, _name, _method(_name))
-for _name in ("getitem", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "neg", "invert", "and", "or", "abs"):
+for _name in ("getitem", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "floordiv", "mod", "neg", "invert",
+    "and", "or", "abs"):
     setattr(ndarray, f"__{_name}__", _method(f"__{_name}__"))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(ndarray, f"__{_name}__", _method(f"__{_name}__"))
-for _name in ("setitem", "iadd", "isub", "imul", "itruediv"):
+for _name in ("setitem", "iadd", "isub", "imul", "itruediv", "ior"):
     setattr(ndarray, f"__{_name}__", _changing(f"__{_name}__"))
 ndarray.fill = _changing("fill")
 
