@@ -30,6 +30,14 @@ def test_long_sums_do_not_saturate(backend, dtype, layout):
     assert abs(got / (4500**2 * mean) - 1) <= 1e-6
 
 
+def test_long_sums_of_native_are_as_far_off_as_the_conventions_say():
+    x, mean = np.full((1, 1, 4500, 4500), 0.1, np.float32), float(np.float32(0.1))
+    whole = convlib.global_avg_pool2d(x, backend="native").item()
+    narrower = convlib.avg_pool2d(x, (4500, 4499), stride=1, backend="native").ravel()[0].item()
+    assert abs(whole / mean - 1) <= 2.5e-6
+    assert abs(narrower / mean - 1) <= 1.5e-5
+
+
 def test_naive_sums_are_double():
     x = np.full((1, 1, 300, 300), 0.1, np.float32)
     assert convlib.sum_pool2d(x, 300, backend="naive").item() == np.float32(90_000 * float(np.float32(0.1)))
