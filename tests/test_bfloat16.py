@@ -86,5 +86,5 @@ def test_questions_know_the_type():
 def test_nothing_imports_it_unasked():
     code = "import sys, convlib, numpy; convlib.conv1d(numpy.ones((1, 1, 3)), numpy.ones((1, 1, 2))); " \
         "print('ml_dtypes' in sys.modules)"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -13,7 +13,7 @@ import pytest
 
 import convlib
 from convlib import ConvSpec, PoolSpec
-from convlib.spec import make_adaptive, make_col2im, make_columns, make_transpose, make_unpool
+from convlib.spec import make_adaptive, make_col2im, make_columns, make_transpose, make_unpool, needs_padding
 from convlib.testing import cases
 from convlib.testing.arrays import arrays_of
 
@@ -88,12 +88,24 @@ def col2im(spec, cols):
 
 
 def positions(spec, axis, o):
-    """Return the elements of the input under a window on one axis."""
-    size, out = spec.in_size[axis], spec.out_size[axis]
+    """Return the elements under a window on one axis: of the input, or of the padded one where padding takes part."""
+    size, out, lo = spec.in_size[axis], spec.out_size[axis], spec.pad_lo[axis]
     if spec.adaptive:
         return np.arange(o * size // out, -(-(o + 1) * size // out))
-    taps = o * spec.stride[axis] - spec.pad_lo[axis] + np.arange(spec.kernel[axis]) * spec.dilation[axis]
+    taps = o * spec.stride[axis] - lo + np.arange(spec.kernel[axis]) * spec.dilation[axis]
+    if needs_padding(spec):
+        taps, size = taps + lo, lo + size + spec.pad_hi[axis]
     return taps[(taps >= 0) & (taps < size)]
+
+
+def filled(spec, x, value):
+    """Return x with its padding if that takes part."""
+    if not needs_padding(spec):
+        return x
+    mode = MODES.get(spec.padding_mode, spec.padding_mode)
+    more = {"constant_values": value} if mode == "constant" else {}
+    pads = zip(spec.pad_lo, spec.pad_hi, strict=True)
+    return np.pad(x, [(0, 0)] * (x.ndim - spec.nd) + list(pads), mode, **more)
 
 
 def divisor(spec, out, inside):
@@ -139,6 +151,8 @@ def pool(spec, x):
     if spec.kind == "sum":
         y = y.astype(wide(x))
     places = np.full(y.shape, -1)
+    at_home = filled(spec, np.arange(math.prod(spec.in_size)).reshape(spec.in_size), -1)
+    x = filled(spec, x, spec.pad_value)
     for out in np.ndindex(*spec.out_size):
         axes = np.ix_(*(positions(spec, axis, o) for axis, o in enumerate(out)))
         values = x[(slice(None), slice(None), *axes)].reshape(*x.shape[:2], math.prod(map(np.size, axes)))
@@ -150,12 +164,13 @@ def pool(spec, x):
         else:
             best = extreme(spec, values)
             y[at] = np.take_along_axis(values, best[..., None], 2)[..., 0]
-            places[at] = np.ravel_multi_index(np.broadcast_arrays(*axes), spec.in_size).ravel()[best]
+            places[at] = at_home[axes].ravel()[best]
     return y, places
 
 
 def pool_grad_input(spec, grad_y):
-    columns = pool(spec, units(1, *spec.in_size).astype("f8"))[0]
+    linear = replace(spec, pad_value=0) if needs_padding(spec) else spec  # what padding adds is no part of a gradient
+    columns = pool(linear, units(1, *spec.in_size).astype("f8"))[0]
     grad = grad_y.reshape(spec.n * spec.c, *spec.out_size)
     return transposed(columns, grad, spec.in_size).reshape(spec.n, spec.c, *spec.in_size)
 

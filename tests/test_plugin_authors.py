@@ -46,7 +46,7 @@ UNFIT = {
     "stray": ({"_unpool": hook}, r"defines the hook _unpool, but operations = \('conv',\) does not name 'unpool'"),
     "algorithms": ({"algorithms": {"conv": "fast"}}, r"one string; write \('fast',\)"),
     "algorithm": ({"algorithms": {"conv2d": ("a",)}}, "no operation; did you mean 'conv'"),
-    "algorithm name": ({"algorithms": {"conv": ("a+b",)}}, "names without colon"),
+    "algorithm name": ({"algorithms": {"conv": ("a+b",)}}, "names without plus"),
     "flag": ({"exact": "no"}, "exact = 'no' must be True or False"),
     "array type": ({"array_type": np}, "array_type = .* must be the top-level module"),
     "supports": ({"supports": lambda self, spec: None}, r"supports takes \(spec\); it is called as supports\(self"),

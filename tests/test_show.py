@@ -348,5 +348,5 @@ def test_it_loads_when_it_is_used():
         "import sys, convlib; assert 'convlib.show' not in sys.modules;"
         "print(convlib.show.conv2d((2, 2), (2, 2)).title); assert 'matplotlib' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "conv2d: input 2 x 2, kernel 2 x 2, output 1 x 1\n"

@@ -173,7 +173,7 @@ print(store.path(2))
     with_path = {"path": (), "CONVLIB_CACHE_DIR": str(cache)}
     assert python("-c", code, "first", **with_path).returncode == 0
     running = [
-        subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True, env=_env(cache))
+        subprocess.Popen([sys.executable, "-P", "-c", code, name], stdout=subprocess.PIPE, text=True, env=_env(cache))
         for name in names
     ]
     assert [process.communicate(timeout=200)[1] for process in running] == [None] * len(names)

@@ -159,8 +159,8 @@ def _algorithms(backend: Backend) -> Iterator[str]:
             yield f"algorithms has the key {quote(op)}, which is no operation{did_you_mean(op, OPERATIONS, _OTHERS)}"
         if isinstance(names, str):
             yield f"algorithms[{op!r}] = {names!r} is one string; write ({names!r},)"
-        elif not all(isinstance(name, str) and name and not set(":+, ") & set(name) for name in names):
-            yield f"algorithms[{op!r}] = {quote(names)} must be names without colon, plus, comma and blank"
+        elif not all(isinstance(name, str) and name and not set("+, ") & set(name) for name in names):
+            yield f"algorithms[{op!r}] = {quote(names)} must be names without plus, comma and blank"
 
 
 def _methods(backend: Backend) -> Iterator[str]:

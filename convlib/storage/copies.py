@@ -58,7 +58,7 @@ def copies(
     # What blocks share of the weights is converted once, but turned and conjugated for each.
     converted = arrays["w"][0].dtype != compute if "w" in arrays else storage != compute
     once = result == "w" or (converted and not (conjugated == "w" or call.weights_turned))
-    folds = op == "conv_grad_input" and call.pads  # the hook fills a gradient with padding, which is then folded
+    folds = op in ("conv_grad_input", "pool_grad_input") and call.pads  # with padding, folded then
     if folds:
         taken.add(result)
     for place in "xwy":
