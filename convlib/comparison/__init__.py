@@ -38,7 +38,7 @@ def compare(
     op : str, optional
         The operation in place of the problem's, such as "conv2d", "grad_input", "grad_weight" or "max_pool2d".
     backends : sequence of str, optional
-        Backends, "backend:algorithm", "native:*" for each implementation, "plan"; by default all that can run.
+        Backends, "backend:algorithm", ``"native:*"`` for each implementation, "plan"; by default all that can run.
     vs : sequence of str, default ()
         Peers: "torch", "onnxruntime", "openvino", "ncnn", "cv2.dnn", "opencv", "scipy".
     batch : int, optional
