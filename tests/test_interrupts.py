@@ -55,7 +55,6 @@ MORE = [
     'avg_pool2d(ones(1, 3000, 3000, dtype="i1"), 1000, stride=1, backend="native")',
     'max_pool2d(ones(1000, 1000, 16), 500, stride=1, layout="NHWC", backend="native:pool_channels")',
     'max_pool2d(ones(1000, 1000, 16), 500, stride=1, layout="NHWC", return_indices=True, backend="native:pool_double")',
-    'avg_pool2d_grad_input(y, x.shape, 1500, stride=1, backend="native:spread")',
 ]
 
 
