@@ -29,7 +29,7 @@ typedef struct {
     ptrdiff_t most[4], slices, tiles;
     /* a unit: so many blocks, by one of so many parts of the panels */
     ptrdiff_t span, parts;
-    ptrdiff_t row, v_row, v_plane, m_plane, v_size, stage, index;
+    ptrdiff_t row, v_row, v_plane, m_plane, v_size, stage, index, flags;
     /* elements of weights that a worker transforms for itself; of all its scratch */
     ptrdiff_t own, each;
     /* elements of all weights, where they are packed before all else; or 0 */
@@ -70,7 +70,7 @@ CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) 
     const ptrdiff_t a = j->m + j->r - 1;
     s.segments = (cv_segment *)base;
     s.flags = base + j->index;
-    s.zeros = s.flags + j->span * j->tiles;
+    s.zeros = s.flags + j->flags;
     s.rows = s.zeros + j->row;
     s.turned = s.rows + a * j->row;
     s.own = base + j->each - j->own;

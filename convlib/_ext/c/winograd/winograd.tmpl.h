@@ -97,8 +97,9 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
-    j->each = j->index + j->span * j->tiles + (a + 1) * j->row + j->stage +
-              j->points * j->m_plane + j->span * j->v_size + j->own;
+    j->flags = CV_ROUND64(j->span * j->tiles * (ptrdiff_t)sizeof(T)) / (ptrdiff_t)sizeof(T);
+    j->each = j->index + j->flags + (a + 1) * j->row + j->stage + j->points * j->m_plane +
+              j->span * j->v_size + j->own;
 }
 
 /* Bytes of scratch.  Large weights of a call are packed before all else  where V would be larger
