@@ -112,25 +112,18 @@ def _problems(graph: Any, shapes: dict[str, tuple[int, ...]]) -> Iterator[tuple[
 def _problem(node: Any, x: tuple[int, ...], *others: tuple[int, ...]) -> Problem:
     from onnx import helper
 
-    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    y, nd = others[-1], len(x) - 2
-    options: dict[str, Any] = {"stride": tuple(given.get("strides", (1,) * nd))}
-    if "dilations" in given:
-        options["dilation"] = tuple(given["dilations"])
-    pads = given.get("pads", (0,) * (2 * nd))
-    options["padding"] = tuple(zip(pads[:nd], pads[nd:], strict=True))
-    auto = bytes(given.get("auto_pad", b"NOTSET")).decode()
-    if auto != "NOTSET":
-        options["padding"] = {"SAME_UPPER": "same_upper", "SAME_LOWER": "same_lower", "VALID": "valid"}[auto]
+    from ..onnx import rules  # what attributes mean, for the operators, too
+
+    values = ((attribute.name, helper.get_attribute_value(attribute)) for attribute in node.attribute)
+    given = {name: value.decode() if isinstance(value, bytes) else value for name, value in values}
+    nd = len(x) - 2
     if node.op_type in _POOLS:
+        function = f"{_POOLS[node.op_type]}{nd}d"
         if node.op_type.startswith("Global"):
-            return of_shapes(f"{_POOLS[node.op_type]}{nd}d", [x], {"kernel_size": x[2:]})
-        if node.op_type == "AveragePool":
-            options["count_include_pad"] = bool(given.get("count_include_pad", 0))
-        options |= {"kernel_size": tuple(given["kernel_shape"]), "ceil_mode": bool(given.get("ceil_mode", 0))}
-        return of_shapes(f"{_POOLS[node.op_type]}{nd}d", [x], options)
-    options["groups"] = given.get("group", 1)
-    w = others[0]
+            return of_shapes(function, [x], {"kernel_size": x[2:]})
+        return of_shapes(function, [x], (rules.average if node.op_type == "AveragePool" else rules.pool)(given, x))
+    w, y = others
+    options = rules.conv(given, x, w)
     if node.op_type == "ConvTranspose":  # the adjoint of a convolution from its result to its input
         return of_shapes(f"conv{nd}d_grad_input", [y, w], options)
     return of_shapes(f"conv{nd}d", [x, w, *([w[:1]] if len(node.input) > 2 and node.input[2] else [])], options)
