@@ -86,6 +86,17 @@ def environment(monkeypatch):
     convlib.config.read_environment()
 
 
+@pytest.fixture(params=["copied in one piece", "borders alone"])
+def way(request, monkeypatch):
+    """Serve padding that is no zeros in both ways that small images have; a call with `out` leaves the short one."""
+    if request.param == "borders alone":
+        monkeypatch.setattr(job, "SMALL_COPY", 0)
+        job._settled.cache_clear()
+    yield request.param
+    if request.param == "borders alone":
+        job._settled.cache_clear()  # what was settled so is no matter of the next test
+
+
 @pytest.fixture
 def cuts(monkeypatch):
     """Count the blocks of each call."""

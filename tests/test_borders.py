@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools import padded, small
 
 import convlib
 from convlib import config
 from convlib.spec import PADDING_MODES, runs
-from convlib.storage import job
 
 MIB = 1 << 20
 MODES = ("reflect", "symmetric", "edge", "wrap")
@@ -20,29 +20,6 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"padding": 1}, {"padding": 2, "stride": 2}, {"padding": ((0, 2), (3, 1)), "dilation": 2},
     {"padding": ((2, 0), (0, 0)), "stride": 3, "flip": True},
 )  # fmt: skip
-
-
-def small(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).integers(-4, 5, shape).astype("f4")
-
-
-def pairs(padding: Any) -> Any:
-    return ((padding, padding),) * 2 if isinstance(padding, int) else padding
-
-
-def padded(x: Any, padding: Any, mode: str) -> Any:
-    """Pad by NumPy; the mode "constant" stands for the value 3."""
-    options = {"constant_values": 3} if mode == "constant" else {}
-    return np.pad(x, ((0, 0), (0, 0), *pairs(padding)), mode=mode, **options)
-
-
-@pytest.fixture(params=["copied in one piece", "borders alone"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Serve small images in both ways; the short one copies them in one piece, and `out` leaves it."""
-    if request.param == "borders alone":
-        monkeypatch.setattr(job, "SMALL_COPY", 0)
-        job._settled.cache_clear()
-    return str(request.param)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tools import padded, small
 
 import convlib
 from convlib import UnsupportedError
 from convlib.errors import BackendError, SpecError
-from convlib.storage import job
 
 MODES = ("reflect", "symmetric", "edge", "wrap")
 BACKENDS = ("naive", "native", "cython", "im2col")
@@ -27,27 +27,8 @@ OPTIONS: tuple[tuple[Any, dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-def small(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).integers(-4, 5, shape).astype("f4")
-
-
-def extended(x: Any, padding: Any, mode: str) -> Any:
-    """Pad by NumPy; the mode "constant" stands for the value 3."""
-    pairs = ((padding, padding),) * 2 if isinstance(padding, int) else padding
-    return np.pad(x, ((0, 0), (0, 0), *pairs), mode=mode, **({"constant_values": 3} if mode == "constant" else {}))
-
-
 def filled(mode: str) -> dict[str, Any]:
     return {"padding_mode": mode, **({"pad_value": 3} if mode == "constant" else {})}
-
-
-@pytest.fixture(params=["copied in one piece", "borders alone"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Serve small arrays in both ways; `out` leaves the short one."""
-    if request.param == "borders alone":
-        monkeypatch.setattr(job, "SMALL_COPY", 0)
-        job._settled.cache_clear()
-    return str(request.param)
 
 
 def by_hand(mode: str) -> list[float]:
@@ -80,7 +61,7 @@ def test_values(way: str, backend: str, kind: str, norm: Any, mode: str, kernel:
     x = small(2, 3, 15, 17)
     call = getattr(convlib, f"{kind}_pool2d")
     rest = {key: value for key, value in options.items() if key != "padding"}
-    expected = call(extended(x, options["padding"], mode), *norm, kernel, backend="naive", **rest)
+    expected = call(padded(x, options["padding"], mode), *norm, kernel, backend="naive", **rest)
     for layout in ("NCHW", "NHWC"):
         turned = x if layout == "NCHW" else np.moveaxis(x, 1, -1).copy()
         right = expected if layout == "NCHW" else np.moveaxis(expected, 1, -1)

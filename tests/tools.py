@@ -1,4 +1,4 @@
-"""What several files of tests need: slopes by differences, and Python in a process of its own."""
+"""What several files of tests need: slopes by differences, padding by NumPy, Python in a process of its own."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def python(*arguments: str, path: tuple[Path, ...] = (), **environment: str) -> 
     return subprocess.run(
         [sys.executable, "-P", *arguments], env=env, capture_output=True, text=True, timeout=600, check=False
     )
+
+
+def small(*shape: int, seed: int = 0) -> Any:
+    """Return small whole numbers, whose sums are exact in any order."""
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype("f4")
+
+
+def padded(x: Any, padding: Any, mode: str) -> Any:
+    """Pad (N, C, H, W) by NumPy; the mode "constant" stands for the value 3."""
+    pairs = ((padding, padding),) * 2 if isinstance(padding, int) else padding
+    options = {"constant_values": 3} if mode == "constant" else {}
+    return np.pad(x, ((0, 0), (0, 0), *pairs), mode=mode, **options)
