@@ -16,7 +16,9 @@ from .errors import SpecError
 
 DType = np.dtype[Any]
 
-BOOL, INT64, FLOAT16, FLOAT32, FLOAT64 = (np.dtype(t) for t in ("bool", "int64", "float16", "float32", "float64"))
+BOOL, INT32, INT64, FLOAT16, FLOAT32, FLOAT64 = (
+    np.dtype(t) for t in ("bool", "int32", "int64", "float16", "float32", "float64")
+)
 _KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "floats", "c": "complex numbers"}
 _LONG = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
 
@@ -106,9 +108,18 @@ def lowest(dtype: DType, kind: str) -> float | int:
     return int(info.min if kind == "max" else info.max)
 
 
-def magnitude(a: Any) -> int:
-    """Return the largest absolute value of an integer array, exactly; 0 if it is empty."""
-    return max(abs(int(a.min())), abs(int(a.max()))) if a.size else 0
+def magnitude(a: Any, zeros: tuple[int, ...] = (0,)) -> int:
+    """Return the largest distance of an integer array from zero, exactly; 0 if it is empty.
+
+    `zeros` holds what counts as zero: one number, or one per entry of the first axis.
+    """
+    if not a.size:
+        return 0
+    if len(zeros) == 1:
+        return max(abs(int(a.min()) - zeros[0]), abs(int(a.max()) - zeros[0]))
+    rest = tuple(range(1, a.ndim))
+    ends = (a.min(axis=rest).tolist(), a.max(axis=rest).tolist())
+    return max(abs(int(number) - zero) for end in ends for number, zero in zip(end, zeros, strict=True))
 
 
 def error_bound(terms: int, dtype: DType) -> float:

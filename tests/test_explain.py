@@ -70,7 +70,8 @@ def test_every_public_function_can_be_explained_by_arrays_and_by_shapes():
 def test_a_problem_string_says_the_same_work():
     known = 0
     for case in testing.cases():
-        said = convlib.explain(case.call, *case.arrays, *case.args, **case.options)
+        dtype = "int64" if "zero_points" in case.name else "float32"
+        said = convlib.explain(case.call, *case.arrays, *case.args, dtype=dtype, **case.options)
         if said.problem is None:
             continue
         problem, spec = parse(said.problem), said.spec

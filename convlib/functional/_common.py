@@ -72,6 +72,11 @@ _TEXTS = {
     "errors": "SpecError\n    If sizes or options break a rule; the message names the argument and a valid value.\n"
     "TypeError\n    If an argument has a wrong type.\n"
     "BackendError\n    If the backend asked for is unknown or cannot serve the call.",
+    "zero_points": "x_zero_point, w_zero_point : int or array_like, optional\n"
+    "    Of integers: what is subtracted from each element of `x` and of `w`, exactly: numbers of their types, of `w`\n"
+    "    one, or (OC,) of them.  Constant padding holds ``x_zero_point + pad_value``: by default it adds nothing.\n"
+    "out_dtype : dtype, optional\n"
+    "    Of integers: int64, the default, or int32, which is refused where sums of these numbers could leave it.",
     "layer_backend": "backend : str, optional\n    Name from `backends`; by default the automatic choice.",
 }  # fmt: skip
 #: The options that say where the windows of a pooling lie, and what its padding holds.

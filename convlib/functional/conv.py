@@ -13,12 +13,14 @@ from ..spec import check_ending, frozen, make_conv, make_transpose, shape, weigh
 from ..threads import get_num_threads
 from . import kept
 from ._common import Array, ArrayLike, per_rank, take
+from ._quantised import is_quantised, quantised
 
 
 def _convnd(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0, flip: bool = False,
     layout: str = "NCHW", w_layout: str = "OIHW", activation: str | None = None, residual: ArrayLike | None = None,
+    x_zero_point: ArrayLike | None = None, w_zero_point: ArrayLike | None = None, out_dtype: Any = None,
     out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
     """Cross-correlate the input with a set of kernels over <nd> spatial axes.
@@ -39,7 +41,9 @@ def _convnd(
     <layout>
     <w_layout>
     <ending>
-    <out>
+    <zero_points>
+    out : ndarray, optional
+        Array for the result; it is returned.  One of int32 asks integers for that type, as `out_dtype` does.
     <backend>
     <accuracy>
 
@@ -47,7 +51,8 @@ def _convnd(
     -------
     y : ndarray, shape (N, OC, <out_axes>)
         ``(i + lo + hi - ke) // stride + 1`` elements per axis, with the effective kernel
-        ``ke = (k - 1) * dilation + 1``.  Floats keep their common type; integers and bool are exact and give int64.
+        ``ke = (k - 1) * dilation + 1``.  Floats keep their common type; integers and bool are exact and give int64, or
+        int32 on request.
 
     Raises
     ------
@@ -76,15 +81,23 @@ def _convnd(
     options = (
         frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
     )  # fmt: skip
-    if activation is None and residual is None:
+    integers = is_quantised(x_zero_point, w_zero_point, out_dtype, out)
+    if activation is None and residual is None and not integers:
         return _sum(nd, x, w, bias, options, out, backend)[1]
     kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
-    spec, types = make_conv(nd, x.shape, w.shape, *options), _types(x, w, bias)
+    spec, (result, compute) = make_conv(nd, x.shape, w.shape, *options), _types(x, w, bias)
     check_ending(activation, None if residual is None else residual.shape, spec.y_shape)
+    asked = None
+    if integers:
+        kinds = {"x": x.dtype, "w": w.dtype, "bias": None if bias is None else bias.dtype}
+        asked = quantised(x_zero_point, w_zero_point, out_dtype, out, spec.oc, result, **kinds)
     if residual is not None:
-        choice = registry.select("conv", spec, types[1], backend, kind)
-        storage.check_residual(choice.backend, spec.y_shape, types[0], residual, out)
-    served, y = _sum(nd, x, w, bias, options, out, backend)
+        choice = registry.select("conv", spec, compute, backend, kind)
+        result = result if asked is None else asked.result
+        storage.check_residual(choice.backend, spec.y_shape, result, residual, out)
+    served, y = _sum(nd, x, w, bias, options, out, backend, asked)
+    if activation is None and residual is None:
+        return y
     finished: Array = storage.finish(served, y, residual, activation)
     return finished
 
@@ -98,15 +111,15 @@ def _types(x: Array, w: Array, bias: Array | None) -> tuple[np.dtype[Any], np.dt
 
 def _sum(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None, options: tuple[Any, ...], out: Array | None,
-    backend: str | None,
+    backend: str | None, asked: storage.Quantised | None = None,
 ) -> tuple[Any, Array]:  # fmt: skip
     """Return the backend that served a convolution, and its result."""
     cache, order = kept.active(), options[-1]
     if cache is not None and type(x) is type(w) is np.ndarray and (bias is None or type(bias) is np.ndarray):
-        plan = cache.plan(nd, x, w, bias, options, backend)
+        plan = cache.plan(nd, x, w, bias, options, backend, asked)
         if plan is not None:
             return plan.backend, plan(x, out)
-    if out is None and type(x) is np.ndarray and type(w) is np.ndarray:
+    if out is None and asked is None and type(x) is np.ndarray and type(w) is np.ndarray:
         try:
             served, run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
         except TypeError:  # the long way says which argument is wrong
@@ -121,7 +134,7 @@ def _sum(
     spec = make_conv(nd, x.shape, w.shape, *options)
     w = storage.plain_weights(w, weight_order(nd, order))
     choice = registry.select("conv", spec, _types(x, w, bias)[1], backend, kind)
-    return choice.backend, storage.conv(choice.backend, spec, x, w, bias, out, choice.named)
+    return choice.backend, storage.conv(choice.backend, spec, x, w, bias, out, choice.named, asked)
 
 
 @lru_cache(maxsize=4096, typed=True)

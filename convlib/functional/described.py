@@ -38,6 +38,8 @@ ARRAYS = ("x", "w", "bias", "residual", "grad_y", "y", "indices", "image", "kern
 _SHAPES = ("x_shape", "w_shape")
 #: Arguments that say how and where a call runs, not what it computes.
 _HOW = ("out", "backend", "accuracy")
+#: Arguments whose types count.
+TYPED = ("x_zero_point", "w_zero_point", "out_dtype")
 
 KINDS = {f"{kind}_pool": kind for kind in ("max", "min", "avg", "sum", "lp")}
 FAMILIES = {
@@ -122,7 +124,8 @@ def described(op: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Des
         array_type, taken = take(**arrays)
         arrays = dict(zip(arrays, taken, strict=True))
         shapes |= {name: tuple(a.shape) for name, a in arrays.items()}
-    plain = {name: frozen(value) for name, value in given.items() if name not in _HOW and name not in ARRAYS}
+    plain = {name: value for name, value in given.items() if name not in _HOW and name not in ARRAYS}
+    plain |= {name: frozen(value) for name, value in plain.items() if name not in TYPED}
     for name in _SHAPES:
         if name in plain:
             plain[name] = shape(name, plain[name])

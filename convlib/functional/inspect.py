@@ -13,7 +13,8 @@ from ..spec import ConvSpec, PoolSpec, frozen, make_conv, make_pool, shape, weig
 from ..spec.arguments import check_names, keywords
 from ..spec.windows import count_axes
 from ._common import element_type
-from .described import Description, described
+from ._quantised import quantised
+from .described import TYPED, Description, described
 
 
 def conv_output_shape(x_shape: Sequence[int], w_shape: Sequence[int], **options: Any) -> tuple[int, ...]:
@@ -124,11 +125,12 @@ def explain(
     from ._problem import problem_of  # only when asked
 
     call = described(op, args, options)
-    element, compute = _types(call, element_type("dtype", dtype))
+    element, compute = _types(call, given := element_type("dtype", dtype))
     problem = problem_of(call.operation, call.spec, bias="bias" in call.shapes)
     text = None if problem is None else str(problem)
     found = _by_place(call)
-    asked = Asked(op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found))
+    integers = _quantised(call, given, options.get("out"))
+    asked = Asked(op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found), integers)
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
         return registry.explain_choice(
             call.operation, call.spec, element, compute, backend, call.array_type, asked
@@ -148,6 +150,19 @@ def _types(call: Description, element: np.dtype[Any]) -> tuple[np.dtype[Any], np
         return found["x"].newbyteorder("="), found["x"].newbyteorder("=")
     widest = max(found.values(), key=lambda kind: kind.itemsize)
     return (widest if result.kind in "iu" else result), compute
+
+
+def _quantised(call: Description, element: np.dtype[Any], out: Any) -> storage.Quantised | None:
+    """Return the zero points and the result that a call asks for."""
+    if "x_zero_point" not in call.options:
+        return None
+    assert isinstance(call.spec, ConvSpec)
+    kinds: dict[str, Any] = {
+        name: call.arrays[name].dtype if name in call.arrays else element for name in call.shapes if name != "residual"
+    }
+    x_zero_point, w_zero_point, out_dtype = (call.options[name] for name in TYPED)
+    result = dtypes.for_sums(**kinds)[0]
+    return quantised(x_zero_point, w_zero_point, out_dtype, out, call.spec.oc, result, **kinds)
 
 
 #: Where the arrays stand that the gradients of complex numbers conjugate.

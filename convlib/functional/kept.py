@@ -123,8 +123,9 @@ class PlanCache:
         return len(self._plans)
 
     def plan(
-        self, nd: int, x: Array, w: Array, bias: Array | None, options: tuple[Any, ...], backend: str | None
-    ) -> ConvPlan | None:
+        self, nd: int, x: Array, w: Array, bias: Array | None, options: tuple[Any, ...], backend: str | None,
+        quantised: storage.Quantised | None = None,
+    ) -> ConvPlan | None:  # fmt: skip
         """Return a plan for a call, made now if there is none; None if its weights may be written."""
         owner, safe = _owner(w)
         if not safe:
@@ -132,7 +133,7 @@ class PlanCache:
             return None
         place = w.__array_interface__["data"][0], w.shape, w.strides, w.dtype
         added = None if bias is None else (bias.shape, bias.dtype, bias.tobytes())
-        key = (id(owner), nd, *place, added, x.shape, x.dtype, options, backend, registry.state())
+        key = (id(owner), nd, *place, added, x.shape, x.dtype, options, backend, quantised, registry.state())
         try:
             hash(key)
         except TypeError:
@@ -145,7 +146,7 @@ class PlanCache:
                 return kept[1]
         spec = make_conv(nd, x.shape, w.shape, *options)
         plain = storage.plain_weights(w, weight_order(nd, options[-1]))
-        made = of_plain_weights(spec, plain, bias, x.dtype, backend)
+        made = of_plain_weights(spec, plain, bias, x.dtype, backend, quantised=quantised)
         with self._lock:
             self._plans[key] = weakref.ref(owner, partial(self._gone, id(owner))), made
             while len(self._plans) > self._maxsize:

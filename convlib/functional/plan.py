@@ -13,6 +13,7 @@ from ..errors import SpecError, UnsupportedError
 from ..registry import Choice, Explanation
 from ..spec import ConvSpec, check_bias, check_ending, frozen, make_conv, shape, weight_order
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
+from ._quantised import is_quantised, quantised
 from .stream import ConvStream
 
 
@@ -33,11 +34,13 @@ class ConvPlan:
         As in `conv2d`.
     activation : str or None
         As in `conv2d`.
+    quantised : Quantised or None
+        Zero points and the type of the result.
     """
 
     def __init__(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None,
-        activation: str | None = None,
+        activation: str | None = None, quantised: storage.Quantised | None = None,
     ) -> None:  # fmt: skip
         if bias is not None:
             check_bias(bias.shape, spec.oc)
@@ -46,12 +49,12 @@ class ConvPlan:
         self._kind = take(w=w)[0]
         self._w = w.copy(order="C")
         self._bias = None if bias is None else bias.copy(order="C")
-        self._requested, self._accuracy = backend, config.get_accuracy()
+        self._requested, self._accuracy, self._quantised = backend, config.get_accuracy(), quantised
         self._choice: Choice = registry.select(
             "conv", spec, self._compute, backend, self._kind, prepared=True
         )
         self._run = storage.prepare_conv(
-            self._choice.backend, spec, self._w, self._bias, self.dtype, self._choice.named
+            self._choice.backend, spec, self._w, self._bias, self.dtype, self._choice.named, quantised
         )
         self._result, self._y_shape = self._types[0], spec.y_shape
         # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
@@ -59,9 +62,9 @@ class ConvPlan:
 
     @property
     def _types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
-        if self._bias is None:
-            return dtypes.for_sums(x=self.dtype, w=self._w.dtype)
-        return dtypes.for_sums(x=self.dtype, w=self._w.dtype, bias=self._bias.dtype)
+        bias = {} if self._bias is None else {"bias": self._bias.dtype}
+        result, compute = dtypes.for_sums(x=self.dtype, w=self._w.dtype, **bias)
+        return (result if self._quantised is None else self._quantised.result), compute
 
     @property
     def _compute(self) -> np.dtype[Any]:
@@ -134,7 +137,9 @@ class ConvPlan:
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
         backend, named = self._choice.backend, self._choice.named
-        return storage.scratch(backend, "conv", self.spec, self.dtype, self._compute, named, prepared=True)
+        return storage.scratch(
+            backend, "conv", self.spec, self.dtype, self._compute, named, prepared=True, quantised=self._quantised
+        )
 
     def explain(self) -> Explanation:
         """Return what the plan chose, and why, as `convlib.explain` does."""
@@ -143,12 +148,14 @@ class ConvPlan:
         spec, shapes = self.spec, {"x": self.spec.x_shape, "w": self.spec.w_shape}
         problem = problem_of("conv", spec, bias=self._bias is not None)
         asked = registry.Asked(
-            f"plan_conv{spec.nd}d", shapes, None if problem is None else str(problem), {"x": "x", "w": "w"}
-        )
+            f"plan_conv{spec.nd}d", shapes, None if problem is None else str(problem), {"x": "x", "w": "w"},
+            quantised=self._quantised,
+        )  # fmt: skip
         return registry.explained("conv", spec, self.dtype, self._compute, self._choice, prepared=True, asked=asked)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self._accuracy, self.spec, self._w, self._bias, self.dtype, self._requested, self.activation)
+        made = self.spec, self._w, self._bias, self.dtype, self._requested, self.activation, self._quantised
+        return _restored, (self._accuracy, *made)
 
     def __repr__(self) -> str:
         name = self._choice.backend.name + (f":{self._choice.algorithm}" if self._choice.algorithm else "")
@@ -157,10 +164,10 @@ class ConvPlan:
 
 def of_plain_weights(
     spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], backend: str | None,
-    activation: str | None = None,
-) -> ConvPlan:
+    activation: str | None = None, quantised: storage.Quantised | None = None,
+) -> ConvPlan:  # fmt: skip
     """Make a plan with weights that are seen in the order of backends, in which the plan copies them."""
-    return ConvPlan(replace(spec, w_memory=()), w, bias, dtype, backend, activation)
+    return ConvPlan(replace(spec, w_memory=()), w, bias, dtype, backend, activation, quantised)
 
 
 def _restored(accuracy: str, *arguments: Any) -> ConvPlan:
@@ -173,6 +180,7 @@ def _plan_convnd(
     nd: int, x_shape: Any, w: ArrayLike, bias: ArrayLike | None = None, *, dtype: Any = None, stride: Any = 1,
     padding: Any = 0, dilation: Any = 1, groups: int = 1, padding_mode: str = "constant", pad_value: float = 0,
     flip: bool = False, layout: str = "NCHW", w_layout: str = "OIHW", activation: str | None = None,
+    x_zero_point: ArrayLike | None = None, w_zero_point: ArrayLike | None = None, out_dtype: Any = None,
     backend: str | None = None, accuracy: str | None = None,
 ) -> ConvPlan:  # fmt: skip
     """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
@@ -194,6 +202,7 @@ def _plan_convnd(
     <layout>
     <w_layout>
     <activation>
+    <zero_points>
     <backend>
     <accuracy>
 
@@ -229,7 +238,12 @@ def _plan_convnd(
         pad_value, flip, layout, w_layout,
     )  # fmt: skip
     w = storage.plain_weights(w, weight_order(nd, w_layout))
-    return of_plain_weights(spec, w, bias, element, backend, activation)
+    asked = None
+    if is_quantised(x_zero_point, w_zero_point, out_dtype, None):
+        kinds = {"x": element, "w": w.dtype} | ({} if bias is None else {"bias": bias.dtype})
+        result = dtypes.for_sums(**kinds)[0]
+        asked = quantised(x_zero_point, w_zero_point, out_dtype, None, spec.oc, result, **kinds)
+    return of_plain_weights(spec, w, bias, element, backend, activation, asked)
 
 
 plan_conv1d, plan_conv2d, plan_conv3d = per_rank(_plan_convnd)

@@ -90,13 +90,21 @@ class ConvStream:
         spec = self._plan.spec
         if state is None:
             shape = self._shape(spec.pad_lo[0])
-            self._state = np.full(shape, spec.pad_value).astype(self._plan.dtype)
+            self._state = np.full(shape, self._padding()).astype(self._plan.dtype)
         else:
             given = self._checked("state", state)
             if given.shape[self._axis] >= self._reach:
                 most = self._reach - 1
                 raise SpecError(f"state has the shape {given.shape}; windows need at most {most} elements of it")
             self._state = given.copy()
+
+    def _padding(self) -> float:
+        """Return what the padding holds, as an input; constant padding counts from the zero point."""
+        plan = self._plan
+        value = plan.spec.pad_value
+        if plan._quantised is None or not plan._quantised.x_zero:
+            return value
+        return dtypes.whole("x_zero_point + pad_value", value + plan._quantised.x_zero, plan.dtype)
 
     def __call__(self, x: ArrayLike) -> Array:
         """Take a chunk of any length, and return the results of the windows that end in it."""
@@ -114,9 +122,7 @@ class ConvStream:
 
     @property
     def _result(self) -> np.dtype[Any]:
-        plan = self._plan
-        arrays = {"x": plan.dtype, "w": plan._w.dtype} | ({} if plan._bias is None else {"bias": plan._bias.dtype})
-        return dtypes.for_sums(**arrays)[0]
+        return self._plan._types[0]
 
     def _shape(self, length: int, channels: int | None = None) -> tuple[int, ...]:
         spec = self._plan.spec
@@ -150,7 +156,9 @@ class ConvStream:
                 1, self._shape(length), spec.w_shape, spec.stride, 0, spec.dilation, spec.groups, "constant", 0.0,
                 spec.flip, "NHWC" if spec.channels_last else "NCHW",
             )  # fmt: skip
-            self._plans[length] = type(plan)(made, plan._w, plan._bias, plan.dtype, self.backend)
+            self._plans[length] = type(plan)(
+                made, plan._w, plan._bias, plan.dtype, self.backend, quantised=plan._quantised
+            )
         return self._plans[length]
 
     def __repr__(self) -> str:

@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     arrays: Mapping[str, tuple[Array, ...]] = {}  # those that were given, by place
     conjugated: str = ""  # the place of what complex gradients conjugate
     reshaped: str = ""  # the place of weights whose axes only a copy joins
+    quantised: storage.Quantised | None = None  # what is subtracted from integers, and the type of the result
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,9 @@ def explained(
     backend, asked = choice.backend, asked or Asked()
     nbytes = answer(
         backend, "workspace", int,
-        lambda: storage.scratch(backend, op, spec, element, dtype, choice.named, prepared=prepared),
+        lambda: storage.scratch(
+            backend, op, spec, element, dtype, choice.named, prepared=prepared, quantised=asked.quantised
+        ),
     )  # fmt: skip
     found = answer(
         backend, "implementations", tuple, lambda: backend.implementations(op, spec, dtype, prepared)
@@ -218,8 +221,9 @@ def _copies(
     op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dtype[Any], choice: Choice, asked: Asked
 ) -> tuple[Copy, ...]:
     copies = storage.copies(
-        choice.backend, op, spec, element, dtype, choice.named, asked.arrays, asked.conjugated, asked.reshaped
-    )
+        choice.backend, op, spec, element, dtype, choice.named, asked.arrays, asked.conjugated, asked.reshaped,
+        asked.quantised,
+    )  # fmt: skip
     names: dict[str, list[str]] = {}
     for argument, place in asked.places.items():
         names.setdefault(place, []).append(argument)

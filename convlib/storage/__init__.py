@@ -8,6 +8,7 @@ and in int64 else.  Padding that is no zeros is written into the same parts.
 The functions take a backend, and then what its operation of the same name takes.
 """
 
+from ..backends.base.checks import Quantised
 from .calls import (
     check_residual,
     col2im,
@@ -28,7 +29,7 @@ from .scratch import scratch, terms
 from .weights import plain_weights, stored_weights
 
 __all__ = [
-    "Copy", "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
+    "Copy", "Quantised", "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
     "conv_transpose_grad_input", "conv_transpose_grad_weight", "copies", "finish", "plain_weights", "pool",
     "pool_grad_input", "prepare_conv", "scratch", "stored_weights", "terms", "unpool",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import (
+    Quantised,
     Types,
     bound,
     check_indices,
@@ -25,6 +26,7 @@ from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
 from .job import RESULTS, Call, Job
+from .quantised import UNSHIFTED, lazily, small
 from .scratch import column_parts, exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -41,13 +43,25 @@ def _handed_on(function: Function) -> Function:
     return cast(Function, call)
 
 
-@_handed_on
 def conv(
-    backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None
-) -> Array:
-    """See `Backend.conv`."""
+    backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None,
+    quantised: Quantised | None = None,
+) -> Array:  # fmt: skip
+    """See `Backend.conv`; integers may be `quantised`."""
+    if backend.lazy:
+        if quantised is not None:
+            return lazily(backend, spec, x, w, bias, out, algorithm, quantised)
+        return backend.conv(spec, x, w, bias, out, algorithm)
     types = sum_types(x.dtype, w.dtype, bias, spec.oc)
-    return _sums(backend.conv, "conv", spec, types, algorithm, out, (x, "x"), (w, "w"), (bias, "bias"))
+    if quantised is not None:
+        types = types._replace(result=quantised.result)
+    if types.compute == dtypes.INT64 and small(spec, x.dtype, w.dtype, bias, quantised or UNSHIFTED):
+        run = backend.prepare_quantised(spec, w, bias, x.dtype, quantised or UNSHIFTED, algorithm)
+        if run is not None:
+            backend.check_out(out, spec.y_shape, types.result, x, w, bias)
+            return run(x, out)
+    places = (x, "x"), (w, "w"), (bias, "bias")
+    return _sums(backend.conv, "conv", spec, types, algorithm, out, *places, quantised=quantised)
 
 
 @_handed_on
@@ -117,17 +131,40 @@ def finish(backend: Backend, y: Array, residual: Array | None, activation: str |
 
 
 def prepare_conv(
-    backend: Backend, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None
-) -> Callable[[Array, Array | None], Array]:
+    backend: Backend, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None,
+    quantised: Quantised | None = None,
+) -> Callable[[Array, Array | None], Array]:  # fmt: skip
     """See `Backend.prepare_conv`, which serves the types and layouts that the backend takes as they are."""
     types = sum_types(dtype, w.dtype, bias, spec.oc)
+    if types.compute == dtypes.INT64 and not backend.lazy:
+        run = _prepare_integers(backend, spec, w, bias, dtype, algorithm, quantised)
+        if run is not None:
+            return run
     compute = types.compute
     if types.result == dtypes.FLOAT16 and backend.takes_halves("conv", spec, algorithm, bias is not None):
         compute = dtypes.FLOAT16
-    integers = compute == dtypes.INT64 and backend.integers_as_floats("conv", spec, algorithm)
-    if integers or set("pxy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
+    if set("pxy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
         return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm)
     return backend.prepare_conv(spec, w, bias, dtype, algorithm)
+
+
+def _prepare_integers(
+    backend: Backend, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], algorithm: str | None,
+    quantised: Quantised | None,
+) -> Callable[[Array, Array | None], Array] | None:  # fmt: skip
+    """Return what serves integers otherwise than `Backend.prepare_conv`, if anything does."""
+    asked = quantised or UNSHIFTED
+    if small(spec, dtype, w.dtype, bias, asked):
+        run = backend.prepare_quantised(spec, w, bias, dtype, asked, algorithm)
+        if run is not None:
+            def served(x: Array, out: Array | None) -> Array:
+                backend.check_out(out, spec.y_shape, asked.result, x, w, bias)
+                return run(x, out)
+
+            return served
+    if quantised is None and not backend.integers_as_floats("conv", spec, algorithm):
+        return None
+    return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm, quantised)
 
 
 @_handed_on
@@ -242,7 +279,7 @@ def _whole(job: Job | None, method: Callable[..., Any], *arguments: Any) -> Any:
 
 def _sums(
     method: Callable[..., Array], op: str, spec: ConvSpec, types: Types, algorithm: str | None, out: Array | None,
-    *arrays: tuple[Array | None, str], conjugated: str = "",
+    *arrays: tuple[Array | None, str], conjugated: str = "", quantised: Quantised | None = None,
 ) -> Array:  # fmt: skip
     """Serve a sum of products by a method of a backend, whose arrays come with the names of their places."""
     backend: Backend = method.__self__  # type: ignore[attr-defined]  # it is bound
@@ -254,14 +291,16 @@ def _sums(
     dtype = types.compute
     if types.result == dtypes.FLOAT16 and backend.takes_halves(op, spec, algorithm, bias is not None):
         dtype = dtypes.FLOAT16
-    elif dtype == dtypes.INT64 and backend.integers_as_floats(op, spec, algorithm):
-        largest = _largest(op, spec, given, bias)
-        dtype = exact_float(largest) or dtype
+    elif dtype == dtypes.INT64 and (quantised or backend.integers_as_floats(op, spec, algorithm)):
+        largest = _largest(op, spec, given, bias, quantised)
+        if backend.integers_as_floats(op, spec, algorithm):
+            dtype = exact_float(largest) or dtype
     if conjugated and given[conjugated].dtype.kind != "c":  # type: ignore[union-attr]  # only a bias may be None
         conjugated = ""
-    call = Call(backend, op, spec, types, dtype, algorithm, conjugated=conjugated)
+    shifted = "" if quantised is None else quantised.shifted
+    call = Call(backend, op, spec, types, dtype, algorithm, conjugated=conjugated, shifted=shifted)
     copied = call.copied(**given, out=out)
-    job = Job(call, copied) if copied or conjugated or call.pads else None
+    job = Job(call, copied, quantised) if copied or conjugated or call.pads else None
     if job is None or job.whole:
         return _whole(job, method, spec, *(a for a, _ in arrays), out, algorithm)
     if job.around:
@@ -273,14 +312,19 @@ def _sums(
     return _parts(job, shape, out, lambda *a: method(*a, None, algorithm), *arrays)
 
 
-def _largest(op: str, spec: ConvSpec, given: dict[str, Array], bias: Array | None) -> int:
-    """Return what no partial sum of integers exceeds, and refuse what could leave int64."""
+def _largest(
+    op: str, spec: ConvSpec, given: dict[str, Array], bias: Array | None, quantised: Quantised | None = None
+) -> int:
+    """Return what no partial sum of integers exceeds, and refuse what could leave int64 or the result's type."""
     constant = op != "conv_grad_input" and needs_padding(spec) and spec.padding_mode == "constant"
     padding = padding_value(spec, dtypes.INT64) if constant else 0
     x, other = (given.get(name) for name in ("y", "w")) if op == "conv_grad_input" else (
         given["x"], given["w" if op == "conv" else "y"]
     )  # fmt: skip
-    return bound(terms(op, spec), x, other, bias, padding)
+    found = bound(terms(op, spec), x, other, bias, padding, quantised)
+    if quantised is not None:
+        quantised.check(terms(op, spec), found)
+    return found
 
 
 def _parts(

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends.base import Backend
+from ..backends.base.checks import Quantised
 from ..backends.base.contract import Array
 from ..spec import WindowSpec
 from .cutting import Item, Size
@@ -29,6 +30,7 @@ class Copy(NamedTuple):
 def copies(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
     arrays: Mapping[str, tuple[Array, ...]], conjugated: str = "", reshaped: str = "",
+    quantised: Quantised | None = None,
 ) -> tuple[Copy, ...]:  # fmt: skip
     """Return the copies of a call; places of which there are no `arrays` are contiguous and of type `storage`.
 
@@ -39,9 +41,9 @@ def copies(
         return ()
     if op not in RESULTS:
         return _of_columns(backend, op, spec, storage, dtype, arrays)
-    types = types_of(op, spec, storage, dtype)
+    types, shifted = types_of(op, spec, storage, dtype, quantised), "" if quantised is None else quantised.shifted
     compute = computed(backend, op, spec, storage, types, algorithm)[0]
-    call = Call(backend, op, spec, types, compute, algorithm, conjugated=conjugated)
+    call = Call(backend, op, spec, types, compute, algorithm, conjugated=conjugated, shifted=shifted)
     found = [
         Copy("indices", f"{a.dtype} becomes int64" if a.dtype != dtypes.INT64 else "of its memory order", 1, 8 * a.size)
         for a in arrays.get("indices", ()) if a.size and not backend.takes(a, dtypes.INT64, spec)
@@ -106,6 +108,8 @@ def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array
             found, gaps = [*found, "its axes are put in another order"], False
     elif place != "w" and spec.channels_last and not (backend.strided or backend.channels_last):
         found.append("channels last become channels first")
+    if place in call.shifted:
+        found.append("its zero point is subtracted")
     if place == "x" and place != RESULTS[call.op] and call.pads:
         mode = spec.padding_mode
         found.append(f"padding of {spec.pad_value:g}" if mode == "constant" else f"padding_mode={mode!r}")

@@ -15,7 +15,7 @@ import numpy as np
 from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.arrays import SMALL_COPY, channels_first
-from ..backends.base.checks import Types, padding_value
+from ..backends.base.checks import Quantised, Types, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, needs_padding, plain_padded, zero_padded
 from .cutting import INDEX_BYTES, Block, Blocks, Item, Size, Slices, blocks, borders
@@ -33,6 +33,7 @@ class Call(NamedTuple):
     algorithm: str | None
     indices: bool = False  # of the extremes
     conjugated: str = ""  # which of x, y and w, if any
+    shifted: str = ""  # which of x and w have zero points that are subtracted
 
     def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
         """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
@@ -43,9 +44,10 @@ class Call(NamedTuple):
         result = RESULTS[self.op]
         given = {"x": x, "y": y, "w": w}
         found = "".join(
-            name for name in "xy" if not all(self._taken(a) and self._flat(a, name) for a in _listed(given[name]))
-        )
-        found += "w" * (w is not None and not self._weights_taken(w))
+            name for name in "xy"
+            if name in self.shifted or not all(self._taken(a) and self._flat(a, name) for a in _listed(given[name]))
+        )  # fmt: skip
+        found += "w" * (w is not None and ("w" in self.shifted or not self._weights_taken(w)))
         kept = self.types.result == self.dtype and (out is None or (self._taken(out) and self._flat(out, result)))
         turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
         if result not in found and not (kept and (result == "w" or not turned)):
@@ -58,6 +60,7 @@ class Call(NamedTuple):
         seen = self.copied(**{place: arrays if len(arrays) > 1 else arrays[0] for place, arrays in given.items()})
         turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
         copied = {"x": turned, "y": turned} | ({"w": self.weights_turned} if self.op.startswith("conv") else {})
+        copied |= dict.fromkeys(self.shifted, True)
         found = "".join(
             name for name in copied
             if (name in seen if name in given or name == RESULTS[self.op] else copied[name] or storage != self.dtype)
@@ -117,8 +120,8 @@ def _listed(a: Any) -> tuple[Any, ...]:
 class Job:
     """A call cut into blocks, each with copies that fit the scratch bound beside what the backend needs."""
 
-    def __init__(self, call: Call, copied: str) -> None:
-        self.call, self.copied = call, copied
+    def __init__(self, call: Call, copied: str, quantised: Quantised | None = None) -> None:
+        self.call, self.copied, self._quantised = call, copied, quantised
         bound = config.get_max_workspace()
         named = _named(call)  # which may change with the instruction set
         self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, named, config.settings())
@@ -131,7 +134,9 @@ class Job:
     @property
     def whole(self) -> bool:
         """Whether the backend itself may make the copies, as they fit and are those it would make."""
-        native = self.call.dtype in (self.call.types.compute, dtypes.FLOAT16)
+        types = self.call.types
+        native = self.call.dtype in (types.compute, dtypes.FLOAT16) and not self.call.shifted
+        native = native and (types.result == types.compute or types.compute != dtypes.INT64)
         return self.blocks.whole and native and not self.padding and self.around is None
 
     @property
@@ -170,7 +175,7 @@ class Job:
             return a[getattr(block, RESULTS[call.op])[1]].astype(call.dtype)
         if place == "w":
             if self._weights is None or self._weights[0] != block.w:
-                self._weights = block.w, a[block.w].astype(call.dtype, copy=False)
+                self._weights = block.w, self._converted(a[block.w], "w", block)
             return self._weights[1]
         a = channels_first(a, call.spec)
         if place == "x" and self.padding:
@@ -178,7 +183,32 @@ class Job:
         a = a[getattr(block, "y" if place == "indices" else place)]
         if self._last:
             a = a.transpose(0, *range(2, a.ndim), 1)
-        return a.astype(dtypes.INT64 if place == "indices" else call.dtype, order="C", copy=False)
+        if place == "indices":
+            return a.astype(dtypes.INT64, order="C", copy=False)
+        return self._converted(a, place, block)
+
+    def _converted(self, a: Array, place: str, block: Block) -> Array:
+        """Return a part of an array in the compute type, less its zero point."""
+        if place not in self.call.shifted:
+            return a.astype(self.call.dtype, order="K" if place == "w" else "C", copy=False)
+        part = self.call.backend.xp.empty(a.shape, self.call.dtype)
+        self._write(part, a, place, block)
+        return part
+
+    def _write(self, part: Array, a: Array, place: str, block: Block) -> None:
+        """Write an array, less its zero point, to one of the compute type.
+
+        Differences are made in int64 if a float might not hold the numbers themselves.
+        """
+        if place not in self.call.shifted or self._quantised is None:
+            part[...] = a
+            return
+        xp = self.call.backend.xp
+        zero = xp.asarray(self._quantised.x_zero if place == "x" else self._quantised.w_zero, dtypes.INT64)
+        if zero.size > 1:
+            zero = zero[block.w[0]].reshape(-1, *(1,) * (a.ndim - 1))
+        dtype = part.dtype if a.dtype.itemsize <= 2 else dtypes.INT64
+        xp.subtract(a, zero, out=part, dtype=dtype, casting="unsafe")
 
     def gaps(self, place: str, a: Array | None = None) -> bool:
         """Return whether parts of x, y or w are copied for their gaps alone; None is an array without any."""
@@ -208,7 +238,10 @@ class Job:
         part = self.call.backend.xp.empty(spec.x_shape, self.call.dtype)
         if self.call.spec.padding_mode == "constant":
             part[...] = padding_value(self.call.spec, self.call.types.compute)
-        fill(channels_first(part, spec), x, self.call.spec, block.x)
+        fill(
+            channels_first(part, spec), x, self.call.spec, block.x,
+            lambda target, source: self._write(target, source, "x", block),
+        )  # fmt: skip
         return part
 
     def add(self, target: Array, block: Block, value: Array) -> None:
@@ -261,7 +294,7 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
     That needs no copy of the images; small ones are sooner copied than served in several calls.
     """
     result = RESULTS[call.op]
-    if not call.pads or result == "w" or call.op == "pool_grad_input" or set(copied) - {"p", "w"}:
+    if not call.pads or result == "w" or call.op == "pool_grad_input" or set(copied) - {"p", "w"} or call.shifted:
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -39,14 +40,17 @@ def _pieces(spec: ConvSpec, ends: tuple[tuple[Any, Any], ...]) -> tuple[tuple[Sl
     return tuple(found)
 
 
-def fill(part: Array, x: Array, spec: ConvSpec, where: tuple[slice, ...]) -> None:
+def fill(
+    part: Array, x: Array, spec: ConvSpec, where: tuple[slice, ...], write: Callable[[Array, Array], None]
+) -> None:
     """Write a part of `x` (N, C, *spatial) and its padding to `part`; constant padding stands there already.
 
     where : the part, in elements of the padded input.
+    write : takes a piece of `part` and what stands there.
     """
     x = x[where[:2]]
     for target, source in _pieces(spec, tuple((box.start, box.stop) for box in where[2:])):
-        part[target] = x[source]
+        write(part[target], x[source])
 
 
 def fold(part: Array, x: Array, spec: ConvSpec, where: tuple[slice, ...]) -> None:

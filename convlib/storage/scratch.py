@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import config, dtypes
 from ..backends.base import Backend
-from ..backends.base.checks import Types
+from ..backends.base.checks import Quantised, Types
 from ..spec import WindowSpec
 from .job import RESULTS, Call, Job
 
@@ -39,7 +39,7 @@ def column_parts(spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int]:
 
 def scratch(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
-    *, prepared: bool = False,
+    *, prepared: bool = False, quantised: Quantised | None = None,
 ) -> int:  # fmt: skip
     """Return the scratch memory of a call on contiguous arrays of type `storage`, in bytes; for integers, at most.
 
@@ -47,12 +47,13 @@ def scratch(
     """
     if op not in RESULTS or backend.lazy:
         return backend.workspace(op, spec, dtype, algorithm)
-    types = types_of(op, spec, storage, dtype)
+    types = types_of(op, spec, storage, dtype, quantised)
+    shifted = "" if quantised is None else quantised.shifted
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
     places = bool(getattr(spec, "places", False))
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name), storage, prepared)
-        for compute in computed(backend, op, spec, storage, types, algorithm)
+        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name, shifted), storage, prepared)
+        for compute in computed(backend, op, spec, storage, types, algorithm, bool(shifted))
         for name in conjugated
     )
 
@@ -69,17 +70,21 @@ def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 
-def types_of(op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any]) -> Types:
+def types_of(
+    op: str, spec: Any, storage: np.dtype[Any], dtype: np.dtype[Any], quantised: Quantised | None = None
+) -> Types:
     """Return the types of a call on arrays of type `storage` that computes in `dtype`."""
     if op == "unpool":  # only gradients add, and integers that add are int64
         return Types(*dtypes.for_pool("sum" if dtype == dtypes.INT64 else "max", storage))
     if op.startswith("conv"):
-        return Types(*dtypes.for_sums(x=storage))
+        types = Types(*dtypes.for_sums(x=storage))
+        return types if quantised is None else types._replace(result=quantised.result)
     return Types(*dtypes.for_pool(spec.kind, storage))
 
 
 def computed(
-    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], types: Types, algorithm: str | None
+    backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], types: Types, algorithm: str | None,
+    shifted: bool = False,
 ) -> list[np.dtype[Any]]:
     """Return the types that the call may compute in, which for integers depends on their size."""
     if not op.startswith("conv"):
@@ -88,6 +93,8 @@ def computed(
         return [dtypes.FLOAT16]
     if types.compute != dtypes.INT64 or not backend.integers_as_floats(op, spec, algorithm):
         return [types.compute]
-    most = 1 if storage == dtypes.BOOL else max(-int(np.iinfo(storage).min), int(np.iinfo(storage).max))
+    most = 1 if storage == dtypes.BOOL else int(np.iinfo(storage).max) + 1
+    if shifted:
+        most *= 2
     possible = [exact_float(largest) for largest in (0, 2**24, 2**53) if largest <= terms(op, spec) * most**2 + most]
     return [dtypes.INT64 if found is None else found for found in possible]

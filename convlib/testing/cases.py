@@ -132,6 +132,33 @@ DTYPES = tuple(
     )
 )  # fmt: skip
 
+QUANTISED = tuple(
+    Case(f"conv{len(w) - 2}d-zero_points_{name}", f"conv{len(w) - 2}d", (x, w, w[:1])[: len(dtypes)], (), options, dtypes, fill, why)
+    for name, x, w, dtypes, fill, why, options in (
+        ("u8s8", (2, 3, 7, 6), (4, 3, 3, 3), ("uint8", "int8", "int32"), "small", "padding adds nothing", {"padding": 1, "stride": 2, "x_zero_point": 2, "w_zero_point": -1, "out_dtype": "int32"}),
+        ("per_channel", (2, 4, 6, 5), (6, 2, 3, 3), ("uint8", "int8", "int32"), "small", "one for each output channel of each group", {"padding": ((2, 0), (0, 1)), "groups": 2, "x_zero_point": 128, "w_zero_point": (0, -3, 2, 127, -128, 1), "out_dtype": "int32"}),
+        ("extremes_u8s8", (1, 16, 5, 6), (8, 16, 3, 3), ("uint8", "int8"), "extremes", "pairs of products leave 16 bits", {"padding": 1, "out_dtype": "int32"}),
+        ("extremes_s8s8", (1, 7, 5, 6), (5, 7, 3, 3), ("int8", "int8"), "extremes", "differences have 9 bits", {"padding": 1, "x_zero_point": 127, "w_zero_point": -128, "out_dtype": "int32"}),
+        ("extremes_u8u8", (1, 17, 4, 4), (9, 17, 1, 1), ("uint8", "uint8"), "extremes", "", {"x_zero_point": 255, "w_zero_point": (0, 255, 1, 2, 3, 4, 5, 6, 7), "out_dtype": "int32"}),
+        ("s8u8_int64", (1, 3, 6, 5), (4, 3, 2, 3), ("int8", "uint8", "int8"), "small", "the result is int64 unless it is asked for", {"x_zero_point": -3, "w_zero_point": 2}),
+        ("nhwc", (2, 6, 5, 3), (4, 3, 3, 3), ("uint8", "int8", "int32"), "small", "", {"layout": "NHWC", "padding": 1, "x_zero_point": 3, "w_zero_point": (1, 0, -1, 2), "out_dtype": "int32"}),
+        ("unbatched", (3, 6, 5), (2, 3, 3, 3), ("int8", "int8"), "small", "", {"x_zero_point": 1, "out_dtype": "int32"}),
+        ("reflect", (1, 2, 5, 4), (2, 2, 3, 3), ("uint8", "int8"), "small", "padding is shifted as its origin", {"padding": 2, "padding_mode": "reflect", "x_zero_point": 7, "w_zero_point": 1, "out_dtype": "int32"}),
+        ("wrap_nhwc", (1, 5, 4, 2), (2, 2, 3, 3), ("uint8", "int8"), "small", "", {"padding": (1, 2), "padding_mode": "wrap", "layout": "NHWC", "x_zero_point": 7}),
+        ("pad_value", (1, 2, 4, 4), (2, 2, 3, 3), ("uint8", "int8", "int8"), "small", "padding counts from the zero point", {"padding": 1, "pad_value": 3, "x_zero_point": 100, "out_dtype": "int32"}),
+        ("flip", (1, 2, 6, 5), (3, 2, 3, 2), ("uint8", "int8"), "small", "", {"flip": True, "padding": 1, "x_zero_point": 1, "w_zero_point": (1, 2, -3)}),
+        ("depthwise", (2, 5, 6, 7), (5, 1, 3, 3), ("uint8", "int8", "int32"), "small", "", {"groups": 5, "padding": 1, "x_zero_point": 3, "w_zero_point": (0, 1, 2, 3, -3), "out_dtype": "int32"}),
+        ("many_channels", (1, 40, 8, 9), (50, 40, 3, 3), ("uint8", "int8", "int32"), "small", "past any register tile", {"padding": 1, "x_zero_point": 120, "w_zero_point": tuple(range(-25, 25)), "out_dtype": "int32"}),
+        ("deep_1x1", (1, 67, 7, 5), (66, 67, 1, 1), ("uint8", "int8"), "extremes", "channels that no vector divides", {"x_zero_point": 128, "w_zero_point": 3, "out_dtype": "int32"}),
+        ("weights_only", (2, 3, 6, 5), (4, 3, 3, 3), ("int64", "int64"), "small", "nothing else needs a copy", {"padding": 1, "w_zero_point": 5, "padding_mode": "edge"}),
+        ("large", (1, 3, 6, 5), (4, 3, 3, 3), ("int64", "int8"), "large", "numbers that floats round, differences that they hold", {"x_zero_point": 2**54, "w_zero_point": 1, "out_dtype": "int32"}),
+        ("n_zero", (0, 3, 5, 5), (2, 3, 3, 3), ("uint8", "int8"), "small", "", {"padding": 1, "x_zero_point": 1, "out_dtype": "int32"}),
+        ("ic_zero", (1, 0, 5, 5), (2, 0, 3, 3), ("uint8", "int8", "int32"), "small", "the bias alone", {"w_zero_point": (1, 2), "out_dtype": "int32"}),
+        ("plain", (2, 3, 11), (4, 3, 3), ("uint8", "int8", "int32"), "small", "", {"padding": "same", "x_zero_point": 2, "w_zero_point": 1, "out_dtype": "int32"}),
+        ("plain", (1, 2, 4, 5, 6), (3, 2, 2, 3, 2), ("uint8", "int8", "int32"), "small", "", {"padding": 1, "dilation": (1, 1, 2), "x_zero_point": 200, "w_zero_point": (1, 0, -1), "out_dtype": "int32"}),
+    )
+)  # fmt: skip
+
 LARGE = (
     Case("conv2d-large_integers", "conv2d", ((1, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("int64", "int8"), "large", "a detour over doubles rounds"),
     Case("conv2d_grad_input-large_integers", "conv2d_grad_input", ((1, 4, 4, 3), (4, 3, 3, 3)), ((1, 3, 6, 5),), {}, ("int64", "int8"), "large"),
@@ -431,6 +458,6 @@ def cases() -> tuple[Case, ...]:
         In the order in which they run.
     """
     return (
-        *CONVS, *DTYPES, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *WEIGHTS, *_pools(), *POOL_GRADIENTS, *COLUMNS,
+        *CONVS, *DTYPES, *QUANTISED, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *WEIGHTS, *_pools(), *POOL_GRADIENTS, *COLUMNS,
         *IMAGES,
     )  # fmt: skip

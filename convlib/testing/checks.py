@@ -294,6 +294,7 @@ def _varied() -> list[Case]:
         "conv2d-plain", "conv2d-nhwc", "conv2d-kernel_1x1", "conv2d-groups_eq_channels", "conv3d-plain",
         "conv2d-dtype-int32-int32", "max_pool2d-overlap_pad", "avg_pool2d-nhwc", "sum_pool2d-dtype-int16",
         "conv2d_grad_input-plain", "conv2d_grad_weight-nhwc", "conv_transpose2d-plain",
+        "conv2d-zero_points_per_channel", "conv2d-zero_points_weights_only",
     }  # fmt: skip
     return [case for case in cases() if case.name in wanted]
 

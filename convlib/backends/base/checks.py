@@ -62,7 +62,34 @@ def padding_value(spec: Any, dtype: np.dtype[Any]) -> float:
     return dtypes.whole("pad_value", spec.pad_value, dtype) if dtype.kind in "biu" else float(spec.pad_value)
 
 
-def bound(terms: int, x: Array, w: Array | None = None, bias: Array | None = None, padding: float = 0) -> int:
+class Quantised(NamedTuple):
+    """What a convolution of integers subtracts from them, and the type of its result.
+
+    Constant padding counts from the zero point of the input: its 0 stands for `x_zero`, which adds nothing.
+    """
+
+    x_zero: int
+    w_zero: tuple[int, ...]  # one, or one per output channel
+    result: np.dtype[Any]
+
+    @property
+    def shifted(self) -> str:
+        """Which of x and w have zero points other than 0."""
+        return "x" * (self.x_zero != 0) + "w" * any(self.w_zero)
+
+    def check(self, terms: int, largest: int) -> None:
+        """Refuse sums of `terms` products that may leave the type of the result, if `largest` is what they reach."""
+        if largest > np.iinfo(self.result).max:
+            raise SpecError(
+                f"out_dtype={str(self.result)!r}: sums of {terms} products with these magnitudes can reach {largest}, "
+                f"more than {self.result} holds ({np.iinfo(self.result).max}); use out_dtype='int64'"
+            )
+
+
+def bound(
+    terms: int, x: Array, w: Array | None = None, bias: Array | None = None, padding: float = 0,
+    quantised: Quantised | None = None,
+) -> int:  # fmt: skip
     """Return what no partial sum of `terms` integer products exceeds; `padding` stands among the elements of `x`.
 
     Raises
@@ -70,7 +97,10 @@ def bound(terms: int, x: Array, w: Array | None = None, bias: Array | None = Non
     SpecError
         If it could leave int64: results are exact or there is none.
     """
-    first, second, start = (0 if a is None else _magnitude(a) for a in (x, w, bias))
+    zeros = ((0,), (0,)) if quantised is None else ((quantised.x_zero,), quantised.w_zero)
+    first, second, start = (
+        0 if a is None else _magnitude(a, zero) for a, zero in zip((x, w, bias), (*zeros, (0,)), strict=True)
+    )
     if x.size == 0 or (w is not None and w.size == 0):
         return start
     found = terms * max(first, abs(int(padding))) * (1 if w is None else second) + start
@@ -82,11 +112,10 @@ def bound(terms: int, x: Array, w: Array | None = None, bias: Array | None = Non
     return found
 
 
-def _magnitude(a: Array) -> int:
-    found = dtypes.magnitude(a)
-    if found >= 2**63 and a.dtype == np.uint64:
-        raise SpecError(f"the uint64 value {found} does not fit int64; scale it down or convert to float64")
-    return found
+def _magnitude(a: Array, zeros: tuple[int, ...]) -> int:
+    if a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
+        raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
+    return dtypes.magnitude(a, zeros)
 
 
 def check_indices(spec: PoolSpec, indices: Array) -> None:

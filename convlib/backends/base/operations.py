@@ -17,6 +17,7 @@ from ...errors import BackendError
 from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
 from .arrays import Arrays
 from .checks import (
+    Quantised,
     Types,
     bound,
     check_finish,
@@ -141,6 +142,17 @@ class Backend(Arrays):
     ) -> Callable[[Array, Array | None], Array]:
         """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
         return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
+
+    def prepare_quantised(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], quantised: Quantised,
+        algorithm: str | None,
+    ) -> Callable[[Array, Array | None], Array] | None:  # fmt: skip
+        """Return a function of (x, out) that convolves 8-bit integers as they are, or None if there is none.
+
+        Asked only where no sum of numbers of these types can leave int32.  Without it, and where it is None, arrays
+        are converted part by part, less their zero points, for `conv`.
+        """
+        return None
 
     def quick_conv(
         self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None

@@ -1,0 +1,70 @@
+"""Convolutions of integers with zero points: what types alone say of their sums, and arrays that hold no numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..backends.base import Backend
+from ..backends.base.checks import Quantised
+from ..backends.base.contract import Array
+from ..errors import UnsupportedError
+from ..spec import ConvSpec, needs_padding
+from .scratch import terms
+
+#: What a convolution of integers does that is asked for nothing.
+UNSHIFTED = Quantised(0, (0,), dtypes.INT64)
+
+
+def small(
+    spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], bias: Array | None, quantised: Quantised
+) -> bool:
+    """Return whether both arrays have 8 bits, and no numbers of their types can make a sum that leaves int32."""
+    if x.itemsize != 1 or w.itemsize != 1 or "b" in x.kind + w.kind:
+        return False
+    start = 0 if bias is None else dtypes.magnitude(bias)
+    return _reach(spec, x, w, quantised) + start <= np.iinfo(np.int32).max
+
+
+def _reach(spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised) -> int:
+    """Return what no sum of products of integers of these types exceeds."""
+    pads = needs_padding(spec) and spec.padding_mode == "constant"
+    first = max(_widest(x, (quantised.x_zero,)), math.ceil(abs(spec.pad_value)) if pads else 0)
+    return terms("conv", spec) * first * _widest(w, quantised.w_zero)
+
+
+def _widest(dtype: np.dtype[Any], zeros: tuple[int, ...]) -> int:
+    if dtype == dtypes.BOOL:
+        return 1
+    info = np.iinfo(dtype)
+    ends = min(zeros, default=0), max(zeros, default=0)
+    return max(abs(int(end) - zero) for end in (info.min, info.max) for zero in ends)
+
+
+def lazily(
+    backend: Backend, spec: ConvSpec, x: Array, w: Array, bias: Array | None, out: Array | None, algorithm: str | None,
+    quantised: Quantised,
+) -> Array:  # fmt: skip
+    """Serve arrays that hold no numbers yet: their differences are taken lazily, too.
+
+    Raises
+    ------
+    UnsupportedError
+        If the types alone do not say that no sum leaves the type of the result.
+    """
+    start = 0 if bias is None else dtypes.magnitude(bias) if isinstance(bias, np.ndarray) else _widest(bias.dtype, (0,))
+    reach = _reach(spec, x.dtype, w.dtype, quantised) + start
+    if quantised.result != dtypes.INT64 and reach > np.iinfo(quantised.result).max:
+        raise UnsupportedError(
+            f"out_dtype={str(quantised.result)!r}: by the types of x {x.dtype}, w {w.dtype} and the bias sums can "
+            f"reach {reach}, and the numbers of Dask arrays are not there yet to say less; use out_dtype='int64'"
+        )
+    if quantised.x_zero:
+        x = x.astype(dtypes.INT64) - quantised.x_zero
+    if any(quantised.w_zero):
+        zero = np.asarray(quantised.w_zero, dtypes.INT64).reshape(-1, *(1,) * (w.ndim - 1))
+        w = w.astype(dtypes.INT64) - zero
+    return backend.conv(spec, x, w, bias, out, algorithm).astype(quantised.result)
