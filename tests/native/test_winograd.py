@@ -105,6 +105,24 @@ def test_beside_an_element_that_towers_above_the_others(
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("channels", [5, 16, 37])
+@pytest.mark.parametrize("order", ["rows", "channels last", "every second column", "slices"])
+def test_however_the_tiles_with_towering_elements_are_read(isa: str, channels: int, order: str) -> None:
+    rng = np.random.default_rng(channels)
+    nd = 3 if order == "slices" else 2
+    x = rng.uniform(0.5, 1, (2, channels, *(4,) * (nd - 2), 21, 2 * 37)).astype("f4")
+    x = x[..., ::2] if order == "every second column" else np.ascontiguousarray(x[..., :37])
+    for at in (0, 17, 36):  # in a whole vector of columns, in the last one, at the end of a row
+        x[(1, channels - 1, *(2,) * (nd - 2), at % 21, at)] = 1e7
+    w = rng.uniform(0.5, 1, (16, channels, *(3,) * nd)).astype("f4")
+    last = order == "channels last"
+    given = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x
+    conv_nd = convlib.conv3d if nd == 3 else convlib.conv2d
+    y = conv_nd(given, w, padding=1, layout="NHWC" if last else "NC" + "DHW"[-nd:], backend="native:winograd")
+    expected = conv_nd(x.astype("f8"), w, padding=1, backend="cython")
+    np.testing.assert_allclose(np.moveaxis(y, -1, 1) if last else y, expected, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dtype": "f8"}], ids=str)
 def test_it_refuses_what_it_has_no_kernel_for(isa: str, change: dict[str, Any]) -> None:
     given = {"kernel": (3, 3), "stride": (1, 1), "dtype": "f4", **change}

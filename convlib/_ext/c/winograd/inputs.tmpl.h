@@ -6,27 +6,36 @@
 #include "job.tmpl.h"
 
 /* Columns first <= x < first + width of a row of input, which begins at `from`, to [x][lane]; zeros
- * outside. */
+ * outside.  sizes: the largest magnitude in each column so far. */
 CV_INLINE void CV_(wino_row)(const cv_conv *p, const T *from, ptrdiff_t first, ptrdiff_t width,
-                             ptrdiff_t channels, T *to) {
+                             ptrdiff_t channels, T *to, T *sizes) {
     const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
                     hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
     const ptrdiff_t step = p->xs[4];
     for (ptrdiff_t x = 0; x < lo; x++)
         CV_(store)(to + x * VL, (vec){0});
     from += (first + lo) * step;
-    if (p->xs[1] == 1) {
-        for (ptrdiff_t x = lo; x < hi; x++, from += step)
-            CV_(store)(to + x * VL, CV_(load_n)(from, channels));
-    } else {
-        /* what it stores past the end is overwritten */
-        for (ptrdiff_t x = lo; x < hi; x += VL, from += VL * step) {
-            vec v[VL];
-            CV_(transpose_rows)(from, p->xs[1], step, channels, CV_MIN2(VL, hi - x), v);
+    /* what it stores past the end is overwritten */
+    for (ptrdiff_t x = lo; x < hi; x += VL, from += VL * step) {
+        const ptrdiff_t n = CV_MIN2(VL, hi - x);
+        vec v[VL], most = CV_(load)(sizes + x);
+        if (p->xs[1] == 1) {
+            CV_UNROLL(16)
+            for (int i = 0; i < VL; i++) {
+                v[i] = i < n ? CV_(load_n)(from + i * step, channels) : (vec){0};
+                CV_(store)(to + (x + i) * VL, v[i]);
+            }
+            CV_(transpose)(v);
+            CV_UNROLL(16)
+            for (int i = 0; i < VL; i++)
+                most = CV_(larger)(most, v[i]);
+        } else {
+            CV_(transpose_sized)(from, p->xs[1], step, channels, n, v, &most);
             CV_UNROLL(16)
             for (int i = 0; i < VL; i++)
                 CV_(store)(to + (x + i) * VL, v[i]);
         }
+        CV_(store)(sizes + x, most);
     }
     for (ptrdiff_t x = hi; x < width; x++)
         CV_(store)(to + x * VL, (vec){0});
@@ -66,7 +75,8 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
     }
 }
 
-/* The inputs of group g under a block to V. */
+/* The inputs of group g under a block to V; the magnitudes of their pixels to s->sizes, as
+ * wino_ranges reads them: of each slice the rows, in this order. */
 CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
                             const CV_(wino_block) *b, const CV_(wino_scratch) *s, T *v) {
     const int a = m + r - 1;
@@ -74,14 +84,15 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
                     left = b->first[3] * m * p->dil[2] - p->lo[2];
-    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row;
+    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row, pitch = j->row / VL;
+    memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
     for (ptrdiff_t c = 0; c < p->icg; c += VL) {
         T *to = v + c;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
             const ptrdiff_t n = b->first[0] + i / slices,
                             z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
             const T *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2], *row[6];
-            T *slot[6];
+            T *slot[6], *sizes = s->sizes + i * j->rows * pitch;
             for (int q = 0; q < a; q++)
                 slot[q] = s->rows + q * j->row;
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++, to += next) {
@@ -96,13 +107,13 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
                     slot[q] = turn[q];
                 for (int q = 0; q < kept; q++)
                     row[q] = row[q + m];
-                for (int q = kept; q < a; q++) {
+                for (int q = kept; q < a; q++, sizes += pitch) {
                     const ptrdiff_t y = top + q * p->dil[1];
                     row[q] = s->zeros;
                     if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1])
                         continue;
                     CV_(wino_row)(p, x + y * p->xs[3], left, width, CV_MIN2(VL, p->icg - c),
-                                  slot[q]);
+                                  slot[q], sizes);
                     row[q] = slot[q];
                 }
                 CV_(wino_tiles)(a, m, j, row, b->count[3], width, s->turned, to);

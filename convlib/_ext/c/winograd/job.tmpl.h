@@ -30,6 +30,7 @@ typedef struct {
     /* a unit: so many blocks, by one of so many parts of the panels */
     ptrdiff_t span, parts;
     ptrdiff_t row, v_row, v_plane, m_plane, v_size, stage, index, flags;
+    ptrdiff_t rows, sizes; /* of a slice of input under a block; elements of all their magnitudes */
     /* elements of weights that a worker transforms for itself; of all its scratch */
     ptrdiff_t own, each;
     /* elements of all weights, where they are packed before all else; or 0 */
@@ -62,6 +63,7 @@ typedef struct {
     cv_segment *segments;                    /* one per slice of the window */
     T *zeros, *rows, *turned, *mm, *v, *own; /* turned: columns of input, or a stage of output */
     T *flags;                                /* of each tile of the blocks, see wino_judge */
+    T *sizes;                                /* magnitudes of inputs, pixel by pixel */
 } CV_(wino_scratch);
 
 CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) {
@@ -70,7 +72,8 @@ CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) 
     const ptrdiff_t a = j->m + j->r - 1;
     s.segments = (cv_segment *)base;
     s.flags = base + j->index;
-    s.zeros = s.flags + j->flags;
+    s.sizes = s.flags + j->flags;
+    s.zeros = s.sizes + j->sizes;
     s.rows = s.zeros + j->row;
     s.turned = s.rows + a * j->row;
     s.own = base + j->each - j->own;

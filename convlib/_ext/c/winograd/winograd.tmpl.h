@@ -98,8 +98,11 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
     j->flags = CV_ROUND64(j->span * j->tiles * (ptrdiff_t)sizeof(T)) / (ptrdiff_t)sizeof(T);
-    j->each = j->index + j->flags + (a + 1) * j->row + j->stage + j->points * j->m_plane +
-              j->span * j->v_size + j->own;
+    j->rows = j->most[2] * a;
+    j->sizes = j->most[0] * j->slices * j->rows * (j->row / VL);
+    j->sizes = CV_ROUND64(j->sizes * (ptrdiff_t)sizeof(T)) / (ptrdiff_t)sizeof(T);
+    j->each = j->index + j->flags + j->sizes + (a + 1) * j->row + j->stage +
+              j->points * j->m_plane + j->span * j->v_size + j->own;
 }
 
 /* Bytes of scratch.  Large weights of a call are packed before all else  where V would be larger
@@ -147,8 +150,8 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
 
 static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                                const CV_(wino_scratch) *s, T *v, T *flags) {
-    CV_WINO(wino_ranges, j, g, b, s, flags);
     CV_WINO(wino_in, j, g, b, s, v);
+    CV_WINO(wino_ranges, j, b, s, flags);
 }
 
 /* Panel i of the output channels of group g, whose weights lie at u. */
