@@ -79,7 +79,8 @@ def _convnd(
     ((1, 1, <three>), <taps>.0)
     """
     options = (
-        frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
+        stride if type(stride) is int else frozen(stride), padding if type(padding) is int else frozen(padding),
+        dilation if type(dilation) is int else frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
     )  # fmt: skip
     integers = is_quantised(x_zero_point, w_zero_point, out_dtype, out)
     if activation is None and residual is None and not integers:
