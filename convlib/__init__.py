@@ -9,6 +9,7 @@ Pooling      max_pool2d  avg_pool2d  min_pool2d  sum_pool2d  lp_pool2d
              adaptive_avg_pool2d  adaptive_max_pool2d  global_avg_pool2d
              global_max_pool2d  max_unpool2d
 Columns      im2col  col2im (any number of axes)
+Integers     requantize (sums of a quantised layer back to 8 bits)
 Sizes        conv_output_shape  pool_output_shape  solve_shape
              diff_padding
 Questions    explain (who serves a call, and why)  compare  cost

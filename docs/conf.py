@@ -32,7 +32,8 @@ numpydoc_class_members_toctree = False
 #: What docstrings mention and no page of ours or of others (which are not asked) defines.
 nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|matplotlib|dask|distributed)\..*")]
 #: Headings of the reference, with the module and what names of it stand there.
-CONVOLUTION, POOLING = ("conv1d", "conv2d", "conv3d", "conv_", "filter2d", "im2col", "col2im"), ("pool", "unpool")
+CONVOLUTION = ("conv1d", "conv2d", "conv3d", "conv_", "filter2d", "im2col", "col2im", "requantize")
+POOLING = ("pool", "unpool")
 
 
 def group(name):

@@ -55,6 +55,27 @@ def test_chunks_of_the_result_are_those_of_the_input():
     assert convlib.conv_transpose2d(x, np.ones((1, 1, 2, 2), "f4"), stride=2).chunks[2:] == ((20,) * 4, (60,) * 3)
 
 
+def test_zero_points_are_subtracted_lazily():
+    """Of 8-bit arrays the types say that int32 holds the sums, and of a bias its numbers; else nobody knows yet."""
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(0, 256, (2, 4, 9, 8), "u1"), rng.integers(-128, 128, (6, 2, 3, 3), "i1")
+    bias, zeros = np.arange(6), {"x_zero_point": 200, "w_zero_point": (0, 1, 2, -3, -4, 127)}
+    options = {"groups": 2, "padding": 1, **zeros}
+    expected = convlib.conv2d(x, w, bias, **options)
+    lazy = da.from_array(x, chunks=(1, 2, 4, 4))
+    for weights, added in ((w, bias), (da.from_array(w, chunks=2), da.from_array(bias.astype("i2"), chunks=2))):
+        y = convlib.conv2d(lazy, weights, added, **options, out_dtype="int32")
+        assert y.dtype == np.int32
+        found = y.compute(scheduler="synchronous")
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, expected)
+    for wide, added in ((lazy.astype("i4"), bias), (lazy, da.from_array(bias, chunks=6))):
+        with pytest.raises(convlib.UnsupportedError, match=r"out_dtype='int32': by the types .* use out_dtype='int64'"):
+            convlib.conv2d(wide, w, added, **options, out_dtype="int32")
+        y = convlib.conv2d(wide, w, added, **options, out_dtype="int64")
+        np.testing.assert_array_equal(y.compute(scheduler="synchronous"), expected)
+
+
 def test_blocks_smaller_than_a_halo_are_joined():
     x = da.zeros((1, 1, 1000), chunks=(1, 1, 10), dtype="f4")
     y = convlib.conv1d(x, np.ones((1, 1, 101), "f4"), padding="same")

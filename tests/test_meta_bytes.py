@@ -5,10 +5,19 @@ from itertools import product
 import numpy as np
 import pytest
 
+import convlib
+from convlib.backends.base import Implementation
 from convlib.backends.cython import CythonBackend
 from convlib.testing import ConformanceError, check_backend
 
 SELECTED = "zero_points or int8"
+
+
+class Bytes(CythonBackend):
+    """Has a way of its own for bytes, which subclasses fill."""
+
+    def quantised_way(self, spec, x, w, quantised, algorithm, prepared):
+        return None if spec.channels_last or not spec.batched else Implementation("bytes", None, 1e-3, 1234)
 
 
 def as_bytes(shift, add=CythonBackend.conv):
@@ -24,7 +33,7 @@ def as_bytes(shift, add=CythonBackend.conv):
             out[...] = y
             return out
 
-        return None if spec.channels_last or not spec.batched else run
+        return run
 
     return prepare_quantised
 
@@ -53,31 +62,31 @@ def in_pairs(self, spec, x, w, bias, out):
     return y if bias is None else y + bias.reshape(-1, *(1,) * spec.nd)
 
 
-class PaddingIsNotTheZeroPoint(CythonBackend):
+class PaddingIsNotTheZeroPoint(Bytes):
     prepare_quantised = as_bytes(unpadded)
 
 
-class BytesWithoutSign(CythonBackend):
+class BytesWithoutSign(Bytes):
     """Takes input without a sign for one with it."""
 
     prepare_quantised = as_bytes(lambda spec, x, quantised: shifted(spec, x.view(np.int8), quantised))
 
 
-class ZeroPointForgotten(CythonBackend):
+class ZeroPointForgotten(Bytes):
     prepare_quantised = as_bytes(lambda spec, x, quantised: (x, spec))
 
 
-class PairsSaturate(CythonBackend):
+class PairsSaturate(Bytes):
     prepare_quantised = as_bytes(shifted, in_pairs)
 
 
-class ZeroPointOfTheFirstChannel(CythonBackend):
+class ZeroPointOfTheFirstChannel(Bytes):
     def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm):
         first = quantised._replace(w_zero=quantised.w_zero[:1])
         return as_bytes(shifted)(self, spec, w, bias, dtype, first, algorithm)
 
 
-WRONG = [kind for kind in list(globals().values()) if isinstance(kind, type) and kind.__base__ is CythonBackend]
+WRONG = [kind for kind in list(globals().values()) if isinstance(kind, type) and kind.__base__ is Bytes]
 
 
 @pytest.mark.parametrize("kind", WRONG, ids=lambda kind: kind.__name__)
@@ -88,16 +97,45 @@ def test_a_wrong_way_for_bytes_fails(kind, register):
     assert all("zero_points" in name or "int8" in name for name, _ in caught.value.report.failed)
 
 
+class Right(Bytes):
+    """Counts what it serves."""
+
+    name = "right"
+    taken = 0
+
+    def prepare_quantised(self, *args):
+        Right.taken += 1
+        return as_bytes(shifted)(self, *args)
+
+
 def test_a_right_way_for_bytes_conforms(register):
-    class Right(CythonBackend):
-        name = "right"
-        taken = 0
-
-        def prepare_quantised(self, *args):
-            run = as_bytes(shifted)(self, *args)
-            Right.taken += run is not None
-            return run
-
     report = check_backend(register(Right), select=SELECTED, strict=False)
     assert not report.failed, report.details()
     assert Right.taken > 30
+
+
+def test_the_way_for_bytes_is_said(register):
+    """Where the types, and the bias, say that no sum leaves int32; the other calls are widened."""
+    register(Right)
+    x, w, bias = np.ones((1, 2, 4, 4), np.uint8), np.ones((3, 2, 3, 3), np.int8), np.array([1, 2**31 - 1, 0])
+    options = {"backend": "right", "x_zero_point": 1, "out_dtype": "int32"}
+    before = Right.taken
+    for some in (None, bias[:1].repeat(3)):
+        said = convlib.explain("conv2d", x, w, some, **options)
+        plan = convlib.plan_conv2d(x.shape, w, some, dtype="uint8", **options)
+        for one in (said, plan.explain()):
+            assert (one.algorithm, one.dtype, one.workspace_nbytes, one.copies) == ("bytes", "int32", 1234, ())
+            assert (one.predicted, one.implementations[0].name) == (1e-3, "bytes")
+        assert plan.workspace_nbytes == 1234
+        assert "chosen right:bytes" in str(said)
+    assert Right.taken == before + 2  # the plans
+    said = convlib.explain("conv2d", x.shape, w.shape, dtype="int8", backend="right")
+    assert said.algorithm == "bytes"
+    for said in (
+        convlib.explain("conv2d", x, w, bias, backend="right"), convlib.explain("conv2d", x.astype("i2"), w, **options)
+    ):  # fmt: skip
+        assert (said.algorithm, said.dtype) == (None, "int64")
+        assert {copy.array for copy in said.copies} >= {"x", "w"}
+    reasons = {copy.array: copy.reason for copy in said.copies}
+    assert reasons["x"] == "int16 becomes int64, its zero point is subtracted"
+    assert "int64 becomes int32" in reasons["result"]

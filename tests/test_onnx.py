@@ -297,6 +297,8 @@ REFUSED = [
     ("ConvInteger", [XU, WI, np.ones(2, "uint8")], {}, "x_zero_point has the shape (2,); it must be"),
     ("ConvInteger", [XU, WI, np.uint8(1), np.ones(3, "int8")], {}, "(2,), one per output channel"),
     ("ConvInteger", [LONG, LONG], {}, "more than int32 holds"),
+    ("QLinearConv", [*QUANTIZED[:7], np.ones(2, np.uint8)], {}, "y_zero_point has the shape (2,); it must be one"),
+    ("QLinearConv", [*QUANTIZED[:6], np.float32(0), np.uint8(1)], {}, "scale holds inf; it must be finite"),
     ("QLinearConv", [*QUANTIZED[:4], np.ones(2, np.float32), *QUANTIZED[5:]], {}, "w_scale has the shape (2,)"),
     ("DeformConv", [X, W, np.zeros((1, 18, 4, 4), np.float32)], {}, "offset has the shape (1, 18, 4, 4)"),
     ("DeformConv", [X, W, np.zeros((1, 18, 3, 3), np.float32)], {"offset_group": 3}, "offset_group=3 must divide"),

@@ -230,6 +230,36 @@ def test_the_plan_cache_tells_zero_points_apart():
                 np.testing.assert_array_equal(y, convlib.conv1d(X, W.copy(), x_zero_point=10, w_zero_point=zero))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_pools_of_bytes_stay_bytes(backend, dtype):
+    """Maxima and minima of stored integers stand for those of the numbers, so that no zero point is needed."""
+    info = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(info.min, info.max + 1, (2, 3, 7, 9), dtype)
+    x[0, 0], x[0, 1] = info.min, info.max
+    for op, fill, find in (("max", info.min, np.max), ("min", info.max, np.min)):
+        wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=fill)
+        expected = find(np.lib.stride_tricks.sliding_window_view(wide, (3, 3), (2, 3)), (4, 5))
+        y = getattr(convlib, f"{op}_pool2d")(x, 3, stride=1, padding=1, backend=backend)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y, expected)
+    peaks = convlib.global_max_pool2d(x, backend=backend)
+    assert peaks.dtype == dtype
+    np.testing.assert_array_equal(peaks[..., 0, 0], x.max((2, 3)))
+    assert convlib.avg_pool2d(x, 2, backend=backend).dtype == np.float64
+    assert convlib.sum_pool2d(x, 2, backend=backend).dtype == np.int64
+
+
+def test_places_in_bytes():
+    x = np.random.default_rng(0).permutation(200).astype(np.uint8).reshape(1, 2, 10, 10)
+    for op in (convlib.adaptive_max_pool2d, convlib.max_pool2d):
+        y, places = op(x, 2, return_indices=True)
+        assert y.dtype == np.uint8
+        np.testing.assert_array_equal(y.ravel(), np.take_along_axis(x.reshape(2, -1), places.reshape(2, -1), 1).ravel())
+    back = convlib.max_unpool2d(y, places, 2)
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(convlib.max_pool2d(back, 2), y)
+
+
 def test_zero_points_follow_the_output_channels_of_any_order_of_weights():
     x, w = numbers("uint8", 2, 4, 6, 5), numbers("int8", 8, 1, 3, 3)
     zeros = list(range(8))

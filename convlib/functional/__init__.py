@@ -82,6 +82,7 @@ from .pool_grad import (
     sum_pool2d_grad_input,
     sum_pool3d_grad_input,
 )  # fmt: skip
+from .requantize import requantize
 from .stream import ConvStream
 from .transpose_grad import (
     conv_transpose1d_grad_input,
@@ -109,6 +110,6 @@ __all__ = [
     "max_pool1d_grad_input", "max_pool2d", "max_pool2d_grad_input", "max_pool3d", "max_pool3d_grad_input",
     "max_unpool1d", "max_unpool2d", "max_unpool3d", "min_pool1d", "min_pool1d_grad_input", "min_pool2d",
     "min_pool2d_grad_input", "min_pool3d", "min_pool3d_grad_input", "plan_cache", "plan_conv1d", "plan_conv2d",
-    "plan_conv3d", "pool_output_shape", "sum_pool1d", "sum_pool1d_grad_input", "sum_pool2d", "sum_pool2d_grad_input",
-    "sum_pool3d", "sum_pool3d_grad_input",
+    "plan_conv3d", "pool_output_shape", "requantize", "sum_pool1d", "sum_pool1d_grad_input", "sum_pool2d",
+    "sum_pool2d_grad_input", "sum_pool3d", "sum_pool3d_grad_input",
 ]  # fmt: skip

@@ -57,8 +57,8 @@ def quantised(
     if out_dtype is None and out is not None and getattr(out, "dtype", None) == dtypes.INT32:
         kind = dtypes.INT32
     x, w = (a for a in (arrays["x"], arrays["w"]) if a is not None)
-    (x_zero,) = _zero_point("x_zero_point", x_zero_point, "x", x, ((), (1,)))
-    w_zero = _zero_point("w_zero_point", w_zero_point, "w", w, ((), (1,), (channels,)))
+    (x_zero,) = zero_point("x_zero_point", x_zero_point, "x", x, ((), (1,)))
+    w_zero = zero_point("w_zero_point", w_zero_point, "w", w, ((), (1,), (channels,)))
     found = Quantised(x_zero, w_zero if any(w_zero) else (0,), kind)
     return found if found.shifted or kind != dtypes.INT64 else None
 
@@ -72,10 +72,10 @@ def _refuse_floats(x_zero_point: Any, w_zero_point: Any, arrays: dict[str, np.dt
             )
 
 
-def _zero_point(
+def zero_point(
     name: str, value: Any, array: str, dtype: np.dtype[Any], shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[int, ...]:
-    """Return a zero point as integers: one, or one per output channel."""
+    """Return a zero point as integers, which has one of the `shapes`; an `array` of type `dtype` may hold it."""
     if value is None:
         return (0,)
     if dtype == dtypes.BOOL:

@@ -130,7 +130,14 @@ def explain(
     text = None if problem is None else str(problem)
     found = _by_place(call)
     integers = _quantised(call, given, options.get("out"))
-    asked = Asked(op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found), integers)
+    kinds = None
+    if op in ("conv1d", "conv2d", "conv3d"):
+        x, w = (call.arrays[name].dtype if name in call.arrays else given for name in ("x", "w"))
+        kinds = x, w
+    asked = Asked(
+        op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found), integers, kinds,
+        call.arrays.get("bias"),
+    )  # fmt: skip
     with config.accuracy(config.get_accuracy() if accuracy is None else accuracy):
         return registry.explain_choice(
             call.operation, call.spec, element, compute, backend, call.array_type, asked

@@ -137,6 +137,11 @@ class ConvPlan:
     def workspace_nbytes(self) -> int:
         """Scratch memory of a call, in bytes."""
         backend, named = self._choice.backend, self._choice.named
+        if self._compute == dtypes.INT64:
+            kinds = self.dtype, self._w.dtype
+            way = storage.way(backend, self.spec, kinds, self._bias, self._quantised, named, True)
+            if way is not None:
+                return way.scratch
         return storage.scratch(
             backend, "conv", self.spec, self.dtype, self._compute, named, prepared=True, quantised=self._quantised
         )
@@ -149,7 +154,7 @@ class ConvPlan:
         problem = problem_of("conv", spec, bias=self._bias is not None)
         asked = registry.Asked(
             f"plan_conv{spec.nd}d", shapes, None if problem is None else str(problem), {"x": "x", "w": "w"},
-            quantised=self._quantised,
+            quantised=self._quantised, kinds=(self.dtype, self._w.dtype), bias=self._bias,
         )  # fmt: skip
         return registry.explained("conv", spec, self.dtype, self._compute, self._choice, prepared=True, asked=asked)
 

@@ -17,16 +17,18 @@ def by_rank(family: str, nd: int) -> Any:
     return getattr(convlib, f"{family}{nd}d")
 
 
-def convolve(attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None) -> Array:
-    """Return Conv."""
+def convolve(
+    attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None, result: Any = None, **more: Any
+) -> Array:
+    """Return Conv, or another convolution with the rules of its attributes: of integers, which have a type `result`."""
     options = rules.conv(attributes, x.shape, w.shape)
     empty = rules.empty_size(x.shape, w.shape[2:], options)
     if empty is not None:
-        return np.empty((x.shape[0], w.shape[0], *empty), np.result_type(x, w))
-    out = None
-    if x.dtype in PLAIN and w.dtype == x.dtype:
-        out = new(convlib.conv_output_shape(x.shape, w.shape, **options), x.dtype)
-    y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options, out=out)
+        return np.empty((x.shape[0], w.shape[0], *empty), result or np.result_type(x, w))
+    if result is None and x.dtype in PLAIN and w.dtype == x.dtype:
+        result = x.dtype
+    out = None if result is None else new(convlib.conv_output_shape(x.shape, w.shape, **options), result)
+    y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options, **more, out=out)
     return y
 
 

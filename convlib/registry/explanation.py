@@ -28,6 +28,8 @@ class Asked(NamedTuple):
     conjugated: str = ""  # the place of what complex gradients conjugate
     reshaped: str = ""  # the place of weights whose axes only a copy joins
     quantised: storage.Quantised | None = None  # what is subtracted from integers, and the type of the result
+    kinds: tuple[np.dtype[Any], np.dtype[Any]] | None = None  # element types of x and w, of a convolution
+    bias: Array | None = None  # if it was given
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,12 @@ def explained(
 ) -> Explanation:  # fmt: skip
     """Return a decision already taken, as data."""
     backend, asked = choice.backend, asked or Asked()
-    nbytes = answer(
+    way = None
+    if isinstance(spec, ConvSpec) and dtype == dtypes.INT64 and asked.kinds is not None:
+        way = storage.way(backend, spec, asked.kinds, asked.bias, asked.quantised, choice.named, prepared)
+    if way is not None:  # the arrays are taken as they are
+        choice = replace(choice, algorithm=way.name, reason="integers of 8 bits as they are, summed in int32")
+    nbytes = way.scratch if way is not None else answer(
         backend, "workspace", int,
         lambda: storage.scratch(
             backend, op, spec, element, dtype, choice.named, prepared=prepared, quantised=asked.quantised
@@ -204,14 +211,17 @@ def explained(
     found = answer(
         backend, "implementations", tuple, lambda: backend.implementations(op, spec, dtype, prepared)
     )  # fmt: skip
+    found = found if way is None else (way, *found)
     predicted = next((row.seconds for row in found if row.name == choice.algorithm and row.refusal is None), None)
     others = verdicts(op, spec, dtype, backend.array_type, backend.name)
     rule, against = decided(op, spec, dtype, choice)
+    copies = _copies(op, spec, element, dtype, choice, asked) if way is None else ()
     return Explanation(
-        op, str(dtype), spec, backend.name, choice.algorithm, choice.source, choice.reason, int(nbytes),
+        op, str(dtype if way is None else dtypes.INT32), spec, backend.name, choice.algorithm, choice.source,
+        choice.reason, int(nbytes),
         tuple(replace(other, rule=against(other)) for other in others), found,
         function=asked.function, shapes=dict(asked.shapes) or None, problem=asked.problem, rule=rule,
-        copies=_copies(op, spec, element, dtype, choice, asked), predicted=predicted, measured=choice.measured,
+        copies=copies, predicted=predicted, measured=choice.measured,
         error_bound=_error_bound(op, spec, element, dtype), determinism=backend.determinism,
         measurements=dict(choice.ranking) or None,
     )  # fmt: skip

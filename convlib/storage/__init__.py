@@ -25,11 +25,12 @@ from .calls import (
     unpool,
 )
 from .copies import Copy, copies
+from .quantised import requantise, way
 from .scratch import scratch, terms
 from .weights import plain_weights, stored_weights
 
 __all__ = [
     "Copy", "Quantised", "check_residual", "col2im", "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose",
     "conv_transpose_grad_input", "conv_transpose_grad_weight", "copies", "finish", "plain_weights", "pool",
-    "pool_grad_input", "prepare_conv", "scratch", "stored_weights", "terms", "unpool",
+    "pool_grad_input", "prepare_conv", "requantise", "scratch", "stored_weights", "terms", "unpool", "way",
 ]  # fmt: skip

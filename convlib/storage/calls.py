@@ -26,7 +26,7 @@ from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
 from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
 from .job import RESULTS, Call, Job
-from .quantised import UNSHIFTED, lazily, small
+from .quantised import UNSHIFTED, lazily, way
 from .scratch import column_parts, exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -55,11 +55,9 @@ def conv(
     types = sum_types(x.dtype, w.dtype, bias, spec.oc)
     if quantised is not None:
         types = types._replace(result=quantised.result)
-    if types.compute == dtypes.INT64 and small(spec, x.dtype, w.dtype, bias, quantised or UNSHIFTED):
-        run = backend.prepare_quantised(spec, w, bias, x.dtype, quantised or UNSHIFTED, algorithm)
-        if run is not None:
-            backend.check_out(out, spec.y_shape, types.result, x, w, bias)
-            return run(x, out)
+    if types.compute == dtypes.INT64 and way(backend, spec, (x.dtype, w.dtype), bias, quantised, algorithm):
+        backend.check_out(out, spec.y_shape, types.result, x, w, bias)
+        return backend.prepare_quantised(spec, w, bias, x.dtype, quantised or UNSHIFTED, algorithm)(x, out)
     places = (x, "x"), (w, "w"), (bias, "bias")
     return _sums(backend.conv, "conv", spec, types, algorithm, out, *places, quantised=quantised)
 
@@ -153,15 +151,15 @@ def _prepare_integers(
     quantised: Quantised | None,
 ) -> Callable[[Array, Array | None], Array] | None:  # fmt: skip
     """Return what serves integers otherwise than `Backend.prepare_conv`, if anything does."""
-    asked = quantised or UNSHIFTED
-    if small(spec, dtype, w.dtype, bias, asked):
+    if way(backend, spec, (dtype, w.dtype), bias, quantised, algorithm, True):
+        asked = quantised or UNSHIFTED
         run = backend.prepare_quantised(spec, w, bias, dtype, asked, algorithm)
-        if run is not None:
-            def served(x: Array, out: Array | None) -> Array:
-                backend.check_out(out, spec.y_shape, asked.result, x, w, bias)
-                return run(x, out)
 
-            return served
+        def served(x: Array, out: Array | None) -> Array:
+            backend.check_out(out, spec.y_shape, asked.result, x)  # the plan's weights are its own
+            return run(x, out)
+
+        return served
     if quantised is None and not backend.integers_as_floats("conv", spec, algorithm):
         return None
     return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm, quantised)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..backends.base import Backend
+from ..backends.base import Backend, Implementation
 from ..backends.base.checks import Quantised
 from ..backends.base.contract import Array
+from ..backends.base.pieces import pieces
 from ..errors import UnsupportedError
 from ..spec import ConvSpec, needs_padding
 from .scratch import terms
@@ -19,14 +20,23 @@ from .scratch import terms
 UNSHIFTED = Quantised(0, (0,), dtypes.INT64)
 
 
-def small(
-    spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], bias: Array | None, quantised: Quantised
-) -> bool:
-    """Return whether both arrays have 8 bits, and no numbers of their types can make a sum that leaves int32."""
+def way(
+    backend: Backend, spec: ConvSpec, kinds: tuple[np.dtype[Any], np.dtype[Any]], bias: Array | None,
+    quantised: Quantised | None, algorithm: str | None, prepared: bool = False,
+) -> Implementation | None:  # fmt: skip
+    """Return the way of a backend for 8-bit integers as they are, if a call is served by one.
+
+    That is where the types of x and w say that no sum leaves int32, together with the numbers of the bias.
+    """
+    x, w = kinds
     if x.itemsize != 1 or w.itemsize != 1 or "b" in x.kind + w.kind:
-        return False
+        return None
+    found = backend.quantised_way(spec, x, w, quantised or UNSHIFTED, algorithm, prepared)
+    if found is None:
+        return None
     start = 0 if bias is None else dtypes.magnitude(bias)
-    return _reach(spec, x, w, quantised) + start <= np.iinfo(np.int32).max
+    fits = _reach(spec, x, w, quantised or UNSHIFTED) + start <= np.iinfo(np.int32).max
+    return found if fits else None
 
 
 def _reach(spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised) -> int:
@@ -42,6 +52,20 @@ def _widest(dtype: np.dtype[Any], zeros: tuple[int, ...]) -> int:
     info = np.iinfo(dtype)
     ends = min(zeros, default=0), max(zeros, default=0)
     return max(abs(int(end) - zero) for end in (info.min, info.max) for zero in ends)
+
+
+def requantise(x: Array, scale: Array, zero: int, dtype: np.dtype[Any], out: Array | None) -> Array:
+    """Return ``round(x * scale) + zero``, clipped to what `dtype` holds, made in parts that stay in a cache."""
+    Backend().check_out(out, x.shape, dtype, x)
+    y, limits = np.empty(x.shape, dtype) if out is None else out, np.iinfo(dtype)
+    scales = np.broadcast_to(scale, x.shape)
+    for at in pieces(y, most=1 << 15):
+        part = np.multiply(x[at], scales[at], dtype=np.float64)
+        np.rint(part, out=part)
+        part += zero
+        np.clip(part, limits.min, limits.max, out=part)
+        np.copyto(y[at], part, casting="unsafe")
+    return y
 
 
 def lazily(

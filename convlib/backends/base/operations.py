@@ -25,7 +25,7 @@ from .checks import (
     check_places,
     sum_types,
 )
-from .contract import OPERATIONS, Array
+from .contract import OPERATIONS, Array, Implementation
 from .ending import FUNCTIONS
 from .pieces import assign
 
@@ -143,16 +143,23 @@ class Backend(Arrays):
         """Return a function of (x, out) for inputs of one shape and dtype; a backend may prepare the weights here."""
         return lambda x, out: self.conv(spec, x, w, bias, out, algorithm)
 
+    def quantised_way(
+        self, spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised, algorithm: str | None,
+        prepared: bool,
+    ) -> Implementation | None:  # fmt: skip
+        """Return what `prepare_quantised` would run on arrays of these types, with all that it takes as scratch."""
+        return None
+
     def prepare_quantised(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], quantised: Quantised,
         algorithm: str | None,
-    ) -> Callable[[Array, Array | None], Array] | None:  # fmt: skip
-        """Return a function of (x, out) that convolves 8-bit integers as they are, or None if there is none.
+    ) -> Callable[[Array, Array | None], Array]:  # fmt: skip
+        """Return a function of (x, out) that convolves 8-bit integers as they are.
 
-        Asked only where no sum of numbers of these types can leave int32.  Without it, and where it is None, arrays
-        are converted part by part, less their zero points, for `conv`.
+        Asked only where `quantised_way` names a way, and no sum of numbers of these types can leave int32.  Elsewhere
+        arrays are converted part by part, less their zero points, for `conv`.
         """
-        return None
+        raise NotImplementedError
 
     def quick_conv(
         self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None

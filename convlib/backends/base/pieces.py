@@ -14,18 +14,19 @@ import numpy as np
 MOST = 1 << 22
 
 
-def pieces(target: Any, in_order: bool = False) -> Iterator[tuple[slice, ...]]:
-    """Yield slices that cut an array into pieces of at most `MOST` elements: as they lie in memory, or by index."""
-    if target.size <= MOST:
+def pieces(target: Any, in_order: bool = False, most: int | None = None) -> Iterator[tuple[slice, ...]]:
+    """Yield slices that cut an array into pieces of at most `most` elements: as they lie in memory, or by index."""
+    most = MOST if most is None else most
+    if target.size <= most:
         yield (slice(None),) * target.ndim
         return
     long = [axis for axis, size in enumerate(target.shape) if size > 1]
     axis = long[0] if in_order else max(long, key=lambda a: abs(target.strides[a]))
     size = target.shape[axis]
-    step = max(1, MOST * size // target.size)
+    step = max(1, most * size // target.size)
     for start in range(0, size, step):
         at = (*(slice(None),) * axis, slice(start, min(start + step, size)))
-        for inner in pieces(target[at], in_order):
+        for inner in pieces(target[at], in_order, most):
             yield (*inner[:axis], _within(at[-1], inner[axis]), *inner[axis + 1 :])
 
 
