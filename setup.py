@@ -11,7 +11,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError
+from setuptools.command.build_py import build_py
+from setuptools.errors import CompileError, SetupError
 
 sys.path.insert(0, "convlib/_ext/c")
 from building import OUT, PYTHON, BuildError, identify, run, source, step
@@ -108,13 +109,39 @@ class BuildExt(build_ext):
         return step(name + sysconfig.get_config_var("EXT_SUFFIX"), command, objects, [], identify(*linker))
 
 
+def wants_pure():
+    """Say whether ``CONVLIB_PURE`` asks for a build without compiled parts; nothing else makes one."""
+    wanted = os.environ.get("CONVLIB_PURE") or "0"
+    if wanted not in ("0", "1"):
+        raise SetupError(f"CONVLIB_PURE={wanted!r} must be 1, for a build without compiled parts, or 0")
+    return wanted == "1"
+
+
+PURE = wants_pure()
+
+
+class BuildPy(build_py):
+    """`build_py`, which in a pure-Python build adds the module by which it is known."""
+
+    def run(self):
+        """Copy the modules."""
+        super().run()
+        mark = Path("" if self.editable_mode else self.build_lib, "convlib/_ext/_pure.py")
+        if PURE:
+            mark.write_text('"""This build was asked for without compiled parts."""\n')
+        elif self.editable_mode:
+            mark.unlink(missing_ok=True)
+
+
 # A folder for this build alone: what an earlier one left in build/lib would be packed with the rest.
 build = tempfile.TemporaryDirectory()
 
 setup(
-    ext_modules=[
+    ext_modules=[]
+    if PURE
+    else [
         Extension(f"convlib._ext.{name}", [f"convlib/_ext/{name}.pyx", *sources]) for name, sources in SOURCES.items()
     ],
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
     options={"build": {"build_base": build.name}},
 )

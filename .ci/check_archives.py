@@ -1,4 +1,9 @@
-"""Check what the sdist and the wheel hold: all sources in the one, no source of compiled parts in the other."""
+"""Check what sdists and wheels hold: all sources in the one, no source of compiled parts in the other.
+
+    python .ci/check_archives.py FILE...
+
+A wheel for any platform is that of a pure-Python build: it says so, and has no compiled part; any other has all.
+"""
 
 import subprocess
 import sys
@@ -39,23 +44,28 @@ def check_wheel(path):
     kinds = (".py", ".pyi", ".txt", ".html")
     files = (f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in kinds)
     expected = {name for name in files if not name.startswith(COMPILED)} | {"convlib/py.typed"}
+    expected -= {"convlib/_ext/_pure.py"}  # which a checkout may have
     wrong += [f"lacks {name}" for name in sorted(expected) if name not in names]
+    pure, mark = path.name.endswith("-none-any.whl"), "convlib/_ext/_pure.py"
+    if pure != (mark in names):
+        wrong.append(f"lacks {mark}" if pure else f"holds {mark}")
+    if pure:
+        return wrong + [f"holds the compiled {name}" for name in names if name.endswith((".so", ".pyd"))]
     for pyx in (package / "_ext").glob("*.pyx"):
         if not any(name.startswith(f"convlib/_ext/{pyx.stem}.") and name.endswith((".so", ".pyd")) for name in names):
             wrong.append(f"lacks the compiled {pyx.stem}")
     return wrong
 
 
-def main(folder):
-    """Check the one sdist and the one wheel in `folder`; return how much is wrong."""
+def main(paths):
+    """Check the files; return how much is wrong."""
     found = 0
-    for pattern, check in (("*.tar.gz", check_sdist), ("*.whl", check_wheel)):
-        (path,) = Path(folder).glob(pattern)
-        wrong = check(path)
+    for path in map(Path, paths):
+        wrong = (check_wheel if path.suffix == ".whl" else check_sdist)(path)
         found += len(wrong)
         print(f"{path.name}, {path.stat().st_size // 1024} kB:", "; ".join(wrong) or "as it should be")
     return found
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]) > 0)
+    sys.exit(main(sys.argv[1:]) > 0 or not sys.argv[1:])

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import typing as _typing
 
-from . import registry as _registry, tuning
+from . import _ext as _ext, registry as _registry, tuning  # _ext: an import without its parts fails here
 from .backends.base import Backend
 from .comparison import compare
 from .config import accuracy, max_workspace, use_tuning

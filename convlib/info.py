@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from . import config, registry, threads
 from .errors import BackendError, SpecError, quote
+
+#: Packages that change what convlib does, if they are installed.
+OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "dask", "distributed", "matplotlib", "ml_dtypes", "onnx", "rich")
+
+#: Beginnings of the environment variables that change what convlib does, or how fast.
+MATTERS = ("CONVLIB_", "OMP_", "OPENBLAS_", "MKL_", "DASK_", "CUPY_", "PYTHON_GIL")
 
 
 def show_config(mode: str = "text") -> dict[str, Any] | None:
@@ -24,7 +32,9 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     Returns
     -------
     config : dict or None
-        With ``mode="dict"``: versions, machine, threads, settings, and per backend None or why it cannot run.
+        With ``mode="dict"``: versions (of optional packages, too, if they are installed), how convlib was built and
+        where it lies, machine, threads, engine, settings, environment variables that matter, and per backend None or
+        why it cannot run.
 
     Raises
     ------
@@ -47,21 +57,17 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
 
 
 def _collect() -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for package in ("convlib", "numpy", "scipy"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed as a package"
     return {
-        "versions": versions,
+        "versions": _versions(),
+        "build": _build(),
         "machine": {"system": platform.platform(), "processor": processor(), "cpus": os.cpu_count()},
         "threads": {"used": threads.get_num_threads(), "available": threads.machine_threads()},
-        "engine": {"instruction_set": _instruction_set()},
+        "engine": _engine(),
         "settings": {
             "max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy(),
             "tuning": config.get_tuning(),
         },
+        "environment": {name: text for name, text in sorted(os.environ.items()) if name.startswith(MATTERS)},
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "backends": {name: _reason(name) for name in registry.backends()},
     }
@@ -75,13 +81,50 @@ def _reason(name: str) -> str | None:
     return None
 
 
-def _instruction_set() -> str:
-    from ._ext import _native  # only when asked
+def _versions() -> dict[str, str]:
+    versions = {"python": f"{platform.python_implementation()} {sys.version}"}
+    for package in ("convlib", "numpy", "scipy", *OPTIONAL):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            if package not in OPTIONAL:
+                versions[package] = "not installed as a package"
+    return versions
 
+
+def _build() -> dict[str, str]:
+    from ._ext import PURE, __path__ as places
+
+    kind = "pure Python (CONVLIB_PURE=1): no compiled parts, all by NumPy"
+    if not PURE:
+        from ._ext import _probe  # only when asked
+
+        kind = f"compiled by {_probe.compiler()}"
+    blas = {f"{package}'s BLAS": _blas(package) for package in ("numpy", "scipy")}
+    return {"kind": kind, "place": os.path.dirname(places[0]), **blas}
+
+
+def _blas(package: str) -> str:
+    """Return the BLAS that NumPy or SciPy was built with, as it says."""
+    with contextlib.suppress(KeyError, TypeError):  # another build system tells it otherwise, or not
+        found = import_module(package).show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{found['name']} {found['version']}"
+    return "unknown"
+
+
+def _engine() -> dict[str, str]:
+    from ._ext import PURE
+
+    if PURE:
+        return {"instruction_set": "none"}
+    from ._ext import _native
+
+    built, detected = ", ".join(_native.built_isas()), ", ".join(_native.detected_isas())
     try:
-        return _native.active_isa()
+        active = _native.active_isa()
     except ValueError as error:
-        return str(error)
+        active = str(error)
+    return {"instruction_set": active, "instruction_sets_built": built, "instruction_sets_of_the_processor": detected}
 
 
 def processor() -> str:

@@ -92,7 +92,7 @@ def test_a_crash_in_a_round_leaves_the_others_alone(contenders):
 def test_the_peak_is_the_largest_of_all_probes(contenders, monkeypatch):
     contenders["a"] = lambda problem, number: 1e-3
     seen = iter([5.0, 9.0, *[7.0] * 100])
-    monkeypatch.setattr("convlib.comparison.race._probe.fma_peak", lambda *_: next(seen))
+    monkeypatch.setattr("convlib.comparison.probe.fma_peak", lambda *_: next(seen))
     (peak,) = Race(request("a")).run(Watcher()).peaks
     assert (peak.threads, peak.flops, peak.probes) == (1, 9.0, ROUNDS + 3)  # before, after, and around each round
     assert peak.copy > 1e8

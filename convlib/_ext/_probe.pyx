@@ -5,6 +5,12 @@
 cdef extern from "c/runtime/probe.h" nogil:
     double cv_fma_peak(double seconds, int threads, int widest) noexcept
     double cv_copy_rate(double seconds, size_t nbytes) noexcept
+    const char* CV_COMPILER
+
+
+def compiler():
+    """Return which compiler made the compiled parts."""
+    return CV_COMPILER.decode()
 
 
 def fma_peak(double seconds, int threads, int widest=64):

@@ -18,11 +18,22 @@ from . import pool_slabs
 from .base import OPERATIONS, Backend
 from .base.pieces import assign
 from .slabs import ColumnSlabs, PoolGradSlabs
-from .taps import FORWARD, INPUT, convolve, convolve_weights, lift, lifted
+from .taps import FORWARD, INPUT, convolve, lift, lifted, padded_weights, tap_table
 
 Array = NDArray[Any]
 
 KINDS = ("max", "min", "sum", "avg")
+
+
+def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
+    """Fill `w` with the gradient of the weights, by compiled loops."""
+    if x.size and w.size and y.size:
+        sums = np.empty(lifted(spec, spec.kernel), np.complex128)
+        arrays = lift(x, spec), lift(w, spec), lift(y, spec)
+        _loops.grad_weight(*arrays, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
+    else:
+        w[...] = 0
+    padded_weights(spec, y, w)
 
 
 class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):

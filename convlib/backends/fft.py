@@ -17,12 +17,12 @@ import numpy as np
 from scipy import fft as scipy_fft
 
 from .. import config
+from .._ext import PURE
 from ..spec import ConvSpec, WindowSpec, effective_kernel
 from ..threads import get_num_threads
 from . import fft_range
 from .base import Backend
 from .fft_plan import Ints, Plan, complex_type, make_plan, spectrum_shape
-from .native import NativeBackend
 from .taps import FORWARD, convolve
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
@@ -352,7 +352,12 @@ def _scaled(a: Array, powers: Array) -> Array:
     return np.ldexp(a.real, powers) + 1j * np.ldexp(a.imag, powers)
 
 
-_NATIVE = NativeBackend()
+#: What sums directly by faster loops, where the build has it.
+_NATIVE: Backend | None = None
+if not PURE:
+    from .native import NativeBackend
+
+    _NATIVE = NativeBackend()
 
 
 def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: int) -> None:
@@ -362,7 +367,7 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: i
     zero = (0,) * spec.nd
     inside = replace(spec, n=1, in_size=reach, out_size=counts, pad_lo=zero, pad_hi=zero)
     target = y[(slice(n, n + 1), slice(None), *(slice(o, o + c) for o, c in zip(first, counts, strict=True)))]
-    if _NATIVE.available() is None and _NATIVE.supports("conv", inside, x.dtype) is None:
+    if _NATIVE is not None and _NATIVE.available() is None and _NATIVE.supports("conv", inside, x.dtype) is None:
         copies = (spec.c * math.prod(reach) + target.size) * x.dtype.itemsize
         with config.scratch(max(0, bound - copies)), config.accuracy("strict"):
             if copies <= bound and _NATIVE.supports("conv", inside, x.dtype) is None:

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, dtypes
-from .._ext import _im2col
 from ..spec import ConvSpec, PoolSpec, WindowSpec
-from . import pool_slabs
+from . import loops, pool_slabs
 from .base import OPERATIONS, Backend
 from .base.pieces import assign, pieces
 from .slabs import ColumnSlabs, PoolGradSlabs
@@ -106,7 +105,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
             assign(y, 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd))
             return
         job = _Job("conv", spec, x, y, algorithm)
-        product = _exact_product(spec, x, w) if x.dtype == dtypes.INT64 else _im2col.gemm
+        product = _exact_product(spec, x, w) if x.dtype == dtypes.INT64 else loops.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
             weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
@@ -133,7 +132,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
         if not grad_y.size or not grad_x.size:
             return
         job = _Job("conv_grad_input", spec, grad_x, grad_y, algorithm)
-        product = _exact_product(spec, grad_y, w) if w.dtype == dtypes.INT64 else _im2col.gemm
+        product = _exact_product(spec, grad_y, w) if w.dtype == dtypes.INT64 else loops.gemm
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
             weights = np.ascontiguousarray(w[outs]).reshape(spec.ocg, -1)
@@ -155,7 +154,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
             return
         job = _Job("conv_grad_weight", spec, x, grad_y, algorithm)
         wide = pool_slabs.wide(x.dtype)  # the sums are as long as all outputs together
-        product = _exact_product(spec, x, grad_y) if x.dtype == dtypes.INT64 else _im2col.gemm
+        product = _exact_product(spec, x, grad_y) if x.dtype == dtypes.INT64 else loops.gemm
         total = np.empty((spec.ocg, spec.reduction), wide)
         for group in range(spec.groups):
             outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
@@ -268,7 +267,7 @@ class _Job:
             return
         channels = slice(group * self.spec.icg, (group + 1) * self.spec.icg)
         images = self.x5[block.first : block.first + block.images, channels]
-        _im2col.columns(
+        loops.columns(
             images, cols, self.taps, self.kernel, self.stride, self.oh, self.ow, block.start, block.outputs, add
         )
 

@@ -19,9 +19,10 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
 from .base import Backend, Implementation
 from .base.pieces import assign
+from .cython import convolve_weights
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings, strided_weights
 from .native_quick import quick_conv, quick_pool
-from .taps import FORWARD, INPUT, convolve, convolve_weights, padded_weights
+from .taps import FORWARD, INPUT, convolve, padded_weights
 
 Array = NDArray[Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._ext import _loops
 from ..spec import ConvSpec, WindowSpec
+from . import loops
 
 #: Which array `convolve` adds to: y or x.
 FORWARD, INPUT = range(2)
@@ -44,26 +44,15 @@ def tap_table(spec: WindowSpec) -> array[int]:
 
 
 def convolve(direction: int, spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
-    """Add the sums over all windows to `y`, or their adjoint to `x`, by compiled loops.
+    """Add the sums over all windows to `y`, or their adjoint to `x`, by loops.
 
-    The loops skip the zeros of the padding; where these meet a factor that is not finite, they count as well.
+    These skip the zeros of the padding; where these meet a factor that is not finite, they count as well.
     """
     if x.size and w.size and y.size:
         x, weights, sums = lift(x, spec), lift(w, spec), lift(y, spec)
-        _loops.conv(direction, x, weights, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
+        loops.conv(direction, x, weights, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
     if direction == FORWARD:
         padded_sums(spec, w, y)
-
-
-def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
-    """Fill `w` with the gradient of the weights, by compiled loops."""
-    if x.size and w.size and y.size:
-        sums = np.empty(lifted(spec, spec.kernel), np.complex128)
-        arrays = lift(x, spec), lift(w, spec), lift(y, spec)
-        _loops.grad_weight(*arrays, sums, tap_table(spec), spec.groups, *lifted(spec, spec.stride))
-    else:
-        w[...] = 0
-    padded_weights(spec, y, w)
 
 
 def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:

@@ -11,16 +11,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, Protocol
 
-from .._ext import _native, _probe
 from ..errors import SpecError
 from ..info import show_config
 from ..problem import parse
+from . import probe
 from .peers import PEERS
 from .problems import Task
 from .result import Comparison, Peak, Report, Row
@@ -34,9 +33,6 @@ LONG_CALL, FEW_ROUNDS = 0.1, 3
 
 #: A process that answers nothing for this long, in seconds, is ended.
 PATIENCE = 600.0
-
-#: What the copy probe moves, in bytes, all threads together: more than caches hold.
-COPIED = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -243,17 +239,10 @@ class Race:
 
     def _probe(self, threads: int, *, copy: bool = False) -> None:
         """Measure the peak once more; the largest counts, since disturbances only ever make it smaller."""
-        # Of the instruction set that the engine uses: CONVLIB_ISA lowers both.
-        found = _probe.fma_peak(0.01, threads, _native.vector_bytes())
+        found = probe.fma_peak(0.01, threads)
         peak = self._peaks.get(threads, Peak(threads, 0.0, 0.0, 0))
-        rate = copy_rate(threads) if copy else 0.0
+        rate = probe.copy_rate(threads) if copy else 0.0
         self._peaks[threads] = Peak(threads, max(peak.flops, found), max(peak.copy, rate), peak.probes + 1)
-
-
-def copy_rate(threads: int) -> float:
-    """Return bytes per second, read and written, of threads that copy at the same time."""
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(lambda _: _probe.copy_rate(0.03, COPIED // threads), range(threads)))
 
 
 def load_average() -> float:

@@ -110,5 +110,6 @@ POLICY: tuple[Rule, ...] = (
     Rule("im2col", "conv_grad_input", _wide, "the same GEMM, transposed", _WIDE),
     Rule("im2col", "conv_grad_weight", _wide, "the same GEMM, transposed", _WIDE),
     Rule("cython", "*", _always, "compiled loops without packing"),
+    Rule("im2col", "*", _always, "NumPy and BLAS, where loops are not compiled"),
     Rule("naive", "*", _always, "serves everything that no faster backend does"),
 )  # fmt: skip

@@ -63,11 +63,15 @@ def machine(isa: str, threads: int) -> Mapping[str, Any]:
 
 
 def _isa() -> str:
-    try:
-        from .._ext import _native
+    from .._ext import PURE
 
+    if PURE:
+        return "none"
+    from .._ext import _native
+
+    try:
         return _native.active_isa()
-    except (ImportError, ValueError):
+    except ValueError:
         return "none"
 
 

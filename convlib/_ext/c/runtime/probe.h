@@ -13,4 +13,11 @@ double cv_fma_peak(double seconds, int threads, int widest);
  * memory. */
 double cv_copy_rate(double seconds, size_t bytes);
 
+/* Which compiler made this. */
+#ifdef __clang__
+#define CV_COMPILER __VERSION__ /* begins with its name */
+#else
+#define CV_COMPILER "GCC " __VERSION__
+#endif
+
 #endif
