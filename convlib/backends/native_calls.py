@@ -15,11 +15,12 @@ from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
 from .taps import seeing
 
-#: Weights of a phase up to so many elements are copied, as some kernels take them only without gaps.
-COPIED_WEIGHTS = 1 << 16
-
 #: More weights than that are packed from where they lie, in whatever order.
 ORDERED_WEIGHTS = 1 << 13
+
+#: Weights of a phase up to so many elements are copied, of few channels and of more: the kernels that serve few
+#: channels best take them only without gaps.
+COPIED_WEIGHTS = 1 << 16, 1 << 10
 
 
 def settings() -> tuple[bool, int, int]:
@@ -101,7 +102,7 @@ def phase_calls(spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[Call, ...]:
 
 def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     weights = spec.groups * spec.ocg * spec.icg * math.prod(phase.kernel)
-    copied = weights <= COPIED_WEIGHTS
+    copied = weights <= COPIED_WEIGHTS[min(spec.icg, spec.ocg) >= 8]
     live = _along(spec)
     problem = _native_conv.ConvProblem(
         spec.n, spec.groups, spec.ocg, spec.icg, live(spec.out_size), live(phase.kernel), live(phase.size),
