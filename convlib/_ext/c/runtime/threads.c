@@ -19,6 +19,7 @@ typedef struct {
     void *context;
     ptrdiff_t units;
     int threads;
+    unsigned long float_mode;
 } region;
 
 /* held by the caller of the running region */
@@ -59,6 +60,30 @@ static inline void relax(void) {
 #endif
 }
 
+/* How this thread's vector unit rounds, and whether it flushes denormals.  A thread is born with its
+   creator's mode, so each region brings its caller's: the bits do not depend on who runs a unit. */
+static inline unsigned long float_mode(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_stmxcsr() & ~63u; /* the rest are flags of what has happened */
+#elif defined(__aarch64__)
+    unsigned long mode;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(mode));
+    return mode;
+#else
+    return 0;
+#endif
+}
+
+static inline void set_float_mode(unsigned long mode) {
+    if (mode == float_mode())
+        return;
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((unsigned)mode);
+#elif defined(__aarch64__)
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(mode));
+#endif
+}
+
 static int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -85,8 +110,10 @@ static void try_join(uint64_t seen) {
     atomic_fetch_add(&inside, 1);
     if (atomic_load(&generation) == seen) { /* still open: the caller will wait for us */
         int worker = atomic_fetch_add(&joined, 1) + 1;
-        if (worker < job.threads)
+        if (worker < job.threads) {
+            set_float_mode(job.float_mode);
             work(&job, worker);
+        }
     }
     atomic_fetch_sub(&inside, 1);
 }
@@ -235,7 +262,7 @@ static int lead(const region *r, range *q, atomic_int *halt) {
 }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
-    region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads};
+    region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads, 0};
     if (mine.threads > units)
         mine.threads = (int)units;
     if (mine.threads <= 1 || pthread_mutex_trylock(&owner)) {
@@ -245,6 +272,7 @@ int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
         return lead(&mine, &all, &halt);
     }
     pthread_once(&once, install);
+    mine.float_mode = float_mode();
     job = mine;
     for (int i = 0; i < mine.threads; i++) {
         ranges[i].end = (i + 1) * units / mine.threads;
