@@ -20,8 +20,9 @@ DEFAULT_WORKSPACE = 64 << 20
 T = TypeVar("T")
 
 _NAMES = ("BACKEND", "ACCURACY", "MAX_WORKSPACE", "NUM_THREADS", "PLAN_CACHE", "TUNING", "CACHE_DIR")
-_environment: dict[str, str] = {}
+_environment: dict[str, str] = {}  # never changed but replaced: other threads look into it
 _reads = 0  # how often it was read
+_reading = Lock()
 
 Variable: TypeAlias = "ContextVar[Setting[T] | None]"
 _workspace: Variable[int] = ContextVar("convlib_max_workspace", default=None)
@@ -33,13 +34,11 @@ ACCURACIES = ("fast", "strict")
 
 def read_environment() -> None:
     """Read the variables ``CONVLIB_*`` again, and ``OMP_NUM_THREADS``."""
-    global _reads
-    _reads += 1
-    _environment.clear()
-    for name in (*(f"CONVLIB_{name}" for name in _NAMES), "OMP_NUM_THREADS"):
-        value = os.environ.get(name)
-        if value:
-            _environment[name] = value
+    global _reads, _environment
+    names = (*(f"CONVLIB_{name}" for name in _NAMES), "OMP_NUM_THREADS")
+    with _reading:
+        _environment = {name: os.environ[name] for name in names if os.environ.get(name)}
+        _reads += 1
 
 
 def environment(name: str) -> str | None:
@@ -61,7 +60,7 @@ def get_max_workspace() -> int:
 
 def get_accuracy() -> str:
     """Return "fast", which lets the automatic choice use Winograd, or "strict" (``CONVLIB_ACCURACY``)."""
-    return current(_accuracy) or _level(environment("CONVLIB_ACCURACY") or "fast")
+    return current(_accuracy) or _level("CONVLIB_ACCURACY", environment("CONVLIB_ACCURACY") or "fast")
 
 
 def get_tuning() -> bool:
@@ -100,15 +99,13 @@ class Setting(ContextDecorator, Generic[T]):
         return Setting(self._variable, self._value)
 
     def __enter__(self) -> None:
-        if self._lock.locked():
+        if not self._lock.acquire(blocking=False):
             raise SpecError("this setting holds already; make another one for a block inside its own")
-        self._outer = _innermost(self._variable)
-        self._variable.set(self)
         try:
-            self._lock.acquire()
+            self._outer = _innermost(self._variable)
+            self._variable.set(self)
         except BaseException:
-            if self._lock.locked():
-                self._lock.release()
+            self._lock.release()
             raise
 
 
@@ -184,12 +181,12 @@ def accuracy(level: str) -> Setting[str]:
     setting : context manager
         For a ``with`` statement.
     """
-    return Setting(_accuracy, _level(level))
+    return Setting(_accuracy, _level("accuracy", level))
 
 
-def _level(level: Any) -> str:
+def _level(name: str, level: Any) -> str:
     if not isinstance(level, str) or level not in ACCURACIES:
-        raise SpecError(f"accuracy={quote(level)} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
+        raise SpecError(f"{name}={quote(level)} is unknown; valid: {', '.join(map(repr, ACCURACIES))}")
     return level
 
 

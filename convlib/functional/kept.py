@@ -81,7 +81,7 @@ def active() -> PlanCache | None:
 
 @lru_cache(maxsize=1)
 def _of_process(text: str) -> PlanCache:
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise SpecError(f"CONVLIB_PLAN_CACHE={quote(text)} must be a number of plans, such as 64")
     return PlanCache(_size("CONVLIB_PLAN_CACHE", int(text)))
 

@@ -10,10 +10,11 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
-from ..errors import BackendError, SpecError, did_you_mean
+from ..errors import BackendError, SpecError, did_you_mean, quote
 from . import policy
 from .vetting import faults
 
@@ -26,10 +27,11 @@ ENTRY_POINTS = "convlib.backends"
 _LASTING = (ImportError, AttributeError, NameError, SyntaxError, TypeError, SystemExit)
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
 
-_added: dict[str, Backend] = {}  # by register_backend
+_added: dict[str, Backend] = {}  # by register_backend; never changed but replaced: other threads look into it
 _loaded: dict[str, Backend] = {}  # built-ins and plug-ins, once imported
 _failed: dict[str, str] = {}  # those that will not load in this process
 _version = 0  # counts the changes of what is known
+_changing = RLock()
 
 
 class PassingError(BackendError):
@@ -65,10 +67,12 @@ def register_backend(backend: Backend | type[Backend]) -> None:
     found = faults(instance)
     if found:
         raise BackendError("\n  - ".join((f"{origin} is no backend yet:", *found)))
-    if instance.name in backends():
-        raise BackendError(f"{origin} wants the name {instance.name!r}, which belongs to {_origin(instance.name)}")
-    _added[instance.name] = instance
-    changed()
+    global _added
+    with _changing:
+        if instance.name in backends():
+            raise BackendError(f"{origin} wants the name {instance.name!r}, which belongs to {_origin(instance.name)}")
+        _added = {**_added, instance.name: instance}
+        changed()
 
 
 def unregister_backend(name: str) -> None:
@@ -79,10 +83,12 @@ def unregister_backend(name: str) -> None:
     name : str
         Its name.
     """
-    if name not in _added:
-        raise BackendError(f"{name!r} was not added by register_backend; added: {', '.join(_added) or 'none'}")
-    del _added[name]
-    changed()
+    global _added
+    with _changing:
+        if name not in _added:
+            raise BackendError(f"{name!r} was not added by register_backend; added: {', '.join(_added) or 'none'}")
+        _added = {other: backend for other, backend in _added.items() if other != name}
+        changed()
 
 
 def backends() -> tuple[str, ...]:
@@ -110,7 +116,8 @@ def version() -> int:
 def changed() -> None:
     """Make what was chosen among the backends of before count no more."""
     global _version
-    _version += 1
+    with _changing:
+        _version += 1
 
 
 def get_backend(name: str) -> Backend:
@@ -208,8 +215,7 @@ def load(name: str) -> Backend:
             raise PassingError(f"{text} (the next call tries again)") from error
         _failed[name] = text
         raise BackendError(text) from error
-    _loaded[name] = backend
-    return backend
+    return _loaded.setdefault(name, backend)  # another thread may have been quicker
 
 
 def _target(name: str) -> str:
@@ -217,7 +223,7 @@ def _target(name: str) -> str:
     if target is None and name in _plugins():
         target = _plugins()[name].value
     if target is None:
-        raise BackendError(f"unknown backend {name!r}; known: {', '.join(backends())}{_meant(name)}")
+        raise BackendError(f"unknown backend {quote(name)}; known: {', '.join(backends())}{_meant(name)}")
     return target
 
 

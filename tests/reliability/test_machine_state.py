@@ -12,6 +12,14 @@ from . import machine
 
 X = np.random.default_rng(0).standard_normal((2, 16, 24, 24)).astype("f4")
 W = np.random.default_rng(1).standard_normal((16, 16, 3, 3)).astype("f4")
+
+
+def refused(backend):
+    """Call what is no convolution."""
+    with pytest.raises(convlib.SpecError):
+        convlib.conv2d(X, W, stride=0, backend=backend)
+
+
 HALVES = X.astype("f2"), W.astype("f2")
 CALLS = {
     "conv": lambda backend: convlib.conv2d(X, W, padding=1, backend=backend),
@@ -19,7 +27,7 @@ CALLS = {
     "max_pool": lambda backend: convlib.max_pool2d(X, 3, backend=backend),
     "lp_pool": lambda backend: convlib.lp_pool2d(X, 2, 3, backend=backend),
     "half": lambda backend: convlib.conv2d(HALVES[0], HALVES[1], backend=backend),
-    "refused": lambda backend: pytest.raises(convlib.SpecError, convlib.conv2d, X, W, stride=0, backend=backend),
+    "refused": lambda backend: refused(backend),
 }
 COMPILED = ("native", "cython", "im2col", "fft")
 
@@ -43,13 +51,8 @@ def changes(state, call):
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("backend", COMPILED)
 def test_control_word_and_errno_are_left_alone(state, backend, name):
-    def call():
-        try:
-            CALLS[name](backend)
-        except convlib.UnsupportedError as error:
-            assert backend in ("fft", "native"), error
-    call()  # the first one imports modules, which looks for files
-    assert changes(state, call) == []
+    CALLS[name](backend)  # the first call imports modules, which looks for files
+    assert changes(state, lambda: CALLS[name](backend)) == []
 
 
 def test_a_call_that_flushes_denormals_would_be_noticed(state):
@@ -73,10 +76,7 @@ def test_error_states_of_numpy_stay_as_they_were(backend, name):
 
     with np.errstate(all="call", call=raised), np.errstate(under="ignore"):
         before = np.geterr(), np.geterrcall()
-        try:
-            CALLS[name](backend)
-        except convlib.UnsupportedError as error:
-            assert backend in ("fft", "native"), error
+        CALLS[name](backend)
         assert (np.geterr(), np.geterrcall()) == before
 
 

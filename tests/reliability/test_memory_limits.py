@@ -1,0 +1,85 @@
+"""A bound on the address space, at every height: MemoryError or the right numbers, and all works when it is lifted."""
+
+import resource
+import sys
+
+import pytest
+from tools import python
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space as Linux does")
+
+CODE = """
+import gc, resource, sys
+import numpy as np
+import convlib
+
+def ones(*shape): return np.ones(shape, "f4")
+
+x, w, y = ones(1, 8, 256, 256), ones(8, 8, 3, 3), ones(1, 8, 254, 254)
+calls = {
+    "conv": lambda: convlib.conv2d(x, w, backend=name),
+    "grad_input": lambda: convlib.conv2d_grad_input(y, w, x.shape, backend=name),
+    "grad_weight": lambda: convlib.conv2d_grad_weight(y, x, w.shape, backend=name),
+    "pool": lambda: convlib.max_pool2d(x, 3, stride=1, return_indices=True, backend=name)[1],
+    "float16": lambda: convlib.conv2d(x.astype("f2"), w.astype("f2"), backend=name),
+    "plan": lambda: convlib.plan_conv2d(x.shape, w, backend=name)(x),
+}
+expected = {key: call() for key, call in calls.items()}
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+
+def used():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+def attempt(key, room):
+    gc.collect()
+    resource.setrlimit(resource.RLIMIT_AS, (used() + room, hard))
+    try:
+        return calls[key]()
+    except MemoryError:
+        return None
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+failed, served, wrong = 0, 0, []
+for key in calls:
+    for room in range(0, 24 << 20, STEP):
+        found = attempt(key, room)
+        failed += found is None
+        served += found is not None
+        if found is not None and not np.array_equal(found, expected[key]):
+            wrong.append((key, room))
+before = used()
+for _ in range(20):
+    for key in calls:
+        attempt(key, 1 << 20)
+grown = used() - before
+again = all(np.array_equal(call(), expected[key]) for key, call in calls.items())
+print(failed > 5, served > 5, wrong, again, grown < (8 << 20))
+"""
+
+
+#: Every large block comes from the system and goes back to it, so that the limit is felt.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+
+
+@pytest.mark.parametrize("name", ["native", "cython", pytest.param("im2col", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [3 << 20, pytest.param(1 << 18, marks=pytest.mark.slow)])
+def test_every_height_of_the_limit(name, step):
+    done = python("-c", f"name, STEP = {name!r}, {step}\n{CODE}", **ENVIRONMENT)
+    assert (done.returncode, done.stdout) == (0, "True True [] True True\n"), done.stderr[-3000:]
+
+
+def test_a_call_that_dies_of_the_limit_would_be_noticed():
+    """As a library does that writes to what malloc gave without a look."""
+    died = python("-c", """
+import ctypes, resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+resource.setrlimit(resource.RLIMIT_AS, (1 << 28, resource.getrlimit(resource.RLIMIT_AS)[1]))
+ctypes.memset(libc.malloc(1 << 30) or 0, 0, 8)
+""")  # fmt: skip
+    assert died.returncode < 0
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] != 1 << 28
