@@ -7,6 +7,7 @@ The environment is read once, on import: a look-up costs a microsecond, which sm
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from operator import index
@@ -80,20 +81,30 @@ def settings() -> tuple[Any, ...]:
     return _accuracy.get() and current(_accuracy), _workspace.get() and current(_workspace), tuning, _reads
 
 
-class Setting(ContextDecorator, Generic[T]):
-    """A value for a ``with`` block, or for the calls of a function; it holds as long as its lock is taken.
+class _Release:
+    """The ``__exit__`` of a setting: for a ``with`` block that of its lock, which is one step.
 
-    An interrupt may arrive before the first line of an ``__exit__`` written in Python, and the value would stay.  The
-    ``__exit__`` of a lock is one step.
+    An interrupt may arrive before the first line of an ``__exit__`` written in Python, and the value would stay.
+    `contextlib.ExitStack` looks it up in the class and calls it with the setting.
     """
 
-    __slots__ = ("__exit__", "_lock", "_outer", "_value", "_variable")
+    def __get__(self, setting: Setting[Any] | None, owner: type | None = None) -> Callable[..., None]:
+        return self.__call__ if setting is None else setting._lock.__exit__
+
+    def __call__(self, setting: Setting[Any], *details: Any) -> None:
+        setting._lock.__exit__(*details)
+
+
+class Setting(ContextDecorator, Generic[T]):
+    """A value for a ``with`` block, or for the calls of a function; it holds as long as its lock is taken."""
+
+    __slots__ = ("_lock", "_outer", "_value", "_variable")
+    __exit__: _Release = _Release()
 
     def __init__(self, variable: Variable[T], value: T) -> None:
         self._variable, self._value = variable, value
         self._outer: Setting[T] | None = None
         self._lock = Lock()
-        self.__exit__ = self._lock.__exit__
 
     def _recreate_cm(self) -> Setting[T]:  # for each call of a decorated function
         return Setting(self._variable, self._value)

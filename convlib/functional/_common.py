@@ -203,7 +203,7 @@ def element_type(name: str, dtype: Any) -> np.dtype[Any]:
         element: np.dtype[Any] = np.dtype(dtype)
     except Exception:  # NumPy raises what it likes
         raise TypeError(f"{name}={quote(dtype)} is no element type; valid: names such as 'float32'") from None
-    dtypes.check("an array", element)
+    dtypes.check(f"an array of {name}={quote(str(element))}", element)
     return element
 
 

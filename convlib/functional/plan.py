@@ -235,7 +235,8 @@ def _plan_convnd(
             "a plan prepares weights for one shape of NumPy arrays, but w is a Dask array; give w.compute() and use "
             "the plan in map_blocks, or call the convolution itself"
         )
-    element = element_type("dtype", w.dtype if dtype is None else dtype)
+    dtypes.check("w", w.dtype)
+    element = w.dtype if dtype is None else element_type("dtype", dtype)
     if isinstance(given, (list, tuple)):
         w = adapted("w", given, w, element)
     spec = make_conv(

@@ -1,4 +1,4 @@
-"""Conformance cases on arrays between guard pages: ``python guarded.py NAME...`` dies with SIGSEGV at the first stray access.
+"""Conformance cases on arrays between guard pages: ``python guarded.py NAME...`` dies at the first stray access.
 
 Every array, inputs and `out` alike, lies in memory of its own, first flush to its end and then to its beginning; the
 pages before and behind can be neither read nor written.  The last line on standard output names the call that died.

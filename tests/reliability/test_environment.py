@@ -72,7 +72,7 @@ def test_rubbish_before_the_start_crashes_nothing():
     said = set()
     for value in (b"\xff\xfe\x80", b"%s%n", b"avx9000"):
         env = {name.encode(): value for name in names} | {b"PYTHONPATH": os.fsencode(path)}
-        done = subprocess.run([sys.executable, "-P", "-c", CALL], env=env, capture_output=True, timeout=120, check=False)
+        done = subprocess.run([sys.executable, "-P", "-c", CALL], env=env, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         said.add(re.search(rb"CONVLIB_[A-Z_]+|9\.0", done.stderr).group())
     assert b"9.0" not in said

@@ -1,4 +1,4 @@
-"""A call leaves the thread as it found it: vector control word, errno, np.errstate; and denormals stay what they are."""
+"""A call leaves its thread as it was: vector control word, errno, np.errstate; and denormals stay what they are."""
 
 from pathlib import Path
 

@@ -1,0 +1,89 @@
+"""More than 2**31 elements: planned without memory, and computed on maps of files that are nearly all holes."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import convlib
+
+LARGE = 2**31 + 2**20 + 3
+
+PLANS = [
+    ("conv1d", (1, 1, LARGE), (1, 1, 3), {"stride": 2**16}),
+    ("conv2d", (1, 8, 2**16, 2**15 + 1), (8, 8, 3, 3), {"padding": 1}),
+    ("conv2d", (2**20, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}),
+    ("conv3d", (1, 1, 2**11, 2**11, 2**10), (2, 1, 3, 3, 3), {"groups": 1}),
+    ("conv_transpose2d", (1, 8, 2**15, 2**14), (8, 8, 3, 3), {"stride": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize(("function", "x_shape", "w_shape", "options"), PLANS)
+def test_plans_are_made_on_paper(function, x_shape, w_shape, options, dtype):
+    said = convlib.explain(function, x_shape, w_shape, dtype=dtype, **options)
+    assert math.prod(said.spec.x_shape) >= 2**31 or math.prod(said.spec.y_shape) >= 2**31
+    assert 0 <= said.workspace_nbytes <= 64 << 20
+    cost = convlib.cost(function, x_shape, w_shape, dtype=dtype, **options)
+    spec = said.spec
+    assert cost.macs == spec.n * spec.oc * spec.out_count * spec.icg * math.prod(spec.kernel)
+    if function.startswith("conv2d"):
+        w = np.ones(w_shape, dtype)
+        assert convlib.plan_conv2d(x_shape, w, dtype=dtype, **options).spec.y_shape == spec.y_shape
+
+
+def test_an_input_that_repeats_one_element():
+    """A broadcast array has the shape without the memory, and the engine takes it as it is."""
+    x = np.broadcast_to(np.float32(2), (1, 1, 2**17, 2**16))
+    y = convlib.conv2d(x, np.ones((1, 1, 2, 2), np.float32), stride=2**13)
+    assert y.shape == (1, 1, 16, 8)
+    assert (y == 8).all()
+
+
+def holes(folder, dtype, shape):
+    """Return a map of a file that takes no room, but for what is written."""
+    return np.memmap(folder / "holes", dtype, "w+", shape=shape)
+
+
+sparse_files = pytest.mark.skipif(sys.platform != "linux", reason="needs files with holes")
+
+
+#: All of a file of 2 or 8 GB is read: for numbers that are not finite, or for a bound on the sums of integers.
+CASES = [("native", "int8"), ("native", "float32"), ("cython", "float32"), ("im2col", "float32")]
+
+
+@sparse_files
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "dtype"), CASES)
+def test_what_lies_behind_two_to_the_31_is_found(tmp_path, dtype, backend):
+    """Windows far apart, so that few pages are looked at."""
+    x = holes(tmp_path, dtype, (1, 1, LARGE))
+    last = (LARGE - 3) // 2**18 * 2**18
+    x[0, 0, last : last + 3] = 1, 2, 3
+    w = np.array([[[1, 10, 100]]], dtype)
+    y = convlib.conv1d(x, w, stride=2**18, backend=backend)
+    assert y.shape == (1, 1, last // 2**18 + 1)
+    assert np.flatnonzero(y).tolist() == [y.size - 1]
+    assert y[0, 0, -1] == 321
+    top, place = convlib.max_pool1d(x, 3, stride=2**18, return_indices=True, backend=backend)
+    assert (top[0, 0, -1], place[0, 0, -1]) == (3, last + 2)
+    assert np.flatnonzero(top).tolist() == [y.size - 1]
+
+
+@sparse_files
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["native", "cython"])
+def test_every_element_of_a_large_row_is_seen(tmp_path, backend):
+    """All 2**31 bytes are read, windows of 2**16 side by side."""
+    x = holes(tmp_path, np.int8, (1, 1, LARGE))
+    places = [0, 2**31 - 1, 2**31, LARGE // 2**16 * 2**16 - 1]
+    x[0, 0, places] = 5
+    y, found = convlib.max_pool1d(x, 2**16, return_indices=True, backend=backend)
+    assert found[y == 5].tolist() == places
+
+
+def test_an_index_of_32_bits_would_be_noticed():
+    """As a kernel computes an offset whose integers wrap."""
+    offset = np.array([LARGE - 1], np.int64)
+    assert offset.astype(np.int32)[0] != LARGE - 1
