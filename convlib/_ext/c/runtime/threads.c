@@ -60,8 +60,9 @@ static inline void relax(void) {
 #endif
 }
 
-/* How this thread's vector unit rounds, and whether it flushes denormals.  A thread is born with its
-   creator's mode, so each region brings its caller's: the bits do not depend on who runs a unit. */
+/* How this thread's vector unit rounds, and whether it flushes denormals.  A thread is born with
+   its creator's mode, so each region brings its caller's: the bits do not depend on who runs a
+   unit. */
 static inline unsigned long float_mode(void) {
 #if defined(__x86_64__)
     return __builtin_ia32_stmxcsr() & ~63u; /* the rest are flags of what has happened */
