@@ -205,6 +205,33 @@ def test_profile_tells_each_step():
     assert all(seconds > 0 for _, seconds in found)
 
 
+def test_integers_with_constants_go_by_plans():
+    """Whatever the shape of the input; where a zero point comes from outside, by calls."""
+    rng = np.random.default_rng(0)
+    w = rng.integers(-128, 128, (4, 3, 3, 3), np.int8)
+    constants = {
+        "w": w, "wz": np.arange(4, dtype=np.int8), "xz": np.uint8(121), "xs": np.float32(0.5), "yz": np.int8(-3),
+        "ws": np.full(4, 2**-9, np.float32), "b": np.arange(4, dtype=np.int32) * 1000, "ys": np.float32(2),
+    }  # fmt: skip
+    constants = {name: np.asarray(value) for name, value in constants.items()}
+    nodes = "s = ConvInteger(x, w, xz, wz) y = QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b) t = ConvInteger(x, w, z)"
+    results = "int32[n, 4, a, 5] s, int8[n, 4, a, 5] y, int32[n, 4, a, 5] t"
+    net = model(f"uint8[n, 3, h, 7] x, uint8 z) => ({results}) {{ {nodes} }}", **constants)
+    prepared = Backend.prepare(net)
+    assert [entry.how for entry in prepared.served] == ["by a plan", "by a plan", "by a call"]
+    for size in (6, 9, 2):  # which no window fits
+        x = rng.integers(0, 256, (2, 3, size, 7), np.uint8)
+        sums, y, others = prepared.run([x, np.asarray(np.uint8(7))])
+        assert (sums.dtype, y.dtype, others.dtype) == (np.int32, np.int8, np.int32)
+        assert sums.shape == y.shape == (2, 4, size - 2, 5)
+        if size > 2:
+            expected = convlib.conv2d(x, w, x_zero_point=121, w_zero_point=constants["wz"])
+            np.testing.assert_array_equal(sums, expected)
+            wanted = (expected + constants["b"].reshape(-1, 1, 1)) / 2**11
+            np.testing.assert_array_equal(y, np.clip(np.rint(wanted) - 3, -128, 127))
+            np.testing.assert_array_equal(others, convlib.conv2d(x, w, x_zero_point=7))
+
+
 # ------------------------------------------------------------------------------- inputs and models
 
 

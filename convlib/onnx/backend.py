@@ -20,7 +20,7 @@ from . import rules
 from .graph import Chain, Graph, names_in
 from .memory import Array
 from .operators import OPS, TABLE, Node, serve
-from .steps import Layer, Step
+from .steps import IntegerLayer, Layer, Step
 
 
 class Served(NamedTuple):
@@ -158,6 +158,12 @@ class Prepared(onnx.backend.base.BackendRep):
         """Return the step of a node that runs alone."""
         node = self._graph.nodes[number]
         if node.op_type in TABLE and node.domain == "" and not node.has_linked_attribute:
+            rest = [self._graph.constants.get(name) for name in node.input[1:]]
+            known = all(value is not None or not name for name, value in zip(node.input[1:], rest, strict=True))
+            if node.op_type in ("ConvInteger", "QLinearConv") and known:
+                served[number] = Served(_label(node), "convlib", "by a plan")
+                layer = IntegerLayer(_node(node), *rest)
+                return Step(lambda x: (layer(x),), node.input[:1], node.output)
             served[number] = Served(_label(node), "convlib", "by a call")
             return Step(_call(node), node.input, node.output)
         served[number] = Served(_label(node), "ONNX's evaluator", "by itself")

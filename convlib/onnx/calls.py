@@ -32,9 +32,11 @@ def convolve(
     return y
 
 
-def plan(attributes: rules.Attributes, x_shape: tuple[int, ...], dtype: Any, w: Array, bias: Array | None) -> Any:
+def plan(
+    attributes: rules.Attributes, x_shape: tuple[int, ...], dtype: Any, w: Array, bias: Array | None, **more: Any
+) -> Any:
     """Return a plan of Conv, or None where the result is empty, for which there is none."""
     options = rules.conv(attributes, x_shape, w.shape)
     if rules.empty_size(x_shape, w.shape[2:], options) is not None:
         return None
-    return by_rank("plan_conv", len(x_shape) - 2)(x_shape, w, bias, dtype=dtype, **options)
+    return by_rank("plan_conv", len(x_shape) - 2)(x_shape, w, bias, dtype=dtype, **options, **more)

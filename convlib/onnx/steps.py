@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import calls
+from . import calls, integer
 from .memory import PLAIN, Array
 from .operators import Node, naming, serve
 
@@ -25,12 +25,12 @@ class Layer:
     ----------
     node : Node
         The convolution, or the first of those that share it.
-    w, bias : ndarray
-        Weights; `bias` may be None.
+    *constants : ndarray or None
+        Weights and bias, which may be None.
     """
 
-    def __init__(self, node: Node, w: Array, bias: Array | None) -> None:
-        self._node, self._w, self._bias = node, w, bias
+    def __init__(self, node: Node, *constants: Array | None) -> None:
+        self._node, self._constants = node, constants
         self._plans: dict[tuple[Any, ...], Callable[[Array], Array] | None] = {}
         self._lock = threading.Lock()
 
@@ -42,20 +42,42 @@ class Layer:
         except KeyError:
             plan = self._make(key)
         if plan is None:
-            return serve(self._node, (x, self._w, self._bias))[0]
+            return serve(self._node, (x, *self._constants))[0]
         return plan(x)
 
     def _make(self, key: tuple[Any, ...]) -> Callable[[Array], Array] | None:
         """Make a plan, and forget the oldest if there are many; None where there can be none."""
         shape, dtype = key
-        plan = None
-        if dtype in PLAIN and self._w.dtype == dtype:
-            with naming(self._node.label):
-                plan = calls.plan(self._node.attributes, shape, dtype, self._w, self._bias)
+        with naming(self._node.label):
+            plan = self._planned(shape, dtype)
         with self._lock:
             while len(self._plans) >= SHAPES:
                 self._plans.pop(next(iter(self._plans)))
             self._plans[key] = plan
+        return plan
+
+    def _planned(self, shape: tuple[int, ...], dtype: Any) -> Callable[[Array], Array] | None:
+        w, bias = self._constants
+        assert w is not None
+        plain = dtype in PLAIN and w.dtype == dtype
+        return calls.plan(self._node.attributes, shape, dtype, w, bias) if plain else None
+
+
+class IntegerLayer(Layer):
+    """ConvInteger or QLinearConv whose inputs but the first are constant.
+
+    Parameters
+    ----------
+    node : Node
+        It.
+    *constants : ndarray or None
+        The inputs behind the first.
+    """
+
+    def _planned(self, shape: tuple[int, ...], dtype: Any) -> Callable[[Array], Array] | None:
+        plan: Callable[[Array], Array] | None = integer.planned(
+            self._node.op, self._node.attributes, shape, dtype, self._constants
+        )
         return plan
 
 
