@@ -146,6 +146,11 @@ def memory_calls(dtype):
     yield "conv2d", (x, w), (x.shape, w.shape), {"padding": 1, "padding_mode": "reflect"}
     yield "conv2d", (x, w), (x.shape, w.shape), {"padding": 1, "pad_value": 1}
     yield "conv2d", (x, w), (x.shape, w.shape), {"padding": 1, "flip": True}
+    if np.dtype(dtype).kind in "iu":
+        zeros = {"x_zero_point": 1, "w_zero_point": (0, 1, 2, 3)}
+        yield "conv2d", (x, w), (x.shape, w.shape), {"padding": 1, **zeros}
+        zeros |= {"padding_mode": "wrap", "out_dtype": "int32"}
+        yield "conv2d", (x, w), (x.shape, w.shape), {"padding": 1, **zeros}
     yield "conv2d_grad_input", (grad_y, w, x.shape), (grad_y.shape, w.shape, x.shape), {"padding": 1}
     yield "conv2d_grad_weight", (grad_y, x, w.shape), (grad_y.shape, x.shape, w.shape), {"padding": 1}
     yield "conv_transpose2d", (grad_y, w), (grad_y.shape, w.shape), {"padding": 1}

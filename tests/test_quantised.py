@@ -169,6 +169,9 @@ def test_sums_that_could_leave_int32_are_refused(backend):
     with pytest.raises(convlib.SpecError, match=said):
         convlib.plan_conv1d(x.shape, w, over, out_dtype=np.int32, **options)(x)
     np.testing.assert_array_equal(convlib.conv1d(x, w, over, **options), np.full((1, 1, 4), 2**31))
+    for value in (0.5, np.inf):
+        with pytest.raises(TypeError, match=r"pad_value=.* is not an integer"):
+            convlib.conv1d(X, W, padding=1, pad_value=value, x_zero_point=1, out_dtype=np.int32, backend=backend)
     with pytest.raises(convlib.SpecError, match="can reach"):  # by what the padding holds
         convlib.conv1d(x, w, padding=1, pad_value=2**31, out_dtype=np.int32, **options)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
 from ..backends.base import Backend, Implementation
-from ..backends.base.checks import Quantised
+from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
 from ..backends.base.pieces import pieces
 from ..errors import UnsupportedError
@@ -42,7 +41,7 @@ def way(
 def _reach(spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised) -> int:
     """Return what no sum of products of integers of these types exceeds."""
     pads = needs_padding(spec) and spec.padding_mode == "constant"
-    first = max(_widest(x, (quantised.x_zero,)), math.ceil(abs(spec.pad_value)) if pads else 0)
+    first = max(_widest(x, (quantised.x_zero,)), abs(int(padding_value(spec, dtypes.INT64))) if pads else 0)
     return terms("conv", spec) * first * _widest(w, quantised.w_zero)
 
 

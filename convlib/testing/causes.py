@@ -165,6 +165,10 @@ def _features(check: Check) -> set[str]:
     for word in ("padding_mode", "pad_value", "flip", "ceil_mode", "return_indices", "count_include_pad", "boundary"):
         if word in options:
             found.add(f"with {word}={options[word]!r}")
+    if "x_zero_point" in options or "w_zero_point" in options:
+        found.add("with zero points")
+    if isinstance(options.get("w_zero_point"), tuple):
+        found.add("with a zero point per output channel")
     if str(options.get("layout", "NC"))[1] != "C":
         found.add("with the channels last")
     if "unbatched" in case.name:
