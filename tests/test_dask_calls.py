@@ -69,6 +69,8 @@ def test_zero_points_are_subtracted_lazily():
         found = y.compute(scheduler="synchronous")
         assert found.dtype == np.int32
         np.testing.assert_array_equal(found, expected)
+    with pytest.raises(convlib.UnsupportedError, match="x_zero_point: differences of uint64 may leave int64"):
+        convlib.conv2d(lazy.astype("u8"), w, x_zero_point=1, groups=2)
     for wide, added in ((lazy.astype("i4"), bias), (lazy, da.from_array(bias, chunks=6))):
         with pytest.raises(convlib.UnsupportedError, match=r"out_dtype='int32': by the types .* use out_dtype='int64'"):
             convlib.conv2d(wide, w, added, **options, out_dtype="int32")

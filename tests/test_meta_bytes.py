@@ -149,3 +149,24 @@ def test_the_way_for_bytes_is_said(register):
     reasons = {copy.array: copy.reason for copy in said.copies}
     assert reasons["x"] == "int16 becomes int64, its zero point is subtracted"
     assert "int64 becomes int32" in reasons["result"]
+
+
+def test_every_call_that_goes_by_bytes_says_so(register):
+    """Filters are convolutions; the gradients of a transposed convolution are, too, but are not asked."""
+
+    class Anything(Right):
+        def quantised_way(self, *args):
+            return Implementation("bytes", None, 1e-3, 1234)
+
+    register(Anything)
+    image, w, grad_y = np.ones((5, 6, 3), np.uint8), np.ones((3, 2, 3, 3), np.int8), np.ones((1, 2, 6, 6), np.uint8)
+    for call, arrays, asked in (
+        ("conv2d", (grad_y, w), True), ("filter2d", (image, w[0, 0]), True),
+        ("conv_transpose2d_grad_input", (grad_y, w, (1, 3, 4, 4)), False),
+        ("conv_transpose2d", (grad_y[:, :1], w[:1]), False),
+    ):  # fmt: skip
+        before = Right.taken
+        y = getattr(convlib, call)(*arrays, backend="right")
+        np.testing.assert_array_equal(y, getattr(convlib, call)(*arrays, backend="naive"))
+        assert Right.taken == before + asked, call
+        assert (convlib.explain(call, *arrays, backend="right").algorithm == "bytes") is asked, call

@@ -131,8 +131,9 @@ def explain(
     found = _by_place(call)
     integers = _quantised(call, given, options.get("out"))
     kinds = None
-    if op in ("conv1d", "conv2d", "conv3d"):
-        x, w = (call.arrays[name].dtype if name in call.arrays else given for name in ("x", "w"))
+    if call.operation == "conv" and not op.startswith("conv_transpose"):
+        names = {place: name for name, place in call.places.items()}
+        x, w = (call.arrays[names[place]].dtype if names[place] in call.arrays else given for place in "xw")
         kinds = x, w
     asked = Asked(
         op, call.shapes, text, call.places, found, _conjugated(call), _reshaped(call, found), integers, kinds,

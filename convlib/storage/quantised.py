@@ -85,6 +85,12 @@ def lazily(
             f"out_dtype={str(quantised.result)!r}: by the types of x {x.dtype}, w {w.dtype} and the bias sums can "
             f"reach {reach}, and the numbers of Dask arrays are not there yet to say less; use out_dtype='int64'"
         )
+    for name, a in (("x", x), ("w", w)):
+        if name in quantised.shifted and a.dtype.itemsize > 4:
+            raise UnsupportedError(
+                f"{name}_zero_point: differences of {a.dtype} may leave int64, and the numbers of Dask arrays are not "
+                f"there yet to say they do not; give {name} in a type of at most 32 bits, or without a zero point"
+            )
     if quantised.x_zero:
         x = x.astype(dtypes.INT64) - quantised.x_zero
     if any(quantised.w_zero):

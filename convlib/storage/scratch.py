@@ -93,8 +93,7 @@ def computed(
         return [dtypes.FLOAT16]
     if types.compute != dtypes.INT64 or not backend.integers_as_floats(op, spec, algorithm):
         return [types.compute]
-    most = 1 if storage == dtypes.BOOL else int(np.iinfo(storage).max) + 1
-    if shifted:
-        most *= 2
+    most = 1 if storage == dtypes.BOOL else max(-int(np.iinfo(storage).min), int(np.iinfo(storage).max))
+    most *= 1 + shifted
     possible = [exact_float(largest) for largest in (0, 2**24, 2**53) if largest <= terms(op, spec) * most**2 + most]
     return [dtypes.INT64 if found is None else found for found in possible]
