@@ -38,6 +38,11 @@ def _compute(dtype: DType) -> DType:
     return FLOAT32 if dtype == FLOAT16 or is_bfloat16(dtype) else dtype
 
 
+def real_type(dtype: DType) -> DType:
+    """Return the type of the parts of complex numbers."""
+    return np.empty(0, dtype).real.dtype
+
+
 def check(name: str, dtype: DType) -> None:
     """Raise TypeError if elements of `dtype` are not numbers that convlib computes with."""
     if not is_number(dtype) or (dtype in _LONG and dtype.itemsize > (8 if dtype.kind == "f" else 16)):

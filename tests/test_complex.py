@@ -5,6 +5,7 @@ import pytest
 
 import convlib
 from convlib import config, layers
+from convlib.backends.native import NativeBackend
 
 OPTIONS = {
     "plain": {},
@@ -61,6 +62,87 @@ def test_gradients_of_a_transposed_convolution_are_its_adjoints(backend, name, t
         grad_w = convlib.conv_transpose2d_grad_weight(grad_y, x, w.shape, backend=backend, **options)
     assert np.vdot(grad_y, y) == np.vdot(grad_x, x)
     assert np.vdot(grad_y, y) == np.vdot(grad_w, w)
+
+
+def call_of(op, options, type_x, type_w):
+    """Return a function of a backend that calls an operator on integers of two types."""
+    x_shape, w_shape, options = sizes(options)
+    make = {"conv": convlib.conv2d, "transpose": convlib.conv_transpose2d}[op]
+    transposed = op == "transpose"
+    if transposed:
+        w_shape = (4, 6 // options.get("groups", 1), 3, 2)
+    x, w = integers(type_x, *x_shape, seed=0), integers(type_w, *w_shape, seed=1)
+    bias = integers(np.result_type(type_x, type_w), 6, seed=2)
+    return lambda backend: make(x, w, bias, backend=backend, **options)
+
+
+@pytest.mark.parametrize(("type_x", "type_w"), [TYPES[1], TYPES[2], ("int8", "complex64")])
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("op", ["conv", "transpose"])
+@pytest.mark.parametrize("bound", [3000, 1 << 26])
+def test_sums_are_those_of_the_formula(backend, op, name, type_x, type_w, bound):
+    if op == "transpose" and name == "reflect":
+        pytest.skip("a transposed convolution has no padding mode")
+    call = call_of(op, name, type_x, type_w)
+    expected = call("naive")
+    with config.scratch(bound), convlib.accuracy("strict"):
+        found = call(backend)
+    assert found.dtype == expected.dtype
+    if backend == "fft":  # which rounds
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_what_native_is_given_are_pairs(layout, monkeypatch):
+    """Nothing complex reaches a hook, and results go to where `out` has them."""
+    hooks, seen = NativeBackend, []
+
+    def watched(name):
+        hook = getattr(hooks, name)
+
+        def call(self, spec, *arrays):
+            seen.extend(a.dtype.kind for a in arrays if isinstance(a, np.ndarray))
+            hook(self, spec, *arrays)
+
+        return call
+
+    for name in ("_conv", "_conv_grad_input", "_conv_grad_weight"):
+        monkeypatch.setattr(hooks, name, watched(name))
+    x = integers("complex64", *((2, 9, 8, 4) if layout == "NHWC" else (2, 4, 9, 8)), seed=0)
+    w = integers("complex64", 6, 4, 3, 3, seed=1)
+    options = {"padding": 1, "pad_value": 2, "layout": layout}
+    expected = convlib.conv2d(x, w, backend="naive", **options)
+    out = np.full((*expected.shape, 2), 7j, np.complex64)
+    with convlib.accuracy("strict"):
+        convlib.conv2d(x, w, backend="native", out=out[..., 1], **options)
+        plan = convlib.plan_conv2d(x.shape, w, backend="native", **options)
+        np.testing.assert_array_equal(plan(x), expected)
+        convlib.conv2d_grad_input(expected, w, x.shape, padding=1, layout=layout, backend="native")
+        convlib.conv2d_grad_weight(expected, x, w.shape, backend="native", **options)
+    np.testing.assert_array_equal(out[..., 1], expected)
+    assert (out[..., 0] == 7j).all()
+    assert len(seen) == 12
+    assert set(seen) == {"f"}
+
+
+def test_complex_convolution_is_not_slow_by_choice():
+    for op, arrays in (("conv2d", ((1, 8, 20, 20), (8, 8, 3, 3))), ("conv1d", ((1, 1, 900), (1, 1, 9)))):
+        said = convlib.explain(op, *arrays, dtype="complex64")
+        assert said.backend == "native"
+        assert {copy.array for copy in said.copies} == {"x", "w", "result"}
+        assert "complex64 becomes pairs of floats" in str(said)
+
+
+def test_parts_have_the_error_that_explain_says(backend):
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal((2, *shape)) for shape in ((1, 8, 20, 20), (4, 8, 3, 3)))
+    x, w = (x[0] + 1j * x[1]).astype("complex64"), (w[0] + 1j * w[1]).astype("complex64")
+    exact = convlib.conv2d(x.astype(complex), w.astype(complex), backend="naive")
+    largest = convlib.conv2d(abs(x).astype(float), abs(w).astype(float)).max()
+    error = abs(convlib.conv2d(x, w, backend=backend) - exact).max()
+    assert error <= convlib.explain("conv2d", x, w, backend=backend).error_bound * largest
 
 
 def test_numbers_worked_out_by_hand(backend):

@@ -120,8 +120,6 @@ def test_padding_in_blocks_is_that_of_numpy(mode, dtype, layout, cuts):
     given = x if layout == "NCHW" else np.moveaxis(x, 1, -1)
     extra = {"pad_value": 3} if mode == "constant" else {"padding_mode": mode}
     for name in ("cython", "im2col", "native"):
-        if name == "native" and dtype == "complex64":
-            continue  # it has no complex kernels
         with config.scratch(TINY):
             y = convlib.conv2d(given, w, dilation=2, padding=padding, layout=layout, backend=name, **extra)
         assert cuts[-1] > 1

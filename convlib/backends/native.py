@@ -74,8 +74,6 @@ class NativeBackend(Backend):
         """See `Backend.supports`."""
         if spec.nd > 3:
             return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
-        if op.startswith("conv") and dtype.kind == "c":
-            return "has no complex kernels"
         if op in ("pool_grad_input", "unpool") and dtype.kind != "f":
             return f"spreads floats only, not {dtype}"
         if op in ("pool", "pool_grad_input"):
@@ -98,6 +96,10 @@ class NativeBackend(Backend):
         bound = config.get_max_workspace()
         with config.scratch(bound - bound // 4):  # copies take a quarter at least
             return algorithm is not None or not any(self._refusal(op, spec, kind, None) for kind in FLOATS)
+
+    def complex_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
+        """See `Backend.complex_as_floats`."""
+        return True
 
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
@@ -177,7 +179,8 @@ class NativeBackend(Backend):
 
     def _packs(self, spec: ConvSpec, dtype: np.dtype[Any], names: str | None) -> bool:
         """Return whether a plan keeps packed weights, or else calls as anybody would."""
-        return plain(spec) and all(call.plan(names, False) is not None for call in calls_of("conv", spec, dtype))
+        ready = dtype.kind == "f" and plain(spec)
+        return ready and all(call.plan(names, False) is not None for call in calls_of("conv", spec, dtype))
 
     # ------------------------------------------------------------------ short ways
 
@@ -209,7 +212,7 @@ class NativeBackend(Backend):
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:
-        if x.dtype == dtypes.INT64 or not filled(spec):
+        if x.dtype.kind != "f" or not filled(spec):
             assign(y, 0 if bias is None else bias.reshape(-1, *(1,) * spec.nd))
             convolve(FORWARD, spec, x, w, y)
         else:
@@ -225,9 +228,9 @@ class NativeBackend(Backend):
         may not meet it, and go by loops.
         """
         phases, covers_all = spec.phases()
-        if grad_x.dtype == dtypes.INT64 or not filled(spec) or not covers_all:
+        if grad_x.dtype.kind != "f" or not filled(spec) or not covers_all:
             assign(grad_x, 0)
-        if grad_x.dtype == dtypes.INT64:
+        if grad_x.dtype.kind != "f":
             convolve(INPUT, spec, grad_x, w, grad_y)
             return
         if not filled(spec):
@@ -251,7 +254,7 @@ class NativeBackend(Backend):
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
     ) -> None:
-        if x.dtype == dtypes.INT64 or not filled(spec):
+        if x.dtype.kind != "f" or not filled(spec):
             convolve_weights(spec, x, grad_w, grad_y)
         else:
             _native_conv.grad_weight(conv_problem(spec), x, grad_y, grad_w, algorithm, *settings()[1:])

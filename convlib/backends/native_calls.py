@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import config
+from .. import config, dtypes
 from .._ext import _native_conv, _native_pool
 from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
@@ -80,6 +80,8 @@ def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
     """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops."""
     if op.startswith(("conv", "pool")):
         spec = zero_padded(spec)  # as hooks see it
+    if op.startswith("conv") and dtype.kind == "c":
+        spec, dtype = spec.paired(), dtypes.real_type(dtype)
     if op == "pool" and min(spec.n, spec.c, *spec.out_size) > 0:
         return (Call(pool_problem(spec), "pool", dtype, spec.places),)
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):

@@ -246,7 +246,7 @@ def _error_bound(op: str, spec: WindowSpec, element: np.dtype[Any], dtype: np.dt
     if dtype.kind not in "fc" or op in ("im2col",):
         return 0.0
     if isinstance(spec, ConvSpec):
-        count = storage.terms(op, spec)
+        count = storage.terms(op, spec) * (2 if dtype.kind == "c" else 1)  # a part sums both kinds of products
     elif isinstance(spec, PoolSpec) and (spec.kind in ("max", "min") and op == "pool"):
         return 0.0
     else:

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from ..errors import SpecError, quote
@@ -113,6 +114,13 @@ class ConvSpec(WindowSpec):
         """Multiply-adds of the whole call, padding taps included."""
         return self.n * self.oc * self.out_count * self.reduction
 
+    def paired(self) -> ConvSpec:
+        """Return the convolution of real numbers that this one of complex numbers is.
+
+        Real and imaginary parts are channels of their own, one after the other; weights are contiguous, in order.
+        """
+        return _paired(self)
+
     def phases(self) -> Phases:
         """Return the convolutions of stride 1 over the outputs that together are the adjoint in the input.
 
@@ -127,6 +135,12 @@ class ConvSpec(WindowSpec):
                 f"grad_y has the shape {grad_shape}; this convolution of x {self.x_shape} with w {self.w_shape} gives "
                 f"{self.y_shape}"
             )
+
+
+@lru_cache(maxsize=512)
+def _paired(spec: ConvSpec) -> ConvSpec:
+    """See `ConvSpec.paired`."""
+    return replace(spec, c=2 * spec.c, oc=2 * spec.oc, w_memory=())
 
 
 @cached

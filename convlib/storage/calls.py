@@ -296,7 +296,8 @@ def _sums(
     if conjugated and given[conjugated].dtype.kind != "c":  # type: ignore[union-attr]  # only a bias may be None
         conjugated = ""
     shifted = "" if quantised is None else quantised.shifted
-    call = Call(backend, op, spec, types, dtype, algorithm, conjugated=conjugated, shifted=shifted)
+    transposed = method.__name__.startswith("conv_transpose")
+    call = Call(backend, op, spec, types, dtype, algorithm, False, conjugated, shifted, transposed)
     copied = call.copied(**given, out=out)
     job = Job(call, copied, quantised) if copied or conjugated or call.pads else None
     if job is None or job.whole:
@@ -332,7 +333,7 @@ def _parts(
     target = job.call.backend.xp.empty(shape, job.call.types.result) if out is None else out
     with job.running() as blocks:
         for block in blocks:
-            job.put(target, block, method(block.spec, *(job.take(a, block, place) for a, place in arrays)))
+            job.put(target, block, method(job.asked(block), *(job.take(a, block, place) for a, place in arrays)))
     return target
 
 
@@ -361,7 +362,7 @@ def _weights(
         for _, same in groupby(blocks, key=lambda block: str(block.w)):
             total: Array = None
             for block in same:
-                part = method(block.spec, *(job.take(a, block, place) for a, place in arrays))
+                part = method(job.asked(block), *(job.take(a, block, place) for a, place in arrays))
                 if total is None:
                     total = part
                 else:

@@ -44,6 +44,8 @@ def copies(
     types, shifted = types_of(op, spec, storage, dtype, quantised), "" if quantised is None else quantised.shifted
     compute = computed(backend, op, spec, storage, types, algorithm)[0]
     call = Call(backend, op, spec, types, compute, algorithm, conjugated=conjugated, shifted=shifted)
+    if call.paired:  # the adjoint of the pairs conjugates
+        conjugated = ""
     found = [
         Copy("indices", f"{a.dtype} becomes int64" if a.dtype != dtypes.INT64 else "of its memory order", 1, 8 * a.size)
         for a in arrays.get("indices", ()) if a.size and not backend.takes(a, dtypes.INT64, spec)
@@ -94,10 +96,14 @@ def _sizes(job: Job, place: str, shared: bool) -> tuple[int, int]:
 def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array, ...]) -> list[str]:
     backend, spec, found = call.backend, call.spec, []
     if place == RESULTS[call.op]:
-        if call.types.result != call.dtype:
+        if call.paired:
+            found.append(f"pairs of floats become {call.dtype}")
+        elif call.types.result != call.dtype:
             found.append(f"{call.dtype} becomes {call.types.result}")
     else:
         kinds = dict.fromkeys(str(a.dtype) for a in arrays) if arrays else [str(storage)]
+        if call.paired:
+            return [f"{kind} becomes pairs of floats" for kind in kinds]
         found += [f"{kind} becomes {call.dtype}" for kind in kinds if kind != str(call.dtype)]
     strided, gaps = backend.strided, any(not a.flags.c_contiguous for a in arrays)
     if place == "w" and place != RESULTS[call.op]:

@@ -18,6 +18,7 @@ from ..backends.base.arrays import SMALL_COPY, channels_first
 from ..backends.base.checks import Quantised, Types, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, needs_padding, plain_padded, zero_padded
+from . import pairs
 from .cutting import INDEX_BYTES, Block, Blocks, Item, Size, Slices, blocks, borders
 from .padding import fill, fold
 
@@ -34,6 +35,13 @@ class Call(NamedTuple):
     indices: bool = False  # of the extremes
     conjugated: str = ""  # which of x, y and w, if any
     shifted: str = ""  # which of x and w have zero points that are subtracted
+    transposed: bool = False  # weights that are no adjoint's, as in `conv_transpose`
+
+    @property
+    def paired(self) -> bool:
+        """Whether complex numbers go as pairs of floats, which all are copies."""
+        asks = self.dtype.kind == "c" and self.op.startswith("conv")
+        return asks and self.backend.complex_as_floats(self.op, self.spec, self.algorithm)
 
     def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
         """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
@@ -41,6 +49,8 @@ class Call(NamedTuple):
         Of the names the result's may be missing, and more than one array may stand for a name.  "p" is an input that is
         copied for its padding alone.
         """
+        if self.paired:
+            return "xyw"
         result = RESULTS[self.op]
         given = {"x": x, "y": y, "w": w}
         found = "".join(
@@ -56,6 +66,8 @@ class Call(NamedTuple):
 
     def assumed(self, storage: np.dtype[Any], given: Mapping[str, tuple[Array, ...]] | None = None) -> str:
         """Name the same where arrays that are not `given` are contiguous and of type `storage`."""
+        if self.paired:
+            return "xyw"
         backend, given = self.backend, given or {}
         seen = self.copied(**{place: arrays if len(arrays) > 1 else arrays[0] for place, arrays in given.items()})
         turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
@@ -98,12 +110,14 @@ class Call(NamedTuple):
         backend, spec = self.backend, self.spec
         if backend.strided or not self.op.startswith("conv"):
             return False
-        return bool(spec.flip or (spec.w_memory and not backend.strided_weights(spec)))
+        return bool(spec.flip or (spec.w_memory and not self.paired and not backend.strided_weights(spec)))
 
     def item(self) -> Item:
         """Return what an element of each copy takes."""
         weights = 1 + (self.op == "conv_grad_weight") + self.weights_turned
         indices = (2 * INDEX_BYTES if self.pads else INDEX_BYTES) if self.indices else 8 if self.op == "unpool" else 0
+        if self.paired:  # four floats for two; a gradient is made of such
+            return Item(self.dtype.itemsize, 2 * weights, indices)
         return Item(self.dtype.itemsize, weights, indices, self.conjugated)
 
 
@@ -128,6 +142,7 @@ class Job:
         self.named = named if self.around else call.algorithm
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
         self.padding = call.pads and RESULTS[call.op] != "x"
+        self.paired = call.paired
         self._last = self.spec.channels_last
         self._weights: tuple[Slices, Array] | None = None
 
@@ -135,7 +150,7 @@ class Job:
     def whole(self) -> bool:
         """Whether the backend itself may make the copies, as they fit and are those it would make."""
         types = self.call.types
-        native = self.call.dtype in (types.compute, dtypes.FLOAT16) and not self.call.shifted
+        native = self.call.dtype in (types.compute, dtypes.FLOAT16) and not (self.call.shifted or self.paired)
         native = native and (types.result == types.compute or types.compute != dtypes.INT64)
         return self.blocks.whole and native and not self.padding and self.around is None
 
@@ -166,13 +181,18 @@ class Job:
                 most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, self.named))
         return most
 
+    def asked(self, block: Block) -> Any:
+        """Return the call that a block is to a backend."""
+        return block.spec.paired() if self.paired else block.spec
+
     def take(self, a: Array | None, block: Block, place: str) -> Array:
         """Return what a block takes of an array, in the compute type; integers that say places keep theirs."""
         call = self.call
         if a is None:
             return None
         if place == "bias":
-            return a[getattr(block, RESULTS[call.op])[1]].astype(call.dtype)
+            a = a[getattr(block, RESULTS[call.op])[1]].astype(call.dtype)
+            return a.view(dtypes.real_type(call.dtype)) if self.paired else a
         if place == "w":
             if self._weights is None or self._weights[0] != block.w:
                 self._weights = block.w, self._converted(a[block.w], "w", block)
@@ -181,14 +201,21 @@ class Job:
         if place == "x" and self.padding:
             return self._padded(a, block)
         a = a[getattr(block, "y" if place == "indices" else place)]
+        if self.paired and not self._last:
+            part = call.backend.xp.empty(getattr(self.asked(block), f"{place}_shape"), dtypes.real_type(call.dtype))
+            pairs.write(part, a)
+            return part
         if self._last:
             a = a.transpose(0, *range(2, a.ndim), 1)
         if place == "indices":
             return a.astype(dtypes.INT64, order="C", copy=False)
-        return self._converted(a, place, block)
+        a = self._converted(a, place, block)
+        return a.view(dtypes.real_type(call.dtype)) if self.paired else a  # pairs lie so where channels are last
 
     def _converted(self, a: Array, place: str, block: Block) -> Array:
-        """Return a part of an array in the compute type, less its zero point."""
+        """Return a part of an array in the compute type, less its zero point; weights of pairs as matrices."""
+        if self.paired and place == "w":
+            return pairs.matrices(a, dtypes.real_type(self.call.dtype), self.call.transposed)
         if place not in self.call.shifted:
             return a.astype(self.call.dtype, order="K" if place == "w" else "C", copy=False)
         part = self.call.backend.xp.empty(a.shape, self.call.dtype)
@@ -234,14 +261,20 @@ class Job:
 
     def _padded(self, x: Array, block: Block) -> Array:
         """Return what a block takes of the input (N, C, *spatial) and its padding, in the backend's order."""
-        spec = block.spec
-        part = self.call.backend.xp.empty(spec.x_shape, self.call.dtype)
-        if self.call.spec.padding_mode == "constant":
-            part[...] = padding_value(self.call.spec, self.call.types.compute)
-        fill(
-            channels_first(part, spec), x, self.call.spec, block.x,
-            lambda target, source: self._write(target, source, "x", block),
-        )  # fmt: skip
+        spec, call = self.asked(block), self.call
+        part = call.backend.xp.empty(spec.x_shape, dtypes.real_type(call.dtype) if self.paired else call.dtype)
+        value = padding_value(call.spec, call.types.compute) if call.spec.padding_mode == "constant" else None
+        rooms: Any = (channels_first(part, spec),)
+        numbers: Any = (x,)
+        if self.paired:
+            rooms, numbers = pairs.channels(rooms[0]), pairs.parts(x)
+        for room, found, around in zip(rooms, numbers, (value, 0), strict=False):
+            if value is not None or found is None:
+                room[...] = around
+            if found is not None:
+                fill(
+                    room, found, call.spec, block.x, lambda target, source: self._write(target, source, "x", block)
+                )  # fmt: skip
         return part
 
     def add(self, target: Array, block: Block, value: Array) -> None:
@@ -257,12 +290,17 @@ class Job:
         """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
         place = RESULTS[self.call.op]
         if place == "w":
-            target[block.w] = value
+            if self.paired:
+                pairs.sums(value, target[block.w], self.call.transposed)
+            else:
+                target[block.w] = value
             return
         value = channels_first(value, block.spec)
-        channels_first(target, self.call.spec)[getattr(block, place)] = (
-            change(value, block, self.spec) if change else value
-        )
+        room = channels_first(target, self.call.spec)[getattr(block, place)]
+        if self.paired:
+            pairs.read(value, room)
+        else:
+            room[...] = change(value, block, self.spec) if change else value
 
 
 @lru_cache(maxsize=256)

@@ -148,6 +148,13 @@ class Contract:
         """
         return False
 
+    def complex_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
+        """Return whether sums of complex numbers come as sums of floats: `ConvSpec.paired`, with no complex numbers.
+
+        What the backend says of complex sums, by `supports`, `choose` or `workspace`, is then said of those.
+        """
+        return False
+
     def from_numpy(self, a: Array) -> Array:
         """Return a NumPy array as one of the backend's own type; the conformance suite moves its arrays by this."""
         return a
