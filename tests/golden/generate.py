@@ -210,9 +210,8 @@ def translate(op, attributes, arrays, outputs):
     if op == "Conv":
         return f"conv{nd}d", arrays, [], options, outputs
     if op == "ConvInteger":
-        points = [np.reshape(a.astype(np.int32), (-1, 1, 1, 1)) for a in arrays[2:]] + [0]
-        shifted = [arrays[0].astype(np.int32) - points[0], arrays[1].astype(np.int32) - points[1]]
-        return f"conv{nd}d", shifted, [], options, [o.astype(np.int64) for o in outputs]
+        zeros = zip(("x_zero_point", "w_zero_point"), (a.tolist() for a in arrays[2:]), strict=False)
+        return f"conv{nd}d", arrays[:2], [], {**options, **dict(zeros), "out_dtype": "int32"}, outputs
     if op == "ConvTranspose":
         if "output_shape" in attributes:
             options["output_size"] = attributes["output_shape"]
