@@ -97,7 +97,8 @@ for _name in ("T", "real", "imag"):
     setattr(ndarray, _name, property(lambda self, _name=_name: ndarray(getattr(self._array, _name))))
 for _name in ("int", "float", "bool", "complex"):
     setattr(ndarray, f"__{_name}__", lambda self, _name=_name: getattr(self._array, f"__{_name}__")())
-for _name in ("reshape", "transpose", "astype", "copy", "sum", "max", "min", "any", "all", "ravel", "squeeze"):
+for _name in ("reshape", "transpose", "astype", "copy", "sum", "max", "min", "any", "all", "ravel", "squeeze",
+    "tolist"):
     setattr(ndarray, _name, _method(_name))
 for _name in ("getitem", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "floordiv", "mod", "neg", "invert",
     "and", "or", "abs"):
