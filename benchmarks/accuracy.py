@@ -1,10 +1,17 @@
-"""Measure the rounding errors that docs/conventions.md tells, on this machine: ``python benchmarks/accuracy.py``.
+"""Measure the rounding errors that docs/use/accuracy.md tells, on this machine: ``python benchmarks/accuracy.py``.
+
+With ``--json FILE`` they go into a file, too, which docs/make_figures.py reads.
 
 Each figure is the largest error of an output, against sums in float64 (in long double for float64), in units of the
 type's rounding (2**-24, 2**-53) times the sum of the absolute products of that output.
 """
 
 from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -66,15 +73,35 @@ def worst(dtype: str) -> dict[tuple[str, str], float]:
     return found
 
 
+def table(dtype: str, found: dict[tuple[str, str], float]) -> str:
+    """Return the errors of a type as a table."""
+    lines = [f"| {dtype} | {' | '.join(KINDS)} |", f"|---|{'---|' * len(KINDS)}"]
+    for contender, largest in CONTENDERS:
+        figures = [f"{found[contender, kind]:.1f}" if (contender, kind) in found else "" for kind in KINDS]
+        if any(figures):
+            most = min(largest, max(kernels(dtype)))
+            lines.append(f"| `{contender}`, to {most}×{most} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Print one table per type."""
-    for dtype in ("float32", "float64"):
-        found = worst(dtype)
-        print(f"\n| {dtype} | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")
-        for contender, largest in CONTENDERS:
-            figures = [f"{found[contender, kind]:.1f}" if (contender, kind) in found else "-" for kind in KINDS]
-            most = min(largest, max(kernels(dtype)))
-            print(f"| {contender}, to {most}x{most} | {' | '.join(figures)} |")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures, too")
+    options = parser.parse_args()
+    found = {dtype: worst(dtype) for dtype in ("float32", "float64")}
+    for dtype, errors in found.items():
+        print(f"\n{table(dtype, errors)}", end="")
+    if options.json:
+        isa = convlib.show_config("dict")["engine"]["instruction_set"]
+        data = {
+            "created": datetime.now(UTC).date().isoformat(), "instruction_set": isa, "numpy": np.__version__,
+            "errors": {
+                dtype: [[*key, round(error, 2)] for key, error in errors.items()] for dtype, errors in found.items()
+            },
+        }  # fmt: skip
+        text = json.dumps(data, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 import tables
 
 import convlib
+from convlib._ext import _native
 
 ROOT = Path(__file__).parents[1]  # of the checkout, wherever the package lies
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
@@ -102,6 +103,19 @@ def test_examples_of_pages(path, tmp_path, monkeypatch):
     finally:
         np.set_printoptions(**state)
     assert not result.failed
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="the README is not here")
+def test_the_readme_shows_what_explain_prints():
+    """The text was made with AVX-512; elsewhere other implementations serve. Predicted numbers may change."""
+    if _native.active_isa() != "avx512":
+        pytest.skip(f"the README shows AVX-512, and {_native.active_isa()} is what serves here")
+    text = (ROOT / "README.md").read_text()
+    shown = re.search(r"^```text\n(conv2d of .*?)^  \.\.\.\n```$", text, re.DOTALL | re.MULTILINE)[1]
+    said = str(convlib.explain("conv2d", (1, 64, 56, 56), (64, 64, 3, 3), padding=1))
+    plain = [re.sub(r"\d[\d.e-]*( [kmun]?s| [KM]iB)?", "#", words).splitlines() for words in (shown, said)]
+    assert plain[0] == plain[1][: len(plain[0])]
+    assert len(plain[0]) > 10
 
 
 def test_every_public_function_has_an_example():

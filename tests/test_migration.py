@@ -63,6 +63,7 @@ def test_both_say_the_same(peer, ours):
     rng = np.random.default_rng(0)
     x, w, v = (rng.integers(-4, 5, shape).astype(float) for shape in ((1, 2, 6, 7), (3, 2, 3, 3), (2, 3, 3, 3)))
     names = {"np": np, "x": x, "w": w, "v": v, "a": x[0, 0], "k": w[0, 0], **vars(convlib)}
+    names |= {"xl": np.ascontiguousarray(x.transpose(0, 2, 3, 1)), "wl": w.transpose(2, 3, 1, 0)}
     if peer.startswith("cv2"):
         names["cv2"] = pytest.importorskip("cv2", reason="OpenCV is not installed")
     if peer.startswith("Conv("):
@@ -75,3 +76,16 @@ def test_there_are_lines_for_each_library():
     firsts = {re.match(r"\w+", peer)[0] for peer, _ in ROWS}
     assert firsts == {"signal", "ndimage", "F", "cv2", "Conv", "tf"}
     assert len(ROWS) > 40
+
+
+def test_each_cell_of_the_summary_stands_in_a_line_that_is_run():
+    text = (USE / "padding.md").read_text()
+    lines = re.findall(r"^\| [a-z`(].*\|$", text[: text.index("## ONNX")], re.MULTILINE)[1:]
+    assert len(lines) == 11
+    run = ROW.findall(text)
+    columns = (("", 1), ("F.", 0), ("tf.", 0), ("Conv(", 0), ("signal.", 0))
+    for line in lines:
+        _, _, *cells = (cell.strip() for cell in line.split("|")[:-1])
+        for cell, (library, side) in zip(cells, columns, strict=False):
+            for code in re.findall("`([^`]+)`", cell):
+                assert any(code in row[side] and row[0].startswith(library) for row in run), (library, code)
