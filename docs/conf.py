@@ -3,16 +3,19 @@
 The source is the whole checkout, so that links of pages to files outside docs/ lead somewhere here as they do there.
 """
 
+import functools
 import importlib
 import re
 from pathlib import Path
 
 import convlib
+from convlib.functional.described import public
+from convlib.testing import cases
 
 ROOT = Path(__file__).parents[1]
 
 project, author, release = "convlib", "the authors of convlib", convlib.__version__
-root_doc = "docs/contents"
+root_doc = "docs/index"
 include_patterns = [
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**", "benchmarks/log.md", "convlib/_ext/README.md",
 ]  # fmt: skip
@@ -57,45 +60,121 @@ def write(path, text):
         path.write_text(text)
 
 
+#: The modules of the reference, and the names of those that list none.
+MODULES = {
+    "layers": (), "textbook": (), "show": (), "networks": (), "costs": ("Cost", "Connections", "connections"),
+    "problem": ("Problem", "parse"), "tuning": (), "dask": (), "onnx": (), "testing": (),
+}  # fmt: skip
+
+
+def headings():
+    """Return every public name by its heading, in the order of the page."""
+    order = ("Convolution", "Pooling", "Plans", "Shapes and cost", "Backends, settings, explanations", "Errors")
+    found = {heading: [] for heading in order}
+    for name in convlib.__all__:
+        found[group(name)].append(f"convlib.{name}")
+    for module, names in MODULES.items():
+        names = names or importlib.import_module(f"convlib.{module}").__all__
+        found[f"convlib.{module}"] = [f"convlib.{module}.{name}" for name in names]
+    return {heading: sorted(names) for heading, names in found.items()}
+
+
 def write_reference(app):
     """List every public name, and give each a page of its own."""
-    headings = {}
-    for name in convlib.__all__:
-        headings.setdefault(group(name), []).append(f"convlib.{name}")
-    for module in ("layers", "show", "textbook", "testing", "dask"):
-        names = importlib.import_module(f"convlib.{module}").__all__
-        headings[f"convlib.{module}"] = [f"convlib.{module}.{name}" for name in names]
     folder = ROOT / "docs/reference"
     text = ["Reference", "=========", "", "Every public name; each page has the same sections in the same order.", ""]
-    order = ("Convolution", "Pooling", "Plans", "Shapes and cost", "Backends, settings, explanations", "Errors")
-    for heading in (*order, *(name for name in headings if name not in order)):
-        names = sorted(headings[heading])
+    for heading, names in headings().items():
         text += [heading, "-" * len(heading), "", ".. autosummary::", "", *(f"   ~{name}" for name in names), ""]
         text += [".. toctree::", "   :hidden:", "", *(f"   {name}" for name in names), ""]
         for name in names:
             module, _, last = name.rpartition(".")
             thing = getattr(importlib.import_module(module), last)
             kind, members = ("autoclass", "   :members:\n") if isinstance(thing, type) else ("autofunction", "")
+            kind = kind if callable(thing) else "autodata"
             write(folder / f"{name}.rst", f"{last}\n{'=' * len(last)}\n\n.. {kind}:: {name}\n{members}")
     write(folder / "index.rst", "\n".join(text))
 
 
-def escape_stars(app, what, name, thing, options, lines):
-    """Keep a star of a shape, as in (C, *spatial), from beginning an emphasis."""
+@functools.cache
+def served():
+    """Return the backends that serve some case of the conformance suite, by function, whatever its rank."""
+    found = {}
+    for case in cases():
+        said = convlib.explain(case.call, *case.arrays, *case.args, dtype=case.dtypes[0], **case.options)
+        able = [said.backend, *(verdict.backend for verdict in said.others if verdict.serves)]
+        found.setdefault(stem(case.call), set()).update(able)
+    order = ("native", "im2col", "fft", "cython", "naive")
+    return {call: [name for name in order if name in able] for call, able in found.items()}
+
+
+def stem(name):
+    """Return the name of a function without its rank."""
+    return re.sub("[123]d", "", name)
+
+
+def related(name):
+    """Return the functions that belong to an operator: its gradients, its inverse, else its other ranks."""
+    root = re.sub("_grad_(input|weight)", "", name)
+    family = [other for other in public() if re.sub("_grad_(input|weight)", "", other) == root]
+    family += {"filter2d": ["conv2d"], "im2col": ["col2im"], "col2im": ["im2col"]}.get(name, [])
+    if stem(root) in ("max_pool", "max_unpool"):
+        family += [kind + root[-2:] for kind in ("max_pool", "max_unpool")]
+    ranks = {other for other in public() if stem(other) == stem(name)}
+    return sorted({other for other in family if other != name} or ranks - {name})
+
+
+def complete(name, lines):
+    """Give an operator's docstring the sections that it lacks, so that all have the same: See Also and Notes."""
+    heads = [i for i, line in enumerate(lines[:-1]) if line and set(lines[i + 1]) == {"-"}]
+    sections = {lines[i]: i for i in heads}
+    also = ["See Also", "--------", ", ".join(related(name)), ""]
+    where = "Rules: :doc:`sizes </docs/shapes>`, :doc:`types, NaN, errors </docs/conventions>`."
+    # A global pooling is one whose window is the plane; gradients of norms are no case of the suite.
+    able = served().get(stem(name)) or served().get(stem(name).removeprefix("global_"), ())
+    who = f"Backends: {', '.join(f'``{one}``' for one in able)}. " if able else ""
+    notes = [who + where, ""]
+    if "Notes" not in sections:
+        lines[sections["Examples"]:sections["Examples"]] = ["Notes", "-----", *notes]
+    else:
+        lines[sections["Examples"]:sections["Examples"]] = notes
+    if "See Also" not in sections:
+        at = sections.get("Notes", sections["Examples"])
+        lines[at:at] = also
+
+
+def prepare(app, what, name, thing, options, lines):
+    """Complete the docstrings of operators; keep a star of a shape, as in (C, *spatial), from beginning an emphasis."""
+    if name.startswith("convlib.") and name.removeprefix("convlib.") in public():
+        complete(name.removeprefix("convlib."), lines)
     for number, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
             lines[number] = re.sub(r"(?<=[(, ])\*(?=\w+[,)])", r"\\*", line)
+
+
+#: What the first page leads to, with the titles of the bar on top of the site.
+PARTS = {
+    "Learn": "learn/index", "По-русски": "ru/index", "Use": "use/index", "Benchmarks": "benchmarks",
+    "Reference": "reference/index", "Extend": "howto/index", "README": "/README",
+}  # fmt: skip
 
 
 def add_contents(app, docname, source):
     """Make the links of a section's first page its table of contents, which Markdown elsewhere does not know."""
     if docname.startswith("docs/") and docname.endswith("/index"):
         pages = re.findall(r"^(?:- |\d+\. )\[[^\]]*\]\(([^)]+)\.md\)", source[0], re.MULTILINE)
+        pages = [f"{title} <{page}>" for title, page in PARTS.items()] if docname == root_doc else pages
         source[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(pages) + "\n```\n" if pages else ""
+
+
+def lead_to_the_first_page(app, error):
+    """Let the folder of the site open on its first page, which lies deeper, as it does in the checkout."""
+    if error is None and app.builder.format == "html":
+        (Path(app.outdir) / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={root_doc}.html">\n')
 
 
 def setup(app):
     """Write the reference before pages are read, and hook in what changes pages and docstrings."""
     write_reference(app)
     app.connect("source-read", add_contents)
-    app.connect("autodoc-process-docstring", escape_stars, priority=400)
+    app.connect("build-finished", lead_to_the_first_page)
+    app.connect("autodoc-process-docstring", prepare, priority=400)
