@@ -99,7 +99,7 @@ def write_reference(app):
 def served():
     """Return the backends that serve some case of the conformance suite, by function, whatever its rank."""
     found = {}
-    for case in cases():
+    for case in (case for case in cases() if case.dtypes[0].startswith("float")):
         said = convlib.explain(case.call, *case.arrays, *case.args, dtype=case.dtypes[0], **case.options)
         able = [said.backend, *(verdict.backend for verdict in said.others if verdict.serves)]
         found.setdefault(stem(case.call), set()).update(able)
@@ -166,6 +166,17 @@ def add_contents(app, docname, source):
         source[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(pages) + "\n```\n" if pages else ""
 
 
+def open_pages(app, doctree, docname):
+    """Let links to the interactive page open it, as in the checkout, where Sphinx would offer it for download."""
+    from docutils import nodes
+    from sphinx import addnodes
+
+    for link in list(doctree.findall(addnodes.download_reference)):
+        if link["reftarget"].endswith("playground.html"):
+            up = "../" * docname.count("/")
+            link.replace_self(nodes.reference("", "", *link.children, refuri=f"{up}playground.html"))
+
+
 def lead_to_the_first_page(app, error):
     """Let the folder of the site open on its first page, which lies deeper, as it does in the checkout."""
     if error is None and app.builder.format == "html":
@@ -176,5 +187,6 @@ def setup(app):
     """Write the reference before pages are read, and hook in what changes pages and docstrings."""
     write_reference(app)
     app.connect("source-read", add_contents)
+    app.connect("doctree-resolved", open_pages)
     app.connect("build-finished", lead_to_the_first_page)
     app.connect("autodoc-process-docstring", prepare, priority=400)

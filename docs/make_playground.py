@@ -1,4 +1,6 @@
-"""Make the interactive page of the course: its template with the shape rule of the spec, translated to JavaScript.
+"""Make the interactive page of the course from its template, its words and the spec.
+
+The words are in two languages, and the shape rule of the spec is translated to JavaScript.
 
 Run:  python docs/make_playground.py
 """
@@ -16,6 +18,7 @@ from convlib.spec import conv, padding
 
 HERE = Path(__file__).parent
 TEMPLATE, PAGE = HERE / "playground.template.html", HERE / "learn/playground.html"
+WORDS = HERE / "playground.words.json"
 
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 COMPARISONS = {ast.Eq: "===", ast.NotEq: "!==", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
@@ -105,8 +108,8 @@ def rule() -> str:
 def page() -> str:
     """Return the page."""
     template = TEMPLATE.read_text(encoding="utf-8")
-    assert template.count("/*RULE*/") == 1
-    return template.replace("/*RULE*/", rule())
+    assert template.count("/*RULE*/") == template.count("/*WORDS*/") == 1
+    return template.replace("/*RULE*/", rule()).replace("/*WORDS*/", WORDS.read_text(encoding="utf-8").rstrip())
 
 
 if __name__ == "__main__":

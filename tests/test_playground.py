@@ -126,7 +126,8 @@ def test_sizes_windows_and_sums_are_those_of_the_library(tmp_path):
 
 SETTINGS = list(itertools.product(
     [{"height": 4, "width": 5}, {"height": 2, "width": 3}],
-    [{}, {"stride": 2, "padding": 2}, {"dilation": 2, "kernel_height": 2, "kernel_width": 1}],
+    [{}, {"stride": 2, "padding": 2}, {"dilation": 2, "kernel_height": 2, "kernel_width": 1},
+     {"both": False, "stride_across": 2, "padding_across": 0, "dilation_across": 2, "kernel_width": 2}],
     [{}, {"channels_in": 2, "channels_out": 4, "groups": 2}, {"channels_in": 3, "channels_out": 2}],
     [{}, {"mode": "wrap"}, {"transposed": True, "output_padding": 1, "stride": 2}, {"flip": True}],
 ))  # fmt: skip
@@ -175,4 +176,48 @@ def test_the_page_shows_true_formulas_and_calls(tmp_path):
         assert page["cells"] >= names["y"].size
         assert page["weight"].startswith("w[")
         assert "takes w·" in page["weight"]
-    assert served > 60
+    assert served > 80
+
+
+def test_the_words_are_the_same_in_both_languages():
+    words = json.loads((DOCS / "playground.words.json").read_text(encoding="utf-8"))
+    assert words.keys() == {"en", "ru"}
+    assert words["en"].keys() == words["ru"].keys()
+    numbers = [{word: sorted(re.findall(r"{\d}", text)) for word, text in said.items()} for said in words.values()]
+    assert numbers[0] == numbers[1]
+    template = (DOCS / "playground.template.html").read_text(encoding="utf-8")
+    assert all(word in template for word in words["en"])
+
+
+@in_a_browser
+def test_the_language_changes_and_axes_differ(tmp_path):
+    seen = ask(
+        tmp_path,
+        """const set = (name, to, kind = "input") => {
+          if (typeof to === "boolean") { field(name).checked = to; } else { field(name).value = to; }
+          field(name).dispatchEvent(new Event(kind, {bubbles: true}));
+        };
+        const shown = () => [...form.querySelectorAll("label")].filter((l) => !l.hidden).length;
+        const text = () => document.querySelector("main").textContent;
+        const answer = {en: text(), together: shown()};
+        set("stride", 2);
+        set("both", false);
+        answer.apart = shown();
+        answer.alike = field("stride_across").value;
+        set("padding_across", 3);
+        answer.call = field("call").textContent;
+        set("language", "ru");
+        answer.ru = text();
+        answer.lang = document.documentElement.lang;
+        set("groups", 4);
+        answer.refused = field("formula").textContent;""",
+    )
+    assert seen["apart"] == seen["together"] + 4
+    assert seen["alike"] == "2"
+    assert "stride=2, padding=(1, 3)" in seen["call"]
+    assert not re.search("[а-я]", seen["en"].replace("русский", ""))
+    latin = re.sub(r"convlib\.\w+\(.*|\w+ = np.*|y = .*|output_padding|groups|English", "", seen["ru"])
+    assert seen["lang"] == "ru"
+    assert re.search("[а-я]{5}", seen["ru"])
+    assert not re.findall("[A-Za-z]{4,}", latin), latin
+    assert re.search("[а-я]{5}", seen["refused"])
