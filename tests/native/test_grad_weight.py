@@ -134,6 +134,32 @@ def test_long_sums_round_little(isa: str, name: str) -> None:
     np.testing.assert_allclose(made, expected, rtol=3e-6)
 
 
+@pytest.mark.parametrize(
+    ("channels", "size", "groups", "name"),
+    [(64, 56, 1, "pixel_gemm"), (128, 28, 1, "pixel_gemm"), (512, 7, 1, "pixel_gemm"), (144, 56, 144, "dots")],
+)
+@pytest.mark.parametrize("batch", [1, 8])
+def test_what_is_chosen(isa: str, batch: int, channels: int, size: int, groups: int, name: str) -> None:
+    """By a predicted time, which once was a third of the dot products' time, so that they served dense layers."""
+    x = batch, channels, size, size
+    w = channels, channels // groups, 3, 3
+    said = convlib.explain("conv2d_grad_weight", x, x, w, padding=1, groups=groups, backend="native")
+    assert said.algorithm == name
+
+
+@pytest.mark.parametrize("rows", [1, 13, 14, 15, 29])
+@pytest.mark.parametrize("kernel", [3, 5, 6])
+def test_kernel_rows_that_share_rows_of_the_input(isa: str, rows: int, kernel: int) -> None:
+    """Around the number of rows that are taken at a time, with padding above and below that no row meets."""
+    rng = np.random.default_rng(rows)
+    x = rng.integers(-4, 5, (2, 3, 2, rows, 37)).astype("f4")
+    w = 3, 1, 2, kernel, 3
+    options: dict[str, Any] = {"padding": (1, kernel - 1, 1), "groups": 3}
+    y = rng.integers(-4, 5, (2, 3, 3, rows + kernel - 1, 37)).astype("f4")
+    found = convlib.conv3d_grad_weight(y, x, w, backend="native:dots", **options)
+    np.testing.assert_array_equal(found, convlib.conv3d_grad_weight(y, x, w, backend="cython", **options))
+
+
 @pytest.mark.parametrize("groups", [1, 40])
 def test_the_bits_do_not_depend_on_threads(isa: str, groups: int) -> None:
     rng = np.random.default_rng(0)

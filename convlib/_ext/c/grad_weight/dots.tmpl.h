@@ -7,6 +7,7 @@
 #define CV_GRAD_TAPS 5   /* taps of a row summed together */
 #define CV_DOTS_M 4      /* sums that share a vector */
 #define CV_DOTS_PART 256 /* vectors that are added up in a row */
+#define CV_DOTS_ROWS 14  /* rows of x that meet the same vectors of registers */
 
 typedef struct {
     cv_conv p;
@@ -19,9 +20,15 @@ typedef struct {
     int kernel_rows;
 } CV_(dot_job);
 
-/* Lanes of a row that may not all exist. */
-CV_NOINLINE vec CV_(dot_edge)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
+/* Lanes lo..hi-1 of a row, whose numbers lie `step` apart. */
+CV_NOINLINE vec CV_(dot_spread)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
     return CV_(gather)(p, step, lo, hi);
+}
+CV_INLINE vec CV_(dot_lanes)(const int inner, const T *p, ptrdiff_t step, ptrdiff_t lo,
+                             ptrdiff_t hi) {
+    if (inner)
+        return CV_(gather)(p, step, 0, VL);
+    return step == 1 ? CV_(load_range)(p, lo, hi) : CV_(dot_spread)(p, step, lo, hi);
 }
 
 /* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane
@@ -31,25 +38,24 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
                              ptrdiff_t len, int m0, int m1, vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
     const ptrdiff_t step = p->stride[2] * p->xs[4], mx = p->dil[1] * p->xs[3];
-    vec g = inner ? CV_(gather)(gy, p->ys[4], 0, VL) : CV_(dot_edge)(gy, p->ys[4], 0, len),
-        v[CV_GRAD_TAPS] = {{0}};
+    vec g = CV_(dot_lanes)(inner, gy, p->ys[4], 0, len), v[CV_GRAD_TAPS] = {{0}};
+    ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
+    CV_UNROLL(5)
+    for (int t = 0; t < taps && !inner; t++) {
+        hi[t] = VL;
+        cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo[t], &hi[t]);
+    }
     CV_UNROLL(4)
     for (int m = 0; m < CV_DOTS_M; m++) {
         if (m < m0 || m >= m1)
             continue;
-        if (!kernel_rows && m) {
-            const T *next = gy + m * p->ys[1];
-            g = inner ? CV_(gather)(next, p->ys[4], 0, VL) : CV_(dot_edge)(next, p->ys[4], 0, len);
-        }
+        if (!kernel_rows && m)
+            g = CV_(dot_lanes)(inner, gy + m * p->ys[1], p->ys[4], 0, len);
         CV_UNROLL(5)
         for (int t = 0; t < taps; t++) {
-            if (kernel_rows || m == 0) {
-                ptrdiff_t lo = 0, hi = VL;
-                if (!inner)
-                    cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo, &hi);
-                const T *from = x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4];
-                v[t] = inner ? CV_(gather)(from, step, 0, VL) : CV_(dot_edge)(from, step, lo, hi);
-            }
+            const T *from = x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4];
+            if (kernel_rows || m == 0)
+                v[t] = CV_(dot_lanes)(inner, from, step, lo[t], hi[t]);
             acc[m][t] += g * v[t];
         }
     }
@@ -71,6 +77,21 @@ typedef struct {
     ptrdiff_t g, ic, kz, ky, kx, oc;
     int ms; /* sums in this block of m */
 } CV_(dot_place);
+
+/* The sums of a place to its gradients. */
+CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j,
+                                const CV_(dot_place) *at, double (*totals)[CV_GRAD_TAPS]) {
+    const cv_conv *p = &j->p;
+    for (int m = 0; m < at->ms; m++) {
+        for (int t = 0; t < taps; t++) {
+            const T total = (T)totals[m][t];
+            const ptrdiff_t line =
+                (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
+            const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
+            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = total;
+        }
+    }
+}
 
 /* The sums of one place over all images and outputs. */
 CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(dot_job) *j,
@@ -112,20 +133,94 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
         }
     }
     CV_(dot_flush)(taps, acc, totals);
-    for (int m = 0; m < at->ms; m++) {
-        for (int t = 0; t < taps; t++) {
-            const T total = (T)totals[m][t];
-            const ptrdiff_t line =
-                (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
-            const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
-            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = total;
+    CV_(dot_store)(kernel_rows, taps, j, at, totals);
+}
+
+/* Vectors of n rows of x, one below the other: acc[m][t] += grad_y · x for kernel rows m, whose
+ * rows of grad_y wait in registers.  The first row of x meets row `top` of grad_y. */
+CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
+                               const T *x, ptrdiff_t n, ptrdiff_t top, ptrdiff_t at, ptrdiff_t len,
+                               int ms, vec (*acc)[CV_GRAD_TAPS]) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t step = p->stride[2] * p->xs[4], last = p->out[1] - 1;
+    ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
+    vec g[CV_DOTS_M] = {{0}};
+    CV_UNROLL(5)
+    for (int t = 0; t < taps && !inner; t++) {
+        hi[t] = VL;
+        cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo[t], &hi[t]);
+    }
+    for (int m = 1; m < ms; m++) { /* met before the first row of x */
+        if (top - m >= 0 && top - m <= last)
+            g[m - 1] = CV_(dot_lanes)(inner, gy + (top - m) * p->ys[3], p->ys[4], 0, len);
+    }
+    for (ptrdiff_t y = 0; y < n; y++, x += p->xs[3]) {
+        const ptrdiff_t oy = top + y;
+        const ptrdiff_t m0 = CV_MAX2(oy - last, 0), m1 = CV_MIN2(ms, oy + 1);
+        vec v[CV_GRAD_TAPS];
+        __builtin_prefetch(x + CV_DOTS_ROWS * p->xs[3]);
+        __builtin_prefetch(gy + (oy + CV_DOTS_ROWS) * p->ys[3]);
+        CV_UNROLL(4)
+        for (int m = CV_DOTS_M - 1; m > 0; m--)
+            g[m] = g[m - 1];
+        if (oy >= 0 && oy <= last)
+            g[0] = CV_(dot_lanes)(inner, gy + oy * p->ys[3], p->ys[4], 0, len);
+        CV_UNROLL(5)
+        for (int t = 0; t < taps; t++)
+            v[t] = CV_(dot_lanes)(inner, x + t * p->dil[2] * p->xs[4], step, lo[t], hi[t]);
+        CV_UNROLL(4)
+        for (int m = 0; m < CV_DOTS_M; m++) {
+            if (m < m0 || m >= m1)
+                continue;
+            CV_UNROLL(5)
+            for (int t = 0; t < taps; t++)
+                acc[m][t] += g[m] * v[t];
         }
     }
 }
 
+/* The sums of neighbouring kernel rows, over all images and outputs: each row of x is loaded once
+ * for all of them.  A few rows at a time, so that memory is read in its order. */
+CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_(dot_place) *at) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2], top = p->lo[1] - at->ky,
+                    span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
+    vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
+    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
+    const ptrdiff_t blocks = (p->in[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
+    ptrdiff_t added = 0;
+    for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
+        const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
+        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
+        const ptrdiff_t y = i % blocks * CV_DOTS_ROWS, rows = CV_MIN2(p->in[1] - y, CV_DOTS_ROWS);
+        if (z < 0 || z >= p->in[0])
+            continue;
+        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2];
+        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
+                     y * p->xs[3] + kx * p->xs[4];
+        for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
+            const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
+            const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
+            if (len == VL && first >= 0 && first + span < p->in[2])
+                CV_(dot_column)(taps, 1, j, go, xo, rows, top + y, first, len, at->ms, acc);
+            else
+                CV_(dot_column)(taps, 0, j, go, xo, rows, top + y, first, len, at->ms, acc);
+            added += rows;
+            if (added >= CV_DOTS_PART) {
+                CV_(dot_flush)(taps, acc, totals);
+                added = 0;
+            }
+        }
+    }
+    CV_(dot_flush)(taps, acc, totals);
+    CV_(dot_store)(1, taps, j, at, totals);
+}
+
 #define CV_DOTS(taps)                                                                    \
     CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
-        if (j->kernel_rows)                                                              \
+        if (j->kernel_rows && taps > 1 && j->p.stride[1] == 1 && j->p.dil[1] == 1)       \
+            CV_(dot_columns)(taps, j, at);                                               \
+        else if (j->kernel_rows)                                                         \
             CV_(dot_sums)(1, taps, j, at);                                               \
         else                                                                             \
             CV_(dot_sums)(0, taps, j, at);                                               \
@@ -185,7 +280,7 @@ static double CV_(dots_cost)(const cv_problem *problem) {
     const double load = p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL
                         : p->stride[2] == 2                                ? 1.5 / CV_PACE
                                                                            : 0;
-    return 1000 + sums * (lines * vecs * (1.6 / CV_PACE + load / CV_DOTS_M) + 5);
+    return 1000 + sums * (lines * vecs * (5.0 / CV_PACE + load / CV_DOTS_M) + 5);
 }
 
 static void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
