@@ -54,6 +54,7 @@ def docs(session):
     session.run("pytest", "tests/test_docs.py", "tests/test_learn.py", "tests/test_playground.py", *session.posargs)
     # The command, not the module, which would import the checkout, whose parts need not be compiled.
     session.run("sphinx-build", "-W", "-n", "-q", "-c", "docs", ".", "build/site")
+    session.run("pytest", "tests/test_gallery.py")  # notebooks that it has made
 
 
 @nox.session

@@ -6,6 +6,8 @@ The source is the whole checkout, so that links of pages to files outside docs/ 
 import functools
 import importlib
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import convlib
@@ -19,7 +21,10 @@ root_doc = "docs/index"
 include_patterns = [
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**", "benchmarks/log.md", "convlib/_ext/README.md",
 ]  # fmt: skip
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
+extensions = [
+    "myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]  # fmt: skip
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 html_theme = "pydata_sphinx_theme"
@@ -28,6 +33,44 @@ html_extra_path = ["learn/playground.html"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
 html_show_sourcelink = False
 
+#: Where examples leave their pictures while the site is made, and how each is called; one that is not here is not run.
+DRAWN = Path(tempfile.mkdtemp())
+CALLS = {
+    "learn_edge_kernel": [], "edges": ["--out", f"{DRAWN}/edges.png"], "onnx_model": [],
+    "lenet_digits": ["--epochs", "6", "--picture", f"{DRAWN}/lenet_digits.png"],
+    "large_image": ["--size", "2000", "--memory", "600", "--folder", f"{DRAWN}/stores", "--out", f"{DRAWN}/large.png"],
+}  # fmt: skip
+
+
+def drawn(block, variables, gallery):
+    """Move the pictures that an example has drawn into its page."""
+    from sphinx_gallery.scrapers import figure_rst
+
+    names = []
+    for path, name in zip(sorted(DRAWN.glob("*.png")), variables["image_path_iterator"], strict=False):
+        shutil.move(path, name)
+        names.append(name)
+    return figure_rst(names, gallery["src_dir"])
+
+
+#: Around the cells of a notebook: it has no command line, and shows what was drawn.
+FIRST = "# Put sheet.py, which draws pictures, beside this notebook.\nimport sys\n\nsys.argv = ['notebook']"
+LAST = """# What was drawn.
+from pathlib import Path
+
+from IPython.display import Image, display
+
+for picture in Path().glob('*.png'):
+    display(Image(str(picture)))"""
+sphinx_gallery_conf = {
+    "examples_dirs": "examples", "gallery_dirs": "docs/gallery", "ignore_pattern": "sheet|plugin",
+    "filename_pattern": f"({'|'.join(CALLS)})", "image_scrapers": (drawn,), "download_all_examples": False,
+    "reset_argv": lambda gallery, variables: CALLS[Path(variables["src_file"]).stem],
+    "write_computation_times": False, "show_signature": False, "min_reported_time": 1e9,
+    "abort_on_example_error": True,
+    "first_notebook_cell": FIRST, "last_notebook_cell": LAST,
+}  # fmt: skip
+suppress_warnings = ["config.cache"]  # functions above
 autosummary_generate = False  # the pages of names are written below
 autodoc_typehints = "none"  # numpydoc says the types
 numpydoc_show_class_members = False
@@ -153,8 +196,8 @@ def prepare(app, what, name, thing, options, lines):
 
 #: What the first page leads to, with the titles of the bar on top of the site.
 PARTS = {
-    "Learn": "learn/index", "По-русски": "ru/index", "Use": "use/index", "Benchmarks": "benchmarks",
-    "Reference": "reference/index", "Extend": "howto/index", "README": "/README",
+    "Learn": "learn/index", "По-русски": "ru/index", "Use": "use/index", "Examples": "gallery/index",
+    "Benchmarks": "benchmarks", "Reference": "reference/index", "Extend": "howto/index", "README": "/README",
 }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Wire convlib's gradients into PyTorch's autograd, and let PyTorch check them.
+"""PyTorch differentiates through convlib
+=========================================
 
 Gradients are plain functions of arrays, so a custom function for any autograd is a few lines.  Since a convolution is
 linear in its input and in its weights, its gradients are convolutions again: built from the same functions, they can

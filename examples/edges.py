@@ -1,4 +1,7 @@
-"""Edges, blur, sharpening and pooling on a photo, as one labelled picture.
+"""Edges, blur and pooling of a photo
+=====================================
+
+Sobel, a Gaussian, sharpening and pooling on a photo, as one labelled picture with each kernel beside its result.
 
 Needs Pillow.
 
@@ -53,6 +56,8 @@ def load(path):
         sys.exit(f"cannot read {path} as a PNG or JPEG: {error}")
 
 
+# %%
+# A kernel whose numbers sum to 1 keeps the brightness.
 def gauss(sigma):
     """Return a Gaussian window whose numbers sum to 1."""
     reach = round(3 * sigma)
@@ -66,6 +71,8 @@ def pixels(a):
     return np.clip(np.rint(a), 0, 255).astype(np.uint8)
 
 
+# %%
+# Filter the photo, and draw what came out.
 def main(arguments=None):
     """Filter the photo and write the picture; return its path."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

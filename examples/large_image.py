@@ -1,4 +1,7 @@
-"""An image larger than memory: blurred, edge-filtered and max-pooled from one Zarr store to another.
+"""An image larger than memory
+==============================
+
+It is blurred, edge-filtered and max-pooled from one Zarr store to another.
 
 Needs Dask, Zarr and Pillow.
 
@@ -89,6 +92,8 @@ def race(size, memory):
     return timed(lambda: edges(image)), timed(lambda: edges(lazy).compute())
 
 
+# %%
+# Make the image, work on it, and draw the result.
 def main(arguments=None):
     """Make the image, filter it, draw it, and say what it took; return the path of the picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

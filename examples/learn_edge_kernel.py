@@ -1,4 +1,7 @@
-"""Learn an edge detector: ten steps of gradient descent find the kernel [1, -1] from an image and its edges.
+"""Learn an edge detector
+=========================
+
+Ten steps of gradient descent find the kernel [1, -1] from an image and its edges.
 
 Run:  python examples/learn_edge_kernel.py [SEED]
 """
@@ -13,6 +16,8 @@ from convlib.layers import Conv2d
 LEARNING_RATE = 3e-2
 
 
+# %%
+# Ten steps, each against the gradient.
 def main(seed=0):
     """Print the loss on the way and return the first loss, the last, and the kernel."""
     # A 6 by 8 image, white with a black block, as a batch of one image with one channel.

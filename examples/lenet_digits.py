@@ -1,4 +1,7 @@
-"""LeNet on real handwriting: scikit-learn's 1797 digits, 98 of 100 right on digits it has not seen, within a minute.
+"""LeNet reads handwritten digits
+=================================
+
+It learns scikit-learn's 1797 digits within a minute, and is right on 98 of 100 that it has not seen.
 
 The convolutions and poolings are convlib's layers; all else a network needs is written out below in NumPy: a fully
 connected layer, the rectifier, softmax with its loss, and gradient descent with momentum.
@@ -21,6 +24,8 @@ import numpy as np
 from convlib.layers import AvgPool2d, Conv2d, MaxPool2d
 
 
+# %%
+# What convlib has no layers for.
 class Linear:
     """A fully connected layer."""
 
@@ -212,6 +217,8 @@ def picture(network, images, targets, path):
     )  # fmt: skip
 
 
+# %%
+# Train, test and draw.
 def main(arguments=None):
     """Learn, report, draw; return the share of held-out digits that are right."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

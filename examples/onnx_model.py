@@ -1,7 +1,10 @@
-"""Run an ONNX model on convlib: ``python examples/onnx_model.py MODEL [--threads N]``.
+"""Run an ONNX model on convlib
+===============================
 
 Prints who serves each node, compares the results with ONNX Runtime's, and times both.  Inputs are random, of the shapes
 that the model names; axes without a size get ``--size`` (default 1).  Without MODEL, a small network is made up.
+
+Run:  python examples/onnx_model.py MODEL [--threads N] [--size N]
 """
 
 import argparse
@@ -88,6 +91,8 @@ def compare(model, inputs, found, run, threads):
     return agrees
 
 
+# %%
+# Prepare the model, run it, and compare.
 def main():
     """Run the model; return 1 if ONNX Runtime disagrees."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,5 +115,5 @@ def main():
     return 0 if agrees else 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__" and main():
+    sys.exit(1)
