@@ -30,6 +30,7 @@ myst_heading_anchors = 4
 html_theme = "pydata_sphinx_theme"
 html_title = "convlib"
 html_extra_path = ["learn/playground.html"]
+html_static_path, html_css_files = ["_static"], ["site.css"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
 html_show_sourcelink = False
 

@@ -168,6 +168,22 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in anchors(there), link
 
 
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_rows_of_tables_have_as_many_cells_as_their_heads(path):
+    head = None
+    for line in path.read_text().splitlines():
+        cells = len(re.split(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        head = cells if None in (head, cells) else head
+        assert cells == head, line
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="the README is not here")
+def test_pictures_of_the_readme_are_there_and_say_what_they_show():
+    found = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert found
+    assert all(len(words) >= 20 and (ROOT / target).exists() for words, target in found)
+
+
 #: A path or the name of a file of ours, in backticks; capitals stand for what a reader fills in.
 NAMED = re.compile(r"`((?:[a-z_.][\w.-]*/)+(?:[a-z_.][\w.-]*)?|[a-z_][\w.]*\.(?:py|pyx|pxd|pyi|toml|md|c|h|def|cu))`")
 #: What is not of the checkout: made by building it.
