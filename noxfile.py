@@ -27,9 +27,10 @@ def lint(session):
 
 @nox.session
 def types(session):
-    """Check types."""
+    """Check types, and those that users see."""
     install(session, "lint")
     session.run("mypy", "--strict")
+    session.run("python", "-P", ".ci/check_types.py")
 
 
 @nox.session

@@ -292,4 +292,4 @@ def _ways(op: str) -> tuple[str, ...]:
 
 
 #: What the registry knows as "dask".
-backend = DaskBackend(_serve, _refusal, _ways)
+backend: DaskBackend = DaskBackend(_serve, _refusal, _ways)

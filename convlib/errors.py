@@ -29,6 +29,8 @@ class UnsupportedError(BackendError, NotImplementedError):
         Why, alone; kept as an attribute.
     """
 
+    reason: str
+
     def __init__(self, message: str, reason: str = "") -> None:
         self.reason = reason or message
         super().__init__(message)

@@ -3,12 +3,12 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
-def gemm(a: Array, ta: bool, b: Array, tb: bool, c: Array, add: bool) -> None: ...
+def gemm(a: _Array, ta: bool, b: _Array, tb: bool, c: _Array, add: bool) -> None: ...
 def columns(
-    x: Array,
-    cols: Array,
+    x: _Array,
+    cols: _Array,
     taps: array[int],
     kernel: tuple[int, ...],
     stride: tuple[int, ...],

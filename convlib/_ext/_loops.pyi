@@ -3,23 +3,23 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def conv(
-    direction: int, x: Array, w: Array, y: Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
+    direction: int, x: _Array, w: _Array, y: _Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
 ) -> None: ...
 def grad_weight(
-    x: Array, w: Array, y: Array, sums: Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
+    x: _Array, w: _Array, y: _Array, sums: _Array, taps: array[int], groups: int, sd: int, sh: int, sw: int
 ) -> None: ...
 def pool(
     kind: int,
-    x: Array,
-    y: Array,
-    indices: Array,
+    x: _Array,
+    y: _Array,
+    indices: _Array,
     with_indices: bool,
-    geometry: Array,
+    geometry: _Array,
     empty: float,
     include_pad: bool,
     divisor: float,
 ) -> None: ...
-def scatter(x: Array, indices: Array, y: Array, add: bool) -> None: ...
+def scatter(x: _Array, indices: _Array, y: _Array, add: bool) -> None: ...

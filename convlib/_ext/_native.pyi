@@ -1,7 +1,9 @@
 from typing import TypeAlias
 
+from typing_extensions import disjoint_base
+
 #: Name, family, refusal or None, predicted nanoseconds, bytes of scratch.
-Verdict: TypeAlias = tuple[str, str, str | None, float, int]
+_Verdict: TypeAlias = tuple[str, str, str | None, float, int]  # noqa: PYI047 (the stubs beside this one use it)
 
 OPERATIONS: dict[str, int]
 
@@ -12,6 +14,7 @@ def vector_bytes() -> int: ...
 def set_isa(name: str) -> None: ...
 def implementations(op: str) -> tuple[tuple[str, str, str, bool], ...]: ...
 
+@disjoint_base
 class Plan:
     @property
     def name(self) -> str: ...
@@ -24,6 +27,7 @@ class Plan:
     @property
     def nanoseconds(self) -> float: ...
 
+@disjoint_base
 class Problem: ...
 
 def trace() -> None: ...

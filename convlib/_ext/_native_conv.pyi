@@ -1,8 +1,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ._native import Plan, Problem, Verdict
+from typing_extensions import disjoint_base
 
+from ._native import Plan, Problem, _Verdict
+
+@disjoint_base
 class ConvProblem(Problem):
     def __init__(
         self, n: int, groups: int, icg: int, ocg: int, in_size: Sequence[int], kernel: Sequence[int],
@@ -14,7 +17,7 @@ class ConvProblem(Problem):
     def chosen(
         self, op: str, code: int, names: str | None, exact: bool, fresh: bool, threads: int, max_workspace: int
     ) -> Plan | None: ...
-    def verdicts(self, op: str, code: int, fresh: bool, threads: int, max_workspace: int) -> list[Verdict]: ...
+    def verdicts(self, op: str, code: int, fresh: bool, threads: int, max_workspace: int) -> list[_Verdict]: ...
 
 def conv(
     problem: ConvProblem, x: Any, w: Any, bias: Any, y: Any, names: str | None, exact: bool, threads: int,
@@ -24,6 +27,7 @@ def grad_weight(
     problem: ConvProblem, x: Any, grad_y: Any, grad_w: Any, names: str | None, threads: int, max_workspace: int
 ) -> None: ...
 
+@disjoint_base
 class Packed:
     def __init__(
         self, problem: ConvProblem, w: Any, bias: Any, names: str | None, exact: bool, threads: int, max_workspace: int
@@ -31,6 +35,7 @@ class Packed:
     @property
     def name(self) -> str: ...
 
+@disjoint_base
 class Runner:
     def __init__(
         self, problem: ConvProblem, packed: Packed | None, names: str | None, exact: bool, x_shape: tuple[int, ...],

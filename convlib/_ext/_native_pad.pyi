@@ -1,6 +1,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from typing_extensions import disjoint_base
+
+ZERO: Any
+
+@disjoint_base
 class PaddedRunner:
     def __init__(
         self, run: Callable[..., Any], x_shape: tuple[int, ...], padded_shape: tuple[int, ...], dtype: Any,

@@ -1,10 +1,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ._native import Plan, Problem, Verdict
+from typing_extensions import disjoint_base
+
+from ._native import Plan, Problem, _Verdict
 
 KINDS: tuple[str, ...]
 
+@disjoint_base
 class PoolProblem(Problem):
     def __init__(
         self, n: int, c: int, in_size: Sequence[int], kernel: Sequence[int], out_size: Sequence[int],
@@ -17,12 +20,13 @@ class PoolProblem(Problem):
     ) -> Plan | None: ...  # fmt: skip
     def verdicts(
         self, op: str, code: int, itemsize: int, indices: bool, threads: int, max_workspace: int
-    ) -> list[Verdict]: ...
+    ) -> list[_Verdict]: ...
 
 def pool(
     problem: PoolProblem, x: Any, y: Any, indices: Any, names: str | None, threads: int, max_workspace: int
 ) -> None: ...
 
+@disjoint_base
 class PoolRunner:
     def __init__(
         self, problem: PoolProblem, name: str | None, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any

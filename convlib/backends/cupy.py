@@ -26,7 +26,7 @@ class CupyBackend(CupyConvolution, CupyPooling):
     """Every operator on CuPy arrays."""
 
     name = "cupy"
-    operations = OPERATIONS
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {
         "conv": ("cudnn", "pointwise", "columns", "gemm", "direct"),
         "conv_grad_input": ("cudnn", "pointwise", "columns", "direct"),

@@ -106,6 +106,11 @@ _NO_GPU = (
 class Namespace:
     """CuPy's functions; where one finds no device memory, the error says how much there is and what helps."""
 
+    ndarray: Any
+    empty: Any
+    zeros: Any
+    full: Any
+
     def __init__(self, cupy: Any) -> None:
         self.cupy = cupy
         self.ndarray = cupy.ndarray

@@ -6,7 +6,7 @@ No packing, and hardly any scratch memory; strided arrays are read where they li
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     name = "cython"
     determinism = "the same for any number of threads"
-    operations = OPERATIONS
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
     strided = True
 
     def supports(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> str | None:

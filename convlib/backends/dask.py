@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class DaskBackend(Backend):
     name = "dask"
     array_type = "dask"
     lazy = True
-    operations = tuple(op for op in OPERATIONS if op not in ("im2col", "col2im"))
+    operations: ClassVar[tuple[str, ...]] = tuple(op for op in OPERATIONS if op not in ("im2col", "col2im"))
 
     def __init__(
         self, serve: Callable[..., Any], refusal: Callable[..., str | None], names: Callable[[str], tuple[str, ...]]

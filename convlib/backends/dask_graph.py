@@ -59,6 +59,11 @@ class Argument:
         Where their tasks go.
     """
 
+    name: str
+    array: Array
+    prefix: str
+    layer: Layer
+
     def __init__(self, name: str, a: Array, prefix: str, layer: Layer) -> None:
         self.name, self.array, self.prefix, self.layer = name, a, f"{prefix}-{name}", layer
         self._ends = [[*accumulate(chunks)] for chunks in a.chunks]
@@ -113,6 +118,9 @@ class Graph:
     n, c, axes : Cuts and sequence of Cuts
         How the result is cut, along the batch, the channels and each spatial axis.
     """
+
+    name: str
+    spec: WindowSpec
 
     def __init__(self, name: str, spec: WindowSpec, n: Cuts, c: Cuts, axes: Sequence[Cuts]) -> None:
         self.name, self.spec = name, spec

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import fft as scipy_fft
@@ -36,7 +36,7 @@ class FftBackend(Backend):
 
     name = "fft"
     determinism = "the same for any number of threads"
-    operations = ("conv",)
+    operations: ClassVar[tuple[str, ...]] = ("conv",)
     strided = True
     exact = False
 

@@ -47,7 +47,7 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     name = "im2col"
     determinism = "the same for the same number of threads of the BLAS"
-    operations = OPERATIONS
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
     strided = True
     flat = True
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class NaiveBackend(Backend):
 
     name = "naive"
     determinism = "the same for any number of threads"
-    operations = OPERATIONS
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
     strided = True
 
     def _conv(

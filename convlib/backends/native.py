@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from .taps import FORWARD, INPUT, convolve, padded_weights
 Array = NDArray[Any]
 
 #: The engine's lists that serve an operation.
-LISTS = {
+LISTS: dict[str, tuple[str, ...]] = {
     "conv": ("conv",), "conv_grad_input": ("conv",), "conv_grad_weight": ("conv_grad_weight",), "pool": ("pool",),
     "pool_grad_input": ("pool", "spread"), "unpool": ("spread",),
 }  # fmt: skip
@@ -53,7 +53,7 @@ class NativeBackend(Backend):
 
     name = "native"
     determinism = "the same for any number of threads"
-    operations = tuple(LISTS)
+    operations: ClassVar[tuple[str, ...]] = tuple(LISTS)
     channels_last = True
     whole_unpool = True
 

@@ -95,6 +95,9 @@ class Watcher(Protocol):
 class Worker:
     """The process of a contender; one that was lost is started again for the next problem."""
 
+    name: str
+    threads: int
+
     def __init__(self, name: str, threads: int) -> None:
         self.name, self.threads = name, threads
         self._process: subprocess.Popen[str] | None = None

@@ -24,6 +24,8 @@ def available() -> bool:
 class Terminal:
     """A watcher that shows the comparison under way, and leaves the complete ones above it."""
 
+    console: Any
+
     def __init__(self, console: Any = None) -> None:
         from rich.console import Console
         from rich.live import Live

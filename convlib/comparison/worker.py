@@ -38,6 +38,9 @@ def _seconds(call: Callable[[], Any]) -> float:
 class Worker:
     """The state between two requests: what was prepared."""
 
+    name: str
+    threads: int
+
     def __init__(self, name: str, threads: int) -> None:
         self.name, self.threads = name, threads
         self.call: Callable[[], Any] | None = None

@@ -118,7 +118,8 @@ class _Learned(Layer):
                 raise SpecError(f"{name} has the shape {array.shape} in the state; {self!r} has {shapes[name]}")
         self._given["in_channels"] = c
         self.weight, self.bias = arrays["weight"], arrays.get("bias")
-        self.grads, self._rng = {}, None
+        self.grads: dict[str, Array] = {}
+        self._rng = None
 
     def _channels_of(self, weight: Array) -> int:
         if weight.ndim != self.nd + 2:

@@ -39,6 +39,12 @@ class Graph:
         What the model gives.
     """
 
+    nodes: Sequence[Any]
+    constants: dict[str, Array]
+    outputs: frozenset[str]
+    folded: set[int]
+    uses: Counter[str]
+
     def __init__(self, nodes: Sequence[Any], constants: dict[str, Array], outputs: Sequence[str]) -> None:
         self.nodes, self.constants, self.outputs = nodes, constants, frozenset(outputs)
         self.folded = {number for number, node in enumerate(nodes) if self._fold(node)}

@@ -94,6 +94,8 @@ class Stage:
         What Add adds.
     """
 
+    other: str | None
+
     def __init__(
         self, run: Callable[..., Any], bounds: tuple[float, float] | None = None, other: str | None = None
     ) -> None:
@@ -141,6 +143,9 @@ class Step:
     done : tuple of str
         Names of the values that no later step reads; set from outside.
     """
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
 
     def __init__(
         self, run: Callable[..., tuple[Any, ...]], inputs: Sequence[str], outputs: Sequence[str],

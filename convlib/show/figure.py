@@ -28,8 +28,8 @@ FILLS = {
 }  # fmt: skip
 #: Colours told apart by number, light enough for dark letters and different in lightness too.
 HUES = ("#f6b45e", "#8ecbe8", "#9bd3a5", "#f0e06a", "#e6a3c6", "#b9b3e6", "#e8957d", "#7fbfb0", "#d2c19a")
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#2456b5", "#ffffff", "#c8321e"])
-GREY = LinearSegmentedColormap.from_list("grey", ["#000000", "#ffffff"])
+SIGNED: Any = LinearSegmentedColormap.from_list("signed", ["#2456b5", "#ffffff", "#c8321e"])
+GREY: Any = LinearSegmentedColormap.from_list("grey", ["#000000", "#ffffff"])
 
 #: Everything is measured in cells; a cell is so many inches.
 INCH = 0.42

@@ -35,6 +35,12 @@ class _Filter:
     `narrow` and `wide` are numbers or None: arrays of (channels, rows, columns).
     """
 
+    spec: ConvSpec
+    narrow: Any
+    wide: Any
+    w: Any
+    plain: bool
+
     def __init__(self, spec: ConvSpec, narrow: Any, wide: Any, w: Any, *, plain: bool) -> None:
         check_seen(spec, spec.c, spec.oc)
         self.spec, self.narrow, self.wide, self.w, self.plain = spec, narrow, wide, w, plain
@@ -215,6 +221,11 @@ class Spreading(_Filter):
 
 class Pooling:
     """Frames of a pooling: each makes one number of one window."""
+
+    spec: PoolSpec
+    x: Any
+    y: Any
+    plain: bool
 
     def __init__(self, spec: PoolSpec, x: Any, y: Any, *, plain: bool) -> None:
         check_seen(spec, spec.c)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -48,7 +48,7 @@ class ConvSpec(WindowSpec):
     #: The value of padding that hooks know.
     unset: ClassVar[float] = 0.0
 
-    __hash__ = WindowSpec.__hash__
+    __hash__: ClassVar[Callable[[WindowSpec], int]] = WindowSpec.__hash__
 
     @classmethod
     def make(cls, x_shape: Sequence[int], w_shape: Sequence[int], **options: Any) -> ConvSpec:

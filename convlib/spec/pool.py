@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -51,7 +51,7 @@ class PoolSpec(WindowSpec):
     #: The value of padding that hooks know.
     unset: ClassVar[None] = None
 
-    __hash__ = WindowSpec.__hash__
+    __hash__: ClassVar[Callable[[WindowSpec], int]] = WindowSpec.__hash__
 
     @classmethod
     def make(cls, kind: str, x_shape: Sequence[int], kernel_size: IntOrAxes, **options: Any) -> PoolSpec:

@@ -52,6 +52,16 @@ class Item(NamedTuple):
 class Size:
     """The sizes of a block, and what its copies take."""
 
+    op: str
+    spec: Any
+    item: Item
+    conv: bool
+    n: int
+    g: int
+    adjoint: bool
+    folds: bool
+    domain: Slices
+
     def __init__(self, op: str, spec: Any, item: Item, domain: Slices | None = None) -> None:
         self.op, self.spec, self.item = op, spec, item
         self.conv = isinstance(spec, ConvSpec)

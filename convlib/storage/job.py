@@ -134,6 +134,15 @@ def _listed(a: Any) -> tuple[Any, ...]:
 class Job:
     """A call cut into blocks, each with copies that fit the scratch bound beside what the backend needs."""
 
+    call: Call
+    copied: str
+    spec: Any
+    rest: int
+    around: Blocks | None
+    blocks: Blocks
+    named: str | None
+    padding: bool
+
     def __init__(self, call: Call, copied: str, quantised: Quantised | None = None) -> None:
         self.call, self.copied, self._quantised = call, copied, quantised
         bound = config.get_max_workspace()
@@ -142,7 +151,7 @@ class Job:
         self.named = named if self.around else call.algorithm
         # What pads the input is written where parts of it are copied; its adjoint is the backend's.
         self.padding = call.pads and RESULTS[call.op] != "x"
-        self.paired = call.paired
+        self.paired: bool = call.paired
         self._last = self.spec.channels_last
         self._weights: tuple[Slices, Array] | None = None
 

@@ -1,0 +1,43 @@
+"""Check the types that users see: stubs of the compiled parts, what mypy infers for calls, and how much has a type.
+
+``python .ci/check_types.py`` looks at the package that is installed, so it must run where no checkout is imported.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import convlib
+
+ROOT = Path(__file__).resolve().parent.parent
+WANTED = 0.95  # of all names that are not private, by pyright's count
+
+
+def run(*arguments, cwd):
+    """Run a module of this environment."""
+    command = [sys.executable, "-P", "-m", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def main() -> int:
+    """Print what each tool says; return how many complain."""
+    compiled = [f"convlib._ext.{path.stem}" for path in sorted(Path(convlib.__file__).parent.glob("_ext/*.pyi"))]
+    with tempfile.TemporaryDirectory() as folder:
+        allowed = f"--allowlist={ROOT / '.ci' / 'stubtest_allowlist.txt'}"
+        stubs = run("mypy.stubtest", "--concise", allowed, *compiled, cwd=folder)
+        print("stubtest:", stubs.stdout.strip() or f"{len(compiled)} stubs are as the compiled parts")
+        cases = run("mypy", "--strict", "--config-file=", str(ROOT / "tests" / "typing_cases.py"), cwd=folder)
+        print("mypy:", cases.stdout.strip())
+        said = run(
+            "pyright", "--verifytypes", "convlib", "--ignoreexternal", "--outputjson", "--pythonpath", sys.executable,
+            cwd=folder,
+        )  # fmt: skip
+        score = json.loads(said.stdout)["typeCompleteness"]["completenessScore"]
+        print(f"pyright: {score:.1%} of the names that are not private have a type")
+    return (stubs.returncode != 0) + (cases.returncode != 0) + (score < WANTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
