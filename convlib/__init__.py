@@ -32,6 +32,9 @@ from __future__ import annotations
 
 import typing as _typing
 
+from . import _interpreter as _interpreter  # refuses to go on where nothing below can
+
+# isort: split
 from . import _ext as _ext, registry as _registry, tuning  # _ext: an import without its parts fails here
 from .backends.base import Backend
 from .comparison import compare

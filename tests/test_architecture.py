@@ -25,7 +25,7 @@ TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 #: What each part may import: functional -> spec, registry -> storage -> backends -> _ext; nothing looks upward.
 TOOLS = {"errors", "config", "dtypes", "threads"}
 ALLOWED = {
-    "errors": set(),
+    "errors": set(), "_interpreter": set(),
     "config": {"errors"},
     "dtypes": {"errors"},
     "threads": {"errors", "config"},
