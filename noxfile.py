@@ -40,6 +40,47 @@ def tests(session):
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
+def compiled_here(session, *packages):
+    """Install what the tests need, and compile the parts of the checkout, which is what is then tried."""
+    session.install(*nox.project.dependency_groups(PROJECT, "test"), *PROJECT["build-system"]["requires"], *packages)
+    session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
+
+
+@nox.session
+def slow(session):
+    """Run the reliability tests that take long."""
+    compiled_here(session)
+    session.run("pytest", "-m", "slow", "tests/reliability", *session.posargs, env={"PYTHONPATH": "."})
+
+
+@nox.session
+def mutation(session):
+    """Change the spec, and a backend, in one small way after another: the tests must notice 90 % (hours)."""
+    compiled_here(session)
+    for target in ("spec", "naive"):
+        session.run("python", ".ci/mutate.py", target, *session.posargs, env={"PYTHONPATH": "."})
+
+
+@nox.session(python="3.11")
+def fuzz(session):
+    """Let coverage guide rubbish into the public functions for ten minutes; findings are kept in build/fuzz."""
+    compiled_here(session, "atheris>=3")
+    session.run("python", ".ci/fuzz.py", "build/fuzz", "-max_total_time=600", "-timeout=60", *session.posargs,
+                env={"PYTHONPATH": ".", "CONVLIB_TUNING": "off"})  # fmt: skip
+
+
+@nox.session(python="3.14t")
+def free_threaded(session):
+    """Run the heart of the tests without the GIL, each in several threads at once."""
+    compiled_here(session, "pytest-run-parallel>=0.8")
+    environment = {"PYTHONPATH": ".", "PYTHON_GIL": "0"}
+    check = "import convlib, sys; convlib.registry.get_backend('native'); sys.exit(sys._is_gil_enabled())"
+    session.run("python", "-W", "error", "-c", check, env=environment)
+    session.run("pytest", "tests/reliability/test_races.py", "tests/reliability/test_same_bits.py", env=environment)
+    files = [f"tests/{name}.py" for name in ("test_spec", "test_golden", "test_oracle", "test_geometry")]
+    session.run("pytest", "--parallel-threads=4", "--iterations=2", *files, env=environment)
+
+
 @nox.session
 def newest_onnx(session):
     """Run ONNX's own cases with the newest onnx: for a weekly job, as the tests' own version is pinned."""

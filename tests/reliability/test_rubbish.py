@@ -80,10 +80,12 @@ def sensible(name):
     values = {
         "x": x, "w": w, "bias": np.ones(3, "f4"), "grad_y": np.ones(y_shape, "f4"), "x_shape": x.shape,
         "w_shape": w.shape, "kernel_size": 3, "p": 2, "y": np.ones(y_shape, "f4"),
-        "image": np.ones((5, 5), "f4"),
+        "image": np.ones((5, 5), "f4"), "scale": 0.5, "zero_point": 0,
         "kernel": np.ones((3, 3), "f4"), "cols": np.ones((1, 18, 9), "f4"), "indices": np.zeros(y_shape, int),
         "output_size": (5, 5) if name == "col2im" else 2,
     }  # fmt: skip
+    if name == "requantize":  # of the integers that a sum gives
+        values["x"] = x.astype(int)
     if "unpool" in name:
         values.update(x=np.ones((1, 2, *one), "f4"), indices=np.zeros((1, 2, *one), int), output_size=None)
     parameters = inspect.signature(getattr(convlib, name)).parameters.values()

@@ -131,7 +131,7 @@ def test_a_function_that_reads_memory_in_its_order_would_be_noticed():
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("name", [name for name in ARRAYS if name != "requantize"])  # which takes any shape
 def test_what_is_no_array_of_numbers_is_refused_by_name(name, kind):
     args, options = filled(name)
     names = list(inspect.signature(getattr(convlib, name)).parameters)
