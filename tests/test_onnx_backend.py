@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 import convlib
 import convlib.onnx
 from convlib import SpecError
-from convlib.onnx import Backend, NodeError, steps
+from convlib.onnx import Backend, NodeError, operators, steps
 
 RNG = np.random.default_rng(0)
 
@@ -119,6 +119,26 @@ def test_other_types(dtype):
     np.testing.assert_array_equal(y.astype("float64"), expected.astype(dtype).astype("float64"))
 
 
+POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [("Conv", {}), ("ConvTranspose", {}), ("MaxPool", POOL), ("AveragePool", POOL), ("LpPool", POOL),
+     ("GlobalMaxPool", {}), ("GlobalAveragePool", {}), ("GlobalLpPool", {}), ("CausalConvWithState", {})],
+)  # fmt: skip
+def test_bfloat16_is_rounded_once(op, attributes):
+    kind = pytest.importorskip("ml_dtypes", reason="bfloat16 is a type of ml_dtypes").bfloat16
+    rng = np.random.default_rng(0)
+    shapes = {"Conv": [(1, 4, 6, 6), (4, 4, 3, 3)], "CausalConvWithState": [(1, 4, 6), (4, 1, 3)]}
+    shapes["ConvTranspose"] = shapes["Conv"]
+    inputs = [rng.standard_normal(shape).astype(kind) for shape in shapes.get(op, [(1, 4, 6, 6)])]
+    node = operators.Node(op, op, attributes)
+    y, exact = (operators.serve(node, tuple(a.astype(t) for a in inputs))[0] for t in (kind, np.float32))
+    assert y.dtype == kind
+    np.testing.assert_array_equal(y.astype(np.float32), exact.astype(kind).astype(np.float32))
+
+
 def test_a_result_that_limits_another():
     """The result of a Gemm is one number, the upper limit of a Clip: nothing is behind it that could overwrite it."""
     text = "float[1, 2] x) => (float[1, 3] y) { a = Gemm <transB=1> (x, w) y = Clip(data, \"\", a) }"
@@ -167,6 +187,38 @@ def test_nodes_of_the_same_weights_share_their_plans(monkeypatch):
     for _ in range(3):
         np.testing.assert_array_equal(prepared.run([x])[0], ReferenceEvaluator(net).run(None, {"x": x})[0])
     assert len(made) == 2
+
+
+def test_an_evaluator_packs_constant_weights_once():
+    net = model(IMAGE + "{ y = Conv(x, w, b) }", w=CONSTANTS["w"], b=CONSTANTS["b"])
+    evaluator, stock = ReferenceEvaluator(net, new_ops=convlib.onnx.OPS), ReferenceEvaluator(net)
+    plans = evaluator.rt_nodes_[0].plans
+    for size, kept in ((5, 1), (5, 1), (6, 2), (5, 2)):
+        x = small(1, 2, size, size)
+        np.testing.assert_array_equal(evaluator.run(None, {"x": x})[0], stock.run(None, {"x": x})[0])
+        assert len(plans) == kept
+    w, x = CONSTANTS["w"].copy(), small(1, 2, 5, 5)  # weights that change are packed anew
+    node = evaluator.rt_nodes_[0]
+    first = node.run(x, w, CONSTANTS["b"])[0].copy()
+    w += 1
+    assert not np.array_equal(node.run(x, w, CONSTANTS["b"])[0], first)
+    assert len(plans) == 2
+
+
+@pytest.mark.parametrize("low", [0, 1])
+@pytest.mark.parametrize("high", [6, 7])
+def test_what_a_plan_ends_with(low, high, monkeypatch):
+    """Clip to 0 and 6 is the plan's own, any other is done to its result."""
+    ends = []
+    monkeypatch.setattr(
+        convlib, "plan_conv2d",
+        lambda *a, plan=convlib.plan_conv2d, **k: ends.append(k["activation"]) or plan(*a, **k),
+    )  # fmt: skip
+    net = model(IMAGE + "{ a = Conv(x, w) y = Clip(a, low, high) }", w=CONSTANTS["w"], low=np.float32(low),
+                high=np.float32(high))  # fmt: skip
+    x = small(1, 2, 5, 5)
+    np.testing.assert_array_equal(Backend.prepare(net).run([x])[0], ReferenceEvaluator(net).run(None, {"x": x})[0])
+    assert ends == ["relu6" if (low, high) == (0, 6) else None]
 
 
 def test_a_layer_keeps_few_plans():

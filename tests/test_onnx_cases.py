@@ -15,6 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 import convlib
 import convlib.onnx
+from convlib.functional.plan import ConvPlan
 from convlib.onnx import deform, operators
 
 #: Cases of onnx 1.23, one of which may use several operators: 108 of single nodes, 46 of models from PyTorch.
@@ -79,6 +80,7 @@ def reached(monkeypatch):
     for name in convlib.functional.__all__:
         if re.fullmatch(r"(plan_)?(conv|pool|max|avg|lp|global|col2im)\w*", name):
             monkeypatch.setattr(convlib, name, counting(name, getattr(convlib, name)))
+    monkeypatch.setattr(ConvPlan, "__call__", counting("plan", ConvPlan.__call__))
     sampled = counting("_sampled", deform._sampled)
     monkeypatch.setattr(deform, "_sampled", sampled)
     return counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from . import rules
 from .graph import Chain, Graph, names_in
 from .memory import Array
 from .operators import OPS, TABLE, Node, serve
-from .steps import IntegerLayer, Layer, Step
+from .steps import IntegerLayer, Layer, Stage, Step, ending
 
 
 class Served(NamedTuple):
@@ -182,17 +182,24 @@ class Prepared(onnx.backend.base.BackendRep):
         output = self._graph.nodes[chain.nodes[-1]].output
         if chain.w is None:
             return Step(_call(head), head.input, output, chain.stages)
-        layer = self._layer(head, chain, chain.w)
-        if head.op_type == "Gemm":
-            return Step(lambda x: (layer(x[:, :, None])[:, :, 0],), head.input[:1], output, chain.stages)
-        return Step(lambda x: (layer(x),), head.input[:1], output, chain.stages)
+        stages = ending(chain.stages)
+        layer = self._layer(head, chain, chain.w, stages)
+        inputs = (head.input[0], *(stage.other for stage in stages if stage.other))
+        run = _dense(layer) if head.op_type == "Gemm" else lambda *given: (layer(*given),)
+        return Step(run, inputs, output, chain.stages[len(stages) :])
 
-    def _layer(self, node: Any, chain: Chain, w: Array) -> Layer:
+    def _layer(self, node: Any, chain: Chain, w: Array, stages: tuple[Stage, ...]) -> Layer:
         """Return the layer of a convolution with constant weights, shared by all nodes that have the same."""
         own = Node("Conv", _label(node), {}) if node.op_type == "Gemm" else _node(node)
         bias = None if chain.bias is None else id(chain.bias)
-        key = (node.op_type, node.input[1], bias, repr(sorted(own.attributes.items())))
-        return self._layers.setdefault(key, Layer(own, w, chain.bias))
+        ends = [(stage.activation, bool(stage.other)) for stage in stages]
+        key = (node.op_type, node.input[1], bias, repr(sorted(own.attributes.items())), repr(ends))
+        return self._layers.setdefault(key, Layer(own, w, chain.bias, stages=stages))
+
+
+def _dense(layer: Layer) -> Callable[..., tuple[Array]]:
+    """Return what runs a Gemm, which is a convolution over one element."""
+    return lambda *given: (layer(*(a[..., None] for a in given))[..., 0],)
 
 
 def _label(node: Any) -> str:

@@ -8,8 +8,12 @@ import numpy as np
 
 import convlib
 
+from ..functional.kept import PlanCache
 from . import rules
 from .memory import PLAIN, Array, new
+
+#: The options of a convolution that ONNX has not, as the public functions order them.
+REST = ("constant", 0, False, "NCHW", "OIHW")
 
 
 def by_rank(family: str, nd: int) -> Any:
@@ -18,18 +22,39 @@ def by_rank(family: str, nd: int) -> Any:
 
 
 def convolve(
-    attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None, result: Any = None, **more: Any
-) -> Array:
-    """Return Conv, or another convolution with the rules of its attributes: of integers, which have a type `result`."""
+    attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None, result: Any = None,
+    plans: PlanCache | None = None, **more: Any,
+) -> Array:  # fmt: skip
+    """Return Conv, or another convolution with the rules of its attributes: of integers, which have a type `result`.
+
+    With `plans` it runs by one of those kept if its weights cannot change.
+    """
     options = rules.conv(attributes, x.shape, w.shape)
     empty = rules.empty_size(x.shape, w.shape[2:], options)
     if empty is not None:
         return np.empty((x.shape[0], w.shape[0], *empty), result or np.result_type(x, w))
+    kept = None if plans is None else plans.plan(x.ndim - 2, x, w, bias, (*options.values(), *REST), None)
     if result is None and x.dtype in PLAIN and w.dtype == x.dtype:
         result = x.dtype
-    out = None if result is None else new(convlib.conv_output_shape(x.shape, w.shape, **options), result)
+    out = None
+    if result is not None:
+        shape = convlib.conv_output_shape(x.shape, w.shape, **options) if kept is None else kept.spec.y_shape
+        out = new(shape, result)
+    if kept is not None:
+        return kept(x, out)
     y: Array = by_rank("conv", x.ndim - 2)(x, w, bias, **options, **more, out=out)
     return y
+
+
+def result_shape(
+    attributes: rules.Attributes, x_shape: tuple[int, ...], w_shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Return the shape of a Conv's result, or None where it is empty."""
+    options = rules.conv(attributes, x_shape, w_shape)
+    if rules.empty_size(x_shape, w_shape[2:], options) is not None:
+        return None
+    found: tuple[int, ...] = convlib.conv_output_shape(x_shape, w_shape, **options)
+    return found
 
 
 def plan(

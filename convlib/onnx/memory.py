@@ -14,11 +14,18 @@ from typing import Any
 import numpy as np
 
 from .. import config
+from ..dtypes import is_bfloat16
 
 Array = np.ndarray[Any, Any]
 
 #: What is computed as it is, and whose results lie in such memory.
 PLAIN = tuple(np.dtype(name) for name in ("float32", "float64", "float16"))
+
+
+def planned(dtype: np.dtype[Any]) -> bool:
+    """Return whether convolutions of a type are planned: of the plain ones, and of bfloat16."""
+    return dtype in PLAIN or is_bfloat16(dtype)
+
 
 #: Smaller results come from where all small objects do.
 LEAST = 1 << 16

@@ -16,11 +16,16 @@ from onnx.reference.ops.op_relu import Relu as StockRelu
 
 import convlib
 
+from ..dtypes import is_bfloat16
 from ..errors import ConvlibError, SpecError
+from ..functional.kept import PlanCache
 from . import deform, integer, rules
 from .calls import by_rank, convolve
 from .errors import NodeError
 from .memory import PLAIN, Array, new
+
+#: Plans that are kept for a node, for as many shapes of its input; each holds its weights once or twice more.
+SHAPES = 4
 
 
 class Node(NamedTuple):
@@ -30,6 +35,11 @@ class Node(NamedTuple):
     label: str
     attributes: rules.Attributes
     outputs: int = 1  # how many of its results are wanted
+    plans: PlanCache | None = None  # kept for the calls of this node
+
+
+def _conv(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
+    return convolve(node.attributes, x, w, bias, plans=node.plans)
 
 
 def _conv_transpose(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
@@ -142,7 +152,7 @@ def _conv_integer(node: Node, x: Array, w: Array, x_zero: Array | None = None, w
 
 #: THE list of operators: each function takes the node and its inputs, None where one is left out.
 TABLE: dict[str, Callable[..., Any]] = {
-    "Conv": _with_attributes(convolve),
+    "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "ConvInteger": _conv_integer,
     "QLinearConv": _with_attributes(integer.qlinear_conv),
@@ -159,10 +169,14 @@ TABLE: dict[str, Callable[..., Any]] = {
 }
 
 
+#: Operators that NumPy computes, for the most part.
+BY_NUMPY = frozenset({"CausalConvWithState", "DeformConv"})
+
+
 def serve(node: Node, inputs: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """Run a node; what convlib refuses is a `NodeError` that names it."""
-    halves = {a.dtype for a in inputs if a is not None and a.dtype.name == "bfloat16"}
-    if halves:  # computed in float32 and rounded once
+    halves = {a.dtype for a in inputs if a is not None and is_bfloat16(a.dtype)} if node.op in BY_NUMPY else None
+    if halves:  # computed in float32 and rounded once, as convlib's functions do it themselves
         inputs = tuple(a.astype(np.float32) if a is not None and a.dtype in halves else a for a in inputs)
     with naming(node.label):
         found = TABLE[node.op](node, *inputs)
@@ -196,6 +210,7 @@ class _Operator(OpRun):
     def __init__(self, onnx_node: Any, run_params: dict[str, Any], schema: Any = None) -> None:
         super().__init__(onnx_node, run_params, schema)
         self.label = rules.named(onnx_node.op_type, onnx_node.name, onnx_node.output)
+        self.plans = PlanCache(SHAPES) if onnx_node.op_type == "Conv" else None
         opset = run_params["opsets"].get("", 1)
         known = _known_attributes(onnx_node.op_type, opset)
         unknown = [a.name for a in onnx_node.attribute if known is not None and a.name not in known]
@@ -204,7 +219,7 @@ class _Operator(OpRun):
 
     def node(self, attributes: rules.Attributes) -> Node:
         """Return the node as the operators see it."""
-        return Node(self.onnx_node.op_type, self.label, attributes, len(self.onnx_node.output))
+        return Node(self.onnx_node.op_type, self.label, attributes, len(self.onnx_node.output), self.plans)
 
     def _run(self, *inputs: Any, **attributes: Any) -> tuple[Array, ...]:
         return serve(self.node(attributes), inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
@@ -9,76 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import calls, integer
-from .memory import PLAIN, Array
-from .operators import Node, naming, serve
+from .memory import PLAIN, Array, planned
+from .operators import SHAPES, Node, naming, serve
 
 Values: TypeAlias = MutableMapping[str, Any]
 
-#: Plans that a layer keeps, for as many shapes of its input; each holds its weights once more.
-SHAPES = 4
-
-
-class Layer:
-    """A convolution with constant weights, which makes a plan per shape; nodes of the same weights share it.
-
-    Parameters
-    ----------
-    node : Node
-        The convolution, or the first of those that share it.
-    *constants : ndarray or None
-        Weights and bias, which may be None.
-    """
-
-    def __init__(self, node: Node, *constants: Array | None) -> None:
-        self._node, self._constants = node, constants
-        self._plans: dict[tuple[Any, ...], Callable[[Array], Array] | None] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, x: Array) -> Array:
-        """Convolve `x`, of any shape that fits."""
-        key = x.shape, x.dtype
-        try:
-            plan = self._plans[key]
-        except KeyError:
-            plan = self._make(key)
-        if plan is None:
-            return serve(self._node, (x, *self._constants))[0]
-        return plan(x)
-
-    def _make(self, key: tuple[Any, ...]) -> Callable[[Array], Array] | None:
-        """Make a plan, and forget the oldest if there are many; None where there can be none."""
-        shape, dtype = key
-        with naming(self._node.label):
-            plan = self._planned(shape, dtype)
-        with self._lock:
-            while len(self._plans) >= SHAPES:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = plan
-        return plan
-
-    def _planned(self, shape: tuple[int, ...], dtype: Any) -> Callable[[Array], Array] | None:
-        w, bias = self._constants
-        assert w is not None
-        plain = dtype in PLAIN and w.dtype == dtype
-        return calls.plan(self._node.attributes, shape, dtype, w, bias) if plain else None
-
-
-class IntegerLayer(Layer):
-    """ConvInteger or QLinearConv whose inputs but the first are constant.
-
-    Parameters
-    ----------
-    node : Node
-        It.
-    *constants : ndarray or None
-        The inputs behind the first.
-    """
-
-    def _planned(self, shape: tuple[int, ...], dtype: Any) -> Callable[[Array], Array] | None:
-        plan: Callable[[Array], Array] | None = integer.planned(
-            self._node.op, self._node.attributes, shape, dtype, self._constants
-        )
-        return plan
+#: What a convolution can end with, by the limits it keeps.
+ACTIVATIONS = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
 
 
 class Stage:
@@ -100,10 +38,11 @@ class Stage:
         self, run: Callable[..., Any], bounds: tuple[float, float] | None = None, other: str | None = None
     ) -> None:
         self._run, self._bounds, self.other = run, bounds, other
+        self.activation = None if bounds is None else ACTIVATIONS.get(bounds)
 
-    def __call__(self, y: Array, values: Values) -> Array:
-        """Return the result for `y`, which nobody else holds."""
-        more = [] if self.other is None else [values[self.other]]
+    def __call__(self, y: Array, other: Array | None) -> Array:
+        """Return the result for `y`, which nobody else holds, and what is added."""
+        more = [] if other is None else [other]
         if y.dtype not in PLAIN or any(_enlarges(a, y) for a in more):
             result: Array = self._run(y, *more)[0]
             return result
@@ -114,6 +53,89 @@ class Stage:
         for a in more:
             y += a
         return y
+
+
+def ending(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return the first stages, as many as a convolution itself can end with: an Add, then an activation."""
+    count = int(bool(stages) and stages[0].other is not None)
+    return (*stages[:count], *(stage for stage in stages[count : count + 1] if stage.activation))
+
+
+class Layer:
+    """A convolution with constant weights, which makes a plan per shape; nodes of the same weights share it.
+
+    Parameters
+    ----------
+    node : Node
+        The convolution, or the first of those that share it.
+    *constants : ndarray or None
+        Weights and bias, which may be None.
+    stages : tuple of Stage
+        What it ends with, as `ending` gives it.
+    """
+
+    def __init__(self, node: Node, *constants: Array | None, stages: tuple[Stage, ...] = ()) -> None:
+        self._node, self._constants, self._stages = node, constants, stages
+        self._plans: dict[tuple[Any, ...], tuple[Any, tuple[Stage, ...]]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, x: Array, residual: Array | None = None) -> Array:
+        """Convolve `x`, of any shape that fits, and add `residual`, which the ending asks for."""
+        key = (x.shape, x.dtype, None if residual is None else (residual.shape, residual.dtype))
+        try:
+            plan, stages = self._plans[key]
+        except KeyError:
+            plan, stages = self._make(key)
+        if plan is None:
+            y = serve(self._node, (x, *self._constants))[0]
+        else:
+            y = plan(x) if stages or residual is None else plan(x, None, residual)
+        for stage in stages:
+            y = stage(y, residual if stage.other else None)
+        return y
+
+    def _make(self, key: tuple[Any, ...]) -> tuple[Any, tuple[Stage, ...]]:
+        """Make a plan, and forget the oldest if there are many; None where there can be none.
+
+        With it go the stages that it leaves.
+        """
+        with naming(self._node.label):
+            made = self._planned(*key)
+        with self._lock:
+            while len(self._plans) >= SHAPES:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = made
+        return made
+
+    def _planned(
+        self, shape: tuple[int, ...], dtype: Any, residual: tuple[Any, Any] | None
+    ) -> tuple[Any, tuple[Stage, ...]]:
+        """Plan the ending, too, but for what is added and changes the shape or type of the result."""
+        w, bias = self._constants
+        assert w is not None
+        whole = calls.result_shape(self._node.attributes, shape, w.shape)
+        if whole is None or not planned(dtype) or w.dtype != dtype:
+            return None, self._stages
+        stages = self._stages if residual not in (None, (whole, dtype)) else ()
+        activation = None if stages else next((stage.activation for stage in self._stages if stage.activation), None)
+        return calls.plan(self._node.attributes, shape, dtype, w, bias, activation=activation), stages
+
+
+class IntegerLayer(Layer):
+    """ConvInteger or QLinearConv whose inputs but the first are constant.
+
+    Parameters
+    ----------
+    node : Node
+        It.
+    *constants : ndarray or None
+        The inputs behind the first.
+    """
+
+    def _planned(
+        self, shape: tuple[int, ...], dtype: Any, residual: tuple[Any, Any] | None
+    ) -> tuple[Any, tuple[Stage, ...]]:
+        return integer.planned(self._node.op, self._node.attributes, shape, dtype, self._constants), ()
 
 
 def _enlarges(a: Array, y: Array) -> bool:
@@ -166,7 +188,7 @@ class Step:
         if self._stages:
             y = results[0]
             for stage in self._stages:
-                y = stage(y, values)
+                y = stage(y, None if stage.other is None else values[stage.other])
             results = (y,)
         values.update(zip(self._outputs, results, strict=False))
         for name in self.done:
