@@ -90,6 +90,14 @@ def newest_onnx(session):
 
 
 @nox.session
+def keras(session):
+    """Run Keras's own tests of convolutions and poolings by convlib, where JAX is not: for a weekly job."""
+    session.install("keras>=3.15", "pytest", "scipy", ".")
+    session.chdir("examples/keras_numpy")
+    session.run("python", "run_tests.py", *session.posargs)
+
+
+@nox.session
 def docs(session):
     """Run every example of the README, of docs/ and of the docstrings, and build the site into build/site."""
     install(session, "docs")

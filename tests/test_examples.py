@@ -1,5 +1,6 @@
 """The examples run, and do what they promise."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -158,3 +159,11 @@ def test_onnx_model_without_onnx(tmp_path):
     done = run("onnx_model.py", cwd=tmp_path, PYTHONPATH=path)
     assert done.returncode == 1
     assert done.stderr.startswith("skipped: this example needs onnx")
+
+
+def test_keras_numpy_without_keras(tmp_path):
+    if importlib.util.find_spec("keras"):
+        pytest.skip("keras is installed: `nox -s keras` runs its own tests by convlib")
+    done = run("keras_numpy/run_tests.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("this example needs the package keras")
