@@ -16,7 +16,7 @@ ctypedef fused real:
 
 cdef enum:
     PART = 4096      # elements at a time: they stay in the first-level cache from the sum to the activation
-    UNIT = 16        # parts of a unit of work
+    UNIT = 2         # parts of a unit of work
     WORTH = 1 << 16  # elements that repay the waking of a thread
 
 #: The activations served here, by the numbers that `finish` takes.

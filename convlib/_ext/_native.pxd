@@ -49,6 +49,8 @@ cdef extern from "c/engine.h" nogil:
         const void* packed
         const void* bias
         void* y
+        const void* residual
+        int activation
         int64_t* indices
     ctypedef struct cv_impl:
         pass
@@ -63,7 +65,7 @@ cdef extern from "c/engine.h" nogil:
         const cv_row* row
         cv_problem problem
         Py_ssize_t packed
-        int threads
+        int threads, ends
     ctypedef struct cv_isa:
         const char* name
         int vector_bytes

@@ -42,5 +42,6 @@ class Runner:
         y_shape: tuple[int, ...], dtype: Any, strided_weights: bool = False,
     ) -> None: ...  # fmt: skip
     def __call__(
-        self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None, out: Any = None
-    ) -> Any: ...
+        self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None, out: Any = None,
+        residual: Any = None, activation: int = 0,
+    ) -> Any: ...  # fmt: skip

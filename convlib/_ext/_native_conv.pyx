@@ -304,10 +304,12 @@ cdef class Runner(Shaped):
             return self.problem.plan(&p, self.names, self.exact)
         return self.packed.plan.like(&p)
 
-    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None, out=None):
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None, out=None, residual=None,
+                 int activation=0):
         """Return the result, or None if an array cannot be used as it is; any strides serve if channels come first.
 
-        `out`, if given, has the shape and type of the result.
+        `out` and `residual`, if given, have the shape and type of the result.  With `residual` or `activation`, a
+        number of `_finish.ACTIVATIONS`, None is returned as well where the plan does not end calls.
         """
         cdef cv_call call
         cdef cv_conv c = self.problem.conv
@@ -325,6 +327,14 @@ cdef class Runner(Shaped):
                 call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
         else:
             return None
+        cdef bint ending = residual is not None or activation
+        if residual is not None:
+            if not self.usable(residual) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>residual):
+                return None
+            call.residual = cnp.PyArray_DATA(<cnp.ndarray>residual)
+        call.activation = activation
+        if ending and not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+            return None
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) or memcmp(c.ws, self.problem.conv.ws, sizeof(c.ws)):
             return None if out is not None else self.strided(x, &c, &call, threads, max_workspace)
         if (plan is None or threads != self.threads or max_workspace != self.max_workspace
@@ -333,6 +343,8 @@ cdef class Runner(Shaped):
             if plan is None:
                 return None
             self.threads, self.max_workspace, self.plan = threads, max_workspace, plan
+        if ending and not plan.plan.ends:
+            return None
         cdef bint usable = out is not None and self.usable(out) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out)
         cdef cnp.ndarray y = <cnp.ndarray>out if usable else self.result()
         call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)

@@ -308,6 +308,16 @@ class _Prepared:
         y: Array = self._runner(x if spec.batched else x[None], *settings()[1:], None, None, target)
         return out if out is not None else y if spec.batched else y[0]
 
+    def ended(self, x: Any, out: Array | None, residual: Array | None, activation: str | None) -> Array | None:
+        """Return the result for plain arrays, ended in the same pass, or None where that takes a pass of its own."""
+        code = _finish.ACTIVATIONS.get(activation)
+        if code is None or not self._spec.batched or type(x) is not np.ndarray:
+            return None
+        if out is not None:
+            self._backend.check_out(out, self._spec.y_shape, self._dtype, x)
+        rest = None, None, out, residual, code
+        return self._runner(x, get_num_threads(), config.get_max_workspace(), *rest)  # type: ignore[no-any-return]
+
     def quick(self, x: Any) -> Array | None:
         """Return the result for an array of the plan's very shape and dtype, None for anything else."""
         return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]

@@ -57,7 +57,8 @@ class ConvPlan:
             self._choice.backend, spec, self._w, self._bias, self.dtype, self._choice.named, quantised
         )
         self._result, self._y_shape = self._types[0], spec.y_shape
-        # What a backend prepared may know a shorter way for plain arrays, which needs no checks from here.
+        # What a backend prepared may know shorter ways for plain arrays, which need no checks from here.
+        self._ended: Callable[..., Array | None] | None = getattr(self._run, "ended", None)
         self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
 
     @property
@@ -82,6 +83,10 @@ class ConvPlan:
         usual = type(residual) is np.ndarray and residual.dtype == self._result and residual.shape == self._y_shape
         if residual is not None and (out is not None or not usual):
             residual = self._taken(residual, out)
+        if self._ended is not None:
+            found = self._ended(x, plain(out), residual, self.activation)
+            if found is not None:
+                return found if out is None else out
         y = self._sum(x, out)
         storage.finish(self.backend, plain(y), residual, self.activation)
         return y

@@ -79,10 +79,15 @@ typedef struct {
 typedef struct {
     const void *x, *w, *packed, *bias;
     void *y;
+    const void *residual; /* added to the sums; laid out as y, both without gaps; may be NULL */
+    int activation;       /* applied then, CV_RELU or CV_RELU6; or 0 */
     int64_t *indices;
     char *scratch; /* of the plan's size, 64-byte aligned */
     int insist;    /* nothing else serves the call: CV_UNFIT is no answer */
 } cv_call;
+
+/* What ends a convolution. */
+enum { CV_RELU = 1, CV_RELU6 };
 
 /* ---- implementations */
 
@@ -106,6 +111,7 @@ typedef struct cv_plan {
     ptrdiff_t tables;  /* bytes of tables */
     char *table;       /* the tables */
     int threads;       /* that a call uses at most */
+    int ends;          /* adds residuals and applies activations to sums that are still near */
     /* weights are packed in the call, for so many outputs at a time; 0: not so */
     ptrdiff_t part_outputs;
     struct cv_plan *part, *rest; /* the plan for so many, and for those that are left in a group */

@@ -7,6 +7,7 @@
 #ifndef CV_DEPTHWISE_ROWS
 #define CV_DEPTHWISE_ROWS
 #include "../direct/lanes.tmpl.h"
+#include "../layout/ending.tmpl.h"
 #include "window.h"
 
 #if CV_REGISTERS == 32
@@ -206,6 +207,7 @@ typedef struct {
     cv_conv p;
     const T *x, *w, *bias;
     T *y;
+    CV_(ending) ending;
     int pair, threads;
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
     CV_(dw_column) *column;
@@ -236,6 +238,7 @@ static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrd
         CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : t.column->masked]
                 [t.column->nv - 1](&t);
     }
+    CV_(end_rows)(&j->ending, t.y, t.planes, t.yplane, rows * p->ys[3]);
 }
 
 static void CV_(dw_task)(void *context, ptrdiff_t unit, int worker) {
@@ -336,6 +339,7 @@ static void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dw_map) *j = CV_JOB(plan, CV_(dw_map));
     CV_(dw_sizes)(j, problem);
     plan->threads = j->threads;
+    plan->ends = CV_(endable)(&problem->conv);
     plan->tables = CV_ROUND64(j->columns * (ptrdiff_t)sizeof *j->column);
 }
 
@@ -351,6 +355,7 @@ static int CV_(dw_run)(const cv_plan *plan, const cv_call *call) {
     j.w = call->w;
     j.bias = call->bias;
     j.y = call->y;
+    j.ending = CV_(ending_of)(call);
     const int status = cv_parallel(CV_(dw_task), &j, j.plane_pieces * j.row_pieces, j.threads);
     if (status == CV_OK)
         CV_(poison)(&j.p, j.w, j.y);

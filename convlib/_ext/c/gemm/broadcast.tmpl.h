@@ -11,6 +11,7 @@
  */
 #ifndef CV_BROADCAST
 #define CV_BROADCAST
+#include "../layout/ending.tmpl.h"
 #include "../layout/nhwc_in.tmpl.h"
 #include "../layout/nhwc_out.tmpl.h"
 #include "../layout/weights.tmpl.h"
@@ -23,6 +24,7 @@ typedef struct {
     cv_conv p;
     const T *x, *w, *bias;
     T *y;
+    CV_(ending) ending;
     char *scratch;
     cv_segment *segments;
     ptrdiff_t n_segments, chunk; /* segments; those whose weights stay in L2 together */
@@ -177,6 +179,7 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
     }
     if (b0 + whole < b1)
         CV_(nhwc_out)(p, pixel + b0 + whole, b1 - b0 - whole, outs, s->sums + whole * ld, ld, y);
+    CV_(end_pixels)(p, &j->ending, pixel + b0, b1 - b0, outs, y);
 }
 
 static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {

@@ -168,6 +168,7 @@ static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
         plan->packed = j->p.groups * j->vecs * VL * j->k * (ptrdiff_t)sizeof(T);
     }
     plan->threads = j->threads;
+    plan->ends = CV_(endable)(&problem->conv);
 }
 
 static void CV_(broadcast_fill)(cv_plan *plan) {
@@ -211,6 +212,7 @@ static int CV_(broadcast_run)(const cv_plan *plan, const cv_call *call) {
     j.w = j.own ? call->w : call->packed;
     j.bias = call->bias;
     j.y = call->y;
+    j.ending = CV_(ending_of)(call);
     j.scratch = call->scratch;
     for (int i = 0; i < j.threads; i++) {
         char *mine = j.scratch + i * j.each;

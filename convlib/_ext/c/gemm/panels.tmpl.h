@@ -8,6 +8,7 @@
  */
 #ifndef CV_PANELS
 #define CV_PANELS
+#include "../layout/ending.tmpl.h"
 #include "../layout/im2col.tmpl.h"
 #include "../layout/weights.tmpl.h"
 #include "tile.tmpl.h"
@@ -21,6 +22,7 @@ typedef struct {
     cv_view view;
     const T *x, *a, *bias;
     T *y, *scratch;
+    CV_(ending) ending;
     ptrdiff_t scratch_each;  /* elements per worker: B block, then one spare tile */
     ptrdiff_t vecs, panels;  /* of one image's pixels */
     ptrdiff_t block, blocks; /* pixel panels per unit; units per image and group */
@@ -157,6 +159,8 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 if (!j->flat)
                     CV_(scatter)(j, spare, CV_NV * VL, rows, p0, count, r0 ? NULL : bias,
                                  y + op * CV_MR * p->ys[1]);
+                if (j->flat && r1 == j->view.runs)
+                    CV_(end_rows)(&j->ending, o.c, rows, o.ldc, count);
                 bp += kc * width;
             }
         }
@@ -193,6 +197,7 @@ static void CV_(panels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(panels_job) *j = CV_JOB(plan, CV_(panels_job));
     CV_(panels_cut)(j, problem);
     plan->threads = j->threads;
+    plan->ends = j->flat && CV_(endable)(&problem->conv);
     plan->scratch = j->threads * j->scratch_each * (ptrdiff_t)sizeof(T);
     plan->packed = j->p.groups * j->oc_panels * CV_MR * j->view.k * (ptrdiff_t)sizeof(T);
 }
@@ -229,6 +234,7 @@ static int CV_(panels_run)(const cv_plan *plan, const cv_call *call) {
     j.a = call->packed;
     j.bias = call->bias;
     j.y = call->y;
+    j.ending = CV_(ending_of)(call);
     j.scratch = (T *)call->scratch;
     return cv_parallel(CV_(panels_unit), &j, j.p.n * j.p.groups * j.blocks * j.oc_blocks,
                        j.threads);

@@ -77,6 +77,7 @@ static void sketch(const cv_row *row, const cv_problem *problem, cv_plan *plan) 
     plan->scratch = round64(inner.packed) + inner.scratch;
     plan->tables = inner.tables;
     plan->packed = 0;
+    plan->ends = 0;
     if (!left)
         return;
     sketch(row, &rest, &inner);
@@ -215,6 +216,29 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
     return status;
 }
 
+/* Do what ends the call, in a pass of its own. */
+#define END(T)                                                   \
+    do {                                                         \
+        const T *r = call->residual;                             \
+        T *y = call->y;                                          \
+        for (ptrdiff_t i = 0; i < all; i++) {                    \
+            T v = r ? y[i] + r[i] : y[i];                        \
+            v = call->activation && v <= 0 ? 0 : v;              \
+            y[i] = call->activation == CV_RELU6 && v > 6 ? 6 : v; \
+        }                                                        \
+    } while (0)
+static void end(const cv_plan *plan, const cv_call *call) {
+    const cv_conv *c = &plan->problem.conv;
+    const ptrdiff_t all = c->n * c->groups * c->ocg * c->out[0] * c->out[1] * c->out[2];
+    if (!call->residual && !call->activation)
+        return;
+    if (plan->problem.type == CV_F32)
+        END(float);
+    else
+        END(double);
+}
+#undef END
+
 /* What serves a call whose numbers are not for the plan's implementation: the best of those that
  * sum directly, within the same scratch; or else the same, which takes its time. */
 static int run_directly(const cv_plan *plan, const cv_call *given) {
@@ -243,7 +267,15 @@ int cv_plan_run(const cv_plan *plan, const cv_call *given) {
         if (!call.scratch)
             return CV_NOMEM;
     }
+    if (!plan->ends) {
+        call.residual = NULL;
+        call.activation = 0;
+    }
     const int status = plan->part ? run_parts(plan, &call) : impl_of(plan)->run(plan, &call);
     cv_free(call.scratch);
-    return status == CV_UNFIT ? run_directly(plan, given) : status;
+    if (status == CV_UNFIT)
+        return run_directly(plan, given);
+    if (status == CV_OK && !plan->ends)
+        end(plan, given);
+    return status;
 }

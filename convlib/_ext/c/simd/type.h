@@ -15,6 +15,7 @@
 #undef CV_WEIGHTS
 #undef CV_NHWC_IN
 #undef CV_NHWC_OUT
+#undef CV_ENDING
 #undef CV_EXTREMES
 #undef CV_RECOMPUTE
 #undef CV_TILE_H

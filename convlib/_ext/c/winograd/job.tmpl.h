@@ -2,6 +2,7 @@
 #ifndef CV_WINO_JOB
 #define CV_WINO_JOB
 #include "../gemm/broadcast_tile.tmpl.h"
+#include "../layout/ending.tmpl.h"
 #include "../layout/weights.tmpl.h"
 #include "sizes.h"
 
@@ -21,6 +22,7 @@ typedef struct {
     int m, r, points, threads;
     const T *x, *w, *u, *bias;
     T *y, *scratch;
+    CV_(ending) ending;
     /* products per point; vectors of output channels, panels, vectors of inputs */
     ptrdiff_t k, vecs, panels, c_vecs;
     ptrdiff_t th;                       /* rows of tiles of a phase */

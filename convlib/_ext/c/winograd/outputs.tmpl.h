@@ -166,11 +166,12 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
                 const ptrdiff_t pixel =
                     ((n * p->out[0] + z) * p->out[1] + first) * p->out[2] + left;
                 T *y0 = j->y + oc * p->ys[1];
-                if (whole)
-                    CV_(nhwc_out)(p, pixel, rows * width, outs, s->turned, VL, y0);
-                for (ptrdiff_t q = 0; q < rows && !whole; q++)
-                    CV_(nhwc_out)(p, pixel + q * down * p->out[2], width, outs,
-                                  s->turned + q * width * VL, VL, y0);
+                const ptrdiff_t runs = whole ? 1 : rows, run = whole ? rows * width : width;
+                for (ptrdiff_t q = 0; q < runs; q++) {
+                    const ptrdiff_t at = pixel + q * down * p->out[2];
+                    CV_(nhwc_out)(p, at, run, outs, s->turned + q * run * VL, VL, y0);
+                    CV_(end_pixels)(p, &j->ending, at, run, outs, y0);
+                }
                 rows = 0;
                 to = s->turned;
             }

@@ -236,6 +236,7 @@ static void CV_(wino_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(wino_job) *j = CV_JOB(plan, CV_(wino_job));
     plan->scratch = CV_(wino_sizes)(j, problem);
     plan->threads = j->threads;
+    plan->ends = CV_(endable)(&problem->conv);
     plan->packed = problem->fresh ? 0 : CV_(wino_size)(&problem->conv) * (ptrdiff_t)sizeof(T);
 }
 
@@ -253,6 +254,7 @@ static int CV_(wino_run)(const cv_plan *plan, const cv_call *call) {
     j.u = call->packed;
     j.bias = call->bias;
     j.y = call->y;
+    j.ending = CV_(ending_of)(call);
     j.scratch = (T *)call->scratch;
     j.held = held;
     for (int i = 0; i < j.threads; i++)
