@@ -26,6 +26,12 @@ LAYERS = [
     ("ConvTranspose", (4, 2), {"groups": 2, "dilation": 3, "output_padding": 2, "bias": False, **SEEDED}, 2),
     ("ConvTranspose", (2, 3), {"padding": "same_upper", "stride": 2, "layout": "last", **SEEDED}, 2),
     ("ConvTranspose", (2, 2), {"padding": "same_lower", "stride": 3, **SEEDED}, 2),
+    ("Conv", (4, 3), {"activation": "relu", "padding": 1, **SEEDED}, 5),
+    ("Conv", (4, 3), {"activation": "relu6", "pad_value": 40, "padding": 1, **SEEDED}, 4),
+    ("Conv", (4, 3), {"activation": "hardsigmoid", "pad_value": 20, "padding": 1, **SEEDED}, 4),
+    ("Conv", (4, 3), {"activation": "hardswish", "pad_value": 20, "padding": 1, "layout": "last", **SEEDED}, 4),
+    ("ConvTranspose", (2, 2), {"activation": "hardswish", "stride": 2, **SEEDED}, 2),
+    ("ConvTranspose", (2, 2), {"activation": "relu", "stride": 2, **SEEDED}, 2),
     ("MaxPool", (3,), {"stride": 2, "padding": 1}, 5),
     ("MinPool", (2,), {"ceil_mode": True, "layout": "last"}, 5),
     ("AvgPool", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, 5),
@@ -200,6 +206,7 @@ EAGER = [
     (lambda: layers.Conv2d(4, 3, groups=3), "groups=3"),
     (lambda: layers.Conv2d(4, 3, in_channels=3, groups=2), "groups=2"),
     (lambda: layers.Conv2d(4, 3, layout="HWC"), "layout='HWC'"),
+    (lambda: layers.Conv2d(4, 3, activation="gelu"), "activation='gelu'"),
     (lambda: layers.ConvTranspose2d(4, 3, stride=2, output_padding=2), "output_padding"),
     (lambda: layers.ConvTranspose2d(4, 3, groups=3), "groups=3"),
     (lambda: layers.MaxPool2d(2, padding=2), "padding"),
@@ -278,3 +285,12 @@ def test_bias_gradients_are_summed_in_double(layout):
     layer.backward(np.full_like(y, 0.1))
     assert layer.grads["bias"].dtype == np.float32
     np.testing.assert_allclose(layer.grads["bias"], 4500**2 * float(np.float32(0.1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "hardsigmoid", "hardswish"])
+def test_activations_are_those_of_the_call(activation):
+    layer = layers.Conv2d(3, 3, activation=activation, rng=np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((1, 4, 9, 9)).astype(np.float32) * 4
+    y = layer(x)
+    np.testing.assert_array_equal(y, convlib.conv2d(x, layer.weight, layer.bias, activation=activation))
+    assert y.dtype == x.dtype

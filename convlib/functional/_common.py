@@ -77,6 +77,8 @@ _TEXTS = {
     "    one, or (OC,) of them.  Constant padding holds ``x_zero_point + pad_value``: by default it adds nothing.\n"
     "out_dtype : dtype, optional\n"
     "    Of integers: int64, the default, or int32, which is refused where sums of these numbers could leave it.",
+    "layer_activation": "activation : {{\"relu\", \"relu6\", \"hardsigmoid\", \"hardswish\"}}, optional\n"
+    "    Applied to the result.",
     "layer_backend": "backend : str, optional\n    Name from `backends`; by default the automatic choice.",
 }  # fmt: skip
 #: The options that say where the windows of a pooling lie, and what its padding holds.

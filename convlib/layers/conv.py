@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from .. import dtypes
 from ..errors import SpecError
 from ..functional._common import Array, ArrayLike
-from ..spec import effective_kernel, make_conv, make_transpose, weight_order
+from ..spec import check_ending, effective_kernel, make_conv, make_transpose, weight_order
 from ..spec.arguments import Ints, channels_last, integer, per_axis
+from .activation import ended, gradient
 from .base import Layer
 
 
@@ -47,6 +49,7 @@ class _Learned(Layer):
         if self._dtype.kind not in "fc":
             raise TypeError(f"dtype={given['dtype']!r} cannot be learned; use a floating or complex type")
         self._given["dtype"] = self._dtype.name
+        check_ending(given["activation"], None, ())
         self._kernel = per_axis("kernel_size", self._given["kernel_size"], self.nd, 1)
         self._order = weight_order(self.nd, self._given["w_layout"], self.transposed)
         self._oc, self._groups = integer("out_channels", given["out_channels"]), integer("groups", given["groups"])
@@ -151,6 +154,7 @@ class _Conv(_Learned):
     <padding_mode>
     <layout>
     <w_layout>
+    <layer_activation>
     dtype : dtype, default "float32"
         Type of the parameters.
     rng : numpy.random.Generator, optional
@@ -183,8 +187,8 @@ class _Conv(_Learned):
     def __init__(
         self, out_channels: int, kernel_size: Any, *, in_channels: int | None = None, stride: Any = 1,
         padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True, padding_mode: str = "constant",
-        pad_value: float = 0, layout: str = "NCHW", w_layout: str = "OIHW", dtype: Any = "float32",
-        rng: np.random.Generator | None = None, backend: str | None = None,
+        pad_value: float = 0, layout: str = "NCHW", w_layout: str = "OIHW", activation: str | None = None,
+        dtype: Any = "float32", rng: np.random.Generator | None = None, backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
@@ -208,13 +212,15 @@ class _Conv(_Learned):
         x = self._array(x=x)
         w = self._ready(x)
         names = ("stride", "padding", "dilation", "groups", "padding_mode", "pad_value", "layout", "w_layout")
-        y: Array = self._function("convnd")(x, w, self.bias, **self._picked(*names, "backend"))
-        self._kept = x
+        call = partial(self._function("convnd"), x, w, self.bias, **self._picked(*names, "backend"))
+        y, active = ended(self._given["activation"], call)
+        self._kept = x, active
         return y
 
     def backward(self, grad_y: ArrayLike) -> Array:
         """See `Layer.backward`."""
-        x, grad_y = self._last(), self._array(grad_y=grad_y)
+        (x, active), grad_y = self._last(), self._array(grad_y=grad_y)
+        grad_y = gradient(self._given["activation"], active, grad_y)
         w = self._ready(x)
         names = ("stride", "padding", "dilation", "groups", "padding_mode", "layout", "w_layout", "backend")
         options = self._picked(*names)
@@ -260,6 +266,7 @@ class _ConvTranspose(_Learned):
         Whether to learn a bias.
     <layout>
     <w_layout_transposed>
+    <layer_activation>
     dtype : dtype, default "float32"
         Type of the parameters.
     rng : numpy.random.Generator, optional
@@ -292,8 +299,8 @@ class _ConvTranspose(_Learned):
     def __init__(
         self, out_channels: int, kernel_size: Any, *, in_channels: int | None = None, stride: Any = 1,
         padding: Any = 0, output_padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True,
-        layout: str = "NCHW", w_layout: str = "IOHW", dtype: Any = "float32", rng: np.random.Generator | None = None,
-        backend: str | None = None,
+        layout: str = "NCHW", w_layout: str = "IOHW", activation: str | None = None, dtype: Any = "float32",
+        rng: np.random.Generator | None = None, backend: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(locals())
 
@@ -321,13 +328,15 @@ class _ConvTranspose(_Learned):
     def forward(self, x: ArrayLike) -> Array:
         """See `Layer.forward`."""
         x = self._array(x=x)
-        y: Array = self._function("conv_transposend")(x, self._ready(x), self.bias, **self._call())
-        self._kept = x
+        call = partial(self._function("conv_transposend"), x, self._ready(x), self.bias, **self._call())
+        y, active = ended(self._given["activation"], call)
+        self._kept = x, active
         return y
 
     def backward(self, grad_y: ArrayLike) -> Array:
         """See `Layer.backward`."""
-        x, grad_y = self._last(), self._array(grad_y=grad_y)
+        (x, active), grad_y = self._last(), self._array(grad_y=grad_y)
+        grad_y = gradient(self._given["activation"], active, grad_y)
         w = self._ready(x)
         grad_x: Array = self._function("conv_transposend_grad_input")(grad_y, w, x.shape, **self._call())
         self.grads["weight"] = self._function("conv_transposend_grad_weight")(grad_y, x, w.shape, **self._call())
