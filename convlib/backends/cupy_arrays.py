@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import SpecError
-from ..spec import ConvSpec
 from . import cupy_device as device
 from .base import Backend
 from .cupy_cudnn import Cudnn
@@ -103,17 +102,6 @@ class CupyArrays(ColumnSlabs, Backend):
             if lo or hi:
                 x = self.xp.take(x, self.xp.asarray(_sources(x.shape[axis], lo, hi, mode)), axis=axis)
         return x
-
-    def _fold_padding(self, spec: ConvSpec, wide: Array) -> Array:
-        for axis, (lo, hi, size) in enumerate(zip(spec.pad_lo, spec.pad_hi, spec.in_size, strict=True), start=2):
-            rows = self.xp.moveaxis(wide, axis, 0)
-            narrow = rows[lo : lo + size].copy()
-            if spec.padding_mode != "constant":
-                sources = _sources(size, lo, hi, spec.padding_mode)
-                for place in (*range(lo), *range(lo + size, len(rows))):
-                    narrow[int(sources[place])] += rows[place]
-            wide = self.xp.moveaxis(narrow, 0, axis)
-        return wide
 
 
 class _Addresses:

@@ -95,8 +95,8 @@ class Size:
         inputs, outputs = self.n * self.g * self.i * math.prod(ins), self.n * self.g * self.o * math.prod(outs)
         copies = copied + self.item.conjugated
         total = inputs * (copies.count("x") + copies.count("p")) + outputs * copies.count("y")
-        if self.folds:  # the padded gradient, and what it becomes axis by axis
-            total += 2 * self.n * self.g * self.i * math.prod(spec.unpadded().in_size)
+        if self.folds:  # the padded gradient, which is folded in place
+            total += self.n * self.g * self.i * math.prod(spec.unpadded().in_size)
         if self.op == "pool_grad_input" and spec.kind == "lp":  # x and y beside their gradients
             total += inputs + outputs
         total += self.weights() if "w" in copied else self._each() * copies.count("w")

@@ -345,7 +345,7 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None
-    if result == "y" and math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(SMALL_COPY, limit):
+    if math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(SMALL_COPY, limit):
         return None
     found = borders(call.op, spec, call.item(), limit)
     for part in () if found is None else (plain_padded(call.spec), *found.kinds):

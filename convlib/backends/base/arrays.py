@@ -5,6 +5,7 @@ Whatever a hook can take as it is, is never copied.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
@@ -36,6 +37,16 @@ def padding_sources(spec: Any, axis: int) -> Any:
     for run in runs(spec.padding_mode, -lo, size + hi, size):
         places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
     return places
+
+
+@lru_cache(maxsize=256)
+def _repeats(spec: Any, axis: int) -> tuple[tuple[slice, slice, bool], ...]:
+    """Return, in runs, the places of a padded axis that repeat elements, where these stand, and if it is one alone."""
+    if spec.padding_mode == "constant":
+        return ()
+    lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
+    outside = *runs(spec.padding_mode, -lo, 0, size), *runs(spec.padding_mode, size, size + hi, size)
+    return tuple((slice(run.start + lo, run.stop + lo), run.source, not run.step) for run in outside)
 
 
 class Arrays(Checks):
@@ -105,16 +116,17 @@ class Arrays(Checks):
         return found
 
     def _fold_padding(self, spec: Any, wide: Array) -> Array:
-        """Apply the adjoint of the padding: each padded element returns to the element it was copied from."""
-        xp = self.xp
-        for axis, (lo, hi, size) in enumerate(zip(spec.pad_lo, spec.pad_hi, spec.in_size, strict=True), start=2):
-            wide = xp.moveaxis(wide, axis, 0)
-            if spec.padding_mode == "constant":
-                narrow = wide[lo : lo + size]
-            else:
-                narrow = xp.zeros((size, *wide.shape[1:]), wide.dtype)
-                xp.add.at(narrow, xp.pad(xp.arange(size), (lo, hi), mode=spec.padding_mode), wide)
-            wide = xp.moveaxis(narrow, 0, axis)
+        """Apply the adjoint of the padding: each padded element returns to the element it was copied from.
+
+        Returns a view of `wide`, whose axes are folded in place, one after the other.
+        """
+        for axis in range(spec.nd):
+            at = (slice(None),) * (axis + 2)
+            narrow = wide[(*at, slice(spec.pad_lo[axis], spec.pad_lo[axis] + spec.in_size[axis]))]
+            for place, source, one in _repeats(spec, axis):
+                values = wide[(*at, place)]
+                narrow[(*at, source)] += values.sum(axis + 2, keepdims=True) if one else values
+            wide = narrow
         return wide
 
     # ------------------------------------------------------------------ out
