@@ -109,7 +109,7 @@ def cost(
     ? taken to work element by element: sigmoid
     """
     if not isinstance(op, str) and isinstance(op, Iterable):
-        if len(args) != 1 or options or bias:
+        if len(args) != 1 or options or flag("bias", bias):
             raise TypeError("cost(layers, x_shape) takes the layers of a network and the shape of its input")
         from .networks import network_cost  # only when asked
 

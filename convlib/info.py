@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from . import config, registry, threads
-from .errors import BackendError, SpecError, quote
+from .errors import BackendError
+from .spec.arguments import choice
 
 #: Packages that change what convlib does, if they are installed.
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "dask", "distributed", "matplotlib", "ml_dtypes", "onnx", "rich")
@@ -47,8 +48,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     >>> convlib.show_config("dict")["backends"]["naive"] is None
     True
     """
-    if mode not in ("text", "dict"):
-        raise SpecError(f"mode={quote(mode)} is unknown; valid: 'text', 'dict'")
+    choice("mode", mode, ("text", "dict"))
     data = _collect()
     if mode == "dict":
         return data

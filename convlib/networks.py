@@ -18,7 +18,7 @@ from .functional._common import element_type
 from .functional.described import Description, described
 from .geometry import ReceptiveField, Residual, elementwise, joined, name_of, through
 from .spec import ConvSpec, PoolSpec, WindowSpec, shape
-from .spec.arguments import Ints
+from .spec.arguments import Ints, channels_last, flag, integer, split
 
 __all__ = ["NetworkCost", "Residual", "Row", "onnx_cost", "onnx_field"]
 
@@ -231,13 +231,17 @@ def _called(layer: Any, x: Ints) -> tuple[Description, bool]:
     """Return the call that a layer of convlib, or a mapping, makes on an input, and whether it adds a bias."""
     options = dict(layer if isinstance(layer, Mapping) else layer.options)
     if isinstance(layer, Mapping):
-        op = options.pop("op", None) or ("conv2d" if "out_channels" in options else "")
+        op = options.pop("op", None)
+        if op is None:
+            op = "conv2d" if "out_channels" in options else ""
+        if not isinstance(op, str):
+            raise TypeError(f"op must be the name of a public function, such as 'max_pool2d', not {quote(op)}")
         if not op:
             raise SpecError(f"{quote(dict(layer))} names no op; add it, as in {{'op': 'max_pool2d', 'kernel_size': 2}}")
     else:
         op = _function(layer)
     nd = int(re.findall(r"([123])d", op)[0]) if re.search(r"[123]d", op) else 2
-    bias = bool(options.pop("bias", op.startswith("conv") and not isinstance(layer, Mapping)))
+    bias = flag("bias", options.pop("bias", op.startswith("conv") and not isinstance(layer, Mapping)))
     arguments: list[Any] = [x]
     if op.startswith("conv"):
         arguments.append(_weights(op, options, x, nd))
@@ -252,16 +256,18 @@ def _called(layer: Any, x: Ints) -> tuple[Description, bool]:
 
 
 def _weights(op: str, options: dict[str, Any], x: Ints, nd: int) -> Ints:
-    layout, groups = str(options.get("layout", "NCHW")), options.get("groups", 1)
-    channels = x[-1] if layout[1] != "C" else x[-1 - nd]
-    wanted, oc, size = options.pop("in_channels", None), options.pop("out_channels", None), options.pop("kernel_size")
-    if wanted not in (None, channels):
+    last, groups = channels_last(options.get("layout", "NCHW"), nd), integer("groups", options.get("groups", 1))
+    channels = split("x", x, nd, last)[2]
+    wanted, oc, size = (options.pop(name, None) for name in ("in_channels", "out_channels", "kernel_size"))
+    if wanted is not None and integer("in_channels", wanted) != channels:
         raise SpecError(f"in_channels={wanted}, but the input has {channels} channels")
-    if oc is None:
-        raise SpecError(f"{op} needs out_channels, such as out_channels=64")
+    for name, value in (("out_channels", oc), ("kernel_size", size)):
+        if value is None:
+            raise SpecError(f"{op} needs {name}, such as {name}=3")
+    oc = integer("out_channels", oc)
     kernel = tuple(size) if isinstance(size, (tuple, list)) else (size,) * nd
     first, second = (channels, oc) if op.startswith("conv_transpose") else (oc, channels)
-    return (first, second // groups, *kernel)
+    return (first, second // max(1, groups), *kernel)  # whoever checks the weights refuses no groups
 
 
 def _function(layer: Any) -> str:

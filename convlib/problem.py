@@ -255,6 +255,8 @@ def parse(text: str) -> Problem:
     >>> str(parse("maxpool ic64 ih112 kh3 sh2 ph1"))
     'maxpool n1 ic64 ih112 iw112 kh3 kw3 sh2 ph1'
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a problem must be a string such as 'n1 ic8 ih28 kh3', not {type(text).__name__}")
     tokens = text.lower().replace(",", " ").split()
     op = tokens.pop(0) if tokens and tokens[0] in OPERATIONS else "conv"
     options: list[str] = []

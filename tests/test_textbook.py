@@ -258,7 +258,7 @@ def test_errors_of_types():
         pool2d(np.ones((4, 4)), 2)
     with pytest.raises(TypeError, match="kernel_size=3"):
         Conv2D(3)
-    with pytest.raises(TypeError, match="X must be an array of numbers"):
+    with pytest.raises(TypeError, match="X must be an array of real numbers"):
         corr2d([["a"]], np.ones((1, 1)))
 
 

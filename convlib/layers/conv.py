@@ -56,7 +56,9 @@ class _Learned(Layer):
         if self._oc < 1 or self._groups < 1:
             raise SpecError(f"out_channels={self._oc} and groups={self._groups} must be at least 1")
         c = given["in_channels"]
-        self._check(self._groups if c is None else integer("in_channels", c))
+        if c is not None and integer("in_channels", c) < 1:
+            raise SpecError(f"in_channels={c} must be at least 1, or None to take those of the first input")
+        self._check(self._groups if c is None else c)
         if c is not None:
             self._materialise(c)
 

@@ -15,7 +15,7 @@ import onnx.checker
 import onnx.inliner
 from onnx.reference import ReferenceEvaluator
 
-from ..errors import SpecError
+from ..errors import SpecError, quote
 from . import rules
 from .graph import Chain, Graph, names_in
 from .memory import Array
@@ -217,6 +217,24 @@ def _call(node: Any) -> Any:
     return lambda *inputs: serve(own, inputs)
 
 
+def _model_of(given: Any) -> onnx.ModelProto:
+    """Return the model in a file, in bytes, or as it is."""
+    if isinstance(given, onnx.ModelProto):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        try:
+            os.fspath(given).encode()
+        except UnicodeEncodeError:
+            raise SpecError(f"model={quote(given)} is no file name; use text that can be encoded") from None
+        return onnx.load(given)
+    if not isinstance(given, bytes):
+        raise TypeError(f"a model must be an onnx.ModelProto, bytes or the path of a file, not {type(given).__name__}")
+    try:
+        return onnx.load_from_string(given)
+    except Exception as error:  # of protobuf, which onnx does not wrap
+        raise SpecError(f"the bytes given are no ONNX model: {error}; read them from a file of one") from None
+
+
 class Backend(onnx.backend.base.Backend):
     """ONNX's backend interface: convolutions and poolings by convlib, all else by ONNX's own evaluator.
 
@@ -257,16 +275,17 @@ class Backend(onnx.backend.base.Backend):
         Raises
         ------
         SpecError
-            If `device` is another.
+            If `device` is another, or bytes are no model.
         onnx.checker.ValidationError
             If it is no valid model.
+        TypeError
+            If it is none of what a model may be given as.
+        OSError
+            If there is no such file.
         """
         if not cls.supports_device(device):
-            raise SpecError(f"device={device!r} is not served; use 'CPU'")
-        if isinstance(model, (str, os.PathLike)):
-            model = onnx.load(model)
-        elif isinstance(model, bytes):
-            model = onnx.load_from_string(model)
+            raise SpecError(f"device={quote(device)} is not served; use 'CPU'")
+        model = _model_of(model)
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
@@ -331,7 +350,7 @@ class Backend(onnx.backend.base.Backend):
         return Prepared(model).run(dict(zip(names, map(np.asarray, given), strict=True)))
 
     @classmethod
-    def supports_device(cls, device: str) -> bool:
+    def supports_device(cls, device: Any) -> bool:
         """Return whether models run on a device.
 
         Parameters
@@ -344,4 +363,4 @@ class Backend(onnx.backend.base.Backend):
         supported : bool
             True for the processor only.
         """
-        return device.partition(":")[0] == "CPU"
+        return isinstance(device, str) and device.partition(":")[0] == "CPU"

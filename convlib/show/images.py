@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import SpecError
-from ..spec.arguments import integer
+from ..spec.arguments import flag, integer
 from .geometry import given
 from .scene import Frame, Panel, Scene, grid, number
 
@@ -20,8 +21,10 @@ def _images(name: str, arrays: Any, axes: tuple[int, ...]) -> Any:
     found = given(name, arrays, axes)
     if found.values is None:
         raise TypeError(f"{name} must be an array of numbers, not a shape {found.shape}")
-    values = found.values.reshape(-1, *found.shape[-2:])
-    if not 0 < len(values) <= MOST_IMAGES or not 0 < max(values.shape[1:]) <= MOST_PIXELS:
+    if found.values.dtype.kind == "c":
+        raise TypeError(f"{name} holds complex numbers, which have no shade; give their absolute values")
+    values = found.values.reshape(math.prod(found.shape[:-2]), *found.shape[-2:])
+    if not 0 < len(values) <= MOST_IMAGES or not values.size or max(values.shape[1:]) > MOST_PIXELS:
         raise SpecError(
             f"{name} {found.shape} holds {len(values)} images; a picture shows 1 to {MOST_IMAGES}, of at most "
             f"{MOST_PIXELS} pixels a side"
@@ -53,7 +56,7 @@ def _sheet(title: str, values: Any, titles: Sequence[str], columns: int, togethe
     if width < 1:
         raise SpecError(f"columns={columns} must be at least 1")
     panels = [
-        _panel(name, image, values if together else image, signed)
+        _panel(name, image, values if flag("together", together) else image, signed)
         for name, image in zip(titles, values, strict=True)
     ]
     stacks = tuple(tuple(panels[column::width]) for column in range(width))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from .. import dtypes
 from ..errors import SpecError, did_you_mean
+from ..functional._common import element_type
+from ..spec.arguments import integer, shape as sizes
 from .cases import Case, cases
 
 Array = NDArray[Any]
@@ -34,8 +36,11 @@ def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
     a : ndarray
         Integers from -3 to 3, or from 0 if the type has no sign.
     """
+    shape, dtype = sizes("shape", shape), element_type("dtype", dtype)
+    if integer("seed", seed) < 0:
+        raise SpecError(f"seed={seed} must be at least 0")
     rng = np.random.default_rng(seed)
-    kind = np.dtype(dtype).kind
+    kind = dtype.kind
     if kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
     low = 0 if kind == "u" else -3
@@ -63,7 +68,10 @@ def error_bound(terms: int, dtype: Any) -> float:
     bound : float
         Relative error.
     """
-    return dtypes.error_bound(terms, np.dtype(dtype))
+    kind = element_type("dtype", dtype)
+    if kind.kind not in "fc":
+        raise TypeError(f"dtype={kind} does not round; give a floating type, such as 'float32'")
+    return dtypes.error_bound(integer("terms", terms), kind)
 
 
 def arrays_of(case: Case) -> list[Array]:
@@ -101,6 +109,8 @@ def case_arrays(name: str) -> tuple[Array, ...]:
     >>> [a.shape for a in case_arrays("conv2d-plain")]
     [(2, 3, 7, 6), (4, 3, 3, 3), (4,)]
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be that of a case, such as 'conv2d-plain', not {type(name).__name__}")
     stem, _, variant = name.partition("/")
     known = {case.name: case for case in cases()}
     if variant == "random":

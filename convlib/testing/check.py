@@ -14,6 +14,7 @@ import convlib
 
 from ..backends.base import Backend
 from ..errors import BackendError, ConvlibError, SpecError, UnsupportedError, did_you_mean, quote
+from ..registry.selection import parse
 from .arrays import arrays_of
 from .cases import Case, cases
 from .causes import Cause, Failure, causes
@@ -233,6 +234,7 @@ def served_cases(name: str) -> tuple[Case, ...]:
     served : tuple of Case
         The cases that it does not refuse; whether its answers are right is for `check_backend`.
     """
+    parse(name)  # refuses what is none
     served = []
     for case in cases():
         try:

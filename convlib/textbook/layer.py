@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import SpecError
+from ..spec.arguments import flag
 from .checks import Array, check_size
 from .operators import corr2d
 
@@ -47,10 +49,12 @@ class Conv2D:
     def __init__(
         self, kernel_size: tuple[int, int], *, bias: bool = True, rng: np.random.Generator | None = None
     ) -> None:
+        if not isinstance(rng, np.random.Generator | None):
+            raise TypeError(f"rng must be a numpy.random.Generator or None, not {type(rng).__name__}")
         rng = np.random.default_rng() if rng is None else rng
         kernel_size = check_size("kernel_size", kernel_size)
         self.weight: Array = rng.random(kernel_size)
-        self.bias: Array | None = np.zeros(1) if bias else None
+        self.bias: Array | None = np.zeros(1) if flag("bias", bias) else None
 
     def forward(self, X: Array) -> Array:
         """Return the feature map of an image, shape (n_h - k_h + 1, n_w - k_w + 1)."""
@@ -98,7 +102,7 @@ class Conv2D:
         """
         found = self.forward(X)
         if np.shape(Y) != found.shape:
-            raise ValueError(f"Y has the shape {np.shape(Y)}; from X {np.shape(X)} this layer makes {found.shape}")
+            raise SpecError(f"Y has the shape {np.shape(Y)}; from X {np.shape(X)} this layer makes {found.shape}")
         error = found - Y
         grad_weight, grad_bias = self.backward(X, 2 * error)
         self.weight -= lr * grad_weight

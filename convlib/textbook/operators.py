@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import SpecError
+from ..spec.arguments import choice
 from .checks import Array, array, check_channels, check_fits, check_size
 
 
@@ -26,7 +28,7 @@ def corr2d(X: Array, K: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the shapes do not fit; the message says what would.
 
     See Also
@@ -68,7 +70,7 @@ def corr2d_multi_in(X: Array, K: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the numbers of channels differ, or the windows do not fit.
 
     Examples
@@ -101,7 +103,7 @@ def corr2d_multi_in_out(X: Array, K: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the numbers of channels differ, or the windows do not fit.
 
     Examples
@@ -133,7 +135,7 @@ def corr2d_multi_in_out_1x1(X: Array, K: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the numbers of channels differ, or the windows are not of one pixel.
 
     Examples
@@ -146,7 +148,7 @@ def corr2d_multi_in_out_1x1(X: Array, K: Array) -> Array:
     X, K = array("X", X, "(c_i, h, w)"), array("K", K, "(c_o, c_i, 1, 1)")
     check_channels("K", K.shape, 1, X.shape)
     if K.shape[2:] != (1, 1):
-        raise ValueError(f"K has windows of {K.shape[2:]}; this function takes (1, 1), others take corr2d_multi_in_out")
+        raise SpecError(f"K has windows of {K.shape[2:]}; this function takes (1, 1), others take corr2d_multi_in_out")
     c_i, h, w = X.shape
     c_o = K.shape[0]
     Y = K.reshape(c_o, c_i) @ X.reshape(c_i, h * w)
@@ -172,7 +174,7 @@ def pool2d(X: Array, pool_size: tuple[int, int], mode: str = "max") -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If `mode` is neither "max" nor "avg", or the window does not fit.
 
     Examples
@@ -183,8 +185,7 @@ def pool2d(X: Array, pool_size: tuple[int, int], mode: str = "max") -> Array:
     array([[4., 5.],
            [7., 8.]])
     """
-    if mode not in ("max", "avg"):
-        raise ValueError(f"mode={mode!r} is unknown; valid: 'max', 'avg'")
+    choice("mode", mode, ("max", "avg"))
     X = array("X", X, "(h, w)")
     p_h, p_w = check_size("pool_size", pool_size)
     check_fits("pool_size", (p_h, p_w), X.shape)
@@ -213,7 +214,7 @@ def comp_conv2d(conv2d: Callable[[Array], Array], X: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the layer returns more than one image or channel.
 
     Examples
@@ -228,5 +229,5 @@ def comp_conv2d(conv2d: Callable[[Array], Array], X: Array) -> Array:
     X = array("X", X, "(h, w)")
     Y = conv2d(X.reshape((1, 1, *X.shape)))
     if np.ndim(Y) != 4 or Y.shape[:2] != (1, 1):
-        raise ValueError(f"the layer returned the shape {np.shape(Y)}; it must be (1, 1, h, w), one image and channel")
+        raise SpecError(f"the layer returned the shape {np.shape(Y)}; it must be (1, 1, h, w), one image and channel")
     return Y.reshape(Y.shape[2:])

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Array, array, check_size
+from ..errors import SpecError
+from ..spec.arguments import integer
+from .checks import Array, array, biases, check_size, pair
 
 
 def dense(X: Array, W: Array, U: Any = 0.0) -> Array:
@@ -29,7 +31,7 @@ def dense(X: Array, W: Array, U: Any = 0.0) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the shapes do not fit.
 
     Examples
@@ -42,10 +44,8 @@ def dense(X: Array, W: Array, U: Any = 0.0) -> Array:
     """
     X, W = array("X", X, "(h, w)"), array("W", W, "(m, n, h, w)")
     if W.shape[2:] != X.shape:
-        raise ValueError(f"W {W.shape} has weights for images of {W.shape[2:]}, and X is {X.shape}; they must agree")
-    if np.shape(U) not in ((), W.shape[:2]):
-        raise ValueError(f"U has the shape {np.shape(U)}; expected one number, or {W.shape[:2]}, one per unit")
-    H: Array = U + (W * X).sum((2, 3))
+        raise SpecError(f"W {W.shape} has weights for images of {W.shape[2:]}, and X is {X.shape}; they must agree")
+    H: Array = biases(U, W.shape[:2]) + (W * X).sum((2, 3))
     return H
 
 
@@ -65,7 +65,7 @@ def offset_weights(W: Array) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If there are not as many units as pixels.
 
     Examples
@@ -85,7 +85,7 @@ def offset_weights(W: Array) -> Array:
     W = array("W", W, "(h, w, h, w)")
     h, w = W.shape[:2]
     if W.shape[2:] != (h, w):
-        raise ValueError(f"W {W.shape} connects {W.shape[2:]} pixels with {(h, w)} units; offsets need as many of both")
+        raise SpecError(f"W {W.shape} connects {W.shape[2:]} pixels with {(h, w)} units; offsets need as many of both")
     V = np.zeros((h, w, 2 * h - 1, 2 * w - 1), W.dtype)
     for i in range(h):
         for j in range(w):
@@ -112,7 +112,7 @@ def dense_by_offset(X: Array, V: Array, U: Any = 0.0) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the shapes do not fit.
 
     Examples
@@ -126,7 +126,8 @@ def dense_by_offset(X: Array, V: Array, U: Any = 0.0) -> Array:
     X, V = array("X", X, "(h, w)"), array("V", V, "(h, w, 2h - 1, 2w - 1)")
     h, w = X.shape
     if V.shape != (h, w, 2 * h - 1, 2 * w - 1):
-        raise ValueError(f"V has the shape {V.shape}; for X {X.shape} it must be {(h, w, 2 * h - 1, 2 * w - 1)}")
+        raise SpecError(f"V has the shape {V.shape}; for X {X.shape} it must be {(h, w, 2 * h - 1, 2 * w - 1)}")
+    U = biases(U, (h, w))
     H: Array = np.zeros((h, w), np.result_type(X, V, U))
     for i in range(h):
         for j in range(w):
@@ -152,7 +153,7 @@ def kernel_weights(K: Array, size: tuple[int, int]) -> Array:
 
     Raises
     ------
-    ValueError
+    SpecError
         If the kernel does not fit into the image.
 
     Examples
@@ -169,7 +170,7 @@ def kernel_weights(K: Array, size: tuple[int, int]) -> Array:
     K, (h, w) = array("K", K, "(k_h, k_w)"), check_size("size", size)
     k_h, k_w = K.shape
     if k_h > h or k_w > w:
-        raise ValueError(f"K {K.shape} fits nowhere into an image of {(h, w)}; use a kernel of at most that size")
+        raise SpecError(f"K {K.shape} fits nowhere into an image of {(h, w)}; use a kernel of at most that size")
     W = np.zeros((h - k_h + 1, w - k_w + 1, h, w), K.dtype)
     for i in range(W.shape[0]):
         for j in range(W.shape[1]):
@@ -202,7 +203,7 @@ def shift(X: Array, by: tuple[int, int]) -> Array:
     """
     X = array("X", X, "(h, w)")
     moved = np.zeros_like(X)
-    (h, w), (down, right) = X.shape, by
+    (h, w), (down, right) = X.shape, pair("by", by, "down and to the right")
     if abs(down) < h and abs(right) < w:
         moved[max(0, down) : h + min(0, down), max(0, right) : w + min(0, right)] = X[
             max(0, -down) : h + min(0, -down), max(0, -right) : w + min(0, -right)
@@ -232,7 +233,7 @@ def equivariance_error(f: Callable[[Array], Array], X: Array, by: tuple[int, int
 
     Raises
     ------
-    ValueError
+    SpecError
         If `step` does not divide `by`, or nothing is left to compare.
 
     Examples
@@ -246,14 +247,14 @@ def equivariance_error(f: Callable[[Array], Array], X: Array, by: tuple[int, int
     >>> equivariance_error(lambda X: dense(X, W), X) > 0  # a fully connected layer does not
     True
     """
-    X, (down, right) = array("X", X, "(h, w)"), by
-    if min(by) < 0 or step < 1 or down % step or right % step:
-        raise ValueError(f"by={by} must be at least 0 and step={step} must divide it, such as by={(step, step)}")
+    X, (down, right), step = array("X", X, "(h, w)"), pair("by", by, "down and to the right"), integer("step", step)
+    if min(down, right) < 0 or step < 1 or down % step or right % step:
+        raise SpecError(f"by={by} must be at least 0 and step={step} must divide it, such as by={(max(1, step),) * 2}")
     down, right = down // step, right // step
     before, after = f(X), f(shift(X, by))
     h, w = before.shape
     if down >= h or right >= w:
-        raise ValueError(f"by={by} moves all of the result {before.shape} out of sight; move less, or use a larger X")
+        raise SpecError(f"by={by} moves all of the result {before.shape} out of sight; move less, or use a larger X")
     return float(np.abs(after[down:, right:] - before[: h - down, : w - right]).max())
 
 
@@ -276,7 +277,7 @@ def influence(f: Callable[[Array], Array], X: Array, place: tuple[int, int]) -> 
 
     Raises
     ------
-    ValueError
+    SpecError
         If the pixel lies outside the image.
 
     Examples
@@ -289,8 +290,9 @@ def influence(f: Callable[[Array], Array], X: Array, place: tuple[int, int]) -> 
            [0, 0, 0, 0]])
     """
     X = array("X", X, "(h, w)")
+    place = pair("place", place, "row and column")
     if not (0 <= place[0] < X.shape[0] and 0 <= place[1] < X.shape[1]):
-        raise ValueError(f"place={place} lies outside X {X.shape}; rows and columns count from 0")
+        raise SpecError(f"place={place} lies outside X {X.shape}; rows and columns count from 0")
     other = X.copy()
     other[place] += 1
     changed: Array = f(other) != f(X)

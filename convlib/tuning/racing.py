@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,12 +14,15 @@ import numpy as np
 
 from .. import config, registry, storage, threads as counting
 from ..backends.base import Backend
-from ..errors import BackendError
+from ..errors import BackendError, SpecError, quote
+from ..functional._common import element_type
 from ..functional._problem import problem_of
 from ..functional.described import describe
 from ..problem import Problem, parse
 from ..registry import Kind, Ranking
 from ..registry.answers import algorithm_refusal, refusal
+from ..spec import WindowSpec
+from ..spec.arguments import integer, real
 from . import store
 
 ROUNDS = 5
@@ -85,6 +89,8 @@ def tune(
 
     Raises
     ------
+    SpecError
+        If a problem string is none, or an option breaks a rule.
     OSError
         If the cache directory cannot be written.
 
@@ -93,13 +99,18 @@ def tune(
     >>> from convlib.tuning import tune
     >>> first, plan = tune(["n1 ic2 ih6 iw6 oc2 kh3 kw3"], seconds=0.001)     # doctest: +SKIP
     """
-    count = counting.get_num_threads() if threads is None else threads
+    count = counting.get_num_threads() if threads is None else integer("threads", threads)
+    element, budget = element_type("dtype", dtype), real("seconds", seconds)
+    if count < 1 or not 0 <= budget < math.inf:
+        raise SpecError(f"threads={count} must be at least 1, and seconds={seconds} a time, such as 0.1")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function or None, not {type(progress).__name__}")
     kinds: dict[Kind, str] = {}
-    for call in calls:
+    for call in _listed(calls):
         if isinstance(call, tuple):
             kinds.setdefault(call, _said(call))
         else:
-            kinds |= _kinds(parse(call) if isinstance(call, str) else call, np.dtype(dtype), count)
+            kinds |= _kinds(parse(call) if isinstance(call, str) else call, element, count)
     found = []
     for done, (kind, what) in enumerate(kinds.items()):
         if progress is not None:
@@ -110,6 +121,18 @@ def tune(
             store.write({store.key(kind): tuned.ranking}, kind[3])
     if progress is not None:
         progress(len(kinds), len(kinds), "done")
+    return found
+
+
+def _listed(calls: Any) -> list[str | Problem | Kind]:
+    """Return calls in a list; refuse what none is."""
+    if isinstance(calls, str):
+        raise TypeError(f"calls must be a list, such as [{quote(calls)}], not a string")
+    found = list(calls)
+    for call in found:
+        made = isinstance(call, tuple) and len(call) == 5 and isinstance(call[1], WindowSpec)
+        if not (made or isinstance(call, (str, Problem))):
+            raise TypeError(f"calls holds {quote(call)}; valid: problem strings, and what tuning.recorded gives")
     return found
 
 
