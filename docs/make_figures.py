@@ -81,6 +81,17 @@ def machine() -> str:
     return "\n".join(lines + [f"| {name} | {value} |" for name, value in facts.items()]) + "\n"
 
 
+def doubt() -> str:
+    """Return a sentence that belongs below ratios measured on a machine that others used, too."""
+    folds: dict[str, float] = {}
+    for row in (row for one in reports().values() for c in one.comparisons for row in c.timed):
+        folds[row.contender] = max(row.fold, folds.get(row.contender, 1.0))
+    if not any(warnings(one) for one in reports().values()):
+        return ""
+    worst = PEERS.get(name := max(folds, key=folds.__getitem__), name)
+    return f"Others used the machine at the same time, and `compare` warned of noise: ratios of {worst} suffer most.\n"
+
+
 def noise() -> str:
     """Return what makes the numbers doubtful."""
     told = [f"- `{suite}`: {'; '.join(found)}" for suite, one in reports().items() if (found := warnings(one))]
@@ -140,7 +151,7 @@ def errors() -> dict[str, list[tuple[str, str, float]]]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "accuracy": accuracy, "speed": speed, "machine": machine, "noise": noise,
+    "accuracy": accuracy, "speed": speed, "doubt": doubt, "machine": machine, "noise": noise,
     "commands": commands, "lost": lost,
 }  # fmt: skip
 
