@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from tools import python
@@ -204,3 +206,76 @@ def test_no_memory_for_scratch_is_a_memory_error() -> None:
             resource.setrlimit(resource.RLIMIT_AS, limits)
             print("MemoryError", same(everything(), expected), convlib.conv2d(deep, kernels, backend="native").max())
     """) == "MemoryError True 9000.0"  # fmt: skip
+
+
+SHARED = '''
+def child(queue, numbers):
+    """Compute in a child, however it came to be."""
+    import convlib
+    convlib.set_num_threads(3)
+    queue.put(convlib.conv2d(*numbers, padding=1, backend="native:gemm").tobytes())
+'''
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_every_kind_compute_the_same(method: str, tmp_path: Path) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    (tmp_path / "shared_child.py").write_text(SHARED)
+    done = python("-c", HEAD + textwrap.dedent(f"""
+        import multiprocessing
+        from shared_child import child
+
+        if __name__ == "__main__":
+            x = x[:, :, :8, :8].copy()  # what is handed over fits a pipe
+            expected, found = convlib.conv2d(x, w, padding=1, backend="native:gemm").tobytes(), []
+            context = multiprocessing.get_context({method!r})
+            for _ in range(3):
+                queue = context.SimpleQueue()
+                process = context.Process(target=child, args=(queue, (x, w)))
+                process.start()
+                found.append(queue.get() == expected)
+                process.join()
+                found.append(process.exitcode)
+            print(found)
+    """), path=(tmp_path,))  # fmt: skip
+    assert done.stdout.strip() == str([True, 0] * 3), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_thousand_forks_between_and_during_calls() -> None:
+    assert run("""
+        expected, stop, bad = everything(), threading.Event(), 0
+        thread = threading.Thread(target=lambda: [everything() for _ in iter(stop.is_set, True)])
+        thread.start()
+        for i in range(1000):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if same(everything(), expected) else 3)
+            bad += os.waitpid(child, 0)[1] != 0
+        stop.set()
+        thread.join()
+        print(bad, same(everything(), expected))
+    """) == "0 True"  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_waits_for_what_only_the_parent_has_would_be_noticed() -> None:
+    """As a pool does that forgets to forget its workers: a lock that a thread held at the fork stays held."""
+    assert run("""
+        lock, held, leave = threading.Lock(), threading.Event(), threading.Event()
+        def hold():
+            with lock:
+                held.set()
+                leave.wait()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if lock.acquire(timeout=0.5) else 3)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        leave.set()
+        thread.join()
+    """) == "3"  # fmt: skip
