@@ -1,3 +1,7 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2024.10.9"]
+# ///
 """Tasks of a developer's day: ``nox -s lint types tests build docs``.  `.ci/run` is the whole gate."""
 
 import pathlib
@@ -5,7 +9,7 @@ import pathlib
 import nox
 
 nox.needs_version = ">=2024.10.9"  # the first that reads dependency groups
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -21,6 +25,7 @@ def lint(session):
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("cython-lint", "convlib/_ext")
+    session.run("zizmor", "--offline", ".github")
     session.run("python", "-P", ".ci/check_tests.py")
     session.run("python", "-P", ".ci/check_docstrings.py")
 
@@ -46,14 +51,14 @@ def compiled_here(session, *packages):
     session.run("python", "setup.py", "--quiet", "build_ext", "--inplace")
 
 
-@nox.session
+@nox.session(default=False)
 def slow(session):
     """Run the reliability tests that take long."""
     compiled_here(session)
     session.run("pytest", "-m", "slow", "tests/reliability", *session.posargs, env={"PYTHONPATH": "."})
 
 
-@nox.session
+@nox.session(default=False)
 def mutation(session):
     """Change the spec, and a backend, in one small way after another: the tests must notice 90 % (hours)."""
     compiled_here(session)
@@ -61,7 +66,7 @@ def mutation(session):
         session.run("python", ".ci/mutate.py", target, *session.posargs, env={"PYTHONPATH": "."})
 
 
-@nox.session(python="3.11")
+@nox.session(python="3.11", default=False)
 def fuzz(session):
     """Let coverage guide rubbish into the public functions for ten minutes; findings are kept in build/fuzz."""
     compiled_here(session, "atheris>=3")
@@ -69,7 +74,7 @@ def fuzz(session):
                 env={"PYTHONPATH": ".", "CONVLIB_TUNING": "off"})  # fmt: skip
 
 
-@nox.session(python="3.14t")
+@nox.session(python="3.14t", default=False)
 def free_threaded(session):
     """Run the heart of the tests without the GIL, each in several threads at once."""
     compiled_here(session, "pytest-run-parallel>=0.8")
@@ -81,7 +86,7 @@ def free_threaded(session):
     session.run("pytest", "--parallel-threads=4", "--iterations=2", *files, env=environment)
 
 
-@nox.session
+@nox.session(default=False)
 def newest_onnx(session):
     """Run ONNX's own cases with the newest onnx: for a weekly job, as the tests' own version is pinned."""
     install(session, "test")
@@ -89,7 +94,7 @@ def newest_onnx(session):
     session.run("pytest", "tests/test_onnx_cases.py", "tests/test_onnx.py", "tests/test_onnx_runtime.py")
 
 
-@nox.session
+@nox.session(default=False)
 def keras(session):
     """Run Keras's own tests of convolutions and poolings by convlib, where JAX is not: for a weekly job."""
     session.install("keras>=3.15", "pytest", "scipy", ".")
@@ -97,7 +102,7 @@ def keras(session):
     session.run("python", "run_tests.py", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def docs(session):
     """Run every example of the README, of docs/ and of the docstrings, and build the site into build/site."""
     install(session, "docs")
@@ -107,10 +112,23 @@ def docs(session):
     session.run("pytest", "tests/test_gallery.py")  # notebooks that it has made
 
 
-@nox.session
+@nox.session(default=False)
 def build(session):
     """Build the sdist and, from it, the wheel, and check what they hold."""
     session.install(*nox.project.dependency_groups(PROJECT, "build"))
     folder = session.create_tmp()
     session.run("python", "-m", "build", "--outdir", folder, ".")
     session.run("python", ".ci/check_archives.py", *sorted(map(str, pathlib.Path(folder).glob("convlib-*"))))
+
+
+@nox.session(default=False)
+def nightly(session):
+    """Run the tests with the nightly NumPy, SciPy and Cython, from the index that PIP_EXTRA_INDEX_URL names."""
+    install(session, "test")
+    session.install("--upgrade", "--pre", "numpy", "scipy", "cython", "setuptools")
+    session.install("--no-build-isolation", "--force-reinstall", "--no-deps", ".")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()
