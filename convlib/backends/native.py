@@ -7,6 +7,7 @@ call is the engine's decision.  Here a spec becomes one of its problems: sizes i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -225,7 +226,7 @@ class NativeBackend(Backend):
         """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase.
 
         The engine has a zero of its padding count.  What lies outside `grad_y` does not: weights that are not finite
-        may not meet it, and go by loops.
+        may not meet it: the input channels that have such weights go by loops.
         """
         phases, covers_all = spec.phases()
         if grad_x.dtype.kind != "f" or not filled(spec) or not covers_all:
@@ -247,9 +248,13 @@ class NativeBackend(Backend):
             part = grad_x[inputs]
             _native_conv.conv(call.problem, grad_y, weights, None, part, algorithm, *settings())
             wild = wild or (call.telling is not None and not np.isfinite(part[call.telling]).all())
-        if wild and not np.isfinite(w).all():
-            assign(grad_x, 0)
-            convolve(INPUT, spec, grad_x, w, grad_y)
+        wild_channels = np.argwhere(~np.isfinite(by_group).all(axis=tuple(range(2, by_group.ndim)))) if wild else ()
+        for group, channel in wild_channels:
+            place, outs = group * spec.icg + channel, slice(group * spec.ocg, (group + 1) * spec.ocg)
+            part = grad_x[:, place : place + 1]
+            assign(part, 0)
+            alone = replace(spec, c=1, oc=spec.ocg, groups=1, w_memory=())
+            convolve(INPUT, alone, part, w[outs, channel : channel + 1], grad_y[:, outs])
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None

@@ -142,3 +142,23 @@ def test_complex_weights(backend):
     assert np.isnan(y[0]).all()
     assert np.isnan(y[:, 0]).all()
     assert not np.isfinite(y[1:, 1:]).any()  # infinite or NaN, as products of complex infinities are
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_wild_weight_sends_only_its_channel_by_loops(layout, groups):
+    """The other channels keep the bits that the engine gives them."""
+    rng = np.random.default_rng(0)
+    shape = (2, 8, 12, 12) if layout == "NCHW" else (2, 12, 12, 8)
+    grad_y, w = rng.standard_normal(shape).astype("f4"), rng.standard_normal((8, 8 // groups, 3, 3)).astype("f4")
+    options = {"padding": 1, "groups": groups, "layout": layout}
+    clean = convlib.conv2d_grad_input(grad_y, w, shape, backend="native", **options)
+    w[1, 3, 0, 1] = np.inf
+    found, expected = (
+        convlib.conv2d_grad_input(grad_y, w, shape, backend=name, **options) for name in ("native", "cython")
+    )
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+    axis = 1 if layout == "NCHW" else 3
+    others = np.delete(np.arange(8), 3)
+    np.testing.assert_array_equal(np.take(found, others, axis), np.take(clean, others, axis))
+    assert not np.isfinite(np.take(found, 3, axis)).all()
