@@ -111,7 +111,8 @@ def test_large_arrays_are_not_copied(
     y = call(*arrays, **options)
     most = tracemalloc.get_traced_memory()[1] - y.nbytes
     tracemalloc.stop()
-    assert most <= said + (96 << 10) < x.nbytes / 4
+    # complex numbers are taken apart, in blocks
+    assert most <= said + (96 << 10) < (x.nbytes / 4 if x.dtype.kind == "f" else config.get_max_workspace())
 
 
 @pytest.mark.parametrize("mode", sorted({*PADDING_MODES.values()} - {"constant"}))
