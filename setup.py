@@ -29,6 +29,7 @@ SOURCES = {
     ],
     "_native_arrays": [],
     "_native_conv": [],
+    "_native_int8": [],
     "_native_pad": [],
     "_native_pool": [],
 }
@@ -46,7 +47,7 @@ OPTIMISE = {
 }  # fmt: skip
 KERNELS = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through a kernel; a tenth less to ship
 # What takes longest to compile begins first, so that no processor waits for it at the end.
-LONGEST = ("pool", "gemm", "direct", "depthwise", "grad_weight", "winograd", "_loops", "_im2col", "_native", "")
+LONGEST = ("pool", "gemm", "int8", "direct", "depthwise", "grad_weight", "winograd", "_loops", "_im2col", "_native", "")
 
 EXTRA = os.environ.get("CONVLIB_CFLAGS", "").split()
 FLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]

@@ -16,8 +16,9 @@ COMMAND = "PYTHONPATH=. python tests/tables.py"
 
 TYPES = {
     "F32": "float32", "FLOATS": "float32, float64", "SUMS": "float32, float64, int64", "NUMBERS": "floats, integers",
+    "INT8": "int8, uint8",
 }  # fmt: skip
-NEEDS = {"ANY": "", "FAST": "SIMD", "MASKS": "cheap masks", "MATRIX": "matrix unit"}
+NEEDS = {"ANY": "", "FAST": "SIMD", "MASKS": "cheap masks", "MATRIX": "matrix unit", "DOTS": "byte dots"}
 
 ROW = re.compile(r"CV_IMPL\(\w+, (?P<name>\w+), \w+, (?P<types>\w+), (?P<needs>\w+), \w+,")
 TABLE = re.compile(r"(?<=<!-- implementations of )(\w+)(, by tests/tables.py -->\n).*?(?=<!-- end -->)", re.DOTALL)

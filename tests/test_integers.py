@@ -40,7 +40,10 @@ def test_convolution_and_gradients_of_every_type_in_blocks(backend, dtype, cuts)
     x, w, bias = numbers(dtype, 3, 4, 31, 28), numbers("int8", 5, 4, 3, 3, seed=1), numbers(dtype, 5, seed=2)
     with config.scratch(TINY):
         y = convlib.conv2d(x, w, bias, stride=2, padding=1, backend=backend)
-        assert dtype == "int64" or cuts[-1] > 1
+        if backend == "native" and dtype in ("int8", "uint8"):
+            assert not cuts, "these are taken as they are"
+        else:
+            assert dtype == "int64" or cuts[-1] > 1
         expected = truth(x, w, 2, (1, 1)) + bias.astype(object).reshape(-1, 1, 1)
         np.testing.assert_array_equal(y, expected.astype(np.int64))
         assert y.dtype == np.int64

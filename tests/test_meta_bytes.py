@@ -23,7 +23,7 @@ class Bytes(CythonBackend):
 def as_bytes(shift, add=CythonBackend.conv):
     """Return a way of its own for bytes: `shift` says what the numbers stand for, `add` convolves them."""
 
-    def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm):
+    def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm, prepared):
         def run(x, out):
             padded, plain = shift(spec, x, quantised)
             zeros = np.reshape(quantised.w_zero, (-1, *(1,) * (w.ndim - 1)))
@@ -81,7 +81,7 @@ class PairsSaturate(Bytes):
 
 
 class ZeroPointOfTheFirstChannel(Bytes):
-    def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm):
+    def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm, prepared):
         first = quantised._replace(w_zero=quantised.w_zero[:1])
         return as_bytes(shifted)(self, spec, w, bias, dtype, first, algorithm)
 

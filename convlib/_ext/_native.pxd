@@ -8,7 +8,7 @@ cdef extern from "c/engine.h" nogil:
     enum:
         CV_OK, CV_NOMEM, CV_INTERRUPTED, CV_BAD_INDEX, CV_TYPES, CV_ROWS
     ctypedef enum cv_op:
-        CV_OP_CONV, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD
+        CV_OP_CONV, CV_OP_CONV_INT8, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD
     ctypedef enum cv_type:
         CV_F32, CV_F64, CV_I64, CV_I32, CV_I16, CV_I8, CV_U64, CV_U32, CV_U16, CV_U8
     ctypedef struct cv_conv:
@@ -39,7 +39,7 @@ cdef extern from "c/engine.h" nogil:
     ctypedef struct cv_problem:
         cv_op op
         cv_type type
-        int fresh, indices, add, threads
+        int fresh, indices, add, wide_w, wide_y, threads
         Py_ssize_t max_workspace
         cv_conv conv
         cv_pool pool
@@ -52,6 +52,7 @@ cdef extern from "c/engine.h" nogil:
         const void* residual
         int activation
         int64_t* indices
+        int zero, padding
     ctypedef struct cv_impl:
         pass
     ctypedef struct cv_row:

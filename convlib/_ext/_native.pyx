@@ -11,7 +11,10 @@ from convlib._ext._threads cimport parallel, stopping
 cv_use_pool(parallel, stopping)
 
 #: The operations of the list, by the names that Python gives them.
-OPERATIONS = {"conv": CV_OP_CONV, "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL, "spread": CV_OP_SPREAD}
+OPERATIONS = {
+    "conv": CV_OP_CONV, "conv_int8": CV_OP_CONV_INT8, "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL,
+    "spread": CV_OP_SPREAD,
+}
 
 cdef enum:
     KEPT = 8  # plans of one problem: for other strides, settings or instruction sets
@@ -69,7 +72,7 @@ def implementations(str op):
 
     Parameters
     ----------
-    op : {"conv", "conv_grad_weight", "pool", "spread"}
+    op : {"conv", "conv_int8", "conv_grad_weight", "pool", "spread"}
     """
     cdef const cv_isa* isa = active()
     cdef int i, number = OPERATIONS[op]

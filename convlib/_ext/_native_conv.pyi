@@ -15,9 +15,13 @@ class ConvProblem(Problem):
     def scatter(self, full_size: Sequence[int], stride: Sequence[int]) -> None: ...
     def weigh(self, group: int, output: int, channel: int, kernel: Sequence[int]) -> None: ...
     def chosen(
-        self, op: str, code: int, names: str | None, exact: bool, fresh: bool, threads: int, max_workspace: int
-    ) -> Plan | None: ...
-    def verdicts(self, op: str, code: int, fresh: bool, threads: int, max_workspace: int) -> list[_Verdict]: ...
+        self, op: str, code: int, names: str | None, exact: bool, fresh: bool, threads: int, max_workspace: int,
+        wide_w: bool = False, wide_y: bool = False,
+    ) -> Plan | None: ...  # fmt: skip
+    def verdicts(
+        self, op: str, code: int, fresh: bool, threads: int, max_workspace: int, wide_w: bool = False,
+        wide_y: bool = False,
+    ) -> list[_Verdict]: ...  # fmt: skip
 
 def conv(
     problem: ConvProblem, x: Any, w: Any, bias: Any, y: Any, names: str | None, exact: bool, threads: int,

@@ -5,8 +5,8 @@ cimport numpy as cnp
 from libc.string cimport memcmp, memset
 
 from convlib._ext._native cimport (
-    CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, Problem, active, allocate, cv_call, cv_conv, cv_op, cv_problem, cv_type,
-    refuse, release, type_of, verdicts,
+    CV_OP_CONV, CV_OP_CONV_INT8, CV_OP_GRAD_WEIGHT, Plan, active, allocate, cv_call, cv_conv, cv_op, cv_problem,
+    cv_type, refuse, release, type_of, verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
 
@@ -25,8 +25,6 @@ cdef class ConvProblem(Problem):
     channels_last : bool
         Whether arrays are expected whose channels are neighbours.
     """
-
-    cdef cv_conv conv
 
     def __init__(self, Py_ssize_t n, Py_ssize_t groups, Py_ssize_t icg, Py_ssize_t ocg, in_size, kernel, out_size,
                  stride, dilation, lo, bint channels_last=False):
@@ -81,14 +79,17 @@ cdef class ConvProblem(Problem):
         return p
 
     cdef int check(self, Array w, Array bias, char code) except -1:
-        cdef const cv_conv* c = &self.conv
-        if w.view.len != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2] * w.view.itemsize or w.code != code:
-            raise ValueError("weights do not have the size or type of the problem")
-        if bias is not None and (bias.view.ndim != 1 or bias.view.shape[0] != c.groups * c.ocg or bias.code != code
-                                 or bias.step(0) != 1 and bias.view.shape[0] > 1):
-            raise ValueError("bias does not have the size or type of the problem")
         if code != b"f" and code != b"d":
             raise TypeError("the engine convolves float32 and float64")
+        return self.sized(w, code, bias, code)
+
+    cdef int sized(self, Array w, char w_code, Array bias, char bias_code) except -1:
+        cdef const cv_conv* c = &self.conv
+        if w.view.len != c.groups * c.ocg * c.icg * c.k[0] * c.k[1] * c.k[2] * w.view.itemsize or w.code != w_code:
+            raise ValueError("weights do not have the size or type of the problem")
+        if bias is not None and (bias.view.ndim != 1 or bias.view.shape[0] != c.groups * c.ocg or bias.code != bias_code
+                                 or bias.step(0) != 1 and bias.view.shape[0] > 1):
+            raise ValueError("bias does not have the size or type of the problem")
         return 0
 
     cdef int place(self, cv_conv* c, Array x, Array y, Array w) except -1:
@@ -139,13 +140,14 @@ cdef class ConvProblem(Problem):
         self.like(c)
         return True
 
-    def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace):
+    def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace,
+               bint wide_w=False, bint wide_y=False):
         """Return the plan for arrays of a type without gaps, or None if no implementation fits.
 
         Parameters
         ----------
-        op : {"conv", "conv_grad_weight"}
-        code : {"f", "d"}
+        op : {"conv", "conv_int8", "conv_grad_weight"}
+        code : {"f", "d"}, or {"b", "B"} for "conv_int8": the type of x
         names : str or None
             Implementations or families, joined by "+"; None: all.
         exact : bool
@@ -153,13 +155,18 @@ cdef class ConvProblem(Problem):
         fresh : bool
             Whether weights come with each call.
         threads, max_workspace : int
+        wide_w, wide_y : bool
+            "conv_int8": whether weights are int16, not int8; whether the result is int64, not int32.
         """
-        cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, 1), fresh, threads, max_workspace)
+        p.wide_w, p.wide_y = wide_w, wide_y
         return self.plan(&p, names, exact)
 
-    def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace):
+    def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace, bint wide_w=False,
+                 bint wide_y=False):
         """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
-        cdef cv_problem p = self.asked(op_of(op), type_of(code, 0), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(op_of(op), type_of(code, 1), fresh, threads, max_workspace)
+        p.wide_w, p.wide_y = wide_w, wide_y
         return verdicts(&p)
 
 
@@ -180,6 +187,8 @@ cdef bint kernel_steps(cv_conv* c, int axes, const Py_ssize_t* sizes, const Py_s
 
 
 cdef cv_op op_of(str op) noexcept:
+    if op == "conv_int8":
+        return CV_OP_CONV_INT8
     return CV_OP_GRAD_WEIGHT if op == "conv_grad_weight" else CV_OP_CONV
 
 

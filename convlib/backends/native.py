@@ -18,7 +18,9 @@ from .. import config, dtypes
 from .._ext import _finish, _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec
 from ..threads import get_num_threads
+from . import native_int8
 from .base import Backend, Implementation
+from .base.checks import Quantised
 from .base.pieces import assign
 from .cython import convolve_weights
 from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings, strided_weights
@@ -197,6 +199,21 @@ class NativeBackend(Backend):
             None if bias is None else self._usable(bias, compute, False), algorithm, *settings(),
         )  # fmt: skip
         return _Prepared(self, spec, ready, compute)
+
+    def quantised_way(
+        self, spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised, algorithm: str | None,
+        prepared: bool,
+    ) -> Implementation | None:  # fmt: skip
+        """See `Backend.quantised_way`."""
+        way = native_int8.way_of(spec, x, w, quantised, algorithm, prepared)
+        return None if way is None else native_int8.said(way)
+
+    def prepare_quantised(
+        self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], quantised: Quantised,
+        algorithm: str | None, prepared: bool,
+    ) -> Callable[[Array, Array | None], Array]:  # fmt: skip
+        """See `Backend.prepare_quantised`."""
+        return native_int8.prepare(spec, w, bias, dtype, quantised, prepared)
 
     def quick_conv(
         self, spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], algorithm: str | None

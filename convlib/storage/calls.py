@@ -57,7 +57,7 @@ def conv(
         types = types._replace(result=quantised.result)
     if types.compute == dtypes.INT64 and way(backend, spec, (x.dtype, w.dtype), bias, quantised, algorithm):
         backend.check_out(out, spec.y_shape, types.result, x, w, bias)
-        return backend.prepare_quantised(spec, w, bias, x.dtype, quantised or UNSHIFTED, algorithm)(x, out)
+        return backend.prepare_quantised(spec, w, bias, x.dtype, quantised or UNSHIFTED, algorithm, False)(x, out)
     places = (x, "x"), (w, "w"), (bias, "bias")
     return _sums(backend.conv, "conv", spec, types, algorithm, out, *places, quantised=quantised)
 
@@ -153,7 +153,7 @@ def _prepare_integers(
     """Return what serves integers otherwise than `Backend.prepare_conv`, if anything does."""
     if way(backend, spec, (dtype, w.dtype), bias, quantised, algorithm, True):
         asked = quantised or UNSHIFTED
-        run = backend.prepare_quantised(spec, w, bias, dtype, asked, algorithm)
+        run = backend.prepare_quantised(spec, w, bias, dtype, asked, algorithm, True)
 
         def served(x: Array, out: Array | None) -> Array:
             backend.check_out(out, spec.y_shape, asked.result, x)  # the plan's weights are its own

@@ -18,7 +18,14 @@ enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4, CV_UNFIT = 5 };
 
 /* ---- problems */
 
-typedef enum { CV_OP_CONV, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD, CV_OPS } cv_op;
+typedef enum {
+    CV_OP_CONV,
+    CV_OP_CONV_INT8,
+    CV_OP_GRAD_WEIGHT,
+    CV_OP_POOL,
+    CV_OP_SPREAD,
+    CV_OPS
+} cv_op;
 typedef enum {
     CV_F32,
     CV_F64,
@@ -60,6 +67,9 @@ typedef struct {
 
 /* What is asked of the engine: an operation on arrays of one type, sizes, and what it may use.
  *   CV_OP_CONV         y = conv(x, w) + bias
+ *   CV_OP_CONV_INT8    the same with x - zero in place of x, modulo 2^32: x of the type, int8 or
+ *                      uint8; w int8, or int16 within ±255 (weights less their zero points);
+ *                      bias int32; y int32, or int64 that holds the same
  *   CV_OP_GRAD_WEIGHT  w = the adjoint in w, of x and y
  *   CV_OP_POOL         y = pool(x)
  *   CV_OP_SPREAD       x = y spread over its windows, or to the places that indices name */
@@ -69,6 +79,7 @@ typedef struct {
     int fresh;   /* convolution: weights come with each call, so that packing them is part of it */
     int indices; /* pooling: places are wanted, or given */
     int add;     /* spreading to places: numbers that meet are added, else one of them stays */
+    int wide_w, wide_y; /* CONV_INT8: w is int16; y is int64 */
     int threads;
     ptrdiff_t max_workspace; /* bytes of scratch at most */
     cv_conv conv;
@@ -84,6 +95,7 @@ typedef struct {
     int64_t *indices;
     char *scratch; /* of the plan's size, 64-byte aligned */
     int insist;    /* nothing else serves the call: CV_UNFIT is no answer */
+    int zero, padding; /* CONV_INT8: the zero point of x; what pads x, a number of its type */
 } cv_call;
 
 /* What ends a convolution. */

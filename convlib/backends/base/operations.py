@@ -152,9 +152,9 @@ class Backend(Arrays):
 
     def prepare_quantised(
         self, spec: ConvSpec, w: Array, bias: Array | None, dtype: np.dtype[Any], quantised: Quantised,
-        algorithm: str | None,
+        algorithm: str | None, prepared: bool,
     ) -> Callable[[Array, Array | None], Array]:  # fmt: skip
-        """Return a function of (x, out) that convolves 8-bit integers as they are.
+        """Return a function of (x, out) that convolves 8-bit integers as they are, once or, if `prepared`, often.
 
         Asked only where `quantised_way` names a way, and no sum of numbers of these types can leave int32.  Elsewhere
         arrays are converted part by part, less their zero points, for `conv`.

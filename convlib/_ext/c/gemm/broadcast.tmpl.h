@@ -8,13 +8,15 @@
  * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs kh x
  * kw times less than windows would, and any stride is free.
  * Packed weights are [panel of channels][tap][c][lane].
+ *
+ * The same serves integers of 8 bits, whose lanes take several neighbours of a window at once:
+ * int8/feed.tmpl.h has what differs.
  */
 #ifndef CV_BROADCAST
 #define CV_BROADCAST
+#if CV_FLOAT
 #include "../layout/ending.tmpl.h"
-#include "../layout/nhwc_in.tmpl.h"
-#include "../layout/nhwc_out.tmpl.h"
-#include "../layout/weights.tmpl.h"
+#endif
 #include "broadcast_tile.tmpl.h"
 #include "view.h"
 
@@ -22,34 +24,42 @@
 
 typedef struct {
     cv_conv p;
-    const T *x, *w, *bias;
+    const CV_(source) *x;
+    const T *w, *bias;
     T *y;
+#if CV_FLOAT
     CV_(ending) ending;
+#endif
     char *scratch;
     cv_segment *segments;
     ptrdiff_t n_segments, chunk; /* segments; those whose weights stay in L2 together */
-    /* products per output; of output channels: vectors, panels, parts of panels */
-    ptrdiff_t k, vecs, panels, parts;
+    /* lanes of inputs per output, rows of a panel; of output channels: vectors, panels, parts of
+     * panels */
+    ptrdiff_t k, rows, vecs, panels, parts;
     /* outputs of a strip along n, D, H, W; strips along each, and in all */
     ptrdiff_t count[4], strips[4], all;
     /* of the copy, or of x: size and strides (n, D, H, W); from window to window */
     ptrdiff_t size[4], pitch[4], step[4];
-    /* products of a run that is not cut; segments it is cut into */
+    /* elements of a run that is not cut; segments it is cut into */
     ptrdiff_t len, cuts;
+    ptrdiff_t lanes, apart; /* that a run fills; runs of a row of taps */
     /* the most outputs of a strip; bytes of scratch per worker */
     ptrdiff_t pixels, each;
     /* elements of weights that a worker packs for itself, where it uses them */
     ptrdiff_t own;
     int in_place, straight, threads; /* straight: sums go straight to y */
+    /* of integers of 8 bits: their problem's; 128 where x is signed; the zero point and the padding
+     * of the copy */
+    int wide_w, wide_y, flip, zero, padding;
 } CV_(broadcast_job);
 
-typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const T *x,
+typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                   const ptrdiff_t *at, const T *w, const T *init, T *c,
                                   ptrdiff_t ldc);
 #define CV_PIXELS(nv)                                                                         \
     static __attribute__((noinline)) void CV_(broadcast_##nv)(                                \
-        const cv_segment *segments, ptrdiff_t n, const T *x, const ptrdiff_t *at, const T *w, \
-        const T *init, T *c, ptrdiff_t ldc) {                                                 \
+        const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x, const ptrdiff_t *at,      \
+        const T *w, const T *init, T *c, ptrdiff_t ldc) {                                     \
         CV_(broadcast_tile)(CV_PX, nv, 0, segments, n, x, at, 0, w, init, c, ldc);            \
     }
 CV_PIXELS(1)
@@ -63,13 +73,17 @@ static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1),
 #endif
 #undef CV_PIXELS
 
-/* ---- weights */
+#if CV_FLOAT
+#include "copy.tmpl.h"
+#else
+#include "../int8/copy.tmpl.h"
+#endif
 
 /* ---- the copy of a strip */
 
 /* The input under the outputs from `first` (n, z, y, x) on, that of group g. */
 static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const ptrdiff_t *first,
-                                ptrdiff_t images, T *dst) {
+                                ptrdiff_t images, CV_(fed) *dst) {
     const cv_conv *p = &j->p;
     ptrdiff_t from[3], by[3], lo, hi;
     for (int a = 0; a < 3; a++) {
@@ -83,16 +97,15 @@ static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const 
             for (ptrdiff_t y = 0; y < j->size[2]; y++, dst += row) {
                 const ptrdiff_t iz = from[0] + z * by[0], iy = from[1] + y * by[1];
                 if (iz < 0 || iz >= p->in[0] || iy < 0 || iy >= p->in[1] || lo >= hi) {
-                    __builtin_memset(dst, 0, (size_t)row * sizeof(T));
+                    CV_(feed_padding)(j, dst, row);
                     continue;
                 }
-                const T *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] +
-                             iz * p->xs[2] + iy * p->xs[3];
-                __builtin_memset(dst, 0, (size_t)(lo * p->icg) * sizeof(T));
-                CV_(nhwc_in)(p, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo,
-                             dst + lo * p->icg);
-                __builtin_memset(dst + hi * p->icg, 0,
-                                 (size_t)((j->size[3] - hi) * p->icg) * sizeof(T));
+                const CV_(source) *x = j->x + (first[0] + n) * p->xs[0] +
+                                       g * p->icg * p->xs[1] + iz * p->xs[2] + iy * p->xs[3];
+                CV_(feed_padding)(j, dst, lo * p->icg);
+                CV_(feed_row)(j, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo,
+                              dst + lo * p->icg);
+                CV_(feed_padding)(j, dst + hi * p->icg, (j->size[3] - hi) * p->icg);
             }
         }
     }
@@ -103,17 +116,19 @@ static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const 
 typedef struct {
     ptrdiff_t held; /* the strip whose copy this worker has, and one more; 0: none */
     ptrdiff_t *at;  /* window of each output of it */
-    T *copy, *sums, *init, *own;
+    CV_(fed) *copy;
+    T *sums, *init, *own;
     char *packed; /* which panels of that group lie in own, if it has room for all */
 } CV_(broadcast_scratch);
 
 static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                        CV_(broadcast_scratch) *s) {
     const ptrdiff_t copy =
-        j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg;
+        j->in_place ? 0
+                    : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
     const ptrdiff_t sizes[6] = {
         (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
-        copy * (ptrdiff_t)sizeof(T),
+        copy * (ptrdiff_t)sizeof(CV_(fed)),
         CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T),
         CV_NV * VL * (ptrdiff_t)sizeof(T),
         j->own * (ptrdiff_t)sizeof(T),
@@ -126,7 +141,7 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
     }
     if (s) {
         *s = (CV_(broadcast_scratch)){.at = (ptrdiff_t *)(base + starts[0]),
-                                      .copy = (T *)(base + starts[1]),
+                                      .copy = (CV_(fed) *)(base + starts[1]),
                                       .sums = (T *)(base + starts[2]),
                                       .init = (T *)(base + starts[3]),
                                       .own = (T *)(base + starts[4]),
@@ -161,8 +176,8 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
 
 /* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w. */
 static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s,
-                                 const T *x, const T *w, ptrdiff_t oc, ptrdiff_t outs, ptrdiff_t nv,
-                                 ptrdiff_t pixel, ptrdiff_t b0, ptrdiff_t b1) {
+                                 const CV_(fed) *x, const T *w, ptrdiff_t oc, ptrdiff_t outs,
+                                 ptrdiff_t nv, ptrdiff_t pixel, ptrdiff_t b0, ptrdiff_t b1) {
     const cv_conv *p = &j->p;
     const ptrdiff_t ld = nv * VL, whole = j->straight && outs == ld ? (b1 - b0) / CV_PX * CV_PX : 0;
     T *y = j->y + oc * p->ys[1];
@@ -178,8 +193,10 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
             w += j->segments[r + i].len * ld;
     }
     if (b0 + whole < b1)
-        CV_(nhwc_out)(p, pixel + b0 + whole, b1 - b0 - whole, outs, s->sums + whole * ld, ld, y);
+        CV_(deliver)(j, pixel + b0 + whole, b1 - b0 - whole, oc, outs, s->sums + whole * ld, ld);
+#if CV_FLOAT
     CV_(end_pixels)(p, &j->ending, pixel + b0, b1 - b0, outs, y);
+#endif
 }
 
 static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
@@ -200,9 +217,9 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
     for (int a = 0; a < 4; a++)
         pixel = pixel * outs[a] + first[a];
     CV_(broadcast_hold)(j, s, g, strip, first, count, pixels);
-    const T *x = s->copy;
+    const CV_(fed) *x = s->copy;
     if (j->in_place) {
-        x = j->x + first[0] * p->xs[0] + g * p->icg * p->xs[1];
+        x = (const CV_(fed) *)j->x + first[0] * p->xs[0] + g * p->icg * p->xs[1];
         for (int a = 0; a < 3; a++)
             x += first[a + 1] * p->stride[a] * p->xs[a + 2];
     }
@@ -210,13 +227,15 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
         const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                         l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
         const ptrdiff_t oc = g * p->ocg + l0, real = CV_MIN2(l1, p->ocg) - l0;
-        const T *w =
-            j->own ? s->own + (j->all > 1 ? l0 * j->k : 0) : j->w + (g * j->vecs * VL + l0) * j->k;
-        if (j->own && !(j->all > 1 && s->packed[i]))
-            CV_(pack_lanes)(p, j->w + g * p->ws[0], l0, l1, (T *)w);
+        const T *w = j->own ? s->own + (j->all > 1 ? l0 * j->k : 0)
+                            : j->w + (g * j->vecs * VL + l0) * j->rows;
+        if (CV_FLOAT && j->own && !(j->all > 1 && s->packed[i]))
+            CV_(feed_weights)(j, j->w, g, l0, l1, (T *)w);
         s->packed[i] = 1;
         for (ptrdiff_t l = 0; l < l1 - l0; l++)
             s->init[l] = j->bias && l < real ? j->bias[oc + l] : 0;
+        CV_(feed_init)(j, w, l1 - l0, s->init);
+        w += CV_HEAD * (l1 - l0);
         for (ptrdiff_t b = 0; b < pixels; b += CV_BROADCAST_TILES * CV_PX)
             CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b,
                                  CV_MIN2(b + CV_BROADCAST_TILES * CV_PX, pixels));

@@ -8,7 +8,6 @@
 /* where reading all weights for each of so few outputs would be the limit */
 #define CV_BROADCAST_MOST (1536 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */
-#define CV_BROADCAST_COPY (3.0 / VL)    /* ns to copy an input */
 #define CV_BROADCAST_MEET 35.0          /* ns for a line that two threads write to */
 #define CV_BROADCAST_PANEL (256 * 1024) /* weights of a panel that stay in L2 from tile to tile */
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
@@ -23,7 +22,7 @@ static ptrdiff_t CV_(broadcast_enough)(const CV_(broadcast_job) *j) {
         return CV_BROADCAST_TILES * CV_PX;
     const double copying = (double)(p->n * cv_outputs(p) * p->icg) * CV_BROADCAST_COPY;
     const double meeting = (double)p->ocg * CV_BROADCAST_MEET;
-    return copying < meeting && j->panels >= 4 * j->threads ? PTRDIFF_MAX
+    return copying < meeting && j->panels >= CV_PANELS_EACH * j->threads ? PTRDIFF_MAX
                                                            : CV_BROADCAST_TILES / 2 * CV_PX;
 }
 
@@ -37,7 +36,7 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
     for (int a = 0; a < 4; a++) {
         for (ptrdiff_t cuts = 1;; cuts += 1 + cuts / 16) {
             j->count[a] = (outs[a] + cuts - 1) / cuts;
-            ptrdiff_t bytes = p->icg * (ptrdiff_t)sizeof(T);
+            ptrdiff_t bytes = p->icg * (ptrdiff_t)sizeof(CV_(fed));
             j->pixels = j->all = 1;
             for (int b = 0; b < 4; b++) {
                 j->size[b] = j->count[b];
@@ -62,18 +61,35 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
     }
 }
 
+/* How many runs a window has, of how many elements, and the lanes that these fill. */
+static void CV_(broadcast_runs)(CV_(broadcast_job) *j) {
+    const cv_conv *p = &j->p;
+    const int joined = p->k[2] == 1 || (p->dil[2] == 1 && (!j->in_place || p->xs[4] == p->icg));
+    const ptrdiff_t most = CV_BROADCAST_PANEL / (CV_NV * VL * (ptrdiff_t)sizeof(T));
+    j->apart = joined ? 1 : p->k[2];
+    j->len = joined ? p->k[2] * p->icg : p->icg;
+    j->lanes = (j->len + CV_DEPTH - 1) / CV_DEPTH;
+    j->cuts = (j->lanes + most - 1) / most;
+    j->n_segments = p->k[0] * p->k[1] * j->apart * j->cuts;
+    j->chunk = CV_MAX2(1, most / ((j->lanes + j->cuts - 1) / j->cuts));
+    j->k = p->k[0] * p->k[1] * j->apart * j->lanes;
+    j->rows = CV_HEAD + j->k;
+}
+
 /* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
 static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *problem, int fresh) {
-    *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv)};
+    *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv),
+                              .wide_w = problem->wide_w,
+                              .wide_y = problem->wide_y};
     const cv_conv *p = &j->p;
-    j->k = p->icg * p->k[0] * p->k[1] * p->k[2];
     j->vecs = (p->ocg + VL - 1) / VL;
     j->panels = CV_(lane_panels)(j->vecs);
-    j->in_place = p->xs[1] == 1 || p->icg == 1;
+    j->in_place = CV_(feed_in_place)(problem);
     for (int a = 0; a < 3; a++)
         j->in_place &=
             !p->lo[a] && (p->out[a] - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] < p->in[a];
-    j->straight = p->ys[1] == 1 && p->ys[3] == p->out[2] * p->ys[4] &&
+    CV_(broadcast_runs)(j);
+    j->straight = p->ys[1] == 1 && !j->wide_y && p->ys[3] == p->out[2] * p->ys[4] &&
                   p->ys[2] == p->out[1] * p->ys[3] &&
                   (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
@@ -102,12 +118,6 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
     }
     for (int a = 0; a < 4; a++)
         j->step[a] = j->pitch[a] * (a && (j->in_place || p->k[a - 1] > 1) ? p->stride[a - 1] : 1);
-    const ptrdiff_t most = CV_BROADCAST_PANEL / (CV_NV * VL * (ptrdiff_t)sizeof(T));
-    const int joined = p->k[2] == 1 || (p->dil[2] == 1 && j->pitch[3] == p->icg);
-    j->len = joined ? p->k[2] * p->icg : p->icg;
-    j->cuts = (j->len + most - 1) / most;
-    j->n_segments = j->k / j->len * j->cuts;
-    j->chunk = CV_MAX2(1, most / ((j->len + j->cuts - 1) / j->cuts));
 }
 
 /* Segments under a row of taps if its inputs lie side by side; long ones are cut, so that a panel's
@@ -115,14 +125,14 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
 static void CV_(broadcast_segments)(const CV_(broadcast_job) *j) {
     const cv_conv *p = &j->p;
     cv_segment *segment = j->segments;
-    const ptrdiff_t apart = j->k / j->len / (p->k[0] * p->k[1]); /* segments in a row of taps */
     for (ptrdiff_t z = 0; z < p->k[0]; z++) {
         for (ptrdiff_t y = 0; y < p->k[1]; y++) {
-            for (ptrdiff_t x = 0; x < apart; x++) {
+            for (ptrdiff_t x = 0; x < j->apart; x++) {
                 for (ptrdiff_t i = 0; i < j->cuts; i++, segment++) {
-                    const ptrdiff_t begin = i * j->len / j->cuts, end = (i + 1) * j->len / j->cuts;
+                    const ptrdiff_t begin = i * j->lanes / j->cuts,
+                                    end = (i + 1) * j->lanes / j->cuts;
                     segment->at = z * p->dil[0] * j->pitch[1] + y * p->dil[1] * j->pitch[2] +
-                                  x * p->dil[2] * j->pitch[3] + begin;
+                                  x * p->dil[2] * j->pitch[3] + begin * CV_DEPTH;
                     segment->len = end - begin;
                 }
             }
@@ -132,6 +142,7 @@ static void CV_(broadcast_segments)(const CV_(broadcast_job) *j) {
 
 /* ---- the row */
 
+#if CV_FLOAT
 static const char *CV_(broadcast_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
@@ -156,19 +167,22 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
         ns += (p.ws[1] == 1 ? 0.8 : 3.0) * (double)p.groups * vecs * k;
     return 400 + ns;
 }
+#endif
 
 static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
-    CV_(broadcast_sizes)(j, problem, problem->fresh);
+    CV_(broadcast_sizes)(j, problem, CV_FLOAT && problem->fresh);
     plan->tables = CV_ROUND64(j->n_segments * (ptrdiff_t)sizeof *j->segments);
     plan->scratch = j->threads * j->each;
     if (!j->own || plan->scratch + plan->tables > problem->max_workspace) {
         CV_(broadcast_sizes)(j, problem, 0);
         plan->scratch = j->threads * j->each;
-        plan->packed = j->p.groups * j->vecs * VL * j->k * (ptrdiff_t)sizeof(T);
+        plan->packed = j->p.groups * j->vecs * VL * j->rows * (ptrdiff_t)sizeof(T);
     }
     plan->threads = j->threads;
+#if CV_FLOAT
     plan->ends = CV_(endable)(&problem->conv);
+#endif
 }
 
 static void CV_(broadcast_fill)(cv_plan *plan) {
@@ -192,8 +206,7 @@ static void CV_(broadcast_pack_unit)(void *context, ptrdiff_t unit, int worker) 
     for (ptrdiff_t i = cv_part(all, q->units, unit); i < cv_part(all, q->units, unit + 1); i++) {
         const ptrdiff_t g = i / j->panels, l0 = CV_(lane_of)(j->vecs, j->panels, i % j->panels);
         const ptrdiff_t l1 = CV_(lane_of)(j->vecs, j->panels, i % j->panels + 1);
-        CV_(pack_lanes)(&j->p, q->w + g * j->p.ws[0], l0, l1,
-                        q->packed + (g * j->vecs * VL + l0) * j->k);
+        CV_(feed_weights)(j, q->w, g, l0, l1, q->packed + (g * j->vecs * VL + l0) * j->rows);
     }
 }
 
@@ -212,7 +225,7 @@ static int CV_(broadcast_run)(const cv_plan *plan, const cv_call *call) {
     j.w = j.own ? call->w : call->packed;
     j.bias = call->bias;
     j.y = call->y;
-    j.ending = CV_(ending_of)(call);
+    CV_(feed_begin)(&j, call);
     j.scratch = call->scratch;
     for (int i = 0; i < j.threads; i++) {
         char *mine = j.scratch + i * j.each;
@@ -221,6 +234,8 @@ static int CV_(broadcast_run)(const cv_plan *plan, const cv_call *call) {
     return cv_parallel(CV_(broadcast_unit), &j, j.p.groups * j.all * j.parts, j.threads);
 }
 
+#if CV_FLOAT
 CV_ROW(gemm_broadcast) = {CV_(broadcast_fits), CV_(broadcast_cost), CV_(broadcast_plan),
                           CV_(broadcast_fill), CV_(broadcast_pack), CV_(broadcast_run)};
+#endif
 #endif

@@ -2,11 +2,17 @@
  * channels. */
 #ifndef CV_BROADCAST_TILE
 #define CV_BROADCAST_TILE
+#if CV_FLOAT
+#include "feed.tmpl.h"
+#else
+#include "../int8/feed.tmpl.h"
+#endif
 
 #ifndef CV_SEGMENT
 #define CV_SEGMENT
 typedef struct {
-    /* neighbours from `at` on, relative to the first input of a pixel's window */
+    /* neighbours from `at` on, relative to the first input of a pixel's window; as many as fill
+     * `len` lanes */
     ptrdiff_t at, len;
 } cv_segment;
 #define CV_FAR_BYTES 8192 /* of weights, ahead of where a tile is */
@@ -16,7 +22,7 @@ typedef struct {
  * where `at` says, or `pitch` apart if it is NULL.
  * far: the weights are read once, from behind the second-level cache; ask for them early. */
 CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
-                                   const cv_segment *segments, ptrdiff_t n, const T *x,
+                                   const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                    const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init,
                                    T *c, ptrdiff_t ldc) {
     vec acc[CV_PX + 1][CV_NV];
@@ -27,7 +33,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
             acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
     }
     for (; n > 0; n--, segments++) {
-        const T *q[CV_PX + 1];
+        const CV_(fed) *q[CV_PX + 1];
         CV_UNROLL(16)
         for (int i = 0; i < px; i++)
             q[i] = x + (at ? at[i] : i * pitch) + segments->at;
@@ -42,10 +48,10 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
             }
             CV_UNROLL(16)
             for (int i = 0; i < px; i++) {
-                const vec a = CV_(set1)(q[i][k]);
+                const vec a = CV_(set1)(CV_(fed_lane)(q[i] + k * CV_DEPTH));
                 CV_UNROLL(4)
                 for (int v = 0; v < nv; v++)
-                    acc[i][v] += a * b[v];
+                    acc[i][v] = CV_(multiply_add)(acc[i][v], a, b[v]);
             }
         }
     }

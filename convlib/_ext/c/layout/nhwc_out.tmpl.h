@@ -3,52 +3,87 @@
 #define CV_NHWC_OUT
 #include "transpose.tmpl.h"
 
+/* The first n lanes of a vector to element `at` of y, or one number; wide: y is int64. */
+CV_INLINE void CV_(put)(void *y, ptrdiff_t at, vec v, ptrdiff_t n, const int wide) {
+    if (!wide) {
+        CV_(store_n)((T *)y + at, v, n);
+        return;
+    }
+    T lanes[VL];
+    CV_(store)(lanes, v);
+    if (n == VL) {
+        for (int i = 0; i < VL; i++)
+            ((int64_t *)y)[at + i] = (int64_t)lanes[i];
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++)
+            ((int64_t *)y)[at + i] = (int64_t)lanes[i];
+    }
+}
+CV_INLINE void CV_(put_one)(void *y, ptrdiff_t at, T value, const int wide) {
+    if (wide)
+        ((int64_t *)y)[at] = (int64_t)value;
+    else
+        ((T *)y)[at] = value;
+}
+
 /* The sums of `count` pixels, the first one number `pixel` of the batch, to y; outs channels, the
  * first one at y. */
-static void CV_(nhwc_out)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t outs,
-                          const T *sums, ptrdiff_t ld, T *y) {
+CV_INLINE void CV_(nhwc_out_as)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t outs,
+                                const T *sums, ptrdiff_t ld, void *y, const int wide) {
     const int flat =
         p->ys[3] == p->out[2] * p->ys[4] && (p->out[0] == 1 || p->ys[2] == p->out[1] * p->ys[3]);
     const ptrdiff_t plane = p->out[1] * p->out[2], image = p->out[0] * plane,
                     row = flat ? image : p->out[2];
     for (ptrdiff_t n; count > 0; count -= n, pixel += n, sums += n * ld) {
         const ptrdiff_t at = pixel % image;
-        T *to = y + pixel / image * p->ys[0] + at / plane * p->ys[2] +
-                at / p->out[2] % p->out[1] * p->ys[3] + at % p->out[2] * p->ys[4];
+        const ptrdiff_t to = pixel / image * p->ys[0] + at / plane * p->ys[2] +
+                             at / p->out[2] % p->out[1] * p->ys[3] + at % p->out[2] * p->ys[4];
         n = CV_MIN2(count, row - pixel % row);
         if (p->ys[1] == 1) {
             for (ptrdiff_t i = 0; i < n; i++) {
                 for (ptrdiff_t l = 0; l < outs; l += VL)
-                    CV_(store_n)(to + i * p->ys[4] + l, CV_(load)(sums + i * ld + l),
-                                 CV_MIN2(VL, outs - l));
+                    CV_(put)(y, to + i * p->ys[4] + l, CV_(load)(sums + i * ld + l),
+                             CV_MIN2(VL, outs - l), wide);
             }
             continue;
         }
         for (ptrdiff_t l = 0; l < outs; l += VL) {
             for (ptrdiff_t i = 0; i < n; i += VL) {
                 const ptrdiff_t pixels = CV_MIN2(VL, n - i), lanes = CV_MIN2(VL, outs - l);
-                T *row_to = to + l * p->ys[1] + i * p->ys[4];
+                ptrdiff_t row_to = to + l * p->ys[1] + i * p->ys[4];
                 vec v[VL];
                 CV_UNROLL(16)
                 for (int q = 0; q < VL; q++)
                     v[q] = CV_(load)(sums + CV_MIN2(i + q, n - 1) * ld + l);
                 CV_(transpose)(v);
-                if (lanes == VL && pixels == VL && p->ys[4] == 1) {
+                if (!wide && lanes == VL && pixels == VL && p->ys[4] == 1) {
                     CV_UNROLL(16)
                     for (int q = 0; q < VL; q++)
-                        CV_(store)(row_to + q * p->ys[1], v[q]);
+                        CV_(store)((T *)y + row_to + q * p->ys[1], v[q]);
                     continue;
                 }
                 for (ptrdiff_t q = 0; q < lanes; q++, row_to += p->ys[1]) {
                     if (p->ys[4] == 1) {
-                        CV_(store_n)(row_to, v[q], pixels);
+                        CV_(put)(y, row_to, v[q], pixels, wide);
                     } else {
                         for (ptrdiff_t s = 0; s < pixels; s++)
-                            row_to[s * p->ys[4]] = v[q][s];
+                            CV_(put_one)(y, row_to + s * p->ys[4], v[q][s], wide);
                     }
                 }
             }
         }
     }
 }
+
+CV_NOINLINE CV_UNUSED void CV_(nhwc_out)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count,
+                                         ptrdiff_t outs, const T *sums, ptrdiff_t ld, T *y) {
+    CV_(nhwc_out_as)(p, pixel, count, outs, sums, ld, y, 0);
+}
+#if !CV_FLOAT
+CV_NOINLINE CV_UNUSED void CV_(nhwc_out_wide)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count,
+                                              ptrdiff_t outs, const T *sums, ptrdiff_t ld,
+                                              int64_t *y) {
+    CV_(nhwc_out_as)(p, pixel, count, outs, sums, ld, y, 1);
+}
+#endif
 #endif

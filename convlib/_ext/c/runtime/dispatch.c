@@ -51,6 +51,7 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
     m(CV_I32, isa, name, i32) m(CV_I16, isa, name, i16) m(CV_I8, isa, name, i8)       \
     m(CV_U64, isa, name, u64) m(CV_U32, isa, name, u32) m(CV_U16, isa, name, u16)     \
     m(CV_U8, isa, name, u8)
+#define CV_EACH_INT8(m, isa, name) m(CV_I8, isa, name, i8) m(CV_U8, isa, name, u8)
 #define CV_EXTERN(type, isa, name, suffix) extern const cv_impl cv_##isa##_##name##_##suffix;
 #define CV_ENTRY(type, isa, name, suffix) [type] = &cv_##isa##_##name##_##suffix,
 
@@ -69,6 +70,7 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 
 #define CV_LACKS_ANY NULL
 #define CV_NO_MATRIX "needs a matrix unit for bfloat16 (Intel AMX)"
+#define CV_NO_DOTS "needs dot products of bytes (AVX-512 VNNI)"
 #define CV_NO_MASKS "needs loads under lane masks that cost no more than others (AVX-512)"
 
 #if defined(__x86_64__)
@@ -77,9 +79,11 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_ANY avx512
 #define CV_FROM_FAST avx512
 #define CV_FROM_MASKS avx512
+#define CV_FROM_DOTS avx512
 #define CV_FROM_MATRIX amx
 #define CV_LACKS_FAST NULL
 #define CV_LACKS_MASKS NULL
+#define CV_LACKS_DOTS NULL
 #define CV_LACKS_MATRIX NULL
 #define CV_BYTES 64
 #define CV_SUPPORTED has_amx
@@ -90,9 +94,11 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_ANY avx512
 #define CV_FROM_FAST avx512
 #define CV_FROM_MASKS avx512
+#define CV_FROM_DOTS avx512
 #define CV_FROM_MATRIX NONE
 #define CV_LACKS_FAST NULL
 #define CV_LACKS_MASKS NULL
+#define CV_LACKS_DOTS NULL
 #define CV_LACKS_MATRIX CV_NO_MATRIX
 #define CV_BYTES 64
 #define CV_SUPPORTED has_avx512
@@ -102,9 +108,11 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_ANY avx2
 #define CV_FROM_FAST avx2
 #define CV_FROM_MASKS NONE
+#define CV_FROM_DOTS NONE
 #define CV_FROM_MATRIX NONE
 #define CV_LACKS_FAST NULL
 #define CV_LACKS_MASKS CV_NO_MASKS
+#define CV_LACKS_DOTS CV_NO_DOTS
 #define CV_LACKS_MATRIX CV_NO_MATRIX
 #define CV_BYTES 32
 #define CV_SUPPORTED has_avx2
@@ -114,9 +122,11 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_ANY neon
 #define CV_FROM_FAST neon
 #define CV_FROM_MASKS NONE
+#define CV_FROM_DOTS NONE
 #define CV_FROM_MATRIX NONE
 #define CV_LACKS_FAST NULL
 #define CV_LACKS_MASKS CV_NO_MASKS
+#define CV_LACKS_DOTS CV_NO_DOTS
 #define CV_LACKS_MATRIX CV_NO_MATRIX
 #define CV_BYTES 16
 #define CV_SUPPORTED always
@@ -127,9 +137,11 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_FROM_ANY scalar
 #define CV_FROM_FAST NONE
 #define CV_FROM_MASKS NONE
+#define CV_FROM_DOTS NONE
 #define CV_FROM_MATRIX scalar
 #define CV_LACKS_FAST "needs vectors wider than those that any processor has"
 #define CV_LACKS_MASKS CV_NO_MASKS
+#define CV_LACKS_DOTS CV_NO_DOTS
 #define CV_LACKS_MATRIX NULL
 #define CV_BYTES 16
 #define CV_SUPPORTED always

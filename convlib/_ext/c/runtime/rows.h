@@ -32,9 +32,11 @@ static const cv_isa CV_PASTE(isa, CV_HERE) = {
 #undef CV_FROM_ANY
 #undef CV_FROM_FAST
 #undef CV_FROM_MASKS
+#undef CV_FROM_DOTS
 #undef CV_FROM_MATRIX
 #undef CV_LACKS_FAST
 #undef CV_LACKS_MASKS
+#undef CV_LACKS_DOTS
 #undef CV_LACKS_MATRIX
 #undef CV_BYTES
 #undef CV_SUPPORTED

@@ -23,6 +23,13 @@
 #undef CV_BROADCAST_TILE
 #undef CV_BROADCAST
 #undef CV_BROADCAST_PLAN
+#undef CV_FEED
+#undef CV_INT8
+#undef CV_FEED_COPY
+#undef CV_HEAD
+#undef CV_BROADCAST_COPY
+#undef CV_PANELS_EACH
+#undef CV_BEYOND
 #undef CV_NOPACK
 #undef CV_COLUMNS
 #undef CV_WINO_JOB

@@ -273,7 +273,7 @@ CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b,
 CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 5, 3, 7); }
 #endif
 
-#if CV_FLOAT
+#if CV_BITS >= 32
 /* Lanes lo..hi-1 of the elements at src, src + step, …; zero elsewhere. */
 CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
     if (step == 1)

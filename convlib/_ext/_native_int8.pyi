@@ -1,0 +1,15 @@
+from typing import Any
+
+from ._native_conv import ConvProblem
+
+def conv_int8(
+    problem: ConvProblem, x: Any, zero: int, padding: int, w: Any, bias: Any, y: Any, names: str | None, threads: int,
+    max_workspace: int, packed: PackedInt8 | None = None,
+) -> None: ...  # fmt: skip
+
+class PackedInt8:
+    def __init__(
+        self, problem: ConvProblem, code: int, w: Any, wide_y: bool, names: str | None, threads: int, max_workspace: int
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...

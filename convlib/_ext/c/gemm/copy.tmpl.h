@@ -1,0 +1,46 @@
+/* How floats come into the broadcast GEMM, and its sums into y. */
+#ifndef CV_FEED_COPY
+#define CV_FEED_COPY
+#include "../layout/nhwc_in.tmpl.h"
+#include "../layout/nhwc_out.tmpl.h"
+#include "../layout/weights.tmpl.h"
+
+#define CV_BEYOND 0 /* elements of the copy that are written or read past its end */
+
+CV_INLINE void CV_(feed_begin)(CV_(broadcast_job) *j, const cv_call *call) {
+    j->ending = CV_(ending_of)(call);
+}
+
+CV_INLINE void CV_(feed_padding)(const CV_(broadcast_job) *j, T *dst, ptrdiff_t n) {
+    (void)j;
+    __builtin_memset(dst, 0, (size_t)n * sizeof(T));
+}
+
+/* `n` pixels from `from` on, `next` apart, to dst, channels last. */
+CV_INLINE void CV_(feed_row)(const CV_(broadcast_job) *j, const T *from, ptrdiff_t next,
+                             ptrdiff_t n, T *dst) {
+    CV_(nhwc_in)(&j->p, from, next, n, dst);
+}
+
+/* The panel of the channels l0 .. l1-1 of group g. */
+CV_INLINE void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t g, ptrdiff_t l0,
+                                 ptrdiff_t l1, T *dst) {
+    CV_(pack_lanes)(&j->p, w + g * j->p.ws[0], l0, l1, dst);
+}
+
+/* Whether x may be read as a copy of it would be, but for padding. */
+CV_INLINE int CV_(feed_in_place)(const cv_problem *problem) {
+    return problem->conv.xs[1] == 1 || problem->conv.icg == 1;
+}
+
+/* What sums begin with, beside the bias. */
+CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t n, T *init) {
+    (void)j, (void)w, (void)n, (void)init;
+}
+
+/* The sums of `count` pixels for the channels from `oc` on. */
+CV_INLINE void CV_(deliver)(const CV_(broadcast_job) *j, ptrdiff_t pixel, ptrdiff_t count,
+                            ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld) {
+    CV_(nhwc_out)(&j->p, pixel, count, outs, sums, ld, j->y + oc * j->p.ys[1]);
+}
+#endif

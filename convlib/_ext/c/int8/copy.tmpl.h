@@ -1,0 +1,189 @@
+/* How integers of 8 bits come into the broadcast GEMM, and its sums into y. */
+#ifndef CV_FEED_COPY
+#define CV_FEED_COPY
+#include "../layout/nhwc_out.tmpl.h"
+#include "../layout/weights.tmpl.h"
+
+enum { CV_BLOCK = 16 }; /* bytes that are turned round at once */
+#define CV_BEYOND CV_BLOCK /* elements of the copy that are written or read past its end */
+
+typedef uint8_t cv_bytes __attribute__((vector_size(CV_BLOCK)));
+typedef uint8_t cv_bytes_at __attribute__((vector_size(CV_BLOCK), aligned(1), may_alias));
+typedef CV_FED cv_feds __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED))));
+typedef CV_FED cv_feds_at
+    __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED)), aligned(1), may_alias));
+
+CV_INLINE void CV_(feed_begin)(CV_(broadcast_job) *j, const cv_call *call) {
+    const int offset = CV_DEPTH == 4 ? j->flip : 0;
+    j->zero = call->zero + offset;
+    j->padding = call->padding + offset;
+}
+
+static void CV_(feed_padding)(const CV_(broadcast_job) *j, CV_FED *dst, ptrdiff_t n) {
+    if (CV_DEPTH == 4) {
+        __builtin_memset(dst, j->padding, (size_t)n);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        dst[i] = (CV_FED)j->padding;
+}
+
+/* Bytes of x to the copy; bytes that are signed turn into unsigned ones 128 more. */
+CV_INLINE void CV_(feed_block)(const CV_(broadcast_job) *j, cv_bytes v, CV_FED *dst) {
+    v ^= (uint8_t)j->flip - (cv_bytes){0};
+    const cv_feds fed = __builtin_convertvector(v, cv_feds);
+    *(cv_feds_at *)dst = CV_DEPTH == 4 ? fed : fed - (CV_FED)j->flip;
+}
+CV_INLINE void CV_(feed_part)(const CV_(broadcast_job) *j, cv_bytes v, ptrdiff_t n, CV_FED *dst) {
+    CV_FED all[CV_BLOCK];
+    CV_(feed_block)(j, v, all);
+    __builtin_memcpy(dst, all, (size_t)n * sizeof(CV_FED));
+}
+
+/* Up to a block of neighbours, `next` apart; zeros past them. */
+CV_INLINE cv_bytes CV_(some_bytes)(const uint8_t *from, ptrdiff_t next, ptrdiff_t n) {
+    if (next == 1 && n == CV_BLOCK)
+        return *(const cv_bytes_at *)from;
+    cv_bytes v = {0};
+    if (next == 1) {
+        __builtin_memcpy(&v, from, (size_t)n);
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = from[i * next];
+    }
+    return v;
+}
+
+static void CV_(feed_run)(const CV_(broadcast_job) *j, const uint8_t *from, ptrdiff_t n,
+                          CV_FED *dst) {
+    ptrdiff_t i = 0;
+    for (; i + CV_BLOCK <= n; i += CV_BLOCK)
+        CV_(feed_block)(j, *(const cv_bytes_at *)(from + i), dst + i);
+    if (i < n)
+        CV_(feed_part)(j, CV_(some_bytes)(from + i, 1, n - i), n - i, dst + i);
+}
+
+/* A block of rows, turned round. */
+CV_INLINE void CV_(turn_bytes)(cv_bytes *v) {
+    CV_UNROLL(4)
+    for (int stage = 0; stage < 4; stage++) {
+        cv_bytes u[CV_BLOCK];
+        CV_UNROLL(8)
+        for (int i = 0; i < CV_BLOCK / 2; i++) {
+            u[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                               21, 6, 22, 7, 23);
+            u[2 * i + 1] = __builtin_shufflevector(v[i], v[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                   28, 13, 29, 14, 30, 15, 31);
+        }
+        CV_UNROLL(16)
+        for (int i = 0; i < CV_BLOCK; i++)
+            v[i] = u[i];
+    }
+}
+
+/* `n` pixels from `from` on, `next` apart, to dst, channels last.  A pixel of less than a block is
+ * written as one: the next pixel, or what follows the row, is written later. */
+static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrdiff_t next,
+                          ptrdiff_t n, CV_FED *dst) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t icg = p->icg;
+    if (next == icg && (p->xs[1] == 1 || icg == 1)) {
+        CV_(feed_run)(j, from, n * icg, dst);
+        return;
+    }
+    if (p->xs[1] == 1) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            CV_(feed_run)(j, from + i * next, icg, dst + i * icg);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i += CV_BLOCK) {
+        const ptrdiff_t pixels = CV_MIN2(CV_BLOCK, n - i);
+        for (ptrdiff_t c = 0; c < icg; c += CV_BLOCK) {
+            const ptrdiff_t channels = CV_MIN2(CV_BLOCK, icg - c);
+            const int whole = channels == CV_BLOCK || icg < CV_BLOCK;
+            const uint8_t *src = from + i * next + c * p->xs[1];
+            CV_FED *to = dst + i * icg + c;
+            cv_bytes v[CV_BLOCK];
+            if (next == 1 && channels == CV_BLOCK && pixels == CV_BLOCK) {
+                CV_UNROLL(16)
+                for (int r = 0; r < CV_BLOCK; r++)
+                    v[r] = *(const cv_bytes_at *)(src + r * p->xs[1]);
+                CV_(turn_bytes)(v);
+                CV_UNROLL(16)
+                for (int q = 0; q < CV_BLOCK; q++)
+                    CV_(feed_block)(j, v[q], to + q * icg);
+                continue;
+            }
+            for (ptrdiff_t r = 0; r < CV_BLOCK; r++, src += p->xs[1])
+                v[r] = r < channels ? CV_(some_bytes)(src, next, pixels) : (cv_bytes){0};
+            CV_(turn_bytes)(v);
+            for (ptrdiff_t q = 0; q < pixels; q++, to += icg) {
+                if (whole)
+                    CV_(feed_block)(j, v[q], to);
+                else
+                    CV_(feed_part)(j, v[q], channels, to);
+            }
+        }
+    }
+}
+
+/* The panel of the channels l0 .. l1-1 of group g: their sums, then a row for each lane of a
+ * window; zeros past the last channel and the end of a run. */
+static void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t g, ptrdiff_t l0,
+                              ptrdiff_t l1, T *dst) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t width = l1 - l0, real = CV_MIN2(l1, p->ocg) - l0;
+    const char *first = (const char *)w;
+    const ptrdiff_t size = 1 + j->wide_w;
+    T *row = dst + width;
+    for (ptrdiff_t run = 0; run < p->k[0] * p->k[1] * j->apart; run++) {
+        const ptrdiff_t kx = run % j->apart, ky = run / j->apart % p->k[1],
+                        kz = run / j->apart / p->k[1];
+        const ptrdiff_t base = g * p->ws[0] + l0 * p->ws[1] + kz * p->ws[3] + ky * p->ws[4];
+        for (ptrdiff_t e = 0; e < j->len; e += CV_DEPTH, row += width) {
+            const ptrdiff_t n = CV_MIN2(CV_DEPTH, j->len - e);
+            ptrdiff_t at[CV_DEPTH];
+            for (ptrdiff_t d = 0; d < n; d++)
+                at[d] = base + (kx + (e + d) / p->icg) * p->ws[5] + (e + d) % p->icg * p->ws[2];
+            for (ptrdiff_t l = 0; l < width; l++) {
+                CV_PART parts[CV_DEPTH] = {0};
+                for (ptrdiff_t d = 0; d < n && l < real; d++) {
+                    const char *from = first + (at[d] + l * p->ws[1]) * size;
+                    parts[d] = j->wide_w ? (CV_PART) * (const int16_t *)from
+                                         : (CV_PART) * (const int8_t *)from;
+                }
+                __builtin_memcpy(row + l, parts, sizeof(T));
+            }
+        }
+    }
+    const vec ones = CV_(set1)(CV_DEPTH == 4 ? 0x01010101 : 0x00010001);
+    for (ptrdiff_t l = 0; l < width; l += VL) {
+        vec sum = {0};
+        for (ptrdiff_t k = 1; k < j->rows; k++)
+            sum = CV_(multiply_add)(sum, ones, CV_(load)(dst + k * width + l));
+        CV_(store)(dst + l, sum);
+    }
+}
+
+/* Whether x may be read as a copy of it would be, but for padding: no run ends within a lane. */
+CV_INLINE int CV_(feed_in_place)(const cv_problem *problem) {
+    return CV_DEPTH == 4 && problem->type == CV_U8 && problem->conv.xs[1] == 1 &&
+           problem->conv.icg % 4 == 0;
+}
+
+/* What sums begin with, beside the bias. */
+CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *sums, ptrdiff_t n, T *init) {
+    for (ptrdiff_t l = 0; l < n; l++)
+        init[l] = (T)((uint32_t)init[l] - (uint32_t)j->zero * (uint32_t)sums[l]);
+}
+
+/* The sums of `count` pixels for the channels from `oc` on. */
+static void CV_(deliver)(const CV_(broadcast_job) *j, ptrdiff_t pixel, ptrdiff_t count,
+                         ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld) {
+    const ptrdiff_t at = oc * j->p.ys[1];
+    if (j->wide_y)
+        CV_(nhwc_out_wide)(&j->p, pixel, count, outs, sums, ld, (int64_t *)j->y + at);
+    else
+        CV_(nhwc_out)(&j->p, pixel, count, outs, sums, ld, j->y + at);
+}
+#endif

@@ -1,0 +1,53 @@
+/* Convolution of integers of 8 bits by the broadcast GEMM: its row, by products of bytes or of
+ * int16. */
+#ifndef CV_INT8
+#define CV_INT8
+#include "../gemm/broadcast_plan.tmpl.h"
+
+#define CV_DOTS_SHARE (CV_DEPTH == 4 ? 0.86 : 0.5) /* of the pace, to be measured */
+
+static const char *CV_(int8_fits)(const cv_problem *problem) {
+#if defined(CV_BYTE_DOTS)
+    if (!__builtin_cpu_supports("avx512vnni"))
+        return "needs " CV_BYTE_DOTS ", which this processor lacks";
+    if (problem->wide_w)
+        return "serves weights of int8, not weights less zero points";
+#endif
+    return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
+}
+
+static double CV_(int8_cost)(const cv_problem *problem) {
+    const cv_conv p = cv_simplify(&problem->conv);
+    const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p);
+    const double vecs = (double)((p.ocg + VL - 1) / VL);
+    const ptrdiff_t run = p.dil[2] == 1 ? p.k[2] * p.icg : p.icg;
+    const double k = (double)(cv_taps(&p) * p.icg / run * ((run + CV_DEPTH - 1) / CV_DEPTH));
+    double inputs = (double)(p.n * p.groups * p.icg);
+    for (int a = 0; a < 3; a++)
+        inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
+    double ns = pixels * vecs * (k / (CV_DOTS_SHARE * CV_PACE) + (p.last ? 0.5 : 3.2));
+    ns += inputs * (p.last ? 0.03 : 0.1);
+    if (problem->fresh)
+        ns += 0.6 * (double)(p.groups * p.ocg * p.icg * cv_taps(&p));
+    return 500 + ns;
+}
+
+static void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
+    CV_(broadcast_plan)(problem, plan);
+    CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
+    j->flip = problem->type == CV_I8 ? 128 : 0;
+}
+
+#define CV_INT8_ROW(name, type)                                                          \
+    const cv_impl CV_ROW3(CV_ISA, name, type) = {                                        \
+        CV_(int8_fits), CV_(int8_cost), CV_(int8_plan), CV_(broadcast_fill),             \
+        CV_(broadcast_pack), CV_(broadcast_run),                                         \
+    };
+#if defined(CV_BYTE_DOTS)
+CV_INT8_ROW(int8_dots, i8)
+CV_INT8_ROW(int8_dots, u8)
+#else
+CV_INT8_ROW(int8_pairs, i8)
+CV_INT8_ROW(int8_pairs, u8)
+#endif
+#endif

@@ -1,0 +1,5 @@
+#include "../simd/vnni.h"
+#ifdef CV_ISA
+#include "../int8/rows.h"
+#include "../simd/end.h"
+#endif

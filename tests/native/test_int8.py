@@ -1,0 +1,230 @@
+"""The kernels of 8-bit integers, called directly: exact sums at the edges of their tiles, under every set."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from expected import under_isa
+
+import convlib
+from convlib._ext import _native as native, _native_conv as conv, _native_int8 as int8
+
+from .common import ISAS, WORKSPACE, Problem, edges, framed_like, laid, lanes, shapes, sizes, tap_views, traced, turned
+
+NAMES = [name for name, *_ in native.implementations("conv_int8")]
+
+
+def served_here() -> list[tuple[str, str]]:
+    """Return (instruction set, implementation) for all that serve int8 weights here."""
+    found = []
+    for isa in ISAS:
+        with under_isa(isa):
+            tiny = conv.ConvProblem(*sizes(1, 1, 1, 1, (1, 1), (1, 1)))
+            said = tiny.verdicts("conv_int8", ord("b"), True, 1, WORKSPACE)
+            found += [(isa, name) for name, _, refusal, *_ in said if refusal is None]
+    return found
+
+
+@pytest.fixture(params=served_here(), ids="-".join)
+def name(request: pytest.FixtureRequest) -> Any:
+    isa, name = request.param
+    with under_isa(isa):
+        yield name
+
+
+class Way(NamedTuple):
+    """Types of x, w and y, zero point, padding, and how the call is made."""
+
+    x: str = "u1"
+    w: str = "i1"
+    y: str = "i4"
+    zero: int = 3
+    padding: int = 3
+    last: bool = False
+    packed: bool = False
+    framed: bool = False
+    turned: int = 0
+    bias: bool = True
+    threads: int = 2
+    workspace: int = WORKSPACE
+
+
+def numbers(problem: Problem, way: Way, extreme: bool = False) -> tuple[Any, Any, Any]:
+    """Return x, w and bias of the types, anywhere in their range or at its ends."""
+    rng = np.random.default_rng(problem.icg + 7 * problem.ocg)
+    found = []
+    for kind, shape in zip((way.x, way.w), shapes(problem), strict=True):
+        least, most = (-255, 255) if kind == "i2" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        a = rng.choice([least, most], shape) if extreme else rng.integers(least, most + 1, shape)
+        found.append(a.astype(kind))
+    return found[0], found[1], rng.integers(-(2**20), 2**20, problem.groups * problem.ocg).astype("i4")
+
+
+def answer(problem: Problem, way: Way, x: Any, w: Any, bias: Any) -> Any:
+    """Return the sums in int64, one line per tap."""
+    n, g, icg, ocg, _, _, out, *_ = problem
+    y = np.zeros((n, g, ocg, *out), np.int64)
+    padded = x.astype(np.int64) - way.padding  # so that zeros stand for the padding
+    for tap, part in tap_views(problem, padded):
+        taps = part.astype(np.int64) + (way.padding - way.zero)
+        y += np.einsum("ngi...,goi->ngo...", taps, w[(..., *tap)].reshape(g, ocg, icg).astype(np.int64))
+    y = y.reshape(n, g * ocg, *out)
+    return y + bias.reshape(-1, *(1,) * len(out)) if way.bias else y
+
+
+USUAL = Way()
+
+
+def check(problem: Problem, name: str, way: Way = USUAL, extreme: bool = False) -> None:
+    """Run a problem, compare every number, and see that nothing beside the result was written."""
+    said = f"{name}, {problem}, {way}"
+    x, w, b = numbers(problem, way, extreme)
+    expected = answer(problem, way, x, w, b)
+    whole, y = framed_like(expected.shape, way.y, way.last, way.framed)
+    wide = way.w == "i2", way.y == "i8"
+    p = conv.ConvProblem(*problem, way.last)
+    packed = None
+    if way.packed:
+        packed = int8.PackedInt8(p, ord(x.dtype.char), w, wide[1], name, way.threads, way.workspace)
+    given = turned(w, problem.groups, way.turned) if way.turned else w
+    bias = b if way.bias else None
+    x = laid(x, way.last)
+    before = x.copy()
+    peak = traced(
+        name, way.workspace,
+        lambda: int8.conv_int8(
+            p, x, way.zero, way.padding, given, bias, y, name, way.threads, way.workspace, packed
+        ),
+    )  # fmt: skip
+    assert peak is not None, f"{said}: refused"
+    if not (way.framed or way.turned or way.packed):
+        plan = conv.ConvProblem(*problem, way.last).chosen(
+            "conv_int8", ord(x.dtype.char), name, True, True, way.threads, way.workspace, *wide
+        )
+        assert peak == plan.scratch, f"{said}: {peak} bytes allocated, {plan.scratch} said"
+    assert (y == expected).all(), f"{said}: {(y != expected).sum()} of {y.size} differ"
+    assert (x == before).all(), said
+    y[...] = 7
+    assert (whole == 7).all(), f"memory beside the result was written: {said}"
+
+
+def test_every_row_serves_somewhere() -> None:
+    """Every processor of this architecture has the pairs; the dot products are for those that have them."""
+    ran = {name for _, name in served_here()}
+    assert "int8_pairs" in ran
+    if "int8_dots" not in ran:
+        pytest.skip("this processor has no dot products of bytes")
+    assert ran == set(NAMES)
+
+
+def test_edges_of_tiles(name: str) -> None:
+    vector = lanes("int32")
+    for ocg, (oh, ow) in itertools.product(edges(vector, 3 * vector), ((1, 1), (2, 3), (3, 7), (5, 17), (1, 50))):
+        check(sizes(1, 1, 5, ocg, (oh, ow), (3, 3), lo=1), name)
+        check(sizes(2, 1, 5, ocg, (oh, ow), (1, 1)), name, Way(last=True))
+
+
+@pytest.mark.parametrize("icg", [1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33])
+def test_channels_that_do_not_fill_a_lane_or_a_block(name: str, icg: int) -> None:
+    for k, dil, last, framed in itertools.product((1, 2, 3), (1, 2), (False, True), (False, True)):
+        check(sizes(1, 2, icg, 9, (9, 19), (k, k), dil=dil, lo=k // 2), name, Way(last=last, framed=framed))
+
+
+@pytest.mark.parametrize(("x", "y"), [*itertools.product(("i1", "u1"), ("i4", "i8"))])
+def test_types_at_their_ends(name: str, x: str, y: str) -> None:
+    """Two products of unsigned and signed bytes leave int16: what saturates there is wrong by far."""
+    info, weights = np.iinfo(x), ("i1",) if name == "int8_dots" else ("i1", "i2")
+    for w, last, zero, extreme in itertools.product(weights, (False, True), (info.min, 0, info.max), (False, True)):
+        way = Way(x=x, w=w, y=y, zero=zero, padding=info.max, last=last)
+        check(sizes(2, 1, 19, 33, (9, 10), (3, 3), lo=1), name, way, extreme)
+
+
+def test_dots_refuse_weights_less_zero_points() -> None:
+    problem = conv.ConvProblem(*sizes(1, 1, 8, 8, (9, 9), (3, 3)))
+    said = {name: refusal for name, _, refusal, *_ in problem.verdicts("conv_int8", ord("b"), True, 1, WORKSPACE, True)}
+    assert said["int8_pairs"] is None
+    assert "int8" in said["int8_dots"] or "dot products" in said["int8_dots"]
+
+
+def test_sums_that_reach_the_end_of_int32(name: str) -> None:
+    """255 * -128 for 65793 products is the last sum that fits; corrections on the way there leave int32 and return."""
+    problem = sizes(1, 1, 65793, 1, (1, 2), (1, 1))
+    x, w, y = np.full((1, 65793, 1, 2), 255, "u1"), np.full((1, 65793, 1, 1), -128, "i1"), np.empty((1, 1, 1, 2), "i4")
+    for zero in (0, 255):
+        int8.conv_int8(conv.ConvProblem(*problem), x, zero, zero, w, None, y, name, 1, WORKSPACE)
+        assert (y == (255 - zero) * -128 * 65793).all()
+
+
+@pytest.mark.parametrize(("nd", "stride"), [*itertools.product((1, 2, 3), (1, 2, 3))])
+def test_axes_strides_and_dilations(name: str, nd: int, stride: int) -> None:
+    for dil, groups, last, order in itertools.product((1, 2), (1, 3), (False, True), (0, 1, 2)):
+        problem = sizes(2, groups, 6, 10, (7, 9, 11)[-nd:], (3,) * nd, stride=stride, dil=dil, lo=2)
+        check(problem, name, Way(last=last, turned=order))
+
+
+def test_no_result_depends_on_threads_scratch_or_packing(name: str) -> None:
+    """All of these compute the same integers; what is at stake are parts, strips, and where they meet."""
+    problem = sizes(2, 2, 40, 70, (20, 21), (3, 3), lo=1)
+    for threads, bound, packed in itertools.product((1, 2, 3, 7), (WORKSPACE, 1 << 18, 1 << 16), (False, True)):
+        p = conv.ConvProblem(*problem)
+        if p.chosen("conv_int8", ord("B"), name, True, not packed, threads, bound) is None:
+            assert bound == 1 << 16, "refused although there is room"
+            continue
+        check(problem, name, Way(threads=threads, workspace=bound, packed=packed))
+
+
+def test_arrays_of_other_types_are_refused() -> None:
+    p = conv.ConvProblem(*sizes(1, 1, 1, 1, (4, 4), (1, 1)))
+    x, w, y = np.zeros((1, 1, 4, 4), "i1"), np.zeros((1, 1, 1, 1), "i1"), np.zeros((1, 1, 4, 4), "i4")
+    for bad in ((x.astype("i2"), w, None, y), (x, w.view("u1"), None, y), (x, w, None, y.astype("f4")),
+                (x, w, np.zeros(1, "i8"), y)):  # fmt: skip
+        with pytest.raises(TypeError, match="int8"):
+            int8.conv_int8(p, bad[0], 0, 0, bad[1], bad[2], bad[3], None, 1, WORKSPACE)
+
+
+CALLS: dict[str, Any] = {
+    "int8": ("i1", "i1", {}, 0), "bytes with zero points": ("u1", "i1", {"x_zero_point": 7, "out_dtype": "int32"}, 0),
+    "weights of uint8": ("u1", "u1", {"w_zero_point": 3}, 2), "flipped": ("i1", "i1", {"flip": True}, 1),
+    "the middle of uint8": ("i1", "u1", {"w_zero_point": 128}, 1), "padding": ("u1", "i1", {"pad_value": 5}, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("called", CALLS)
+def test_what_explain_says_is_what_runs(isa: str, called: str) -> None:
+    """The name, and the bytes: those of the engine, and those of weights that are copied, of which each has so many."""
+    x_type, w_type, options, copied = CALLS[called]
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 100, (1, 24, 20, 20)).astype(x_type)
+    w = rng.integers(0, 100, (40, 24, 3, 3)).astype(w_type)
+    said = convlib.explain("conv2d", x, w, padding=1, backend="native", **options)
+    assert said.algorithm in NAMES
+    native.trace()
+    y = convlib.conv2d(x, w, padding=1, backend="native", **options)
+    ran, peak = native.traced()
+    assert ran == (said.algorithm,)
+    tables = said.workspace_nbytes - copied * w.size - peak
+    assert 0 <= tables <= 64, "a plan that is kept has its tables already"
+    np.testing.assert_array_equal(y, convlib.conv2d(x, w, padding=1, backend="naive", **options), strict=True)
+
+
+def test_plans_pack_their_weights_once(isa: str) -> None:
+    x, w = np.full((1, 24, 20, 20), 200, "u1"), np.full((40, 24, 3, 3), -100, "i1")
+    plan = convlib.plan_conv2d(x.shape, w, dtype="uint8", padding=1, backend="native", out_dtype="int32")
+    fresh = convlib.explain("conv2d", x, w, padding=1, backend="native", out_dtype="int32")
+    assert plan.explain().algorithm == fresh.algorithm
+    assert plan.workspace_nbytes < fresh.workspace_nbytes - w.size
+    y = convlib.conv2d(x, w, padding=1, backend="naive", out_dtype="int32")
+    out = np.zeros((1, 40, 20, 40), "i4")[..., ::2]
+    assert plan(x, out=out) is out
+    assert (out == y).all()
+    assert (plan(x) == y).all()
+
+
+def test_windows_that_leave_lanes_empty_go_as_floats(isa: str) -> None:
+    """A depthwise window has one channel a group: 15 of 16 lanes would be empty."""
+    x, w = np.ones((1, 512, 40, 40), "u1"), np.ones((512, 1, 3, 3), "i1")
+    said = convlib.explain("conv2d", x, w, groups=512, padding=1, backend="native")
+    assert said.algorithm not in NAMES
