@@ -127,14 +127,28 @@ static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrd
     }
 }
 
+/* One lane of each of `real` channels, `step` elements apart: the n numbers that lie `at`. */
+CV_INLINE void CV_(gather_parts)(const int wide, const ptrdiff_t n, const char *w,
+                                 const ptrdiff_t *at, ptrdiff_t step, ptrdiff_t real, T *row) {
+    for (ptrdiff_t l = 0; l < real; l++) {
+        CV_PART parts[CV_DEPTH] = {0};
+        CV_UNROLL(4)
+        for (int d = 0; d < CV_DEPTH; d++) {
+            if (d < n)
+                parts[d] = wide ? (CV_PART)((const int16_t *)w)[at[d] + l * step]
+                                : (CV_PART)((const int8_t *)w)[at[d] + l * step];
+        }
+        __builtin_memcpy(row + l, parts, sizeof(T));
+    }
+}
+
 /* The panel of the channels l0 .. l1-1 of group g: their sums, then a row for each lane of a
  * window; zeros past the last channel and the end of a run. */
 static void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t g, ptrdiff_t l0,
                               ptrdiff_t l1, T *dst) {
     const cv_conv *p = &j->p;
     const ptrdiff_t width = l1 - l0, real = CV_MIN2(l1, p->ocg) - l0;
-    const char *first = (const char *)w;
-    const ptrdiff_t size = 1 + j->wide_w;
+    const char *from = (const char *)w;
     T *row = dst + width;
     for (ptrdiff_t run = 0; run < p->k[0] * p->k[1] * j->apart; run++) {
         const ptrdiff_t kx = run % j->apart, ky = run / j->apart % p->k[1],
@@ -145,15 +159,14 @@ static void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t
             ptrdiff_t at[CV_DEPTH];
             for (ptrdiff_t d = 0; d < n; d++)
                 at[d] = base + (kx + (e + d) / p->icg) * p->ws[5] + (e + d) % p->icg * p->ws[2];
-            for (ptrdiff_t l = 0; l < width; l++) {
-                CV_PART parts[CV_DEPTH] = {0};
-                for (ptrdiff_t d = 0; d < n && l < real; d++) {
-                    const char *from = first + (at[d] + l * p->ws[1]) * size;
-                    parts[d] = j->wide_w ? (CV_PART) * (const int16_t *)from
-                                         : (CV_PART) * (const int8_t *)from;
-                }
-                __builtin_memcpy(row + l, parts, sizeof(T));
-            }
+            if (n < CV_DEPTH)
+                CV_(gather_parts)(j->wide_w, n, from, at, p->ws[1], real, row);
+            else if (CV_DEPTH == 2 && j->wide_w)
+                CV_(gather_parts)(1, CV_DEPTH, from, at, p->ws[1], real, row);
+            else
+                CV_(gather_parts)(0, CV_DEPTH, from, at, p->ws[1], real, row);
+            for (ptrdiff_t l = real; l < width; l++)
+                row[l] = 0;
         }
     }
     const vec ones = CV_(set1)(CV_DEPTH == 4 ? 0x01010101 : 0x00010001);
