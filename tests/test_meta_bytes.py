@@ -83,7 +83,7 @@ class PairsSaturate(Bytes):
 class ZeroPointOfTheFirstChannel(Bytes):
     def prepare_quantised(self, spec, w, bias, dtype, quantised, algorithm, prepared):
         first = quantised._replace(w_zero=quantised.w_zero[:1])
-        return as_bytes(shifted)(self, spec, w, bias, dtype, first, algorithm)
+        return as_bytes(shifted)(self, spec, w, bias, dtype, first, algorithm, prepared)
 
 
 WRONG = [kind for kind in list(globals().values()) if isinstance(kind, type) and kind.__base__ is Bytes]
