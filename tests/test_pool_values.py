@@ -1,5 +1,6 @@
 """Pooling where values, sizes or memory are extreme: long sums, norms of large and tiny numbers, huge windows."""
 
+import itertools
 import math
 import tracemalloc
 from fractions import Fraction
@@ -17,8 +18,9 @@ ALL = (*FAST, "naive")
 # ------------------------------------------------------------------------------- long sums
 
 
-@pytest.mark.parametrize("backend", FAST)
-@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize(
+    ("backend", "dtype"), [*itertools.product(FAST, ("float32", "complex64")), ("native", "float32")]
+)
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_long_sums_do_not_saturate(backend, dtype, layout):
     shape = (1, 1, 4500, 4500) if layout == "NCHW" else (1, 4500, 4500, 1)
@@ -28,14 +30,6 @@ def test_long_sums_do_not_saturate(backend, dtype, layout):
     assert abs(got / mean - 1) <= 1e-6
     got = convlib.sum_pool2d(x, 4500, layout=layout, backend=backend).item()
     assert abs(got / (4500**2 * mean) - 1) <= 1e-6
-
-
-def test_long_sums_of_native_are_as_far_off_as_the_conventions_say():
-    x, mean = np.full((1, 1, 4500, 4500), 0.1, np.float32), float(np.float32(0.1))
-    whole = convlib.global_avg_pool2d(x, backend="native").item()
-    narrower = convlib.avg_pool2d(x, (4500, 4499), stride=1, backend="native").ravel()[0].item()
-    assert abs(whole / mean - 1) <= 2.5e-6
-    assert abs(narrower / mean - 1) <= 1.5e-5
 
 
 def test_naive_sums_are_double():

@@ -26,12 +26,33 @@ CV_INLINE void CV_(uneven_line)(const int kind, const CV_(pool_job) *j, const T 
         CV_(store)(line + i, kind > CV_MIN ? v : part);
     }
     for (ptrdiff_t i = 0; i < width && step != 1; i++) {
+        CV_WIDE sum = 0;
         line[i] = CV_START(kind);
         for (ptrdiff_t iz = z.first; iz < z.end; iz++) {
-            for (ptrdiff_t iy = y.first; iy < y.end; iy++)
-                line[i] = CV_(join)(kind, line[i], x[iz * slice + iy * row + i * step]);
+            for (ptrdiff_t iy = y.first; iy < y.end; iy++) {
+                const T v = x[iz * slice + iy * row + i * step];
+                if (kind > CV_MIN)
+                    sum += v;
+                else
+                    line[i] = CV_(join)(kind, line[i], v);
+            }
         }
+        if (kind > CV_MIN)
+            line[i] = (T)sum;
     }
+}
+
+/* The columns of a window. */
+CV_INLINE T CV_(uneven_join)(const int kind, const T *line, cv_window w) {
+    T v = line[w.first];
+    CV_WIDE sum = v;
+    for (ptrdiff_t i = w.first + 1; i < w.end; i++) {
+        if (kind > CV_MIN)
+            sum += line[i];
+        else
+            v = CV_(join)(kind, v, line[i]);
+    }
+    return kind > CV_MIN ? (T)sum : v;
 }
 
 /* The extreme of a window and its place in the plane. */
@@ -73,9 +94,7 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
                 if (j->indices) {
                     j->y[to] = CV_(uneven_place)(kind, j, x, z, y, w, &j->indices[to]);
                 } else {
-                    T v = line[w.first];
-                    for (ptrdiff_t i = w.first + 1; i < w.end; i++)
-                        v = CV_(join)(kind, v, line[i]);
+                    const T v = CV_(uneven_join)(kind, line, w);
                     j->y[to] = CV_(finish)(kind, j, v, z.counted * y.counted, ox);
                 }
                 if (cv_stop_after((double)(z.counted * y.counted) * (double)w.counted))

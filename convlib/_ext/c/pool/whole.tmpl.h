@@ -17,9 +17,13 @@ CV_INLINE vec CV_(plane_join)(const int kind, const T *x, ptrdiff_t full, CV_LAN
                 for (int q = 0; q < 8; q++)
                     acc[q] += CV_(load)(x + (i + q) * VL);
             }
-            CV_UNROLL(8)
-            for (int q = 0; q < 8; q++)
-                CV_(carry)(&v, &lost, acc[q]);
+            CV_UNROLL(3)
+            for (int half = 4; half; half /= 2) {
+                CV_UNROLL(4)
+                for (int q = 0; q < half; q++)
+                    acc[q] += acc[q + half];
+            }
+            CV_(carry)(&v, &lost, acc[0]);
         }
     }
     if (kind <= CV_MIN)

@@ -10,12 +10,28 @@
 
 #define CV_POOL_LINE 65536 /* elements of a row buffer, at most */
 
+/* Lanes lo .. hi-1 of the columns from ix on of many rows, summed. */
+CV_NOINLINE CV_UNUSED vec CV_(sum_rows)(const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t lo,
+                                        ptrdiff_t hi) {
+    const CV_LANE_SET there = CV_(lane_set)(lo, hi);
+    vec sum = {0}, lost = {0};
+    for (ptrdiff_t r = 0; r < w->count;) {
+        vec part = {0};
+        for (const ptrdiff_t end = CV_MIN2(w->count, r + CV_PART); r < end; r++)
+            part += CV_(load_set)(w->rows[r] + ix, there);
+        CV_(carry)(&sum, &lost, part);
+    }
+    return sum;
+}
+
 /* Columns ix .. ix+VL-1 of the rows, joined; `known`: their number, where it is a constant. */
 CV_INLINE vec CV_(joined)(const int kind, const int known, const CV_(window_rows) *w, ptrdiff_t ix,
                           ptrdiff_t in) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t count = known ? known : w->count;
     vec v = start;
+    if (kind > CV_MIN && !known && count > CV_PART)
+        return CV_(sum_rows)(w, ix, CV_MIN2(VL, -ix), in - ix);
     if (ix >= 0 && ix + VL <= in) {
         CV_UNROLL(3)
         for (ptrdiff_t r = 0; r < count; r++)
@@ -63,6 +79,23 @@ CV_INLINE void CV_(slide_row)(const int kind, const int k, const int back, const
     }
 }
 
+/* k elements d apart from each of VL elements s apart on. */
+CV_INLINE vec CV_(join_line)(const int kind, const int s, const T *from, ptrdiff_t k, ptrdiff_t d) {
+    vec sum = {0}, lost = {0}, v;
+    for (ptrdiff_t kx = 0; kx < k;) {
+        v = CV_(set1)(CV_START(kind));
+        for (const ptrdiff_t end = kind > CV_MIN ? CV_MIN2(k, kx + CV_PART) : k; kx < end; kx++) {
+            const T *f = from + kx * d;
+            v = CV_(vjoin)(kind, v,
+                           s == 1 ? CV_(load)(f) : CV_(even)(CV_(load)(f), CV_(load)(f + VL)));
+        }
+        if (kind <= CV_MIN || k <= CV_PART)
+            return v;
+        CV_(carry)(&sum, &lost, v);
+    }
+    return sum;
+}
+
 /* Any other window and stride: the joined rows as a line, then the columns from there. */
 CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
                              ptrdiff_t rest, T *y) {
@@ -74,22 +107,16 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
     if (s <= 2) {
         for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
             const T *from = w->line + ox * s;
-            vec v = CV_(set1)(CV_START(kind));
-            for (ptrdiff_t kx = 0; kx < k; kx++, from += d)
-                v = CV_(vjoin)(kind, v,
-                               s == 1 ? CV_(load)(from)
-                                      : CV_(even)(CV_(load)(from), CV_(load)(from + VL)));
-            CV_(put)(kind, j, v, rest, y, ox);
+            CV_(put)(kind, j,
+                     s == 1 ? CV_(join_line)(kind, 1, from, k, d)
+                            : CV_(join_line)(kind, 2, from, k, d),
+                     rest, y, ox);
         }
         return;
     }
     /* wide strides: every window in place, for whole vectors, then those that are wanted */
-    for (ptrdiff_t c = 0; c <= last; c += VL) {
-        vec v = CV_(load)(w->line + c);
-        for (ptrdiff_t kx = 1; kx < k; kx++)
-            v = CV_(vjoin)(kind, v, CV_(load)(w->line + c + kx * d));
-        CV_(store)(w->line + c, v);
-    }
+    for (ptrdiff_t c = 0; c <= last; c += VL)
+        CV_(store)(w->line + c, CV_(join_line)(kind, 1, w->line + c, k, d));
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox++)
         y[ox] = CV_(finish)(kind, j, w->line[ox * s], rest, ox);
 }

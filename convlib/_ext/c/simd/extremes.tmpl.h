@@ -97,10 +97,17 @@ CV_INLINE vec CV_(vjoin)(const int kind, vec a, vec b) { return CV_(meet)(kind, 
 
 /* A long sum adds up parts, and carries what each addition lost (Kahan): its error does not grow
  * with its length. */
-#define CV_PART 256 /* numbers that a part adds up in a row */
+#define CV_PART 16 /* numbers that a part adds up in a row */
 CV_INLINE void CV_(carry)(vec *sum, vec *lost, vec part) {
     const vec y = part - *lost, t = *sum + y;
     *lost = (t - *sum) - y;
     *sum = t;
 }
+/* A long sum of single numbers: a double, which is no slower. */
+#undef CV_WIDE
+#if CV_FLOAT
+#define CV_WIDE double
+#else
+#define CV_WIDE T
+#endif
 #endif
