@@ -4,7 +4,8 @@
 #define CV_POOL_CHANNELS
 #include "window_rows.tmpl.h"
 
-#define CV_MANY 512 /* channels from which on windows of many taps take all of them at once */
+/* Vectors of channels at once: 256 bytes side by side, so that a tap's lines come in a row. */
+#define CV_CHANNEL_VECTORS (CV_VB == 64 ? 4 : 8)
 
 /* One window in nv vectors of channels, the last with n lanes; ix0 .. ix1-1 by dil: its columns
  * inside the input. */
@@ -13,11 +14,11 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
                                     ptrdiff_t c, ptrdiff_t n, T divide, T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
     const vec start = CV_(set1)(CV_START(kind));
-    vec best[4], sum[4], lost[4];
-    ivec at[4];
+    vec best[CV_CHANNEL_VECTORS], sum[CV_CHANNEL_VECTORS], lost[CV_CHANNEL_VECTORS];
+    ivec at[CV_CHANNEL_VECTORS];
     ptrdiff_t added = 0;
     const ptrdiff_t none = w->count && ix0 < ix1 ? w->places[0] + ix0 : -1;
-    CV_UNROLL(4)
+    CV_UNROLL(8)
     for (int i = 0; i < nv; i++) {
         best[i] = start;
         sum[i] = lost[i] = (vec){0};
@@ -26,7 +27,7 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
     for (ptrdiff_t r = 0; r < w->count; r++) {
         for (ptrdiff_t ix = ix0; ix < ix1; ix += p->dil[2]) {
             const T *x = w->rows[r] + ix * p->xs[4] + c;
-            CV_UNROLL(4)
+            CV_UNROLL(8)
             for (int i = 0; i < nv; i++) {
                 const vec v = i == nv - 1 ? CV_(load_n)(x + i * VL, n) : CV_(load)(x + i * VL);
                 if (indices) {
@@ -39,14 +40,14 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
             }
             if (kind <= CV_MIN || ++added % CV_PART)
                 continue;
-            CV_UNROLL(4)
+            CV_UNROLL(8)
             for (int i = 0; i < nv; i++) {
                 CV_(carry)(&sum[i], &lost[i], best[i]);
                 best[i] = (vec){0};
             }
         }
     }
-    CV_UNROLL(4)
+    CV_UNROLL(8)
     for (int i = 0; i < nv; i++) {
         const ptrdiff_t lanes = i == nv - 1 ? n : VL;
         if (kind > CV_MIN) {
@@ -63,73 +64,6 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
     }
 }
 
-/* Some taps, joined channel by channel with what is in `best`; sums carry what they lose. */
-CV_INLINE void CV_(join_taps)(const int kind, ptrdiff_t c, const T *const *from, ptrdiff_t count,
-                              T *best, T *lost) {
-    const int nv = 64 / CV_VB; /* a cache line, as taps may lie so that it is soon displaced */
-    for (ptrdiff_t i = 0; i < c; i += nv * VL) {
-        vec v[4], sum, less;
-        CV_UNROLL(4)
-        for (int q = 0; q < nv; q++)
-            v[q] = CV_(set1)(CV_START(kind));
-        if (i + nv * VL <= c) {
-            for (ptrdiff_t t = 0; t < count; t++) {
-                CV_UNROLL(4)
-                for (int q = 0; q < nv; q++)
-                    v[q] = CV_(vjoin)(kind, v[q], CV_(load)(from[t] + i + q * VL));
-            }
-        } else {
-            for (int q = 0; q < nv; q++) {
-                const CV_LANE_SET there = CV_(lane_set)(0, c - i - q * VL);
-                for (ptrdiff_t t = 0; t < count; t++)
-                    v[q] = CV_(vjoin)(kind, v[q], CV_(load_set)(from[t] + i + q * VL, there));
-            }
-        }
-        CV_UNROLL(4)
-        for (int q = 0; q < nv; q++) {
-            sum = CV_(load)(best + i + q * VL);
-            if (kind > CV_MIN) {
-                less = CV_(load)(lost + i + q * VL);
-                CV_(carry)(&sum, &less, v[q]);
-                CV_(store)(lost + i + q * VL, less);
-            } else {
-                sum = CV_(vjoin)(kind, sum, v[q]);
-            }
-            CV_(store)(best + i + q * VL, sum);
-        }
-    }
-}
-
-/* A window of many taps over many channels: some taps at a time, so that the processor sees few
- * streams, all channels of each. */
-CV_INLINE void CV_(channel_taps)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                                 ptrdiff_t ix0, ptrdiff_t ix1, T divide, T *y) {
-    const cv_pool *p = &j->p;
-    const T *from[CV_PART];
-    ptrdiff_t count = 0;
-    T *best = w->line, *lost = best + j->inner;
-    for (ptrdiff_t i = 0; i < j->inner; i += VL) {
-        CV_(store)(best + i, CV_(set1)(CV_START(kind)));
-        CV_(store)(lost + i, (vec){0});
-    }
-    for (ptrdiff_t r = 0; r < w->count; r++) {
-        for (ptrdiff_t ix = ix0; ix < ix1; ix += p->dil[2]) {
-            from[count++] = w->rows[r] + ix * p->xs[4];
-            if (count < CV_PART)
-                continue;
-            CV_(join_taps)(kind, p->c, from, count, best, lost);
-            count = 0;
-        }
-    }
-    CV_(join_taps)(kind, p->c, from, count, best, lost);
-    for (ptrdiff_t i = 0; i < p->c; i += VL) {
-        vec v = CV_(load)(best + i);
-        if (kind > CV_MIN && j->divided)
-            v = v / CV_(set1)(divide);
-        CV_(store_n)(y + i, v, CV_MIN2(VL, p->c - i));
-    }
-}
-
 CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
                                 ptrdiff_t rest, T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
@@ -139,9 +73,10 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
                         counted = CV_MAX2(1, rest) * CV_MAX2(1, wx.counted);
         const T divide = !j->divided ? 1 : p->divisor != 0 ? (T)p->divisor : (T)counted;
         ptrdiff_t c = 0;
-        if (j->inner) {
-            CV_(channel_taps)(kind, j, w, ix0, ix1, divide, y);
-            c = p->c;
+        if (CV_CHANNEL_VECTORS > 4 && !indices) {
+            for (; c + CV_CHANNEL_VECTORS * VL <= p->c; c += CV_CHANNEL_VECTORS * VL)
+                CV_(channel_vectors)(kind, CV_CHANNEL_VECTORS, j, w, ix0, ix1, c, VL, divide, y,
+                                     NULL);
         }
         for (; c + 4 * VL <= p->c; c += 4 * VL)
             CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y, indices);
@@ -194,12 +129,8 @@ static double CV_(channels_cost)(const cv_problem *problem) {
 
 static void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
-    const cv_pool *p = &j->p;
-    CV_(cut_rows)(j, p->n, 1);
-    if (!j->places && p->c >= CV_MANY && cv_many_taps(p, CV_PART))
-        j->inner = (p->c + 63) / 64 * 64 + 64;
-    j->scratch_each =
-        CV_ROUND64(CV_(rows_list)(p) + 2 * j->inner * (ptrdiff_t)sizeof(T));
+    CV_(cut_rows)(j, j->p.n, 1);
+    j->scratch_each = CV_ROUND64(CV_(rows_list)(&j->p));
     CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
 }
 

@@ -12,6 +12,14 @@
 #define CV_POOL_SCRATCH (192 * 1024)
 #define CV_POOL_BATCH (24 * 1024) /* and of small planes taken together */
 
+/* Places are as wide as the numbers, but not so narrow that few fit. */
+#undef CV_PLACE
+#if CV_BITS < 32
+#define CV_PLACE int32_t
+#else
+#define CV_PLACE CV_INT(CV_BITS)
+#endif
+
 /* a[i] = join(a[i], a[i + shift]) in ascending order: what is read has not been written yet.
  * Writes up to a vector more. */
 CV_INLINE void CV_(shift_join)(const int kind, T *a, ptrdiff_t n, ptrdiff_t shift) {
@@ -19,7 +27,21 @@ CV_INLINE void CV_(shift_join)(const int kind, T *a, ptrdiff_t n, ptrdiff_t shif
     for (ptrdiff_t i = 0; i < n; i += VL)
         CV_(store)(a + i, CV_(vjoin)(kind, CV_(load)(a + i), CV_(load)(a + i + shift)));
 }
-CV_INLINE void CV_(shift_place)(const int kind, T *a, int64_t *at, ptrdiff_t n, ptrdiff_t shift) {
+/* The same with places. */
+CV_INLINE void CV_(shift_place)(const int kind, T *a, CV_PLACE *at, ptrdiff_t n,
+                                ptrdiff_t shift) {
+#if CV_BITS >= 32
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const vec u = CV_(load)(a + i), v = CV_(load)(a + i + shift);
+        const ivec here = *(const ivecu *)(at + i), there = *(const ivecu *)(at + i + shift);
+        /* whatever exists beats padding */
+        const ivec take =
+            (ivec)(kind == CV_MAX ? v > u : v < u) | CV_NAN_LANES(v) | (ivec)(here < 0);
+        CV_(store)(a + i, CV_(select)(take, v, u));
+        *(ivecu *)(at + i) = (take & there) | (~take & here);
+    }
+    return;
+#endif
 #pragma GCC ivdep
     for (ptrdiff_t i = 0; i < n; i++) {
         const T u = a[i], v = a[i + shift];
@@ -30,7 +52,7 @@ CV_INLINE void CV_(shift_place)(const int kind, T *a, int64_t *at, ptrdiff_t n, 
 }
 
 /* Turn every element into the join of k elements `shift` apart.  n: elements of the scratch. */
-CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n, ptrdiff_t k,
+CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, CV_PLACE *at, ptrdiff_t n, ptrdiff_t k,
                           ptrdiff_t shift) {
     if (kind <= CV_MIN) { /* two windows of 2^i that overlap */
         ptrdiff_t w = 1;
@@ -70,7 +92,7 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, int64_t *at, ptrdiff_t n
  * scratch; `at`: its positions, -1 outside. from: position of the scratch's first element in the
  * input (D, H, W). */
 static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live,
-                           const ptrdiff_t *from, T *a, int64_t *at) {
+                           const ptrdiff_t *from, T *a, CV_PLACE *at) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner, total = j->size[0] * j->size[1] * j->size[2] * inner;
     const T start = CV_START(p->kind);
@@ -97,15 +119,15 @@ static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live,
             const ptrdiff_t place = ((z + from[0]) * p->in[1] + r + from[1]) * p->in[2] + from[2];
             for (ptrdiff_t c = w0; c < w1; c++) {
                 for (ptrdiff_t i = 0; i < live; i++)
-                    at[dst + c * inner + i] = place + c;
+                    at[dst + c * inner + i] = (CV_PLACE)(place + c);
             }
         }
     }
 }
 
 /* The outputs of a block, from scratch that holds the whole windows. */
-CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a, const int64_t *at,
-                            ptrdiff_t live, const ptrdiff_t *o, ptrdiff_t to) {
+CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a,
+                            const CV_PLACE *at, ptrdiff_t live, const ptrdiff_t *o, ptrdiff_t to) {
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner;
     ptrdiff_t end[3];
@@ -150,9 +172,9 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     for (int i = 0; i < 3; i++)
         from[i] = o[i] * p->stride[i] - p->lo[i];
     T *a = (T *)scratch, *sum = a + size * j->batch + VL;
-    int64_t *at =
+    CV_PLACE *at =
         j->indices
-            ? (int64_t *)(scratch + ((size * j->batch + VL) * (ptrdiff_t)sizeof(T) + 7) / 8 * 8)
+            ? (CV_PLACE *)(scratch + ((size * j->batch + VL) * (ptrdiff_t)sizeof(T) + 7) / 8 * 8)
             : NULL;
     for (ptrdiff_t b = b0; b < b1; b++) {
         const ptrdiff_t c = b % j->blocks * j->inner;
@@ -177,26 +199,19 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
 
 static const char *CV_(double_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
-    return unfit ? unfit : problem->pool.adaptive ? "serves windows of one size" : NULL;
-}
-
-static double CV_(double_cost)(const cv_problem *problem) {
-    const cv_pool *p = &problem->pool;
-    const double outs =
-        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
-    const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
-    const double pass = problem->indices ? 0.8 : 1.6 * vector / CV_PACE;
-    return 600 + outs * cv_pool_steps(p) * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) +
-           outs * 1.0;
+    if (unfit || problem->pool.adaptive)
+        return unfit ? unfit : "serves windows of one size";
+    return problem->indices && !CV_(places_fit)(&problem->pool)
+               ? "has lanes too narrow for places in so large a plane"
+               : NULL;
 }
 
 /* Cut the outputs into items whose padded input stays small: halve the slices, then the rows, then
- * the columns, while that saves more than it repeats. */
-static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
-    CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
+ * the columns, while that saves more than it repeats.  Returns the elements of an item. */
+static ptrdiff_t CV_(double_sizes)(CV_(pool_job) *j, ptrdiff_t max_workspace) {
     const cv_pool *p = &j->p;
     const ptrdiff_t size = (ptrdiff_t)sizeof(T),
-                    most = CV_MIN2(16 * CV_POOL_SCRATCH, problem->max_workspace / 4);
+                    most = CV_MIN2(16 * CV_POOL_SCRATCH, max_workspace / 4);
     j->inner = p->xs[1] == 1 ? CV_MIN2(p->c, CV_POOL_INNER) : 1;
     j->blocks = (p->c + j->inner - 1) / j->inner;
     for (int a = 0; a < 3; a++) {
@@ -218,11 +233,33 @@ static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
     }
     for (int a = 0; a < 3; a++)
         j->cuts[a] = (p->out[a] + j->step[a] - 1) / j->step[a];
+    return total;
+}
+
+/* Elements of all items; items of large windows share most of them. */
+static double CV_(double_cost)(const cv_problem *problem) {
+    CV_(pool_job) j = {.p = problem->pool};
+    const cv_pool *p = &j.p;
+    const double outs =
+        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
+    const double elements = (double)CV_(double_sizes)(&j, problem->max_workspace) * (double)p->n *
+                            (double)(j.blocks * j.cuts[0]) * (double)(j.cuts[1] * j.cuts[2]);
+    const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
+    const double pass = (problem->indices ? (CV_BITS < 32 ? 12 : 8) : 1.6) * vector / CV_PACE;
+    return 600 + elements * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) + outs * 1.0;
+}
+
+static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
+    CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
+    const cv_pool *p = &j->p;
+    const ptrdiff_t size = (ptrdiff_t)sizeof(T),
+                    total = CV_(double_sizes)(j, problem->max_workspace);
     const ptrdiff_t planes = p->n * j->blocks, cuts = j->cuts[0] * j->cuts[1] * j->cuts[2];
     j->batch = CV_MAX2(
         1, CV_MIN2(CV_MIN2(planes, CV_POOL_BATCH / (total * size)), planes / (12 * j->threads)));
     j->items = (planes + j->batch - 1) / j->batch * cuts;
-    const ptrdiff_t each = j->places ? (ptrdiff_t)sizeof(int64_t) : p->kind > CV_MIN ? size : 0;
+    const ptrdiff_t each =
+        j->places ? (ptrdiff_t)sizeof(CV_PLACE) : p->kind > CV_MIN ? size : 0;
     j->scratch_each = CV_ROUND64((total * j->batch + VL) * (size + each) + 64);
     CV_(pool_end)(j, cv_pool_work(p, 8), plan);
 }

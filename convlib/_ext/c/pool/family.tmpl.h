@@ -5,6 +5,7 @@
 #ifndef CV_FLOOR
 #include "channels.tmpl.h"
 #include "pairs.tmpl.h"
+#include "places.tmpl.h"
 #include "strips.tmpl.h"
 #include "sweep.tmpl.h"
 #include "whole.tmpl.h"

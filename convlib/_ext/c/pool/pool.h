@@ -95,19 +95,6 @@ static inline CV_UNUSED double cv_pool_passes(const cv_pool *p) {
     return passes;
 }
 
-/* Inputs for each output. */
-static inline CV_UNUSED double cv_pool_steps(const cv_pool *p) {
-    double steps = 1;
-    for (int a = 0; a < 3; a++)
-        steps *= (double)CV_MIN2(p->stride[a], p->in[a]);
-    return steps;
-}
-
-/* Whether a window has more than so many taps. */
-static inline CV_UNUSED int cv_many_taps(const cv_pool *p, ptrdiff_t most) {
-    return (double)p->k[0] * (double)p->k[1] * (double)p->k[2] > (double)most;
-}
-
 /* Input elements per axis under `count` neighbouring windows. */
 static inline CV_UNUSED ptrdiff_t cv_reach(const cv_pool *p, int a, ptrdiff_t count) {
     return (count - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] + 1;

@@ -60,7 +60,7 @@ static const char *CV_(whole_places_fits)(const cv_problem *problem) {
 static double CV_(whole_places_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)(p->in[0] * p->in[1] * p->in[2] / VL + 1);
-    return 300 + (double)p->n * (double)p->c * (vecs * 6 + 4 * VL) / CV_PACE;
+    return 300 + (double)p->n * (double)p->c * (vecs * 3 + 4 * VL) / CV_PACE;
 }
 
 static void CV_(whole_places_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -24,9 +24,10 @@ CV_NOINLINE CV_UNUSED vec CV_(sum_rows)(const CV_(window_rows) *w, ptrdiff_t ix,
     return sum;
 }
 
-/* Columns ix .. ix+VL-1 of the rows, joined; `known`: their number, where it is a constant. */
-CV_INLINE vec CV_(joined)(const int kind, const int known, const CV_(window_rows) *w, ptrdiff_t ix,
-                          ptrdiff_t in) {
+/* Columns ix .. ix+VL-1 of the rows, joined; `known`: their number, where it is a constant.
+ * nan_free: as if there were no NaN; bad: where there was one. */
+CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
+                          const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in, CV_FLAGS *bad) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t count = known ? known : w->count;
     vec v = start;
@@ -34,49 +35,59 @@ CV_INLINE vec CV_(joined)(const int kind, const int known, const CV_(window_rows
         return CV_(sum_rows)(w, ix, CV_MIN2(VL, -ix), in - ix);
     if (ix >= 0 && ix + VL <= in) {
         CV_UNROLL(3)
-        for (ptrdiff_t r = 0; r < count; r++)
-            v = r ? CV_(vjoin)(kind, v, CV_(load)(w->rows[r] + ix)) : CV_(load)(w->rows[0] + ix);
+        for (ptrdiff_t r = 0; r < count; r++) {
+            const vec row = CV_(load)(w->rows[r] + ix);
+            if (nan_free && kind <= CV_MIN)
+                *bad |= CV_(nans)(row);
+            v = r ? CV_(meet)(kind, nan_free, v, row) : row;
+        }
         return v;
     }
     const ptrdiff_t lo = CV_MAX2(0, -ix), hi = CV_MIN2(VL, in - ix);
     if (hi <= lo)
         return start;
-    for (ptrdiff_t r = 0; r < count; r++)
-        v = CV_(vjoin)(kind, v, CV_(load_or)(w->rows[r] + ix, lo, hi, start));
+    for (ptrdiff_t r = 0; r < count; r++) {
+        const vec row = CV_(load_or)(w->rows[r] + ix, lo, hi, start);
+        if (nan_free && kind <= CV_MIN)
+            *bad |= CV_(nans)(row);
+        v = CV_(meet)(kind, nan_free, v, row);
+    }
     return v;
 }
 
-/* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers.  back: they begin one column
- * before the row, as in 3x3 with padding 1; the column before each is kept from the last vector,
- * and whole vectors lie inside the row. */
-CV_INLINE void CV_(slide_row)(const int kind, const int k, const int back, const int known,
-                              const CV_(pool_job) *j, const CV_(window_rows) *w, ptrdiff_t rest,
-                              T *y) {
+/* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers; returns whether a nan_free
+ * row met a NaN.  back: they begin one column before the row, as in 3x3 with padding 1; the column
+ * before each is kept from the last vector, and whole vectors lie inside the row. */
+CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, const int back,
+                             const int known, const CV_(pool_job) *j, const CV_(window_rows) *w,
+                             ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
+    CV_FLAGS bad = {0};
     ptrdiff_t ix = back ? 0 : -p->lo[2];
-    vec first = CV_(joined)(kind, known, w, ix, in),
-        second = CV_(joined)(kind, known, w, ix + VL, in);
+    vec first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad),
+        second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
     vec a = CV_(even)(first, second), odd = CV_(odd)(first, second),
         before = CV_(set1)(CV_START(kind));
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
         vec next = a, next_odd = odd;
         ix += 2 * VL;
         if ((k == 3 && !back) || ox + VL < p->out[2]) {
-            first = CV_(joined)(kind, known, w, ix, in);
-            second = CV_(joined)(kind, known, w, ix + VL, in);
+            first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad);
+            second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
             next = CV_(even)(first, second);
             next_odd = CV_(odd)(first, second);
         }
-        vec v = back ? CV_(vjoin)(kind, CV_SLIDE(before, odd, VL - 1), a) : a;
-        v = CV_(vjoin)(kind, v, odd);
+        vec v = back ? CV_(meet)(kind, nan_free, CV_SLIDE(before, odd, VL - 1), a) : a;
+        v = CV_(meet)(kind, nan_free, v, odd);
         if (k == 3 && !back)
-            v = CV_(vjoin)(kind, v, CV_SLIDE(a, next, 1));
+            v = CV_(meet)(kind, nan_free, v, CV_SLIDE(a, next, 1));
         CV_(put)(kind, j, v, rest, y, ox);
         before = odd;
         a = next;
         odd = next_odd;
     }
+    return CV_(any_flag)(bad);
 }
 
 /* k elements d apart from each of VL elements s apart on. */
@@ -100,10 +111,26 @@ CV_INLINE vec CV_(join_line)(const int kind, const int s, const T *from, ptrdiff
 CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
                              ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t s = p->stride[2], d = p->dil[2], k = p->k[2];
-    const ptrdiff_t last = ((p->out[2] + VL - 1) / VL * VL - 1) * s, end = last + (k - 1) * d + 1;
+    const ptrdiff_t d = p->dil[2];
+    ptrdiff_t s = p->stride[2], k = p->k[2];
+    while (d == 1 && s > 2 && s % 2 == 0 && k % 2 == 0) { /* what pairs of columns will leave */
+        s /= 2;
+        k /= 2;
+    }
+    const ptrdiff_t outs = s > 2 ? p->out[2] : (p->out[2] + VL - 1) / VL * VL;
+    s = p->stride[2];
+    k = p->k[2];
+    ptrdiff_t end = (outs - 1) * s + (k - 1) * d + 1;
     for (ptrdiff_t c = 0; c < end; c += VL)
-        CV_(store)(w->line + c, CV_(joined)(kind, 0, w, c - p->lo[2], p->in[2]));
+        CV_(store)(w->line + c, CV_(joined)(kind, 0, 0, w, c - p->lo[2], p->in[2], NULL));
+    /* pairs of columns in place of columns: half as many */
+    for (; s > 2 && s % 2 == 0 && k % 2 == 0 && d == 1; s /= 2, k /= 2, end = (end + 1) / 2) {
+        for (ptrdiff_t c = 0; 2 * c < end; c += VL) {
+            const vec a = CV_(load)(w->line + 2 * c), b = CV_(load)(w->line + 2 * c + VL);
+            CV_(store)(w->line + c, CV_(vjoin)(kind, CV_(even)(a, b), CV_(odd)(a, b)));
+        }
+    }
+    const ptrdiff_t last = (outs - 1) * s;
     if (s <= 2) {
         for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
             const T *from = w->line + ox * s;
@@ -121,85 +148,26 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
         y[ox] = CV_(finish)(kind, j, w->line[ox * s], rest, ox);
 }
 
-/* Windows with places, tap by tap in order.  `at` starts at the window's first position, so that a
- * window of nothing but the lowest value has a place too. */
-CV_INLINE vec CV_(load_there)(const T *x, ptrdiff_t lo, ptrdiff_t hi, vec start) {
-    lo = CV_MIN2(VL, CV_MAX2(0, lo));
-    return CV_(load_or)(x, lo, CV_MAX2(lo, CV_MIN2(VL, hi)), start);
-}
-CV_INLINE vec CV_(window_places)(const int kind, const int s, const cv_pool *p,
-                                 const CV_(window_rows) *w, ptrdiff_t ox, int inside,
-                                 ivec *places) {
-    const vec start = CV_(set1)(CV_START(kind));
-    const ptrdiff_t ix = ox * s - p->lo[2];
-    vec best = start;
-    ivec at = *places, lane = {0};
-    for (int i = 0; i < VL; i++)
-        lane[i] = (CV_INT(CV_BITS))(ix + i * s);
-    for (ptrdiff_t r = 0; r < w->count; r++) {
-        for (ptrdiff_t kx = 0; kx < p->k[2]; kx++) {
-            const T *x = w->rows[r] + ix + kx * p->dil[2];
-            /* inputs from x[before] on */
-            const ptrdiff_t before = -(ix + kx * p->dil[2]), left = p->in[2] + before;
-            vec v = inside ? CV_(load)(x) : CV_(load_there)(x, before, left, start);
-            if (s == 2)
-                v = CV_(even)(v, inside ? CV_(load)(x + VL)
-                                        : CV_(load_there)(x + VL, before - VL, left - VL, start));
-            const ivec take = (ivec)(kind == CV_MAX ? v > best : v < best) | CV_NAN_LANES(v);
-            const ivec here = lane + (CV_INT(CV_BITS))(w->places[r] + kx * p->dil[2]);
-            best = CV_(select)(take, v, best);
-            at = (take & here) | (~take & at);
-        }
-    }
-    *places = at;
-    return best;
-}
-
-CV_INLINE void CV_(places_row)(const int kind, const int s, const CV_(pool_job) *j,
-                               const CV_(window_rows) *w, T *y, int64_t *indices) {
-    const cv_pool *p = &j->p;
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
-        const ptrdiff_t n = CV_MIN2(VL, p->out[2] - ox), ix = ox * s - p->lo[2];
-        const int inside = ix >= 0 && ix + (p->k[2] - 1) * p->dil[2] + VL * s <= p->in[2];
-        CV_INT(CV_BITS) lanes[VL];
-        for (ptrdiff_t i = 0; i < VL; i++) {
-            lanes[i] = -1;
-            if (i >= n || !w->count)
-                continue;
-            const cv_window wx = CV_(window)(j, 2, ox + i);
-            if (wx.first < wx.end)
-                lanes[i] = (CV_INT(CV_BITS))(wx.first + w->places[0]);
-        }
-        ivec at;
-        memcpy(&at, lanes, sizeof at);
-        CV_(store_n)(y + ox, CV_(window_places)(kind, s, p, w, ox, inside, &at), n);
-        memcpy(lanes, &at, sizeof at);
-        for (ptrdiff_t i = 0; i < n; i++)
-            indices[ox + i] = lanes[i];
-        if (cv_stop_after((double)w->count * (double)(p->k[2] * VL)))
-            return;
-    }
-}
-
 CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                               ptrdiff_t rest, T *y, int64_t *indices) {
+                               ptrdiff_t rest, T *y) {
     const ptrdiff_t s = j->p.stride[2], k = j->p.dil[2] == 1 ? j->p.k[2] : 0;
-    if (indices && s == 1)
-        CV_(places_row)(kind, 1, j, w, y, indices);
-    else if (indices)
-        CV_(places_row)(kind, 2, j, w, y, indices);
-    else if (s == 2 && k == 2 && w->count == 2)
-        CV_(slide_row)(kind, 2, 0, 2, j, w, rest, y);
+    int again = 0;
+    if (s == 2 && k == 2 && w->count == 2)
+        again = CV_(slide_row)(kind, 1, 2, 0, 2, j, w, rest, y);
     else if (s == 2 && k == 2)
-        CV_(slide_row)(kind, 2, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, 1, 2, 0, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3)
-        CV_(slide_row)(kind, 3, 1, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, 1, 3, 1, 3, j, w, rest, y);
     else if (s == 2 && k == 3 && w->count == 3)
-        CV_(slide_row)(kind, 3, 0, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, 1, 3, 0, 3, j, w, rest, y);
     else if (s == 2 && k == 3)
-        CV_(slide_row)(kind, 3, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, 1, 3, 0, 0, j, w, rest, y);
     else
         CV_(line_row)(kind, j, w, rest, y);
+    if (again && k == 2)
+        CV_(slide_row)(kind, 0, 2, 0, 0, j, w, rest, y);
+    else if (again)
+        CV_(slide_row)(kind, 0, 3, 0, 0, j, w, rest, y);
 }
 
 /* Some rows of outputs of one plane. */
@@ -215,8 +183,7 @@ CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff
         const cv_window wy = CV_(window)(j, 1, oy);
         CV_(list_rows)(j, x, wz, wy, &w);
         const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        CV_(window_row)(kind, j, &w, wz.counted * wy.counted, j->y + to,
-                        j->places ? j->indices + to : NULL);
+        CV_(window_row)(kind, j, &w, wz.counted * wy.counted, j->y + to);
         if (cv_stop_after((double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
             return;
     }
@@ -228,7 +195,7 @@ CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff
 static ptrdiff_t CV_(windows_line)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const int slides = p->dil[2] == 1 && p->k[2] <= 3 && p->k[2] > 1 && p->stride[2] == 2;
-    if (problem->indices || slides)
+    if (slides)
         return 0;
     return (p->out[2] + 2 * VL) * p->stride[2] + p->k[2] * p->dil[2] + 2 * VL;
 }
@@ -238,14 +205,10 @@ static const char *CV_(windows_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
         return unfit;
-    if (p->adaptive)
-        return "serves windows of one size";
+    if (problem->indices || p->adaptive)
+        return "serves windows of one size, without places";
     if (p->xs[4] != 1 || p->ys[4] != 1)
         return "needs rows whose elements lie side by side";
-    if (problem->indices && p->stride[2] > 2)
-        return "finds places with stride 1 and 2";
-    if (problem->indices && !CV_(places_fit)(p))
-        return "has lanes too narrow for places in so large a plane";
     return CV_(windows_line)(problem) <= CV_POOL_LINE ? NULL : "serves rows that fit its buffer";
 }
 
@@ -256,8 +219,7 @@ static double CV_(windows_cost)(const cv_problem *problem) {
                  kx = (double)p->k[2];
     const double rows = (double)p->n * (double)p->c * (double)(p->out[0] * p->out[1]);
     const double apart = (double)CV_MIN2(p->stride[2], p->k[2]);
-    const double loads = problem->indices ? 3.5 * kyz * kx : (kyz + kx) * apart;
-    const double fill = p->stride[2] > 2 && !problem->indices ? (double)VL * 2 : 1;
+    const double loads = (kyz + kx) * apart, fill = p->stride[2] > 2 ? (double)VL * 2 : 1;
     return 300 + rows * vecs * (loads * 2.6 + 6 + fill) / CV_PACE + rows * 8;
 }
 

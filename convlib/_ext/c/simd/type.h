@@ -61,6 +61,9 @@
 #undef CV_POOL_WHOLE
 #undef CV_POOL_WHOLE_PLACES
 #undef CV_POOL_PAIRS
+#undef CV_POOL_PLACES
+#undef CV_PLACES
+#undef CV_NOWHERE
 #undef CV_POOL_STRIPS
 #undef CV_POOL_SWEEP
 #undef CV_POOL_UNEVEN

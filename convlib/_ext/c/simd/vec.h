@@ -8,6 +8,7 @@
 #undef vec
 #undef vecu
 #undef ivec
+#undef ivecu
 #define VL (CV_VB * 8 / CV_BITS)
 
 #ifndef CV_
@@ -42,9 +43,12 @@
 typedef T CV_(vec_t) __attribute__((vector_size(CV_VB)));
 typedef T CV_(vecu_t) __attribute__((vector_size(CV_VB), aligned(CV_BITS / 8), may_alias));
 typedef CV_INT(CV_BITS) CV_(ivec_t) __attribute__((vector_size(CV_VB)));
+typedef CV_INT(CV_BITS)
+    CV_(ivecu_t) __attribute__((vector_size(CV_VB), aligned(CV_BITS / 8), may_alias));
 #define vec CV_(vec_t)
 #define vecu CV_(vecu_t)
 #define ivec CV_(ivec_t)
+#define ivecu CV_(ivecu_t)
 
 CV_INLINE vec CV_(load)(const T *p) { return *(const vecu *)p; }
 CV_INLINE void CV_(store)(T *p, vec v) { *(vecu *)p = v; }
