@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import convlib
-from convlib.backends import pool_slabs
+from convlib.backends import pool_grads, pool_slabs
 from convlib.spec import PoolSpec
 
 FAST = ("cython", "im2col")
@@ -98,6 +98,28 @@ def test_gradients_of_norms_of_any_magnitude(backend, value, p):
     np.testing.assert_allclose(got, [[slope, -slope]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize(("kind", "norm"), [("lp", (2,)), ("lp", (math.inf,)), ("avg", ())])
+@pytest.mark.parametrize("bound", [1 << 20, 1 << 26])
+def test_gradients_take_what_they_say(backend, kind, norm, bound):
+    x = np.random.default_rng(0).standard_normal((1, 1, 700, 900))
+    y = getattr(convlib, f"{kind}_pool2d")(x, *norm, 3, stride=2)
+    spec = PoolSpec.make(kind, x.shape, 3, nd=2, stride=2, **({"norm": norm[0]} if norm else {}))
+    args = (np.ones_like(y), x, y, *norm, 3) if norm else (np.ones_like(y), x.shape, 3)
+    call = getattr(convlib, f"{kind}_pool2d_grad_input")
+    call(*args, stride=2, backend=backend)
+    with convlib.max_workspace(bound):
+        said = pool_grads.scratch(spec)
+        tracemalloc.start()
+        try:
+            found = call(*args, stride=2, backend=backend)
+            peak = tracemalloc.get_traced_memory()[1] - found.nbytes
+        finally:
+            tracemalloc.stop()
+    assert peak <= said + (64 << 10)  # Python's own objects
+    assert said <= bound
+
+
 # ------------------------------------------------------------------------------- windows of all sizes, piece by piece
 
 SHAPES = [
@@ -121,6 +143,21 @@ def test_extremes_in_parts(monkeypatch, kind, shape, kernel, options):
     for got, right in zip(call(x, kernel, return_indices=True, backend="im2col", **options), expected, strict=True):
         np.testing.assert_equal(got, right)
     np.testing.assert_equal(call(x, kernel, backend="im2col", **options), expected[0])
+
+
+@pytest.mark.parametrize(("kind", "norm"), [("lp", 2), ("lp", 3), ("lp", math.inf), ("avg", None), ("sum", None)])
+@pytest.mark.parametrize(("shape", "kernel", "options"), SHAPES)
+def test_gradients_in_parts(monkeypatch, kind, norm, shape, kernel, options):
+    rng = np.random.default_rng(4)
+    x = rng.integers(-9, 10, shape).astype(float)
+    norms = () if norm is None else (norm,)
+    y = getattr(convlib, f"{kind}_pool2d")(x, *norms, kernel, **options)
+    grad_y = rng.integers(-9, 10, y.shape).astype(float)
+    args = (grad_y, x, y, norm, kernel) if norms else (grad_y, x.shape, kernel)
+    call = getattr(convlib, f"{kind}_pool2d_grad_input")
+    expected = call(*args, backend="naive", **options)
+    monkeypatch.setattr(pool_grads, "_SCRATCH", 1 << 14)
+    np.testing.assert_allclose(call(*args, backend="cython", **options), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("more", [{}, {"count_include_pad": False}, {"divisor_override": 3}])

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from .. import dtypes
 from .._ext import _loops
 from ..spec import ConvSpec, PoolSpec, WindowSpec
-from . import pool_slabs
+from . import pool_grads, pool_slabs
 from .base import OPERATIONS, Backend
 from .base.pieces import assign
-from .slabs import ColumnSlabs, PoolGradSlabs
+from .slabs import ColumnSlabs
 from .taps import FORWARD, INPUT, convolve, lift, lifted, padded_weights, tap_table
 
 Array = NDArray[Any]
@@ -36,7 +36,7 @@ def convolve_weights(spec: ConvSpec, x: Any, w: Any, y: Any) -> None:
     padded_weights(spec, y, w)
 
 
-class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
+class CythonBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
     """Compiled loops over the formula."""
 
     name = "cython"
@@ -52,7 +52,11 @@ class CythonBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        return pool_slabs.scratch(spec) if isinstance(spec, PoolSpec) and (op, spec.kind) == ("pool", "lp") else 0
+        if not isinstance(spec, PoolSpec):
+            return 0
+        if op == "pool_grad_input":
+            return pool_grads.scratch(spec)
+        return pool_slabs.scratch(spec) if (op, spec.kind) == ("pool", "lp") else 0
 
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .. import config, dtypes
 from ..spec import ConvSpec, PoolSpec, WindowSpec
-from . import loops, pool_slabs
+from . import loops, pool_grads, pool_slabs
 from .base import OPERATIONS, Backend
 from .base.pieces import assign, pieces
-from .slabs import ColumnSlabs, PoolGradSlabs
+from .slabs import ColumnSlabs
 from .taps import lift, lifted, tap_table
 
 Array = NDArray[Any]
@@ -42,7 +42,7 @@ class Block(NamedTuple):
     outputs: int  # outputs of each
 
 
-class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
+class Im2colBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
     """Blocked im2col and matrix products; pooling tap by tap with NumPy."""
 
     name = "im2col"
@@ -90,8 +90,9 @@ class Im2colBackend(ColumnSlabs, PoolGradSlabs, Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        if op == "pool" and isinstance(spec, PoolSpec):
-            return pool_slabs.scratch(spec)
+        if isinstance(spec, PoolSpec):
+            module = {"pool": pool_slabs, "pool_grad_input": pool_grads}.get(op)
+            return 0 if module is None else module.scratch(spec)
         if isinstance(spec, ConvSpec):
             return _workspace(op, spec, dtype, self.supports_algorithm("pointwise", op, spec, dtype) is None)
         return 0

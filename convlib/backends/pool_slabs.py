@@ -8,8 +8,9 @@ sums of floats are held in double precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from .slabs import divisors, slab, slabs
 
 Array = Any
 Slices = tuple[slice, ...]
+Need = Callable[[PoolSpec], int]
 
 #: Bytes of scratch at most, where single windows leave the choice.
 _SCRATCH = 4 << 20
@@ -28,12 +30,15 @@ _SCRATCH = 4 << 20
 #: Bytes per element, of what a part covers: a double and its powers, or an index, masks and copies.
 _EACH = 40
 
-#: Elements of windows searched at once.
+#: Elements of windows searched, or of an input looked through, at once.
 _PIECE = 1 << 15
 
 #: Bits between a window's largest power and the scale that its powers are computed with, at most: a double has 1022
 #: below 1, and 53 are needed below the largest.
 _BITS = 900
+
+#: Powers of float32 up to this are doubles, whose precision is whole.
+_PLAIN = 6
 
 #: Scales tried before windows are scaled one by one.
 _SCALES = 8
@@ -41,7 +46,7 @@ _SCALES = 8
 
 def pool(spec: PoolSpec, x: Array, y: Array, indices: Array | None) -> None:
     """Fill `y`, and `indices` if there are any; windows must be of one size."""
-    for part, at, to in parts(spec, indices is not None):
+    for part, at, to in parts(spec, partial(_bytes, indices=indices is not None), _bound(spec)):
         with np.errstate(all="ignore"):
             if indices is not None:
                 _places(spec, part, x[at], y[to], indices[to], [s.start or 0 for s in at[2:]])
@@ -53,26 +58,31 @@ def scratch(spec: PoolSpec) -> int:
     """Return the bytes that `pool` allocates at most."""
     ways = (False, True) if spec.kind in ("max", "min") else (False,)
     # Of each way the first part is the largest.  Norms take as much once more, for powers of some rows.
-    sizes = [next((_bytes(part, way) for part, _, _ in parts(spec, way)), 0) for way in ways]
+    needs = [partial(_bytes, indices=way) for way in ways]
+    sizes = [next((need(part) for part, _, _ in parts(spec, need, _bound(spec))), 0) for need in needs]
     return max(sizes) * (2 if spec.kind == "lp" else 1)
 
 
-def parts(spec: PoolSpec, indices: bool) -> Iterator[tuple[PoolSpec, Slices, Slices]]:
-    """Cut a pooling into parts that fit the scratch: yield a spec, and where its input and outputs lie."""
+def parts(spec: PoolSpec, need: Need, most: int) -> Iterator[tuple[PoolSpec, Slices, Slices]]:
+    """Cut a pooling into parts that need `most` bytes: yield a spec, and where its input and outputs lie.
+
+    Adaptive windows of a plane, which differ in size, stay together.
+    """
+
+    def needed(sizes: tuple[int, ...]) -> int:
+        return need(_part(spec, [slice(0, size) for size in sizes])[0])
+
     whole = sizes = (spec.n, spec.c, *spec.out_size)
-    need = _need(spec, sizes, indices)
-    while need > _bound(spec):
-        halves = [(*sizes[:a], -(-size // 2), *sizes[a + 1 :]) for a, size in enumerate(sizes) if size > 1]
-        smaller = min(halves, key=lambda half: _need(spec, half, indices), default=sizes)
-        if _need(spec, smaller, indices) >= need:
+    bytes_ = needed(sizes)
+    while bytes_ > most:
+        axes = [a for a, size in enumerate(sizes) if size > 1 and (a < 2 or not spec.adaptive)]
+        halves = [(*sizes[:a], -(-sizes[a] // 2), *sizes[a + 1 :]) for a in axes]
+        smaller = min(halves, key=needed, default=sizes)
+        if needed(smaller) >= bytes_:
             break
-        sizes, need = smaller, _need(spec, smaller, indices)
+        sizes, bytes_ = smaller, needed(smaller)
     for box in product(*(range(0, size, max(1, step)) for size, step in zip(whole, sizes, strict=True))):
         yield _part(spec, [slice(o, min(o + s, end)) for o, s, end in zip(box, sizes, whole, strict=True)])
-
-
-def _need(spec: PoolSpec, sizes: tuple[int, ...], indices: bool) -> int:
-    return _bytes(_part(spec, [slice(0, size) for size in sizes])[0], indices)
 
 
 def _part(spec: PoolSpec, box: list[slice]) -> tuple[PoolSpec, Slices, Slices]:
@@ -111,7 +121,11 @@ class _Power(NamedTuple):
         sizes = np.abs(x).astype(np.float64)
         if self.scale != 1:
             sizes /= self.scale
-        return sizes if self.p == 1 else np.power(sizes, self.p, out=sizes)
+        if self.p == 1:
+            return sizes
+        if self.p == 3:  # what NumPy has no short way for
+            return np.multiply(sizes * sizes, sizes, out=sizes)
+        return np.power(sizes, self.p, out=sizes)
 
 
 def _fold(spec: PoolSpec, x: Array, start: Any, dtype: Any, combine: np.ufunc, power: _Power | None = None) -> Array:
@@ -166,9 +180,35 @@ def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(dtype, np.float64) if dtype.kind in "fc" else dtypes.INT64
 
 
+def _one_scale(x: Array, p: float) -> float | None:
+    """Return what all elements may be divided by, so that no power of a quotient overflows or vanishes."""
+    if x.dtype == dtypes.FLOAT32 and p <= _PLAIN:
+        return 1.0
+    least, most = math.inf, 0.0
+    rows = max(1, _PIECE // max(1, x[:, :, :1].size))
+    for first in range(0, x.shape[2], rows):
+        sizes = np.abs(x[:, :, first : first + rows])
+        most = max(most, float(sizes.max(where=np.isfinite(sizes), initial=0)))
+        least = min(least, float(sizes.min(where=sizes > 0, initial=math.inf)))
+    if not most:
+        return 1.0
+    return most if (math.log2(most) - math.log2(least)) * p < _BITS else None
+
+
+def _root(total: Array, p: float) -> Array:
+    if p == 1:
+        return total
+    return np.sqrt(total) if p == 2 else np.cbrt(total) if p == 3 else total ** (1 / p)
+
+
 def _norms(spec: PoolSpec, x: Array) -> Array:
     """Return each window's p-norm; powers of quotients by a scale neither overflow nor vanish."""
-    tops, p = _fold(spec, x, 0, np.float64, np.maximum, _Power()), spec.norm
+    p = spec.norm
+    scale = None if p == math.inf else _one_scale(x, p)
+    if scale is not None:
+        total = _fold(spec, x, 0, np.float64, np.add, _Power(scale, p))
+        return _root(total, p) * scale if scale != 1 else _root(total, p)
+    tops = _fold(spec, x, 0, np.float64, np.maximum, _Power())
     if p == math.inf:
         return tops
     y, left = tops.copy(), np.isfinite(tops) & (tops > 0)  # NaN and infinity of a window are its norm
