@@ -77,10 +77,12 @@ class NativeBackend(Backend):
         """See `Backend.supports`."""
         if spec.nd > 3:
             return f"has kernels for 1 to 3 spatial axes, not {spec.nd}"
-        if op in ("pool_grad_input", "unpool") and dtype.kind != "f":
+        if op == "unpool" and dtype.kind != "f":
             return f"spreads floats only, not {dtype}"
         if op in ("pool", "pool_grad_input"):
             assert isinstance(spec, PoolSpec)
+            if op != "pool" and dtype.kind != "f" and (spec.adjoint() is None or dtype != dtypes.INT64):
+                return f"spreads floats only, and integers by sums of stride 1, not {dtype}"
             if spec.adaptive and op != "pool":
                 return "adaptive windows differ in size, and its gradients take windows of one size"
             if spec.kind == "lp":

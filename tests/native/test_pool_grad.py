@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from expected import under_isa
 
+import convlib
 from convlib._ext import _native as native, _native_pool as pooling
 
 from .common import UNTOUCHED, WORKSPACE, framed_like, laid, pairs, traced
@@ -116,3 +117,15 @@ def test_the_bridge_refuses_arrays_it_could_not_walk() -> None:
         pooling.spread(problem, y, None, y.astype("f8"), True, None, 1, WORKSPACE)
     with pytest.raises(TypeError, match="indices must be int64"):
         pooling.spread(problem, y, np.zeros(y.shape, "i4"), y.copy(), True, None, 1, WORKSPACE)
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"dilation": 2}])
+def test_gradients_of_integer_sums_are_sums(isa: str, options: dict[str, int]) -> None:
+    """With stride 1 an input takes the sum of the windows round it, exactly."""
+    x = np.random.default_rng(0).integers(-(2**40), 2**40, (2, 5, 17, 19))
+    y = convlib.sum_pool2d(x, 3, stride=1, **options)
+    native.trace()
+    found = convlib.sum_pool2d_grad_input(y, x.shape, 3, stride=1, backend="native", **options)
+    assert any(row.startswith("pool") for row in native.traced()[0])
+    expected = convlib.sum_pool2d_grad_input(y, x.shape, 3, stride=1, backend="cython", **options)
+    np.testing.assert_array_equal(found, expected, strict=True)
