@@ -216,7 +216,7 @@ cdef int refuse(names, Py_ssize_t max_workspace) except -1:
 cdef void* allocate(Py_ssize_t size) except NULL:
     cdef void* block = cv_alloc(size)
     if block == NULL:
-        raise MemoryError("no memory for the packed weights")
+        raise MemoryError("no memory for packed weights or a padded copy")
     return block
 
 

@@ -5,6 +5,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from convlib._ext._native cimport allocate, release
 from convlib._ext._native_arrays cimport Shaped, fill
 
 cnp.import_array()
@@ -88,19 +89,22 @@ cdef class PaddedRunner(Shaped):
 
     def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
         """Return the result, or None if an array cannot be used as it is, or the copy is too large."""
-        cdef cnp.ndarray wide
+        cdef void* block  # of those that the engine keeps: a fresh one costs a page fault for every 4 KB
         if not self.shaped(x) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) or 4 * self.nbytes > max_workspace:
             return None
-        wide = self.result()
-        if self.code == c"f":
-            with nogil:
-                extend(&self.frame, <const float*>cnp.PyArray_DATA(<cnp.ndarray>x), <float*>cnp.PyArray_DATA(wide),
-                       <float>self.value)
-        else:
-            with nogil:
-                extend(&self.frame, <const double*>cnp.PyArray_DATA(<cnp.ndarray>x), <double*>cnp.PyArray_DATA(wide),
-                       self.value)
-        return self.run(wide, threads, max_workspace - self.nbytes, w, bias)
+        block = allocate(self.nbytes)
+        try:
+            if self.code == c"f":
+                with nogil:
+                    extend(&self.frame, <const float*>cnp.PyArray_DATA(<cnp.ndarray>x), <float*>block,
+                           <float>self.value)
+            else:
+                with nogil:
+                    extend(&self.frame, <const double*>cnp.PyArray_DATA(<cnp.ndarray>x), <double*>block, self.value)
+            wide = cnp.PyArray_SimpleNewFromData(self.nd, self.y_dims, self.typenum, block)
+            return self.run(wide, threads, max_workspace - self.nbytes, w, bias)
+        finally:
+            release(block)
 
 
 ZERO = cnp.PyArray_ZEROS(1, [1], cnp.NPY_INT64, 0)
