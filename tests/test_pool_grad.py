@@ -188,13 +188,13 @@ def test_explain_knows_the_gradients():
 
 
 def test_scratch_is_cut_into_blocks(monkeypatch):
-    from convlib.backends import slabs
+    from convlib.backends import pool_grads
 
     rng = np.random.default_rng(4)
     grad_y = rng.integers(-3, 4, (3, 5, 6, 7)).astype(float)
     whole = convlib.avg_pool2d_grad_input(grad_y, (3, 5, 12, 14), 2, backend="im2col")
     for scratch in (1, 8 * 2 * 12 * 14 * 2, 8 * 2 * 12 * 14 * 7):
-        monkeypatch.setattr(slabs, "_SCRATCH", scratch)
+        monkeypatch.setattr(pool_grads, "_SCRATCH", scratch)
         parts = convlib.avg_pool2d_grad_input(grad_y, (3, 5, 12, 14), 2, backend="im2col")
         np.testing.assert_array_equal(parts, whole)
 
