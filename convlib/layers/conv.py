@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dtypes
 from ..errors import SpecError
-from ..functional._common import Array, ArrayLike
+from ..functional._common import Array, ArrayLike, element_type
 from ..spec import check_ending, effective_kernel, make_conv, make_transpose, weight_order
 from ..spec.arguments import Ints, channels_last, integer, per_axis
 from .activation import ended, gradient
@@ -44,8 +43,7 @@ class _Learned(Layer):
             )
         if not isinstance(given["bias"], bool):
             raise TypeError(f"bias must be True or False, not {given['bias']!r}")
-        self._dtype = np.dtype(given["dtype"])
-        dtypes.check("a parameter", self._dtype)
+        self._dtype = element_type("dtype", given["dtype"])
         if self._dtype.kind not in "fc":
             raise TypeError(f"dtype={given['dtype']!r} cannot be learned; use a floating or complex type")
         self._given["dtype"] = self._dtype.name

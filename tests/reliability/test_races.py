@@ -98,6 +98,9 @@ def test_a_setting_that_another_thread_enters_first_is_refused_without_waiting()
             assert not blocking, "waits for the other thread's block to end"
             return False
 
+        def __exit__(self, *details):
+            raise AssertionError("ends a block that did not begin")
+
     setting = convlib.max_workspace(1 << 20)
     setting._lock = Taken()
     before = config.get_max_workspace()
