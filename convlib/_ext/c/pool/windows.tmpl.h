@@ -151,17 +151,19 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
 CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
                                ptrdiff_t rest, T *y) {
     const ptrdiff_t s = j->p.stride[2], k = j->p.dil[2] == 1 ? j->p.k[2] : 0;
+    /* under cheap masks a join that heeds NaN costs no more than to look for one */
+    const int quick = !CV_CHEAP_MASKS;
     int again = 0;
     if (s == 2 && k == 2 && w->count == 2)
-        again = CV_(slide_row)(kind, 1, 2, 0, 2, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 2, 0, 2, j, w, rest, y);
     else if (s == 2 && k == 2)
-        again = CV_(slide_row)(kind, 1, 2, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 2, 0, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3)
-        again = CV_(slide_row)(kind, 1, 3, 1, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 1, 3, j, w, rest, y);
     else if (s == 2 && k == 3 && w->count == 3)
-        again = CV_(slide_row)(kind, 1, 3, 0, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 3, j, w, rest, y);
     else if (s == 2 && k == 3)
-        again = CV_(slide_row)(kind, 1, 3, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 0, j, w, rest, y);
     else
         CV_(line_row)(kind, j, w, rest, y);
     if (again && k == 2)
