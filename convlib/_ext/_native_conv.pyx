@@ -80,7 +80,7 @@ cdef class ConvProblem(Problem):
 
     cdef int check(self, Array w, Array bias, char code) except -1:
         if code != b"f" and code != b"d":
-            raise TypeError("the engine convolves float32 and float64")
+            raise TypeError("the engine convolves arrays of the types float32 and float64")
         return self.sized(w, code, bias, code)
 
     cdef int sized(self, Array w, char w_code, Array bias, char bias_code) except -1:

@@ -31,7 +31,7 @@ CALLS = [
     'avg_pool2d(x, 2900, stride=1, backend="naive")',
     'max_pool2d(ones(1, 2, 10**6), (2, 40000), stride=1, return_indices=True, backend="im2col")',
     'conv1d(ones(1, 10**7), ones(1, 20001), backend="native:direct")',  # one row
-    'max_pool2d(x, 1500, stride=1, return_indices=True, backend="native:pool_windows")',  # few outputs, large windows
+    'max_pool2d(x, 1500, stride=1, return_indices=True, backend="native:pool_places")',  # few outputs, large windows
     'max_unpool2d(flat(8000, 8000), places(8000, 8000), 3, backend="cython")',  # GBs of new memory
 ]
 
