@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,10 @@ WANTED = 0.95  # of all names that are not private, as basedpyright counts, whic
 def run(*arguments, cwd):
     """Run a module of this environment."""
     command = [sys.executable, "-P", "-m", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where basedpyright finds `python`
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+    )
 
 
 def main() -> int:
@@ -30,10 +34,7 @@ def main() -> int:
         print("stubtest:", stubs.stdout.strip() or f"{len(compiled)} stubs are as the compiled parts")
         cases = run("mypy", "--strict", "--config-file=", str(ROOT / "tests" / "typing_cases.py"), cwd=folder)
         print("mypy:", cases.stdout.strip())
-        said = run(
-            "basedpyright", "--verifytypes", "convlib", "--ignoreexternal", "--outputjson",
-            "--pythonpath", sys.executable, cwd=folder,
-        )  # fmt: skip
+        said = run("basedpyright", "--verifytypes", "convlib", "--ignoreexternal", "--outputjson", cwd=folder)
         score = json.loads(said.stdout)["typeCompleteness"]["completenessScore"]
         print(f"basedpyright: {score:.1%} of the names that are not private have a type")
     return (stubs.returncode != 0) + (cases.returncode != 0) + (score < WANTED)

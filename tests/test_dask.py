@@ -347,7 +347,10 @@ def test_sums_of_every_operator_are_made_as_in_one_piece(way):
 
 
 #: What Dask arrays are refused for.
-REFUSED = ("out must be None", "im2col", "col2im", "plan", "numpy arrays", "padding that holds something")
+REFUSED = (
+    "out must be None", "im2col", "col2im", "plan", "numpy arrays", "padding that holds something",
+    "out_dtype='int32'", "zero_point",  # what depends on numbers that are not there yet
+)  # fmt: skip
 
 
 @pytest.mark.slow

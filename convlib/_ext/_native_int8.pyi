@@ -1,5 +1,7 @@
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from ._native_conv import ConvProblem
 
 def conv_int8(
@@ -7,6 +9,7 @@ def conv_int8(
     max_workspace: int, packed: PackedInt8 | None = None,
 ) -> None: ...  # fmt: skip
 
+@disjoint_base
 class PackedInt8:
     def __init__(
         self, problem: ConvProblem, code: int, w: Any, wide_y: bool, names: str | None, threads: int, max_workspace: int
