@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SpecError
 
@@ -21,6 +22,16 @@ BOOL, INT32, INT64, FLOAT16, FLOAT32, FLOAT64 = (
 )
 _KINDS = {"b": "bool", "i": "signed integers", "u": "unsigned integers", "f": "floats", "c": "complex numbers"}
 _LONG = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return `value`, which the caller calls `name`, as an array of NumPy."""
+    try:
+        return np.asarray(value)
+    except (MemoryError, TypeError):
+        raise
+    except Exception as error:  # an object may fail in any way while it is turned into an array
+        raise SpecError(f"{name} is no array: {error}") from None
 
 
 def is_bfloat16(dtype: DType) -> bool:

@@ -246,12 +246,7 @@ def _take_one(name: str, value: Any) -> tuple[str, Any]:
     _refuse_what_is_lost(name, value)
     if _foreign.is_foreign(value):
         return _foreign.take(name, value)
-    try:
-        return "numpy", np.asarray(value)
-    except (MemoryError, TypeError):
-        raise
-    except Exception as error:  # an object may fail in any way while it is turned into an array
-        raise SpecError(f"{name} is no array: {error}") from None
+    return "numpy", dtypes.as_array(name, value)
 
 
 def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:

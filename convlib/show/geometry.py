@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import dtypes
 from ..errors import SpecError, quote
 from ..spec import ConvSpec, WindowSpec, origin
 from ..spec.arguments import Ints
@@ -91,12 +92,7 @@ def given(name: str, value: Any, axes: tuple[int, ...]) -> Given:
     if isinstance(value, tuple) and all(isinstance(size, (int, np.integer)) for size in value):
         found = Given(tuple(map(int, value)), None)
     else:
-        try:
-            values = np.asarray(value)
-        except (MemoryError, TypeError):
-            raise
-        except Exception as error:  # an object may fail in any way while it is turned into an array
-            raise SpecError(f"{name} is no array: {error}") from None
+        values = dtypes.as_array(name, value)
         if values.dtype.kind not in "biufc":
             raise TypeError(f"{name} must hold numbers, or be a shape such as (4, 4), not {quote(value)}")
         if values.dtype.kind in "biu":  # sums of integers are exact here as everywhere

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import dtypes
 from ..errors import SpecError, quote
 from ..spec.arguments import integer
 
@@ -19,12 +20,7 @@ ELSEWHERE = {"(h, w)": "with channels, use corr2d_multi_in", "(c_i, h, w)": "one
 
 def numbers(name: str, value: Any) -> Array:
     """Return an array of real numbers."""
-    try:
-        found = np.asarray(value)
-    except (MemoryError, TypeError):
-        raise
-    except Exception as error:  # an object may fail in any way while it is turned into an array
-        raise SpecError(f"{name} is no array: {error}") from None
+    found = dtypes.as_array(name, value)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of real numbers, not {type(value).__name__} of {found.dtype}")
     return found
