@@ -18,9 +18,8 @@ from .taps import seeing
 #: More weights than that are packed from where they lie, in whatever order.
 ORDERED_WEIGHTS = 1 << 13
 
-#: Weights of a phase up to so many elements are copied, of few channels and of more: the kernels that serve few
-#: channels best take them only without gaps.
-COPIED_WEIGHTS = 1 << 16, 1 << 10
+#: Weights of a phase up to so many elements are copied; more, if channels are few.
+COPIED_WEIGHTS, COPIED_WEIGHTS_OF_FEW = 1 << 10, 1 << 16
 
 
 def settings() -> tuple[bool, int, int]:
@@ -104,7 +103,7 @@ def phase_calls(spec: ConvSpec, dtype: np.dtype[Any]) -> tuple[Call, ...]:
 
 def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     weights = spec.groups * spec.ocg * spec.icg * math.prod(phase.kernel)
-    copied = weights <= COPIED_WEIGHTS[min(spec.icg, spec.ocg) >= 8]
+    copied = weights <= (COPIED_WEIGHTS_OF_FEW if few_channels(spec) else COPIED_WEIGHTS)
     live = _along(spec)
     problem = _native_conv.ConvProblem(
         spec.n, spec.groups, spec.ocg, spec.icg, live(spec.out_size), live(phase.kernel), live(phase.size),
@@ -121,9 +120,14 @@ def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     return Call(problem, "conv", dtype, copied=weights * dtype.itemsize if copied else 0, telling=telling)
 
 
+def few_channels(spec: ConvSpec) -> bool:
+    """Return whether channels are so few that kernels serve them best that take weights only without gaps."""
+    return min(spec.icg, spec.ocg) < 8
+
+
 def strided_weights(spec: ConvSpec) -> bool:
-    """Return whether weights are taken as they lie; the kernels for few channels take them only without gaps."""
-    return min(spec.icg, spec.ocg) >= 8 and math.prod(spec.w_shape) > ORDERED_WEIGHTS
+    """Return whether weights are taken as they lie."""
+    return not few_channels(spec) and math.prod(spec.w_shape) > ORDERED_WEIGHTS
 
 
 def weight_steps(spec: ConvSpec) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
-/* The thread pool and the scratch under several callers at once, for the thread sanitizer: each caller runs regions of
-   its own, which meet, nest and stop.  Built with -DRACE the units share a plain counter, which must be reported. */
+/* The thread pool and the scratch under several callers at once, for the thread sanitizer: each
+ * caller runs regions of its own, which meet, nest and stop.  Built with -DRACE the units share a
+ * plain counter, which must be reported. */
 #include "runtime/threads.h"
 
 #include <pthread.h>

@@ -31,6 +31,17 @@ CV_INLINE vec CV_(dot_lanes)(const int inner, const T *p, ptrdiff_t step, ptrdif
     return step == 1 ? CV_(load_range)(p, lo, hi) : CV_(dot_spread)(p, step, lo, hi);
 }
 
+/* The lanes lo[t]..hi[t]-1 that exist under each tap of a vector whose first output meets input
+ * `at`; left as they are where every lane lies inside the image. */
+CV_INLINE void CV_(dot_limits)(const int taps, const int inner, const cv_conv *p, ptrdiff_t at,
+                               ptrdiff_t len, ptrdiff_t *lo, ptrdiff_t *hi) {
+    CV_UNROLL(5)
+    for (int t = 0; t < taps && !inner; t++) {
+        hi[t] = VL;
+        cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo[t], &hi[t]);
+    }
+}
+
 /* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane
  * lies inside the image. */
 CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int inner,
@@ -40,11 +51,7 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
     const ptrdiff_t step = p->stride[2] * p->xs[4], mx = p->dil[1] * p->xs[3];
     vec g = CV_(dot_lanes)(inner, gy, p->ys[4], 0, len), v[CV_GRAD_TAPS] = {{0}};
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
-    CV_UNROLL(5)
-    for (int t = 0; t < taps && !inner; t++) {
-        hi[t] = VL;
-        cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo[t], &hi[t]);
-    }
+    CV_(dot_limits)(taps, inner, p, at, len, lo, hi);
     CV_UNROLL(4)
     for (int m = 0; m < CV_DOTS_M; m++) {
         if (m < m0 || m >= m1)
@@ -145,11 +152,7 @@ CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_jo
     const ptrdiff_t step = p->stride[2] * p->xs[4], last = p->out[1] - 1;
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
     vec g[CV_DOTS_M] = {{0}};
-    CV_UNROLL(5)
-    for (int t = 0; t < taps && !inner; t++) {
-        hi[t] = VL;
-        cv_lanes(at + t * p->dil[2], p->stride[2], p->in[2], len, &lo[t], &hi[t]);
-    }
+    CV_(dot_limits)(taps, inner, p, at, len, lo, hi);
     for (int m = 1; m < ms; m++) { /* met before the first row of x */
         if (top - m >= 0 && top - m <= last)
             g[m - 1] = CV_(dot_lanes)(inner, gy + (top - m) * p->ys[3], p->ys[4], 0, len);
