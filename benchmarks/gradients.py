@@ -9,16 +9,14 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from contenders import Contenders, median_seconds
 
 THREADS = 2
-ROUND_SECONDS = 0.05
 
 #: Convolutions: label, x shape, w shape, stride, padding, groups.
 CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], int, int, int], ...] = (
@@ -116,39 +114,19 @@ def worker(contender: str) -> None:
             call = make(label)
             call()
             call()
-        times: list[float] = []
-        while sum(times) < ROUND_SECONDS or len(times) < 3:
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        print(statistics.median(times), flush=True)
+        print(median_seconds(call), flush=True)
 
 
 def race(words: list[str], rounds: int) -> None:
     """Time every selected case and print the table."""
-    workers = {
-        name: subprocess.Popen(
-            [sys.executable, __file__, "--worker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in ("convlib", "torch")
-    }
-
-    def ask(name: str, label: str) -> float:
-        pipes = workers[name]
-        assert pipes.stdin is not None
-        assert pipes.stdout is not None
-        print(label, file=pipes.stdin, flush=True)
-        return float(pipes.stdout.readline())
-
+    contenders = Contenders(__file__, ("convlib", "torch"))
     ratios: dict[str, list[float]] = {}
     print(f"{'case':<32}{'convlib ms':>12}{'torch ms':>12}{'torch / convlib (quartiles)':>30}")
     for label in labels():
         if words and not any(word in label for word in words):
             continue
-        times: dict[str, list[float]] = {name: [] for name in workers}
-        for turn in range(rounds):
-            for name in sorted(workers, reverse=bool(turn % 2)):
-                times[name].append(ask(name, label))
+        said = contenders.rounds(label, rounds)
+        times = {name: [float(seconds) for (seconds,) in answers] for name, answers in said.items()}
         each = sorted(theirs / own for own, theirs in zip(times["convlib"], times["torch"], strict=True))
         own, theirs = (statistics.median(times[name]) * 1e3 for name in ("convlib", "torch"))
         low, high = each[len(each) // 4], each[-1 - len(each) // 4]
@@ -157,8 +135,7 @@ def race(words: list[str], rounds: int) -> None:
     for what, values in ratios.items():
         mean = math.exp(statistics.fmean(math.log(value) for value in values))
         print(f"{what}: geometric mean {mean:.2f}, worst {min(values):.2f}")
-    for process in workers.values():
-        process.communicate()
+    contenders.end()
 
 
 if __name__ == "__main__":

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from contenders import Contenders, median_seconds
 
 THREADS = 2
-ROUND_SECONDS = 0.05
 ZEROS = 121, 0  # weights are quantised symmetrically, as most are
 
 #: Label, x shape, w shape, stride, padding, groups.
@@ -97,42 +95,20 @@ def worker(contender: str) -> None:
             call = CONTENDERS[contender](next(case for case in CASES if case[0] == label), contender)
             checksum = zlib.crc32(np.ascontiguousarray(call()).tobytes())
             call()
-        times: list[float] = []
-        while sum(times) < ROUND_SECONDS or len(times) < 3:
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        print(checksum, statistics.median(times), flush=True)
+        print(checksum, median_seconds(call), flush=True)
 
 
 def race(words: list[str], rounds: int) -> None:
     """Time every selected case and print the table."""
-    workers = {
-        name: subprocess.Popen(
-            [sys.executable, __file__, "--worker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in CONTENDERS
-    }
-
-    def ask(name: str, label: str) -> tuple[int, float]:
-        pipes = workers[name]
-        assert pipes.stdin is not None
-        assert pipes.stdout is not None
-        print(label, file=pipes.stdin, flush=True)
-        checksum, seconds = pipes.stdout.readline().split()
-        return int(checksum), float(seconds)
-
+    contenders = Contenders(__file__, CONTENDERS)
     print("milliseconds (medians of rounds), and how often faster the plan is than two of them (with quartiles)")
     print(f"{'case':<18}" + "".join(f"{name:>13}" for name in CONTENDERS) + f"{'/ onnxruntime':>20}{'/ float32':>20}")
     for label in (case[0] for case in CASES):
         if words and not any(word in label for word in words):
             continue
-        times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-        sums: dict[str, int] = {}
-        for turn in range(rounds):
-            for name in sorted(CONTENDERS, reverse=bool(turn % 2)):
-                sums[name], seconds = ask(name, label)
-                times[name].append(seconds)
+        said = contenders.rounds(label, rounds)
+        times = {name: [float(seconds) for _, seconds in answers] for name, answers in said.items()}
+        sums = {name: answers[-1][0] for name, answers in said.items()}
         if len({sums[name] for name in ("plan", "call", "onnxruntime")}) > 1:
             raise SystemExit(f"{label}: the results differ")
         line = f"{label:<18}" + "".join(f"{1e3 * statistics.median(times[name]):13.3f}" for name in CONTENDERS)
@@ -141,10 +117,7 @@ def race(words: list[str], rounds: int) -> None:
             low, middle, high = statistics.quantiles(ratios, n=4)
             line += f"{middle:8.2f} ({low:.2f}-{high:.2f})"
         print(line, flush=True)
-    for process in workers.values():
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
+    contenders.end()
 
 
 if __name__ == "__main__":
