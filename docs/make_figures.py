@@ -82,14 +82,16 @@ def machine() -> str:
 
 
 def doubt() -> str:
-    """Return a sentence that belongs below ratios measured on a machine that others used, too."""
+    """Return what belongs below ratios that `compare` warned of."""
     folds: dict[str, float] = {}
     for row in (row for one in reports().values() for c in one.comparisons for row in c.timed):
         folds[row.contender] = max(row.fold, folds.get(row.contender, 1.0))
-    if not any(warnings(one) for one in reports().values()):
+    found = [text for one in reports().values() for text in warnings(one)]
+    if not found:
         return ""
+    others = "Others used the machine at the same time. " if any("load rose" in text for text in found) else ""
     worst = PEERS.get(name := max(folds, key=folds.__getitem__), name)
-    return f"Others used the machine at the same time, and `compare` warned of noise: ratios of {worst} suffer most.\n"
+    return f"{others}`compare` warned of noise: ratios of {worst} suffer most.\n"
 
 
 def noise() -> str:
