@@ -45,7 +45,7 @@ typedef struct {
     ptrdiff_t max_steps;
     ptrdiff_t planes, plane_pieces; /* images x groups, and into how many pieces they are cut */
     ptrdiff_t lines, line_pieces;   /* tiles of channels x depths x strips */
-    /* of the columns that touch the padding, one after the other */
+    /* of the columns that load under masks, one after the other */
     const CV_(lanes) *masks;
     CV_(step) *steps; /* max_steps per worker */
     const CV_(direct_tile) (*tiles)[CV_DNV];
@@ -97,7 +97,8 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff
     return s - list;
 }
 
-/* The next tile of a row; whether some of its inputs may not exist. */
+/* The next tile of a row; whether it loads under masks: some of its inputs may not exist, or there
+ * is no tile of its width without. */
 CV_INLINE int CV_(next_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column) *c) {
     const cv_conv *p = &j->p;
     const ptrdiff_t least = j->vecs / j->columns, wide = j->vecs - least * j->columns;
@@ -105,6 +106,8 @@ CV_INLINE int CV_(next_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column
     c->nv = (int)(least + (i < wide));
     c->last = CV_MIN2(VL, p->out[2] - c->ox - (c->nv - 1) * VL);
     const ptrdiff_t first = c->ox * p->stride[2] - p->lo[2];
+    if (j->tiles && !j->tiles[0][c->nv - 1])
+        return 1;
     return first < 0 || first + (p->k[2] - 1) * p->dil[2] + c->nv * VL * p->stride[2] > p->in[2];
 }
 

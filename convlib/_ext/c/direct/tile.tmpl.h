@@ -134,41 +134,46 @@ CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int
 }
 
 /* The tiles by [stride 1 or 2, windows 3 wide or not][masked][vectors]; taps under stride 2 are
- * neighbours, and two of them are loaded at once.  Other strides and gaps go element by element. */
+ * neighbours, and two of them are loaded at once.  Other strides and gaps go element by element.
+ * Where masks cost next to nothing, only the widest tile has a second form without. */
 typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
 #define CV_TILE1(name, dm, nv, sw, masked, pair, kw)                       \
     CV_NOINLINE void CV_(name##_##masked##_##nv)(const CV_(tile_job) *t) { \
         CV_(run_tile)(dm, nv, sw, masked, pair, kw, t);                    \
     }
-/* Tiles of one and of two vectors. */
-#define CV_TILE_PAIRS(name, dm, sw, pair, kw) \
-    CV_TILE1(name, dm, 1, sw, 0, pair, kw)    \
-    CV_TILE1(name, dm, 2, sw, 0, pair, kw)    \
-    CV_TILE1(name, dm, 1, sw, 1, pair, kw)    \
-    CV_TILE1(name, dm, 2, sw, 1, pair, kw)
-#define CV_TILE_PAIR_ROW(name)                                                   \
-    {                                                                            \
-        {CV_(name##_0_1), CV_(name##_0_2)}, { CV_(name##_1_1), CV_(name##_1_2) } \
-    }
+#if CV_CHEAP_MASKS
+#define CV_BARE1(name, dm, nv, sw, pair, kw)
+#define CV_BARE(name, nv) NULL
+#else
+#define CV_BARE1(name, dm, nv, sw, pair, kw) CV_TILE1(name, dm, nv, sw, 0, pair, kw)
+#define CV_BARE(name, nv) CV_(name##_0_##nv)
+#endif
 #if CV_DNV == 4
 #define CV_TILES(name, sw, pair, kw)          \
-    CV_TILE1(name, CV_DM, 1, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
-    CV_TILE1(name, CV_DM, 3, sw, 0, pair, kw) \
+    CV_BARE1(name, CV_DM, 1, sw, pair, kw)    \
+    CV_BARE1(name, CV_DM, 2, sw, pair, kw)    \
+    CV_BARE1(name, CV_DM, 3, sw, pair, kw)    \
     CV_TILE1(name, CV_DM, 4, sw, 0, pair, kw) \
     CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
-#define CV_TILE_ROW(name)                                                       \
-    {                                                                           \
-        {CV_(name##_0_1), CV_(name##_0_2), CV_(name##_0_3), CV_(name##_0_4)}, { \
-            CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)  \
-        }                                                                       \
+#define CV_TILE_ROW(name)                                                        \
+    {                                                                            \
+        {CV_BARE(name, 1), CV_BARE(name, 2), CV_BARE(name, 3), CV_(name##_0_4)}, \
+        {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)},    \
     }
 #else
-#define CV_TILES(name, sw, pair, kw) CV_TILE_PAIRS(name, CV_DM, sw, pair, kw)
-#define CV_TILE_ROW CV_TILE_PAIR_ROW
+#define CV_TILES(name, sw, pair, kw)          \
+    CV_BARE1(name, CV_DM, 1, sw, pair, kw)    \
+    CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
+    CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
+#define CV_TILE_ROW(name)                         \
+    {                                             \
+        {CV_BARE(name, 1), CV_(name##_0_2)},      \
+        {CV_(name##_1_1), CV_(name##_1_2)},       \
+    }
 #endif
 CV_TILES(s1, 1, 0, 0)
 CV_TILES(s2, 2, 1, 0)
@@ -184,17 +189,28 @@ static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {
     CV_TILE_ROW(s1), CV_TILE_ROW(s1k3), CV_TILE_ROW(s2), CV_TILE_ROW(s2k3)};
 #endif
 #if CV_DNV == 4
-CV_TILE_PAIRS(wide_s1, CV_DM_WIDE, 1, 0, 0)
-CV_TILE_PAIRS(wide_s1k3, CV_DM_WIDE, 1, 0, 3)
-CV_TILE_PAIRS(wide_s2, CV_DM_WIDE, 2, 1, 0)
-CV_TILE_PAIRS(wide_s2k3, CV_DM_WIDE, 2, 1, 3)
+#define CV_WIDE_TILES(name, sw, pair, kw)          \
+    CV_BARE1(name, CV_DM_WIDE, 1, sw, pair, kw)    \
+    CV_BARE1(name, CV_DM_WIDE, 2, sw, pair, kw)    \
+    CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) \
+    CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
+#define CV_WIDE_ROW(name)                     \
+    {                                         \
+        {CV_BARE(name, 1), CV_BARE(name, 2)}, \
+        {CV_(name##_1_1), CV_(name##_1_2)},   \
+    }
+CV_WIDE_TILES(wide_s1, 1, 0, 0)
+CV_WIDE_TILES(wide_s1k3, 1, 0, 3)
+CV_WIDE_TILES(wide_s2, 2, 1, 0)
+CV_WIDE_TILES(wide_s2k3, 2, 1, 3)
 static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {
-    CV_TILE_PAIR_ROW(wide_s1), CV_TILE_PAIR_ROW(wide_s1k3), CV_TILE_PAIR_ROW(wide_s2),
-    CV_TILE_PAIR_ROW(wide_s2k3)};
+    CV_WIDE_ROW(wide_s1), CV_WIDE_ROW(wide_s1k3), CV_WIDE_ROW(wide_s2), CV_WIDE_ROW(wide_s2k3)};
+#undef CV_WIDE_TILES
+#undef CV_WIDE_ROW
 #endif
 #undef CV_TILE1
+#undef CV_BARE1
+#undef CV_BARE
 #undef CV_TILES
 #undef CV_TILE_ROW
-#undef CV_TILE_PAIRS
-#undef CV_TILE_PAIR_ROW
 #endif

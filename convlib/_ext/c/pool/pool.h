@@ -8,7 +8,7 @@ typedef struct {
     ptrdiff_t first, end, counted;
 } cv_window;
 
-static inline CV_UNUSED cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t o) {
+CV_NOINLINE CV_UNUSED cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t o) {
     if (p->adaptive) { /* from floor(o in / out) to ceil((o + 1) in / out), without their product */
         const ptrdiff_t whole = p->in[a] / p->out[a], part = p->in[a] % p->out[a];
         const ptrdiff_t first = o * whole + o * part / p->out[a];

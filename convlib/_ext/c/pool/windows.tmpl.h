@@ -63,26 +63,25 @@ CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, co
                              ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
+    const vec start = CV_(set1)(CV_START(kind));
     CV_FLAGS bad = {0};
+    vec a = start, odd = start, before = start;
     ptrdiff_t ix = back ? 0 : -p->lo[2];
-    vec first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad),
-        second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
-    vec a = CV_(even)(first, second), odd = CV_(odd)(first, second),
-        before = CV_(set1)(CV_START(kind));
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
+    for (ptrdiff_t ox = -VL; ox < p->out[2]; ox += VL, ix += 2 * VL) { /* the first only loads */
         vec next = a, next_odd = odd;
-        ix += 2 * VL;
         if ((k == 3 && !back) || ox + VL < p->out[2]) {
-            first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad);
-            second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
+            const vec first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad),
+                      second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
             next = CV_(even)(first, second);
             next_odd = CV_(odd)(first, second);
         }
-        vec v = back ? CV_(meet)(kind, nan_free, CV_SLIDE(before, odd, VL - 1), a) : a;
-        v = CV_(meet)(kind, nan_free, v, odd);
-        if (k == 3 && !back)
-            v = CV_(meet)(kind, nan_free, v, CV_SLIDE(a, next, 1));
-        CV_(put)(kind, j, v, rest, y, ox);
+        if (ox >= 0) {
+            vec v = back ? CV_(meet)(kind, nan_free, CV_SLIDE(before, odd, VL - 1), a) : a;
+            v = CV_(meet)(kind, nan_free, v, odd);
+            if (k == 3 && !back)
+                v = CV_(meet)(kind, nan_free, v, CV_SLIDE(a, next, 1));
+            CV_(put)(kind, j, v, rest, y, ox);
+        }
         before = odd;
         a = next;
         odd = next_odd;
