@@ -47,6 +47,11 @@ def environment(name: str) -> str | None:
     return _environment.get(name)
 
 
+def reads() -> int:
+    """Return how often the environment was read."""
+    return _reads
+
+
 read_environment()
 
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from .config import Setting, Variable, current, environment
+from .config import Setting, Variable, current, environment, reads
 from .errors import SpecError, quote
 
 MAX_THREADS = 64
@@ -36,8 +36,12 @@ def get_num_threads() -> int:
     1
     """
     chosen = (None if _context.get() is None else current(_context)) or _process
-    if chosen is not None:
-        return chosen
+    return _unasked(reads()) if chosen is None else chosen
+
+
+@lru_cache(maxsize=1)
+def _unasked(_: int) -> int:
+    """Return what the environment says, or the machine; once for each time that the environment was read."""
     for name in ("CONVLIB_NUM_THREADS", "OMP_NUM_THREADS"):
         text = environment(name)
         if text:

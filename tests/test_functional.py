@@ -184,6 +184,17 @@ def test_every_backend_refuses_alike(name, backend):
         call(backend=backend)
 
 
+def test_what_equals_an_option_is_refused_after_a_call_with_the_option():
+    usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "flip": False, "pad_value": 0}
+    convlib.conv2d(X, W, **usual)  # settled once for all calls like it
+    for name, value in usual.items():
+        for other in (bool(value), float(value), int(value)):
+            if type(other) is type(value) or (name == "pad_value" and type(other) is float):
+                continue
+            with pytest.raises(TypeError, match=name):
+                convlib.conv2d(X, W, **{**usual, name: other})
+
+
 def test_refusals_leave_the_inputs_alone():
     assert X.sum() == X.size
     assert W.sum() == W.size

@@ -15,6 +15,9 @@ from . import kept
 from ._common import Array, ArrayLike, per_rank, take
 from ._quantised import is_quantised, quantised
 
+#: Types of options; those of other types may equal them, and are no such options.
+_FROZEN, _NUMBERS = frozenset((int, tuple, str)), frozenset((int, float))
+
 
 def _convnd(
     nd: int, x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, stride: Any = 1, padding: Any = 0,
@@ -82,7 +85,8 @@ def _convnd(
         stride if type(stride) is int else frozen(stride), padding if type(padding) is int else frozen(padding),
         dilation if type(dilation) is int else frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
     )  # fmt: skip
-    integers = is_quantised(x_zero_point, w_zero_point, out_dtype, out)
+    floats = x_zero_point is w_zero_point is out_dtype is out is None
+    integers = not floats and is_quantised(x_zero_point, w_zero_point, out_dtype, out)
     if activation is None and residual is None and not integers:
         return _sum(nd, x, w, bias, options, out, backend)[1]
     kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
@@ -121,12 +125,20 @@ def _sum(
         if plan is not None:
             return plan.backend, plan(x, out)
     if out is None and asked is None and type(x) is np.ndarray and type(w) is np.ndarray:
+        stride, padding, dilation, groups, _, value, flip, _, _ = options
+        usual = (
+            type(stride) in _FROZEN and type(padding) in _FROZEN and type(dilation) in _FROZEN and type(groups) is int
+            and type(value) in _NUMBERS and type(flip) is bool
+        )  # fmt: skip
+        kinds = None if usual else tuple(map(type, options))
         try:
-            served, run = _quick(nd, x.shape, x.dtype, w.shape, w.dtype, *options, backend, registry.state())
+            served, run, max_workspace = _quick(
+                nd, x.shape, x.dtype, w.shape, w.dtype, options, kinds, backend, registry.state()
+            )
         except TypeError:  # the long way says which argument is wrong
-            run = None
+            run, max_workspace = None, 0
         found: Array | None = run and run(
-            x, get_num_threads(), config.get_max_workspace(),
+            x, get_num_threads(), max_workspace,
             w if order == "OIHW" else storage.plain_weights(w, weight_order(nd, order)), bias,
         )  # fmt: skip
         if found is not None:
@@ -138,17 +150,20 @@ def _sum(
     return choice.backend, storage.conv(choice.backend, spec, x, w, bias, out, choice.named, asked)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=4096)
 def _quick(
     nd: int, x_shape: tuple[int, ...], x_dtype: np.dtype[Any], w_shape: tuple[int, ...], w_dtype: np.dtype[Any],
-    *rest: Any,
-) -> tuple[Any, Callable[..., Array | None] | None]:  # fmt: skip
-    """Return the backend of a convolution of NumPy arrays without `out`, and its short way, if it has one."""
-    *options, backend, _ = rest
+    options: tuple[Any, ...], kinds: tuple[type, ...] | None, backend: str | None, state: tuple[Any, ...],
+) -> tuple[Any, Callable[..., Array | None] | None, int]:  # fmt: skip
+    """Return the backend of a convolution of NumPy arrays without `out`, its short way, if it has one, and the bound.
+
+    `kinds` and `state` tell calls apart that are alike in all else.
+    """
     dtype = dtypes.for_sums(x=x_dtype, w=w_dtype)[1]
     spec = make_conv(nd, x_shape, w_shape, *options)
     choice = registry.select("conv", spec, dtype, backend, "numpy")
-    return choice.backend, choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
+    run = choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
+    return choice.backend, run, config.get_max_workspace()
 
 
 def _conv_transposend(
