@@ -8,7 +8,6 @@
  */
 #ifndef CV_PANELS
 #define CV_PANELS
-#include "../layout/ending.tmpl.h"
 #include "../layout/im2col.tmpl.h"
 #include "../layout/weights.tmpl.h"
 #include "tile.tmpl.h"
@@ -147,6 +146,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                     o.c = spare;
                     o.ldc = CV_NV * VL;
                     o.bias = zeros;
+                } else if (r1 == j->view.runs) {
+                    o.residual = j->ending.residual ? j->ending.residual + (o.c - j->y) : NULL;
+                    o.activation = j->ending.activation;
                 }
                 if (op == op0 && j->in_place && count == width) {
                     (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](
@@ -159,8 +161,6 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 if (!j->flat)
                     CV_(scatter)(j, spare, CV_NV * VL, rows, p0, count, r0 ? NULL : bias,
                                  y + op * CV_MR * p->ys[1]);
-                if (j->flat && r1 == j->view.runs)
-                    CV_(end_rows)(&j->ending, o.c, rows, o.ldc, count);
                 bp += kc * width;
             }
         }

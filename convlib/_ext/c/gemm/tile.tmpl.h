@@ -9,13 +9,16 @@
  */
 #ifndef CV_TILE_H
 #define CV_TILE_H
+#include "../layout/ending.tmpl.h"
 
 /* Where a tile ends: rows c + m·ldc, the first `rows` of them, `last` lanes of the last vector.
- * bias != NULL starts from bias[m], else from what c holds (a later block of K). */
+ * bias != NULL starts from bias[m], else from what c holds (a later block of K).
+ * residual, laid out as c and added to the sums, and activation end them. */
 typedef struct {
     T *c;
     ptrdiff_t ldc, rows, last;
-    const T *bias;
+    const T *bias, *residual;
+    int activation;
 } CV_(tile_out);
 
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it
@@ -59,6 +62,7 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
         if (copying)
             copy += nv * VL;
     }
+    const vec limit = CV_(limit)(o->activation);
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         if (m >= o->rows)
@@ -69,6 +73,17 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
             acc[m][v] += o->bias      ? CV_(set1)(o->bias[m])
                          : v < nv - 1 ? CV_(load)(c + v * VL)
                                       : CV_(load_n)(c + end, lanes);
+        if (o->residual) {
+            const T *r = o->residual + m * o->ldc;
+            CV_UNROLL(4)
+            for (int v = 0; v < nv; v++)
+                acc[m][v] += v < nv - 1 ? CV_(load)(r + v * VL) : CV_(load_n)(r + end, lanes);
+        }
+        if (o->activation) {
+            CV_UNROLL(4)
+            for (int v = 0; v < nv; v++)
+                acc[m][v] = CV_(active)(limit, acc[m][v]);
+        }
         CV_UNROLL(4)
         for (int v = 0; v < nv - 1; v++)
             CV_(store)(c + v * VL, acc[m][v]);

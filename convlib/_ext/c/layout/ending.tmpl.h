@@ -12,26 +12,31 @@ CV_INLINE CV_(ending) CV_(ending_of)(const cv_call *call) {
     return (CV_(ending)){call->y, call->residual, call->activation};
 }
 
-/* NaN stays. */
-CV_INLINE vec CV_(active)(const int activation, vec v) {
-    const vec none = {0}, six = CV_(set1)(6);
-    if (activation)
-        v = CV_(select)((ivec)(v <= none), none, v);
-    return activation == CV_RELU6 ? CV_(select)((ivec)(v > six), six, v) : v;
+/* What an activation lets through at most. */
+CV_INLINE vec CV_(limit)(int activation) {
+    return CV_(set1)(activation == CV_RELU6 ? (T)6 : (T)__builtin_inf());
 }
 
-CV_INLINE void CV_(end_row)(const int activation, const T *residual, T *y, ptrdiff_t count) {
+/* NaN stays. */
+CV_INLINE vec CV_(active)(vec limit, vec v) {
+    const vec none = {0};
+    v = CV_(select)((ivec)(v <= none), none, v);
+    return CV_(select)((ivec)(v > limit), limit, v);
+}
+
+CV_INLINE void CV_(end_row)(const int active, const T *residual, vec limit, T *y,
+                            ptrdiff_t count) {
     ptrdiff_t i = 0;
     for (; i + VL <= count; i += VL) {
-        const vec v = CV_(load)(y + i);
-        CV_(store)(y + i, CV_(active)(activation, residual ? v + CV_(load)(residual + i) : v));
+        const vec v = residual ? CV_(load)(y + i) + CV_(load)(residual + i) : CV_(load)(y + i);
+        CV_(store)(y + i, active ? CV_(active)(limit, v) : v);
     }
     if (i < count) {
         const ptrdiff_t n = count - i;
         vec v = CV_(load_n)(y + i, n);
         if (residual)
             v += CV_(load_n)(residual + i, n);
-        CV_(store_n)(y + i, CV_(active)(activation, v), n);
+        CV_(store_n)(y + i, active ? CV_(active)(limit, v) : v, n);
     }
 }
 
@@ -39,15 +44,14 @@ CV_INLINE void CV_(end_row)(const int activation, const T *residual, T *y, ptrdi
 static CV_UNUSED void CV_(end_rows)(const CV_(ending) *e, T *y, ptrdiff_t rows, ptrdiff_t ld,
                                     ptrdiff_t count) {
     const T *r = e->residual ? e->residual + (y - e->y) : NULL;
+    const vec limit = CV_(limit)(e->activation);
     if (!r && !e->activation)
         return;
     for (; rows > 0; rows--, y += ld, r = r ? r + ld : NULL) {
-        if (e->activation == CV_RELU6)
-            CV_(end_row)(CV_RELU6, r, y, count);
-        else if (e->activation == CV_RELU)
-            CV_(end_row)(CV_RELU, r, y, count);
+        if (e->activation)
+            CV_(end_row)(1, r, limit, y, count);
         else
-            CV_(end_row)(0, r, y, count);
+            CV_(end_row)(0, r, limit, y, count);
     }
 }
 
