@@ -12,6 +12,9 @@ CASES = {
     "gemm_panels": [
         ((2, 9, 31, 33), (21, 9, 3, 3), {"padding": 1}), ((1, 400, 20, 21), (19, 400, 1, 1), {}),
         ((2, 8, 17, 19), (12, 4, 3, 3), {"groups": 2, "stride": 2}),
+        # cut among threads by output channels alone, by pixels alone, and by both
+        ((1, 16, 14, 14), (389, 16, 1, 1), {}), ((1, 24, 61, 61), (17, 24, 1, 1), {}),
+        ((1, 770, 14, 14), (33, 770, 1, 1), {}),
     ],
     "gemm_broadcast": [
         ((2, 9, 31, 33), (21, 9, 3, 3), {"padding": 1}), ((3, 70, 5, 7), (37, 70, 1, 1), {}),
@@ -57,7 +60,7 @@ def served(isa, make):
         pytest.skip(f"the scalar engine has few implementations: {error}")
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("name", "x_shape", "w_shape", "options", "dtype"), FLAT)
 def test_bits_are_those_of_doing_it_after(isa, name, x_shape, w_shape, options, dtype, threads):
     with convlib.num_threads(threads):

@@ -8,7 +8,6 @@
 /* where reading all weights for each of so few outputs would be the limit */
 #define CV_BROADCAST_MOST (1536 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */
-#define CV_BROADCAST_MEET 35.0          /* ns for a line that two threads write to */
 #define CV_BROADCAST_PANEL (256 * 1024) /* weights of a panel that stay in L2 from tile to tile */
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
 #define CV_OWN_BYTES (8 << 20)
@@ -21,7 +20,7 @@ static ptrdiff_t CV_(broadcast_enough)(const CV_(broadcast_job) *j) {
     if (cv_taps(p) > 1 || p->last) /* strips share inputs; no lines of y */
         return CV_BROADCAST_TILES * CV_PX;
     const double copying = (double)(p->n * cv_outputs(p) * p->icg) * CV_BROADCAST_COPY;
-    const double meeting = (double)p->ocg * CV_BROADCAST_MEET;
+    const double meeting = (double)p->ocg * CV_MEET;
     return copying < meeting && j->panels >= CV_PANELS_EACH * j->threads ? PTRDIFF_MAX
                                                            : CV_BROADCAST_TILES / 2 * CV_PX;
 }

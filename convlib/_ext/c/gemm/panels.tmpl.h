@@ -23,18 +23,69 @@ typedef struct {
     T *y, *scratch;
     CV_(ending) ending;
     ptrdiff_t scratch_each;  /* elements per worker: B block, then one spare tile */
-    ptrdiff_t vecs, panels;  /* of one image's pixels */
-    ptrdiff_t block, blocks; /* pixel panels per unit; units per image and group */
-    ptrdiff_t oc_panels, oc_block, oc_blocks;
+    ptrdiff_t vecs, blocks;         /* of one image's pixels; cut into blocks of vectors */
+    ptrdiff_t oc_panels, oc_blocks; /* of a group's output channels; cut into blocks of panels */
     ptrdiff_t run_block, k_block; /* runs and the most rows in a block of K */
     int in_place;                 /* B can be read straight from x */
     int flat;                     /* a channel of y is one unbroken row */
     int threads;
 } CV_(panels_job);
 
-/* Vector panels are cut evenly: 13 vectors are 3+3+3+2+2, not 3+3+3+3+1. */
-CV_INLINE ptrdiff_t CV_(panel_start)(const CV_(panels_job) *j, ptrdiff_t i) {
-    return i * j->vecs / j->panels * VL;
+CV_INLINE ptrdiff_t CV_(most)(ptrdiff_t all, ptrdiff_t parts) { return (all + parts - 1) / parts; }
+
+/* The first vector of a block.  Blocks mirror each other, so that two threads share an odd number
+ * of them evenly if output channels are cut in halves. */
+CV_INLINE ptrdiff_t CV_(block_at)(const CV_(panels_job) *j, ptrdiff_t i) {
+    return (2 * i * j->vecs + j->blocks) / (2 * j->blocks);
+}
+
+/* Work of the busiest thread, in tiles of one vector, if each thread takes its range of the units;
+ * packing: what a vector of B takes. */
+static double CV_(panels_load)(const CV_(panels_job) *j, double packing) {
+    const ptrdiff_t units = j->p.n * j->p.groups * j->blocks * j->oc_blocks;
+    double most = 0;
+    for (ptrdiff_t t = 0; t < j->threads; t++) {
+        const ptrdiff_t end = cv_part(units, j->threads, t + 1);
+        double load = 0;
+        for (ptrdiff_t u = cv_part(units, j->threads, t); u < end; u++) {
+            const ptrdiff_t oc = u % j->oc_blocks, block = u / j->oc_blocks % j->blocks;
+            load += (double)(CV_(block_at)(j, block + 1) - CV_(block_at)(j, block)) *
+                    ((double)(cv_part(j->oc_panels, j->oc_blocks, oc + 1) -
+                              cv_part(j->oc_panels, j->oc_blocks, oc)) +
+                     packing);
+        }
+        most = CV_MAX2(most, load);
+    }
+    return most;
+}
+
+/* Cut pixels further, and output channels, for each block of which the pixels are packed again, so
+ * that threads finish together; a late one leaves its last unit to others, so these are small. */
+static void CV_(panels_divide)(CV_(panels_job) *j) {
+    const ptrdiff_t images = j->p.n * j->p.groups;
+    const double packing = j->in_place ? 0.3 : 1;
+    /* blocks of two threads meet within a line of each row of y */
+    const double tile = (double)(CV_MR * j->view.k) / CV_PACE;
+    const double meeting = images % j->threads ? (double)j->p.ocg * CV_MEET / tile : 0;
+    CV_(panels_job) q = *j;
+    const ptrdiff_t cut = j->blocks, few = 8;
+    double least = 0;
+    for (ptrdiff_t oc_blocks = 1; oc_blocks <= CV_MIN2(j->oc_panels, CV_MAX2(few, j->threads));
+         oc_blocks = oc_blocks == few ? CV_MAX2(few + 1, j->threads) : oc_blocks + 1) {
+        q.oc_blocks = oc_blocks;
+        for (int each = 1; each <= 6; each++) {
+            const ptrdiff_t want = CV_(most)(each * j->threads, images * oc_blocks);
+            q.blocks = CV_MAX2(cut, CV_MIN2(want, j->vecs));
+            const double load = CV_(panels_load)(&q, packing) + (q.blocks > 1 ? meeting : 0) +
+                                0.1 * (double)(CV_(most)(q.vecs, q.blocks) *
+                                               CV_(most)(q.oc_panels, q.oc_blocks));
+            if (least && load >= least)
+                continue;
+            least = load;
+            j->blocks = q.blocks;
+            j->oc_blocks = oc_blocks;
+        }
+    }
 }
 
 static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
@@ -43,38 +94,23 @@ static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
     j->view = cv_view_of(p);
     const cv_view *v = &j->view;
     j->vecs = (v->pixels + VL - 1) / VL;
-    j->panels = (j->vecs + CV_NV - 1) / CV_NV;
     j->oc_panels = (p->ocg + CV_MR - 1) / CV_MR;
     const ptrdiff_t k_blocks = (v->k + CV_KC - 1) / CV_KC;
     j->run_block = (v->runs + k_blocks - 1) / k_blocks;
     j->k_block = CV_MIN2(v->k, j->run_block * CV_MIN2(CV_ICB, p->icg));
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
-
-    const ptrdiff_t panel_bytes = j->k_block * CV_NV * VL * (ptrdiff_t)sizeof(T),
-                    all = p->n * p->groups * j->panels;
-    j->block = CV_MAX2(1, CV_MIN2(j->panels, CV_B_BYTES / panel_bytes));
-    j->oc_block = j->oc_panels;
-    if (j->threads > 1) {
-        /* pixels first; too few of them: output channels, each unit packing the pixels again */
-        const ptrdiff_t want = 6 * j->threads;
-        if (all / j->block < want)
-            j->block = CV_MAX2(CV_MIN2(2, j->block), all / want);
-        j->block = CV_MAX2(1, CV_MIN2(j->block, j->panels));
-        const ptrdiff_t units = p->n * p->groups * ((j->panels + j->block - 1) / j->block);
-        if (units < want)
-            j->oc_block = CV_MAX2(CV_MIN2(4, j->oc_panels), j->oc_panels * units / want);
-    }
-    const ptrdiff_t spare = (CV_MR + 1) * CV_NV * VL * (ptrdiff_t)sizeof(T);
-    while (j->block > 1 && j->threads * (j->block * panel_bytes + spare) > problem->max_workspace)
-        j->block /= 2;
-    while (j->threads > 1 && j->threads * (panel_bytes + spare) > problem->max_workspace)
-        j->threads--;
-    j->blocks = (j->panels + j->block - 1) / j->block;
-    j->block = (j->panels + j->blocks - 1) / j->blocks;
-    j->blocks = (j->panels + j->block - 1) / j->block;
-    j->oc_blocks = (j->oc_panels + j->oc_block - 1) / j->oc_block;
-    j->scratch_each = (j->block * j->k_block + CV_MR + 1) * CV_NV * VL;
     j->in_place = cv_in_place(p);
+    j->oc_blocks = 1;
+
+    const ptrdiff_t vec_bytes = j->k_block * VL * (ptrdiff_t)sizeof(T);
+    const ptrdiff_t spare = (CV_MR + 1) * CV_NV * VL * (ptrdiff_t)sizeof(T);
+    while (j->threads > 1 && j->threads * (vec_bytes + spare) > problem->max_workspace)
+        j->threads--;
+    const ptrdiff_t room = CV_MIN2(CV_B_BYTES, problem->max_workspace / j->threads - spare);
+    j->blocks = CV_(most)(j->vecs, CV_MAX2(1, room / vec_bytes));
+    if (j->threads > 1 && p->n * p->groups * j->blocks < 6 * j->threads)
+        CV_(panels_divide)(j);
+    j->scratch_each = CV_(most)(j->vecs, j->blocks) * j->k_block * VL + (CV_MR + 1) * CV_NV * VL;
     j->flat = p->ys[4] == 1 && (p->out[1] == 1 || p->ys[3] == p->out[2]) &&
               (p->out[0] == 1 || p->ys[2] == p->out[1] * p->out[2]);
 }
@@ -119,14 +155,18 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const CV_(panels_job) *j = ctx;
     const cv_conv *p = &j->p;
     const ptrdiff_t oc_block = unit % j->oc_blocks, rest = unit / j->oc_blocks;
-    const ptrdiff_t i0 = rest % j->blocks * j->block, i1 = CV_MIN2(i0 + j->block, j->panels);
+    const ptrdiff_t v0 = CV_(block_at)(j, rest % j->blocks),
+                    vecs = CV_(block_at)(j, rest % j->blocks + 1) - v0;
+    /* cut evenly: 13 vectors are 2+3+2+3+3, not 3+3+3+3+1 */
+    const ptrdiff_t panels = CV_(most)(vecs, CV_NV);
     const ptrdiff_t g = rest / j->blocks % p->groups, n = rest / j->blocks / p->groups;
-    const ptrdiff_t op0 = oc_block * j->oc_block, op1 = CV_MIN2(op0 + j->oc_block, j->oc_panels);
+    const ptrdiff_t op0 = cv_part(j->oc_panels, j->oc_blocks, oc_block),
+                    op1 = cv_part(j->oc_panels, j->oc_blocks, oc_block + 1);
     const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
     T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
     const T *a = j->a + g * j->oc_panels * j->view.k * CV_MR;
     T *b = j->scratch + worker * j->scratch_each,
-      *spare = b + j->block * j->k_block * CV_NV * VL + VL;
+      *spare = b + j->scratch_each - CV_MR * CV_NV * VL;
 
     for (ptrdiff_t r0 = 0; r0 < j->view.runs; r0 += j->run_block) {
         const ptrdiff_t r1 = CV_MIN2(r0 + j->run_block, j->view.runs);
@@ -136,9 +176,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                     *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
             const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - op * CV_MR);
             T *bp = b;
-            for (ptrdiff_t i = i0; i < i1; i++) {
-                const ptrdiff_t p0 = CV_(panel_start)(j, i),
-                                width = CV_(panel_start)(j, i + 1) - p0;
+            for (ptrdiff_t i = 0; i < panels; i++) {
+                const ptrdiff_t p0 = (v0 + cv_part(vecs, panels, i)) * VL,
+                                width = (v0 + cv_part(vecs, panels, i + 1)) * VL - p0;
                 const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0), nv = width / VL;
                 CV_(tile_out) o = {y + op * CV_MR * p->ys[1] + p0, p->ys[1], rows,
                                    count - width + VL, r0 ? NULL : bias};

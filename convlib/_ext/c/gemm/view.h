@@ -8,6 +8,7 @@
 #ifndef CV_VIEW_H
 #define CV_VIEW_H
 #define CV_ICB 32
+#define CV_MEET 35.0 /* ns for a line of y that two threads write to */
 
 /* The GEMM view of one convolution (the same for every element type). */
 typedef struct {
