@@ -247,7 +247,10 @@ def test_processes_of_every_kind_compute_the_same(method: str, tmp_path: Path) -
 def test_a_thousand_forks_between_and_during_calls() -> None:
     assert run("""
         expected, stop, bad = everything(), threading.Event(), 0
-        thread = threading.Thread(target=lambda: [everything() for _ in iter(stop.is_set, True)])
+        def work():
+            while not stop.is_set():
+                everything()  # and keep nothing: each fork would copy the tables of all its pages
+        thread = threading.Thread(target=work)
         thread.start()
         for i in range(1000):
             child = os.fork()
