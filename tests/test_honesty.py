@@ -46,7 +46,8 @@ def said_of(case, backend):
 def forget():
     """Let the next call make its plans anew, so that a trace sees their tables."""
     changed()
-    for cache in (native_calls.conv_problem, native_calls.pool_problem, native_calls.phase_calls):
+    calls = native_calls
+    for cache in (calls.conv_problem, calls.pool_problem, calls.phase_calls, calls.best_way):
         cache.cache_clear()
 
 

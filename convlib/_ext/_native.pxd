@@ -8,7 +8,7 @@ cdef extern from "c/engine.h" nogil:
     enum:
         CV_OK, CV_NOMEM, CV_INTERRUPTED, CV_BAD_INDEX, CV_TYPES, CV_ROWS
     ctypedef enum cv_op:
-        CV_OP_CONV, CV_OP_CONV_INT8, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD
+        CV_OP_CONV, CV_OP_CONV_INT8, CV_OP_GRAD_INPUT, CV_OP_GRAD_WEIGHT, CV_OP_POOL, CV_OP_SPREAD
     ctypedef enum cv_type:
         CV_F32, CV_F64, CV_I64, CV_I32, CV_I16, CV_I8, CV_U64, CV_U32, CV_U16, CV_U8
     ctypedef struct cv_conv:

@@ -12,8 +12,8 @@ cv_use_pool(parallel, stopping)
 
 #: The operations of the list, by the names that Python gives them.
 OPERATIONS = {
-    "conv": CV_OP_CONV, "conv_int8": CV_OP_CONV_INT8, "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL,
-    "spread": CV_OP_SPREAD,
+    "conv": CV_OP_CONV, "conv_int8": CV_OP_CONV_INT8, "conv_grad_input": CV_OP_GRAD_INPUT,
+    "conv_grad_weight": CV_OP_GRAD_WEIGHT, "pool": CV_OP_POOL, "spread": CV_OP_SPREAD,
 }
 
 cdef enum:
@@ -72,7 +72,7 @@ def implementations(str op):
 
     Parameters
     ----------
-    op : {"conv", "conv_int8", "conv_grad_weight", "pool", "spread"}
+    op : {"conv", "conv_int8", "conv_grad_input", "conv_grad_weight", "pool", "spread"}
     """
     cdef const cv_isa* isa = active()
     cdef int i, number = OPERATIONS[op]

@@ -27,9 +27,9 @@ def conv(
     problem: ConvProblem, x: Any, w: Any, bias: Any, y: Any, names: str | None, exact: bool, threads: int,
     max_workspace: int,
 ) -> None: ...  # fmt: skip
-def grad_weight(
-    problem: ConvProblem, x: Any, grad_y: Any, grad_w: Any, names: str | None, threads: int, max_workspace: int
-) -> None: ...
+def gradient(
+    op: str, problem: ConvProblem, x: Any, w: Any, grad_y: Any, names: str | None, threads: int, max_workspace: int
+) -> bool: ...
 
 @disjoint_base
 class Packed:

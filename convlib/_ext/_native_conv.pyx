@@ -5,10 +5,12 @@ cimport numpy as cnp
 from libc.string cimport memcmp, memset
 
 from convlib._ext._native cimport (
-    CV_OP_CONV, CV_OP_CONV_INT8, CV_OP_GRAD_WEIGHT, Plan, active, allocate, cv_call, cv_conv, cv_op, cv_problem,
-    cv_type, refuse, release, type_of, verdicts,
+    CV_OP_CONV, CV_OP_GRAD_WEIGHT, Plan, active, allocate, cv_call, cv_conv, cv_op, cv_problem, cv_type, refuse,
+    release, type_of, verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
+
+from ._native import OPERATIONS
 
 cnp.import_array()
 
@@ -146,7 +148,7 @@ cdef class ConvProblem(Problem):
 
         Parameters
         ----------
-        op : {"conv", "conv_int8", "conv_grad_weight"}
+        op : {"conv", "conv_int8", "conv_grad_input", "conv_grad_weight"}
         code : {"f", "d"}, or {"b", "B"} for "conv_int8": the type of x
         names : str or None
             Implementations or families, joined by "+"; None: all.
@@ -158,14 +160,14 @@ cdef class ConvProblem(Problem):
         wide_w, wide_y : bool
             "conv_int8": whether weights are int16, not int8; whether the result is int64, not int32.
         """
-        cdef cv_problem p = self.asked(op_of(op), type_of(code, 1), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
         p.wide_w, p.wide_y = wide_w, wide_y
         return self.plan(&p, names, exact)
 
     def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace, bint wide_w=False,
                  bint wide_y=False):
         """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
-        cdef cv_problem p = self.asked(op_of(op), type_of(code, 1), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
         p.wide_w, p.wide_y = wide_w, wide_y
         return verdicts(&p)
 
@@ -184,12 +186,6 @@ cdef bint kernel_steps(cv_conv* c, int axes, const Py_ssize_t* sizes, const Py_s
     while axis >= 0 and sizes[axis] == 1:
         axis -= 1
     return axis < 0
-
-
-cdef cv_op op_of(str op) noexcept:
-    if op == "conv_int8":
-        return CV_OP_CONV_INT8
-    return CV_OP_GRAD_WEIGHT if op == "conv_grad_weight" else CV_OP_CONV
 
 
 def conv(ConvProblem problem, x, w, bias, y, names, bint exact, int threads, Py_ssize_t max_workspace):
@@ -226,24 +222,30 @@ cdef int run(ConvProblem problem, Array ax, Array aw, Array ab, Array ay, names,
     return plan.run(&call)
 
 
-def grad_weight(ConvProblem problem, x, grad_y, grad_w, names, int threads, Py_ssize_t max_workspace):
-    """Fill `grad_w`, laid out as w in `conv` and contiguous, with the adjoint in w; no array may be empty."""
-    cdef Array ax = readable(x), ay = readable(grad_y), aw = writable(grad_w)
+def gradient(str op, ConvProblem problem, x, w, grad_y, names, int threads, Py_ssize_t max_workspace):
+    """Fill `x` ("conv_grad_input") or `w` ("conv_grad_weight") with the adjoint; return whether `x` is served.
+
+    Arrays are laid out as in `conv`, a gradient of weights contiguous; none may be empty.
+    """
+    cdef cv_op number = OPERATIONS[op]
+    cdef bint of_w = number == CV_OP_GRAD_WEIGHT
+    cdef Array ax = readable(x) if of_w else writable(x), aw = writable(w) if of_w else readable(w)
+    cdef Array ay = readable(grad_y)
     cdef cv_call call
-    cdef Plan plan
     problem.check(aw, None, ax.code)
     if ay.code != ax.code:
         raise TypeError("x and grad_y differ in type")
-    if not contiguous(aw):
+    if of_w and not contiguous(aw):
         raise ValueError("grad_w must be contiguous")
-    cdef cv_problem p = problem.asked(CV_OP_GRAD_WEIGHT, type_of(ax.code, 0), True, threads, max_workspace)
+    cdef cv_problem p = problem.asked(number, type_of(ax.code, 0), True, threads, max_workspace)
     problem.place(&p.conv, ax, ay, aw)
-    plan = problem.plan(&p, names, False)
+    cdef Plan plan = problem.plan(&p, names, False)
     if plan is None:
-        refuse(names, max_workspace)
+        return refuse(names, max_workspace) if of_w else False
     memset(&call, 0, sizeof(call))
     call.x, call.y, call.w = ax.view.buf, ay.view.buf, aw.view.buf
     plan.run(&call)
+    return True
 
 
 cdef class Packed:

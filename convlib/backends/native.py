@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,17 @@ from .base import Backend, Implementation
 from .base.checks import Quantised
 from .base.pieces import assign
 from .cython import convolve_weights
-from .native_calls import calls_of, conv_problem, filled, phase_calls, plain, pool_problem, settings, strided_weights
+from .native_calls import (
+    calls_of,
+    conv_problem,
+    filled,
+    phase_calls,
+    plain,
+    pool_problem,
+    settings,
+    strided_weights,
+    ways_of,
+)
 from .native_quick import quick_conv, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
 
@@ -31,8 +42,8 @@ Array = NDArray[Any]
 
 #: The engine's lists that serve an operation.
 LISTS: dict[str, tuple[str, ...]] = {
-    "conv": ("conv",), "conv_grad_input": ("conv",), "conv_grad_weight": ("conv_grad_weight",), "pool": ("pool",),
-    "pool_grad_input": ("pool", "spread"), "unpool": ("spread",),
+    "conv": ("conv",), "conv_grad_input": ("conv_grad_input", "conv"), "conv_grad_weight": ("conv_grad_weight",),
+    "pool": ("pool",), "pool_grad_input": ("pool", "spread"), "unpool": ("spread",),
 }  # fmt: skip
 
 #: What integers become, where these hold all partial sums exactly.
@@ -143,15 +154,17 @@ class NativeBackend(Backend):
         return self._refusal(op, spec, dtype, algorithm)
 
     def _refusal(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], names: str | None) -> str | None:
-        for call in calls_of(op, spec, dtype):
-            if call.plan(names, True, None if names is None else False) is None:
-                wanted = None if names is None else set(names.split("+"))
-                said = [
-                    f"{row} {reason}" for row, family, reason, *_ in call.verdicts()
-                    if reason and (wanted is None or wanted & {row, family})
-                ]  # fmt: skip
-                return "; ".join(said) or f"{names} serves another operation"
-        return None
+        said: list[str] = []
+        wanted = None if names is None else set(names.split("+"))
+        for way in ways_of(op, spec, dtype):
+            missing = [call for call in way if call.plan(names, True, None if names is None else False) is None]
+            if not missing:
+                return None
+            said += [
+                f"{row} {reason}" for row, family, reason, *_ in missing[0].verdicts()
+                if reason and (wanted is None or wanted & {row, family})
+            ]  # fmt: skip
+        return "; ".join(said) or f"{names} serves another operation"
 
     def exact_algorithm(self, algorithm: str) -> bool:
         """See `Backend.exact_algorithm`."""
@@ -163,7 +176,7 @@ class NativeBackend(Backend):
         """See `Backend.implementations`."""
         found: dict[str, Implementation] = {}
         rounding = _rounding() if settings()[0] else ()
-        for call in calls_of(op, spec, dtype):
+        for call in chain(*ways_of(op, spec, dtype)):
             for name, _, refusal, nanoseconds, scratch in call.verdicts(not prepared):
                 if refusal is None and name in rounding:
                     refusal = 'rounds more than direct summation, which accuracy="strict" forbids'
@@ -175,7 +188,7 @@ class NativeBackend(Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        return max((call.scratch(algorithm, True) for call in calls_of(op, spec, dtype)), default=0)
+        return max((call.scratch(algorithm, True) for call in calls_of(op, spec, dtype, algorithm)), default=0)
 
     def workspace_prepared(self, spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace_prepared`."""
@@ -242,38 +255,50 @@ class NativeBackend(Backend):
     def _conv_grad_input(
         self, spec: ConvSpec, grad_y: Array, w: Array, grad_x: Array, algorithm: str | None
     ) -> None:
-        """Run one convolution of stride 1 per phase of the stride, over `grad_y` with the taps that reach the phase.
+        """Compute all of it at once, or run a convolution of stride 1 per phase of the stride.
 
         The engine has a zero of its padding count.  What lies outside `grad_y` does not: weights that are not finite
         may not meet it: the input channels that have such weights go by loops.
         """
-        phases, covers_all = spec.phases()
-        if grad_x.dtype.kind != "f" or not filled(spec) or not covers_all:
+        if grad_x.dtype.kind != "f" or not filled(spec):
             assign(grad_x, 0)
-        if grad_x.dtype.kind != "f":
-            convolve(INPUT, spec, grad_x, w, grad_y)
+            if grad_x.dtype.kind != "f":
+                convolve(INPUT, spec, grad_x, w, grad_y)
             return
-        if not filled(spec):
-            return
+        by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel)
+        call = calls_of("conv_grad_input", spec, grad_x.dtype, algorithm)[0]
+        if call.op == "conv_grad_input" and _native_conv.gradient(
+            call.op, call.problem, grad_x, by_group, grad_y, algorithm, *settings()[1:]
+        ):
+            wild = not np.isfinite(w).all()
+        else:
+            wild = self._by_phases(spec, grad_y, by_group.swapaxes(1, 2), grad_x, algorithm)
+        outputs_and_taps = (1, *range(3, by_group.ndim))
+        for group, channel in np.argwhere(~np.isfinite(by_group).all(axis=outputs_and_taps)) if wild else ():
+            place, outs = group * spec.icg + channel, slice(group * spec.ocg, (group + 1) * spec.ocg)
+            part = grad_x[:, place : place + 1]
+            assign(part, 0)
+            alone = replace(spec, c=1, oc=spec.ocg, groups=1, w_memory=())
+            convolve(INPUT, alone, part, w[outs, channel : channel + 1], grad_y[:, outs])
+
+    def _by_phases(
+        self, spec: ConvSpec, grad_y: Array, by_group: Array, grad_x: Array, algorithm: str | None
+    ) -> bool:
+        """Run a convolution per phase, over `grad_y` with the taps that reach it; whether weights may not be finite."""
+        phases, covers_all = spec.phases()
         wild = False
-        by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel).swapaxes(1, 2)
-        taps: tuple[Any, ...]
-        inputs: tuple[Any, ...]
+        if not covers_all:
+            assign(grad_x, 0)
         for phase, call in zip(phases, phase_calls(spec, grad_x.dtype), strict=True):
-            taps, inputs = (..., *phase.taps), (..., *phase.inputs)
+            taps: tuple[Any, ...] = (..., *phase.taps)
+            inputs: tuple[Any, ...] = (..., *phase.inputs)
             weights = by_group[taps]
             if call.copied:
                 weights = np.ascontiguousarray(weights)
             part = grad_x[inputs]
             _native_conv.conv(call.problem, grad_y, weights, None, part, algorithm, *settings())
             wild = wild or (call.telling is not None and not np.isfinite(part[call.telling]).all())
-        wild_channels = np.argwhere(~np.isfinite(by_group).all(axis=tuple(range(2, by_group.ndim)))) if wild else ()
-        for group, channel in wild_channels:
-            place, outs = group * spec.icg + channel, slice(group * spec.ocg, (group + 1) * spec.ocg)
-            part = grad_x[:, place : place + 1]
-            assign(part, 0)
-            alone = replace(spec, c=1, oc=spec.ocg, groups=1, w_memory=())
-            convolve(INPUT, alone, part, w[outs, channel : channel + 1], grad_y[:, outs])
+        return wild
 
     def _conv_grad_weight(
         self, spec: ConvSpec, x: Array, grad_y: Array, grad_w: Array, algorithm: str | None
@@ -281,7 +306,9 @@ class NativeBackend(Backend):
         if x.dtype.kind != "f" or not filled(spec):
             convolve_weights(spec, x, grad_w, grad_y)
         else:
-            _native_conv.grad_weight(conv_problem(spec), x, grad_y, grad_w, algorithm, *settings()[1:])
+            _native_conv.gradient(
+                "conv_grad_weight", conv_problem(spec), x, grad_w, grad_y, algorithm, *settings()[1:]
+            )
             padded_weights(spec, grad_y, grad_w)
 
     def _finish(self, y: Array, residual: Array | None, activation: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import config, dtypes
-from .._ext import _native_conv, _native_pool
+from .._ext import _native, _native_conv, _native_pool
 from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
 from .taps import seeing
@@ -75,24 +75,48 @@ class Call(NamedTuple):
         return self.copied + (0 if plan is None else int(plan.scratch))
 
 
-def calls_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[Call, ...]:
-    """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops."""
+def calls_of(op: str, spec: Any, dtype: np.dtype[Any], names: str | None = None) -> tuple[Call, ...]:
+    """Return the problems that a call becomes; none where nothing is computed, or integers by exact loops.
+
+    Where several ways lead to the result, it is the one of least predicted time by the named implementations.
+    """
+    ways = ways_of(op, spec, dtype)
+    return ways[0] if len(ways) == 1 else best_way(op, spec, dtype, names, settings(), _native.active_isa())
+
+
+def ways_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[tuple[Call, ...], ...]:
+    """Return the ways to the result, each as the problems that make it up."""
     if op.startswith(("conv", "pool")):
         spec = zero_padded(spec)  # as hooks see it
     if op.startswith("conv") and dtype.kind == "c":
         spec, dtype = spec.paired(), dtypes.real_type(dtype)
     if op == "pool" and min(spec.n, spec.c, *spec.out_size) > 0:
-        return (Call(pool_problem(spec), "pool", dtype, spec.places),)
+        return ((Call(pool_problem(spec), "pool", dtype, spec.places),),)
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
-        return ()
+        return ((),)
     if op == "conv_grad_input":
-        return phase_calls(spec, dtype)
+        return (Call(conv_problem(spec), op, dtype),), phase_calls(spec, dtype)
     if op.startswith("conv"):
-        return (Call(conv_problem(spec), op, dtype),)
+        return ((Call(conv_problem(spec), op, dtype),),)
     adjoint = spec.adjoint() if op == "pool_grad_input" else None
     if adjoint is not None:
-        return (Call(pool_problem(adjoint), "pool", dtype),)
-    return (Call(pool_problem(spec), "spread", dtype, op == "unpool"),)
+        return ((Call(pool_problem(adjoint), "pool", dtype),),)
+    return ((Call(pool_problem(spec), "spread", dtype, op == "unpool"),),)
+
+
+@lru_cache(maxsize=1024)
+def best_way(
+    op: str, spec: Any, dtype: np.dtype[Any], names: str | None, settled: tuple[bool, int, int], isa: str
+) -> tuple[Call, ...]:
+    """Return the way of least predicted time, under these settings and this instruction set; if none fits, the last."""
+    best: tuple[Call, ...] = ()
+    least = math.inf
+    for way in ways_of(op, spec, dtype):
+        plans = [call.plan(names, True) for call in way]
+        time = math.inf if None in plans else sum(plan.nanoseconds for plan in plans)
+        if time < least or least == math.inf:
+            best, least = way, time
+    return best
 
 
 @lru_cache(maxsize=1024)

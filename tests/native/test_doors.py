@@ -54,15 +54,16 @@ def test_arrays_that_do_not_fit_a_convolution(array: str, bad: Any, error: Any, 
 
 
 def test_arrays_that_do_not_fit_a_weight_gradient() -> None:
-    p, x, y, w = conv.ConvProblem(*PROBLEM), GOOD["x"], GOOD["y"], np.full((3, 2, 3, 3), 5, "f4")
+    op, p, x, y = "conv_grad_weight", conv.ConvProblem(*PROBLEM), GOOD["x"], GOOD["y"]
+    w = np.full((3, 2, 3, 3), 5, "f4")
     with pytest.raises(ValueError, match="shape of the problem"):
-        conv.grad_weight(p, x[:0], y, w, None, 1, WORKSPACE)
+        conv.gradient(op, p, x[:0], w, y, None, 1, WORKSPACE)
     with pytest.raises(ValueError, match="weights"):
-        conv.grad_weight(p, x, y, w[:1], None, 1, WORKSPACE)
+        conv.gradient(op, p, x, w[:1], y, None, 1, WORKSPACE)
     with pytest.raises(ValueError, match="contiguous"):
-        conv.grad_weight(p, x, y, np.ones((3, 2, 3, 6), "f4")[..., ::2], None, 1, WORKSPACE)
+        conv.gradient(op, p, x, np.ones((3, 2, 3, 6), "f4")[..., ::2], y, None, 1, WORKSPACE)
     with pytest.raises(TypeError, match="differ in type"):
-        conv.grad_weight(p, x, y.astype("f8"), w, None, 1, WORKSPACE)
+        conv.gradient(op, p, x, w, y.astype("f8"), None, 1, WORKSPACE)
     assert (w == 5).all()
 
 

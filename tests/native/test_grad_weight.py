@@ -32,6 +32,7 @@ from .common import (
 )  # fmt: skip
 from .shapes import KINDS
 
+OP = "conv_grad_weight"
 ENOUGH = 20
 
 CASES = (
@@ -82,10 +83,10 @@ def posed(problem: Problem) -> tuple[Any, Any, Any]:
 def check(problem: Problem, name: str, dtype: str, way: Way) -> bool:
     """Run a problem, and return whether it is served; a refusal must be what the engine says."""
     said = f"{name}, {problem}, {dtype}, {way}"
-    reason, p = refusal("conv_grad_weight", problem, name, dtype, way), conv.ConvProblem(*problem, way.last)
+    reason, p = refusal(OP, problem, name, dtype, way), conv.ConvProblem(*problem, way.last)
     if reason is not None:
         code = ord(np.dtype(dtype).char)
-        assert p.chosen("conv_grad_weight", code, name, False, True, way.threads, way.workspace) is None, said
+        assert p.chosen(OP, code, name, False, True, way.threads, way.workspace) is None, said
         return False
     x, grad, expected = posed(problem)
     whole = np.full(expected.size + 64, UNTOUCHED, dtype)
@@ -94,7 +95,7 @@ def check(problem: Problem, name: str, dtype: str, way: Way) -> bool:
     if way.framed:
         given = tuple(np.repeat(a, 2, -1)[..., ::2] for a in given)
     served = traced(
-        name, way.workspace, lambda: conv.grad_weight(p, *given, made, name, way.threads, way.workspace)
+        name, way.workspace, lambda: conv.gradient(OP, p, given[0], made, given[1], name, way.threads, way.workspace)
     )
     assert served is not None, said
     np.testing.assert_array_equal(made, expected, err_msg=said)
@@ -103,7 +104,7 @@ def check(problem: Problem, name: str, dtype: str, way: Way) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("isa", "name", "dtype"), kernels("conv_grad_weight", "float32", "float64"))
+@pytest.mark.parametrize(("isa", "name", "dtype"), kernels(OP, "float32", "float64"))
 def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[str, int], None]) -> None:
     runs = 0
     with under_isa(isa):
@@ -115,12 +116,12 @@ def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[
 
 
 def test_every_implementation_has_kernels_under_every_instruction_set() -> None:
-    tried = {(isa, name) for isa, name, dtype in kernels("conv_grad_weight", "float32") if dtype}
-    assert tried == set(pairs("conv_grad_weight"))
-    assert {name for _, name in tried} == {name for name, *_ in native.implementations("conv_grad_weight")}
+    tried = {(isa, name) for isa, name, dtype in kernels(OP, "float32") if dtype}
+    assert tried == set(pairs(OP))
+    assert {name for _, name in tried} == {name for name, *_ in native.implementations(OP)}
 
 
-@pytest.mark.parametrize(("isa", "name"), pairs("conv_grad_weight"))
+@pytest.mark.parametrize(("isa", "name"), pairs(OP))
 def test_long_sums_round_little(isa: str, name: str) -> None:
     """A running sum of a hundred thousand products would err some hundred times more."""
     rng = np.random.default_rng(7)
@@ -129,7 +130,7 @@ def test_long_sums_round_little(isa: str, name: str) -> None:
     made = np.empty((3, 2, 1, 1), "f4")
     with under_isa(isa):
         p = conv.ConvProblem(*problem)
-        assert traced(name, WORKSPACE, lambda: conv.grad_weight(p, x, grad, made, name, 2, WORKSPACE)) is not None
+        assert traced(name, WORKSPACE, lambda: conv.gradient(OP, p, x, made, grad, name, 2, WORKSPACE)) is not None
     expected = np.einsum("nohw,nihw->oi", grad.astype("f8"), x.astype("f8")).reshape(made.shape)
     np.testing.assert_allclose(made, expected, rtol=3e-6)
 

@@ -21,6 +21,7 @@ enum { CV_BAD_ISA = 3, CV_BAD_INDEX = 4, CV_UNFIT = 5 };
 typedef enum {
     CV_OP_CONV,
     CV_OP_CONV_INT8,
+    CV_OP_GRAD_INPUT,
     CV_OP_GRAD_WEIGHT,
     CV_OP_POOL,
     CV_OP_SPREAD,
@@ -70,6 +71,8 @@ typedef struct {
  *   CV_OP_CONV_INT8    the same with x - zero in place of x, modulo 2^32: x of the type, int8 or
  *                      uint8; w int8, or int16 within ±255 (weights less their zero points);
  *                      bias int32; y int32, or int64 that holds the same
+ *   CV_OP_GRAD_INPUT   x = the adjoint in x, of w and y; what few strides have, others are
+ *                      convolutions, one for each phase
  *   CV_OP_GRAD_WEIGHT  w = the adjoint in w, of x and y
  *   CV_OP_POOL         y = pool(x)
  *   CV_OP_SPREAD       x = y spread over its windows, or to the places that indices name */

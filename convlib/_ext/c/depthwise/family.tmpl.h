@@ -4,4 +4,5 @@
 #include "nhwc.tmpl.h"
 #include "plane.tmpl.h"
 #include "rows.tmpl.h"
+#include "transposed.tmpl.h"
 #endif
