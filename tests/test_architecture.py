@@ -237,6 +237,18 @@ def test_jobs_are_reached_by_the_macro_that_checks_their_size():
     assert {path.name for path in COMPILED if "->job" in path.read_text()} == {"engine.h"}
 
 
+def test_no_kernel_asks_the_compiler_what_it_compiles_for():
+    """Clang defines `__AVX2__` and its like by a file's options, not where the file switches its target."""
+    assert not {path.name for path in COMPILED if re.search(r"\b__(AVX|FMA|SSE)\w*__\b", path.read_text())}
+
+
+def test_a_file_switches_its_target_once():
+    """Of two switches, one within the other, Clang heeds the outer one alone."""
+    switches = {path.name: path.read_text().count("CV_TARGET(") for path in COMPILED if path.parent.name == "simd"}
+    assert {name for name, count in switches.items() if count} == {"system.h", "avx2.h", "avx512.h"}
+    assert "CV_TARGET(" not in "".join(path.read_text() for path in COMPILED if path.parent.name != "simd")
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_functions_stay_short(path):
     lines, tree = code_lines(path), ast.parse(path.read_text())

@@ -24,7 +24,7 @@ CV_INLINE vec CV_(larger)(vec m, vec v) {
     return (vec)_mm512_range_ps((__m512)m, (__m512)v, 0xb);
 #else
     const vec size = (vec)((ivec)v & (CV_INT(CV_BITS))(~(uint64_t)0 >> (65 - CV_BITS)));
-#if defined(__AVX2__) && CV_VB == 32 && CV_BITS == 32
+#if CV_AVX2 && CV_BITS == 32
     return (vec)_mm256_max_ps((__m256)size, (__m256)m);
 #else
     return CV_(select)((ivec)(size > m), size, m);

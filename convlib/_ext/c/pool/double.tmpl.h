@@ -42,7 +42,7 @@ CV_INLINE void CV_(shift_place)(const int kind, T *a, CV_PLACE *at, ptrdiff_t n,
     }
     return;
 #endif
-#pragma GCC ivdep
+    CV_FORWARD
     for (ptrdiff_t i = 0; i < n; i++) {
         const T u = a[i], v = a[i + shift];
         const int take = CV_(wins)(kind, u, v) | (at[i] < 0); /* whatever exists beats padding */
@@ -73,7 +73,7 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, CV_PLACE *at, ptrdiff_t 
             if (!done) {
                 memcpy(sum, a, (size_t)n * sizeof(T));
             } else {
-#pragma GCC ivdep
+                CV_FORWARD
                 for (ptrdiff_t i = 0; i < n - from; i++)
                     sum[i] = (T)(sum[i] + a[i + from]);
             }
@@ -82,7 +82,7 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, CV_PLACE *at, ptrdiff_t 
         CV_(shift_join)(kind, a, n - w * shift, w * shift);
     }
     if (done) {
-#pragma GCC ivdep
+        CV_FORWARD
         for (ptrdiff_t i = 0; i < n - done * shift; i++)
             a[i] = (T)(sum[i] + a[i + done * shift]);
     }

@@ -4,6 +4,6 @@
 #if CV_HAS_AMX
 #define CV_ISA amx
 #define CV_AMX 1
+#define CV_AND ",amx-tile,amx-bf16"
 #include "avx512.h"
-CV_TARGET("amx-tile,amx-bf16")
 #endif

@@ -3,6 +3,7 @@
 #include "system.h"
 
 #define CV_ISA avx2
+#define CV_AVX2 1
 #define CV_VB 32
 #define CV_REGISTERS 16
 #define CV_CHEAP_MASKS 0 /* loads under lane masks cost more than others */

@@ -5,6 +5,10 @@
 #ifndef CV_ISA
 #define CV_ISA avx512
 #endif
+#ifndef CV_AND /* what a file asks for beside it, in the one target that Clang heeds */
+#define CV_AND
+#endif
+#define CV_AVX512 1 /* Clang says only of whole files what they are compiled for */
 #define CV_VB 64
 #define CV_REGISTERS 32
 #define CV_CHEAP_MASKS 1
@@ -12,5 +16,5 @@
 #define CV_MR 8
 #define CV_NV 3
 #define CV_PX 7
-CV_TARGET("avx512f,avx512bw,avx512vl,avx512dq,fma")
+CV_TARGET("avx512f,avx512bw,avx512vl,avx512dq,fma" CV_AND)
 #endif

@@ -13,7 +13,7 @@
 #define CV_MM(op, tail) _mm512_##op##_pd##tail
 #define CV_MMT __m512d
 #endif
-#elif CV_FLOAT && CV_VB == 32 && defined(__AVX2__)
+#elif CV_FLOAT && CV_AVX2
 #if CV_BITS == 32
 #define CV_MM(op, tail) _mm256_##op##_ps##tail
 #define CV_MMT __m256

@@ -69,7 +69,7 @@ CV_INLINE void CV_(store_places)(int64_t *to, ivec at, ptrdiff_t n) {
         _mm512_storeu_si512(to + 8, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(all, 1)));
         return;
     }
-#elif CV_BITS == 32 && CV_VB == 32 && defined(__AVX2__)
+#elif CV_BITS == 32 && CV_AVX2
     if (n == VL) {
         const __m256i all = (__m256i)at;
         _mm256_storeu_si256((__m256i_u *)to,

@@ -24,10 +24,13 @@
 #define CV_INT2(bits) int##bits##_t
 #define CV_INT(bits) CV_INT2(bits)
 #define CV_INLINE static inline __attribute__((always_inline, unused))
+/* CV_FORWARD: no turn of the loop reads what an earlier one wrote. */
 #ifdef __clang__
 #define CV_UNROLL(n) CV_PRAGMA(clang loop unroll_count(n))
+#define CV_FORWARD CV_PRAGMA(clang loop vectorize(assume_safety))
 #else
 #define CV_UNROLL(n) CV_PRAGMA(GCC unroll n)
+#define CV_FORWARD CV_PRAGMA(GCC ivdep)
 #endif
 #define CV_NOINLINE static __attribute__((noinline))
 #define CV_UNUSED __attribute__((unused))
@@ -62,7 +65,7 @@ CV_INLINE vec CV_(select)(ivec mask, vec a, vec b) {
 #undef CV_LANES
 /* Lanes lo..hi-1 of p (0 <= lo, hi <= VL; hi <= lo: none), zero elsewhere; no other element is
  * touched. */
-#if defined(__AVX512BW__) && CV_VB == 64
+#if CV_AVX512
 #ifndef CV_KMASK
 #define CV_GLUE2(a, b) a##b
 #define CV_GLUE(a, b) CV_GLUE2(a, b)
@@ -80,7 +83,7 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
     CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi),
                                              (__m512i)v);
 }
-#elif defined(__AVX2__) && CV_VB == 32 && CV_BITS >= 32
+#elif CV_AVX2 && CV_BITS >= 32
 #if CV_BITS == 32
 #define CV_LANES(lo, hi) (ivec) CV_AVX2_MASK(lo, hi)
 #ifndef CV_AVX2_MASK
@@ -132,7 +135,7 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
 
 /* Lanes lo .. hi-1 of p, `fill` elsewhere. */
 CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
-#if defined(__AVX512BW__) && CV_VB == 64
+#if CV_AVX512
     return (vec)CV_GLUE(_mm512_mask_loadu_epi,
                         CV_BITS)((__m512i)fill, (CV_GLUE(CV_MASK, CV_BITS))CV_KMASK(lo, hi), p);
 #elif defined(CV_LANES)
@@ -150,7 +153,7 @@ CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
 
 /* Lanes that exist, worked out once for many loads (zero elsewhere) and stores. */
 #undef CV_LANE_SET
-#if defined(__AVX512BW__) && CV_VB == 64
+#if CV_AVX512
 #define CV_LANE_SET CV_GLUE(CV_MASK, CV_BITS)
 CV_INLINE CV_LANE_SET CV_(lane_set)(ptrdiff_t lo, ptrdiff_t hi) {
     lo = CV_MAX2(lo, 0);
