@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 import convlib
 import convlib.onnx
 from convlib import SpecError
+from convlib.functional.plan import ConvPlan
 from convlib.onnx import Backend, NodeError, operators, steps
 
 RNG = np.random.default_rng(0)
@@ -219,6 +220,34 @@ def test_what_a_plan_ends_with(low, high, monkeypatch):
     x = small(1, 2, 5, 5)
     np.testing.assert_array_equal(Backend.prepare(net).run([x])[0], ReferenceEvaluator(net).run(None, {"x": x})[0])
     assert ends == ["relu6" if (low, high) == (0, 6) else None]
+
+
+def test_repeated_layers_go_the_short_way(monkeypatch):
+    """Arrays of the same shape reach the engine without the checks of a plan; all others go through these."""
+    net = model("float[N, 16, H, W] x) => (float[N, 16, P, Q] y) "
+                "{ a = Conv(x, w) b = Relu(a) c = Conv(b, w) y = Add(c, x) }",
+                w=RNG.standard_normal((16, 16, 1, 1)).astype(np.float32))  # fmt: skip
+    prepared = Backend.prepare(net)
+    x = RNG.standard_normal((2, 16, 20, 20)).astype(np.float32)
+    (expected,) = prepared.run([x])
+    monkeypatch.setattr(ConvPlan, "__call__", lambda self, x, out=None, residual=None: pytest.fail("the long way"))
+    np.testing.assert_array_equal(prepared.run([x])[0], expected)
+    monkeypatch.undo()
+    strided = np.repeat(x, 2, axis=3)[..., ::2]
+    for other in (x[:1], x, strided, np.ascontiguousarray(x[:, :, :7])):
+        (got,) = prepared.run([other])
+        np.testing.assert_array_equal(got, Backend.prepare(net).run([np.ascontiguousarray(other)])[0])
+
+
+def test_a_residual_of_another_shape_goes_no_short_way():
+    net = model("float[N, 16, H, W] x, float[K, 16, P, Q] r) => (float[N, 16, P, Q] y) "
+                "{ a = Conv(x, w) y = Add(a, r) }",
+                w=small(16, 16, 1, 1))  # fmt: skip
+    prepared, x, r = Backend.prepare(net), small(2, 16, 20, 20), small(2, 16, 20, 20)
+    (expected,) = prepared.run([x, r])
+    for other in (r[:1], r[:, :, :1], r[..., ::-1], r):
+        (got,) = prepared.run([x, other])
+        np.testing.assert_array_equal(got, expected - r + other)
 
 
 def test_a_layer_keeps_few_plans():

@@ -16,6 +16,7 @@ cdef class Shaped:
     cdef cnp.npy_intp y_dims[5]
     cdef bint usable(self, object a) noexcept
     cdef bint shaped(self, object x) noexcept
+    cdef bint has(self, object a, const cnp.npy_intp* dims) noexcept
     cdef Array accept(self, object x)
     cdef cnp.ndarray result(self)
 

@@ -159,11 +159,15 @@ cdef class Shaped:
                 and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>a))
 
     cdef bint shaped(self, x) noexcept:
+        return self.has(x, self.x_dims)
+
+    cdef bint has(self, a, const cnp.npy_intp* dims) noexcept:
+        """Whether a is usable and has the shape of x, or of the result."""
         cdef int i
-        if not self.usable(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != self.nd:
+        if not self.usable(a) or cnp.PyArray_NDIM(<cnp.ndarray>a) != self.nd:
             return False
         for i in range(self.nd):
-            if cnp.PyArray_DIM(<cnp.ndarray>x, i) != self.x_dims[i]:
+            if cnp.PyArray_DIM(<cnp.ndarray>a, i) != dims[i]:
                 return False
         return True
 

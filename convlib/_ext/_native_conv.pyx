@@ -340,7 +340,7 @@ cdef class Runner(Shaped):
             return None
         cdef bint ending = residual is not None or activation
         if residual is not None:
-            if not self.usable(residual) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>residual):
+            if not self.has(residual, self.y_dims) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>residual):
                 return None
             call.residual = cnp.PyArray_DATA(<cnp.ndarray>residual)
         call.activation = activation

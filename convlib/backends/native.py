@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -368,6 +368,14 @@ class _Prepared:
             self._backend.check_out(out, self._spec.y_shape, self._dtype, x)
         rest = None, None, out, residual, code
         return self._runner(x, get_num_threads(), config.get_max_workspace(), *rest)  # type: ignore[no-any-return]
+
+    def short(self, activation: str | None) -> Callable[..., Array | None] | None:
+        """Return what takes `x`, threads and bound on memory, and `residual=`, and ends with an activation.
+
+        It gives None where it cannot take the arrays as they are, or has to end them in a pass of its own.
+        """
+        code = _finish.ACTIVATIONS.get(activation)
+        return None if code is None or not self._spec.batched else partial(self._runner, activation=code)
 
     def quick(self, x: Any) -> Array | None:
         """Return the result for an array of the plan's very shape and dtype, None for anything else."""

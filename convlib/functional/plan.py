@@ -91,6 +91,15 @@ class ConvPlan:
         storage.finish(self.backend, plain(y), residual, self.activation)
         return y
 
+    def short(self) -> Callable[..., Array | None] | None:
+        """Return the shortest way for many calls under settings that are looked up once, or None.
+
+        It takes `x`, the number of threads, the bound on scratch memory, and `residual=`: plain arrays of the plan's
+        shapes and types. For others, and where what follows the sums takes a pass of its own, it gives None.
+        """
+        make = getattr(self._run, "short", None)
+        return None if make is None else make(self.activation)
+
     def _taken(self, residual: ArrayLike, out: Array | None) -> Array:
         kind, (array,) = take(residual=residual)
         if kind != self._kind:

@@ -15,7 +15,9 @@ import onnx.checker
 import onnx.inliner
 from onnx.reference import ReferenceEvaluator
 
+from ..config import get_max_workspace
 from ..errors import SpecError, quote
+from ..threads import get_num_threads
 from . import rules
 from .graph import Chain, Graph, names_in
 from .memory import Array
@@ -80,8 +82,9 @@ class Prepared(onnx.backend.base.BackendRep):
             # What is prepared holds for the initializers as they are.
             return tuple(self._evaluator.run(None, feeds))
         values = {"": None, **self._graph.constants, **feeds}
+        settings = get_num_threads(), get_max_workspace()
         for step in self._steps:
-            step(values)
+            step(values, *settings)
         return tuple(values[name] for name in self._evaluator.output_names)
 
     def profile(self, inputs: Any, repeats: int = 20) -> list[tuple[Served, float]]:
@@ -101,11 +104,12 @@ class Prepared(onnx.backend.base.BackendRep):
         """
         feeds, times = self._named(inputs), [[0.0] * len(self._steps) for _ in range(repeats)]
         self.run(feeds)  # which makes the plans
+        settings = get_num_threads(), get_max_workspace()
         for column in times:
             values = {"": None, **self._graph.constants, **feeds}
             for place, step in enumerate(self._steps):
                 start = time.perf_counter()
-                step(values)
+                step(values, *settings)
                 column[place] = time.perf_counter() - start
         medians = map(statistics.median, zip(*times, strict=True))
         return list(zip(self._heads, medians, strict=True))
@@ -185,8 +189,10 @@ class Prepared(onnx.backend.base.BackendRep):
         stages = ending(chain.stages)
         layer = self._layer(head, chain, chain.w, stages)
         inputs = (head.input[0], *(stage.other for stage in stages if stage.other))
-        run = _dense(layer) if head.op_type == "Gemm" else lambda *given: (layer(*given),)
-        return Step(run, inputs, output, chain.stages[len(stages) :])
+        rest = chain.stages[len(stages) :]
+        if head.op_type == "Gemm":
+            return Step(_dense(layer), inputs, output, rest)
+        return Step(lambda *given: (layer(*given),), inputs, output, rest, layer=layer)
 
     def _layer(self, node: Any, chain: Chain, w: Array, stages: tuple[Stage, ...]) -> Layer:
         """Return the layer of a convolution with constant weights, shared by all nodes that have the same."""

@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..functional.plan import ConvPlan
 from . import calls, integer
 from .memory import PLAIN, Array, planned
 from .operators import SHAPES, Node, naming, serve
 
 Values: TypeAlias = MutableMapping[str, Any]
+Short: TypeAlias = Callable[..., "Array | None"]
 
 #: What a convolution can end with, by the limits it keeps.
 ACTIVATIONS = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
@@ -76,16 +78,18 @@ class Layer:
 
     def __init__(self, node: Node, *constants: Array | None, stages: tuple[Stage, ...] = ()) -> None:
         self._node, self._constants, self._stages = node, constants, stages
-        self._plans: dict[tuple[Any, ...], tuple[Any, tuple[Stage, ...]]] = {}
+        self._plans: dict[tuple[Any, ...], tuple[Any, tuple[Stage, ...], Short | None]] = {}
         self._lock = threading.Lock()
+        #: The shortest way of the plan used last, if it leaves no stages.
+        self.short: Short | None = None
 
     def __call__(self, x: Array, residual: Array | None = None) -> Array:
         """Convolve `x`, of any shape that fits, and add `residual`, which the ending asks for."""
         key = (x.shape, x.dtype, None if residual is None else (residual.shape, residual.dtype))
         try:
-            plan, stages = self._plans[key]
+            plan, stages, self.short = self._plans[key]
         except KeyError:
-            plan, stages = self._make(key)
+            plan, stages, self.short = self._make(key)
         if plan is None:
             y = serve(self._node, (x, *self._constants))[0]
         else:
@@ -94,13 +98,14 @@ class Layer:
             y = stage(y, residual if stage.other else None)
         return y
 
-    def _make(self, key: tuple[Any, ...]) -> tuple[Any, tuple[Stage, ...]]:
+    def _make(self, key: tuple[Any, ...]) -> tuple[Any, tuple[Stage, ...], Short | None]:
         """Make a plan, and forget the oldest if there are many; None where there can be none.
 
-        With it go the stages that it leaves.
+        With it go the stages that it leaves, and its shortest way.
         """
         with naming(self._node.label):
-            made = self._planned(*key)
+            plan, stages = self._planned(*key)
+        made = plan, stages, None if stages or not isinstance(plan, ConvPlan) else plan.short()
         with self._lock:
             while len(self._plans) >= SHAPES:
                 self._plans.pop(next(iter(self._plans)))
@@ -157,6 +162,8 @@ class Step:
         What follows on the first result.
     context : sequence of str, optional
         Names that graphs inside the node read, which needs all values then.
+    layer : Layer, optional
+        What runs alone in it.
 
     Attributes
     ----------
@@ -171,7 +178,7 @@ class Step:
 
     def __init__(
         self, run: Callable[..., tuple[Any, ...]], inputs: Sequence[str], outputs: Sequence[str],
-        stages: Sequence[Stage] = (), context: Sequence[str] | None = None,
+        stages: Sequence[Stage] = (), context: Sequence[str] | None = None, layer: Layer | None = None,
     ) -> None:  # fmt: skip
         self._run, self._inputs, self._outputs = run, tuple(inputs), tuple(outputs)
         self._stages, self._context = tuple(stages), context is not None
@@ -179,9 +186,22 @@ class Step:
         self.reads = (*filter(None, self._inputs), *others, *(context or ()))
         self.writes = tuple(filter(None, self._outputs))
         self.done: tuple[str, ...] = ()
+        self._layer = None if stages else layer
+        self._x, self._residual, self._y = (*self._inputs, "", "")[0], (*self._inputs, "", "")[1], self._outputs[0]
 
-    def __call__(self, values: Values) -> None:
+    def __call__(self, values: Values, threads: int, max_workspace: int) -> None:
         """Run on the values, add the results, and drop what is done with."""
+        # Between two convolutions each line counts: by then the caches hold other things than Python.
+        short = None if self._layer is None else self._layer.short
+        y = None if short is None else short(values[self._x], threads, max_workspace, residual=values[self._residual])
+        if y is None:
+            self._run_whole(values)
+        else:
+            values[self._y] = y
+        for name in self.done:
+            values.pop(name, None)  # an optional result may not be there
+
+    def _run_whole(self, values: Values) -> None:
         given = [values[name] for name in self._inputs]
         results = self._run(*given, context=values) if self._context else self._run(*given)
         del given
@@ -191,5 +211,3 @@ class Step:
                 y = stage(y, None if stage.other is None else values[stage.other])
             results = (y,)
         values.update(zip(self._outputs, results, strict=False))
-        for name in self.done:
-            values.pop(name, None)  # an optional result may not be there

@@ -103,3 +103,16 @@ def test_what_cannot_be_ended_near_is_ended_after():
         assert plan._ended(given, None, None, activation) is None
         after = {"relu": lambda y: np.maximum(y, 0), "hardswish": lambda y: y * np.clip(y + 3, 0, 6) / 6}[activation]
         np.testing.assert_array_equal(plan(given), after(plain))
+
+
+def test_the_short_way_looks_at_shapes():
+    """What it cannot take as it is, it leaves to the plan."""
+    x, make = planned("gemm_panels", (1, 9, 20, 21), (19, 9, 1, 1), {}, "float32")
+    plan = make(activation="relu")
+    short, residual = plan.short(), RNG.standard_normal(plan.spec.y_shape).astype(np.float32)
+    np.testing.assert_array_equal(short(x, 2, 1 << 26, residual=residual), plan(x, None, residual))
+    np.testing.assert_array_equal(short(x, 2, 1 << 26), plan(x))
+    assert short(x[:, :, :19], 2, 1 << 26) is None
+    for wrong in (residual[:, :-1], residual[:, :, ::-1], residual.astype(np.float64), residual[0], residual.tolist()):
+        assert short(x, 2, 1 << 26, residual=wrong) is None
+    assert make(activation="hardswish").short() is None

@@ -14,6 +14,8 @@
 /* Where a tile ends: rows c + m·ldc, the first `rows` of them, `last` lanes of the last vector.
  * bias != NULL starts from bias[m], else from what c holds (a later block of K).
  * residual, laid out as c and added to the sums, and activation end them. */
+#define CV_AHEAD 16 /* rows of B */
+
 typedef struct {
     T *c;
     ptrdiff_t ldc, rows, last;
@@ -47,8 +49,10 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) {
             bv[v] = CV_(load)(b + (v == nv - 1 ? end : v * VL));
-            if (copying)
+            if (copying) { /* rows lie far apart, and another processor may have written them */
                 CV_(store)(copy + v * VL, bv[v]);
+                __builtin_prefetch(b + CV_AHEAD * ldb + v * VL);
+            }
         }
         CV_UNROLL(16)
         for (int m = 0; m < CV_MR; m++) {
