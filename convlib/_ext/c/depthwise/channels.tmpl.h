@@ -198,6 +198,7 @@ static void CV_(channels_task)(void *context, ptrdiff_t unit, int worker) {
     CV_(channels_tile) q = {
         .w = w, .xrow = width * VL, .yrow = across * VL, .wrow = p->k[2] * VL, .kw = p->k[2] * VL};
     CV_(channels_in)(CV_(channels_plane_of)(p->xs, channels, height, width), from, plane);
+    double work = 0;
     for (ptrdiff_t i = 0, r = 0, rows; i < tall; i++, r += rows) {
         rows = low + (i < high);
         for (ptrdiff_t t = 0, a = 0, outs; t < tiles; t++, a += outs) {
@@ -208,7 +209,7 @@ static void CV_(channels_task)(void *context, ptrdiff_t unit, int worker) {
             q.x = plane + x * VL;
             q.y = sums + (r * across + a) * VL;
             CV_(channels_rows)(q, oy0 + r - p->lo[1] - iy0, height, p->k[1], rows, outs);
-            if (cv_stop_after((double)j->taps * (double)(rows * outs * VL)))
+            if (cv_stop_after(&work, (double)j->taps * (double)(rows * outs * VL)))
                 return;
         }
         CV_(channels_out)(&out, sums, bias, (r + rows) * across, to);

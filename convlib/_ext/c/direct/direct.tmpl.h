@@ -135,6 +135,7 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
     t.ystep = j->channels ? p->ys[1] : j->spacing * p->ys[3];
     t.count = CV_(list_steps)(j, oz, oy, rows, steps);
     ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
+    double work = 0;
     for (ptrdiff_t plane = p0; plane < p1; plane++) {
         const ptrdiff_t oc = g * p->ocg + oc0;
         const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
@@ -156,7 +157,7 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
                 CV_(any_1_1)(&t);
             else
                 CV_(any_0_1)(&t);
-            if (cv_stop_after((double)t.count * (double)(t.kw * rows * column.nv * VL)))
+            if (cv_stop_after(&work, (double)t.count * (double)(t.kw * rows * column.nv * VL)))
                 return;
         }
         if (++g == p->groups) {

@@ -67,6 +67,7 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
 CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
                                 ptrdiff_t rest, T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
+    double work = 0;
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += indices ? p->ys[4] : 0) {
         const cv_window wx = CV_(window)(j, 2, ox);
         const ptrdiff_t ix0 = wx.first, ix1 = wx.end,
@@ -83,7 +84,7 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
         for (; c < p->c; c += VL)
             CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y,
                                  indices);
-        if (cv_stop_after((double)(w->count * p->k[2]) * (double)p->c))
+        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)p->c))
             return;
     }
 }

@@ -183,9 +183,10 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
                        at ? at + (b - b0) * size : NULL);
     }
     ptrdiff_t shift = j->inner; /* along W first: of equals, the first row's first */
+    double work = 0;
     for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--) {
         CV_(widen)(kind, a, sum, at, size * (b1 - b0), p->k[axis], shift * p->dil[axis]);
-        if (cv_stop_after(8 * (double)(size * (b1 - b0))))
+        if (cv_stop_after(&work, 8 * (double)(size * (b1 - b0))))
             return;
     }
     for (ptrdiff_t b = b0; b < b1; b++) {

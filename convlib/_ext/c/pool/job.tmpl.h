@@ -131,14 +131,25 @@ CV_INLINE vec CV_(quotient)(vec v, const CV_(divisor) *s) {
     return v / s->d;
 }
 
-CV_INLINE void CV_(put)(const int kind, const CV_(pool_job) *j, vec v, ptrdiff_t rest, T *y,
+/* What a row of windows is divided by, beside the taps along W: `rest` taps along D and H, or a
+ * number that stands for all.  A loop's own copy of what no store can change. */
+typedef struct {
+    vec rest;
+    int divided, fixed;
+} CV_(row_divisor);
+
+CV_INLINE CV_(row_divisor) CV_(divisor_of_row)(const int kind, const CV_(pool_job) *j,
+                                               ptrdiff_t rest) {
+    const int fixed = j->p.divisor != 0;
+    const T by = fixed ? (T)j->p.divisor : (T)CV_MAX2(1, rest);
+    return (CV_(row_divisor)){CV_(set1)(by), kind > CV_MIN && j->divided, fixed};
+}
+
+CV_INLINE void CV_(put)(const CV_(pool_job) *j, vec v, const CV_(row_divisor) *by, T *y,
                         ptrdiff_t ox) {
     const ptrdiff_t n = CV_MIN2(VL, j->p.out[2] - ox);
-    if (kind > CV_MIN && j->divided) {
-        CV_(divisor) s = CV_(divisor_at)(j, ox);
-        CV_(divide_by)(&s, rest);
-        v = v / s.d;
-    }
+    if (by->divided)
+        v = v / (by->fixed ? by->rest : by->rest * CV_(counted)(j, ox));
     if (n == VL)
         CV_(store)(y + ox, v);
     else
@@ -234,8 +245,9 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
     static void CV_(name##_task)(void *context, ptrdiff_t unit, int worker) { \
         const CV_(pool_job) *j = context;                                     \
         char *scratch = j->scratch + worker * j->scratch_each;                \
-        for (ptrdiff_t i = cv_part(j->items, j->pieces, unit);                \
-             i < cv_part(j->items, j->pieces, unit + 1); i++) {               \
+        const ptrdiff_t end = cv_part(j->items, j->pieces, unit + 1);         \
+        double work = 0;                                                      \
+        for (ptrdiff_t i = cv_part(j->items, j->pieces, unit); i < end; i++) { \
             switch (j->p.kind) {                                              \
             case CV_MAX:                                                      \
                 item(CV_MAX, j, i, scratch);                                  \
@@ -246,7 +258,7 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
             default:                                                          \
                 CV_SUMS(item(CV_SUM, j, i, scratch));                         \
             }                                                                 \
-            if (cv_stop_after(CV_POOL_ITEM))                                  \
+            if (cv_stop_after(&work, CV_POOL_ITEM))                                  \
                 return;                                                       \
         }                                                                     \
     }                                                                         \

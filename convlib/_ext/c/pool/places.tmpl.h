@@ -184,6 +184,7 @@ static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t i
         line.v[i] = -(T)INFINITY;
         line.at[i] = CV_NOWHERE;
     }
+    double work = 0;
     for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
         CV_(list_rows)(j, x, wz, CV_(window)(j, 1, oy), &w);
         const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
@@ -195,7 +196,7 @@ static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t i
         } else if (CV_(places_quick)(j, &w, turn, j->y + to, j->indices + to)) {
             CV_(places_careful)(j, &w, turn, j->y + to, j->indices + to);
         }
-        if (cv_stop_after((double)(w.count + 16) * (double)p->in[2]))
+        if (cv_stop_after(&work, (double)(w.count + 16) * (double)p->in[2]))
             return;
     }
 }

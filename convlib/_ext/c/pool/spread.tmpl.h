@@ -30,6 +30,7 @@ static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const 
                                const int64_t *at, T *x) {
     const cv_pool *p = &j->p;
     const ptrdiff_t step = p->xs[4], ystep = p->ys[4];
+    double work = 0;
     for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3];
@@ -46,7 +47,7 @@ static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const 
                     *to = j->add ? (T)(*to + from[c]) : from[c];
                 }
             }
-            if (cv_stop_after(4 * (double)(p->out[2] * inner)))
+            if (cv_stop_after(&work, 4 * (double)(p->out[2] * inner)))
                 return;
         }
     }
@@ -84,6 +85,7 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
     const cv_pool *p = &j->p;
     const T *dz = j->divide, *dy = dz + p->out[0], *dx = dy + p->out[1];
     T *grad = scratch, *row = scratch + p->out[2] * inner;
+    double work = 0;
     for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3], outer = dz[z] * dy[r];
@@ -116,7 +118,7 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
                         }
                     }
                 }
-                if (cv_stop_after((double)((p->k[1] + p->k[2]) * p->in[2] * inner)))
+                if (cv_stop_after(&work, (double)((p->k[1] + p->k[2]) * p->in[2] * inner)))
                     return;
             }
         }
@@ -126,6 +128,7 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
 static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(spread_job) *j = context;
     const cv_pool *p = &j->p;
+    double work = 0;
     for (ptrdiff_t i = unit * j->planes; i < CV_MIN2((unit + 1) * j->planes, j->all); i++) {
         const ptrdiff_t n = i / j->blocks, c = i % j->blocks * j->inner,
                         inner = CV_MIN2(j->inner, p->c - c);
@@ -134,7 +137,7 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
         const ptrdiff_t some = p->xs[4] == 1 ? CV_MIN2(j->inputs, CV_ZEROED) : 1;
         for (ptrdiff_t e = 0; e < j->inputs; e += some) {
             memset(x + e * p->xs[4], 0, (size_t)(CV_MIN2(some, j->inputs - e) * inner) * sizeof(T));
-            if (cv_stop_after((double)(some * inner)))
+            if (cv_stop_after(&work, (double)(some * inner)))
                 return;
         }
         if (j->indices)

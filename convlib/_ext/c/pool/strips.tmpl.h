@@ -101,11 +101,12 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
         }
         if (o < oy)
             continue; /* the first k - 1 rows */
+        const ptrdiff_t counted = divided ? CV_(window)(j, 1, o).counted : 0;
         CV_(slide)(kind, nan_free, k, nv, next, v, result);
         CV_UNROLL(3)
         for (int q = 0; q < nv; q++) {
             if (divided) {
-                CV_(divide_by)(&by[q], CV_(window)(j, 1, o).counted);
+                CV_(divide_by)(&by[q], counted);
                 result[q] = CV_(quotient)(result[q], &by[q]);
             }
             CV_(store_set)(y + q * VL, result[q], wanted[q]);

@@ -14,7 +14,6 @@
 #include "job.tmpl.h"
 
 #define CV_SWEEP_BATCH (8 * 1024)  /* bytes of small planes taken together */
-#define CV_SWEEP_VECTORS (CV_FLOAT ? 4 : 1) /* at once */
 #define CV_SWEEP_BLOCK (48 * 1024) /* bytes of a padded block of rows */
 
 /* Fill `to` with rows first .. first+rows-1 of a plane (those outside: start), `left` elements of
@@ -60,87 +59,149 @@ CV_INLINE int CV_(sweep_copy)(const int kind, const CV_(pool_job) *j, const T *x
     return CV_(any_flag)(bad);
 }
 
-/* Some vectors that lie `apart`, each joined with those at the same place under the other pointers,
- * at once: what is found out about a pointer serves all of them. */
-CV_INLINE void CV_(sweep_join)(const int kind, const int nan_free, const int vecs, int joined,
-                               const T *const *from, ptrdiff_t at, ptrdiff_t apart, vec *v) {
-    CV_UNROLL(4)
-    for (int u = 0; u < vecs; u++)
-        v[u] = CV_(load)(from[0] + at + u * apart);
-    for (int t = 1; t < joined; t++) {
-        const T *f = from[t] + at;
-        CV_UNROLL(4)
-        for (int u = 0; u < vecs; u++)
-            v[u] = CV_(meet)(kind, nan_free, v[u], CV_(load)(f + u * apart));
-    }
+/* A function's own copy of its pointers: no store can change them, so they stay in registers. */
+typedef struct {
+    const T *at[CV_AT_ONCE];
+} CV_(sweep_from);
+CV_INLINE CV_(sweep_from) CV_(sweep_own)(const int joined, const T *const *from) {
+    CV_(sweep_from) own;
+    CV_UNROLL(5)
+    for (int t = 0; t < joined; t++)
+        own.at[t] = from[t];
+    return own;
+}
+
+/* The vectors at `at` under so many pointers, joined; as a constant, `joined` leaves no loop. */
+CV_INLINE vec CV_(sweep_join)(const int kind, const int nan_free, const int joined,
+                              const CV_(sweep_from) *from, ptrdiff_t at) {
+    vec v = CV_(load)(from->at[0] + at);
+    CV_UNROLL(5)
+    for (int t = 1; t < joined; t++)
+        v = CV_(meet)(kind, nan_free, v, CV_(load)(from->at[t] + at));
+    return v;
 }
 
 /* n elements of rows that lie under each other. */
-CV_INLINE void CV_(sweep_flat)(const int kind, const int nan_free, int joined,
-                               const T *const *from, T *to, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    vec v[CV_SWEEP_VECTORS];
-    for (; i + (CV_SWEEP_VECTORS - 1) * VL < n; i += CV_SWEEP_VECTORS * VL) {
-        CV_(sweep_join)(kind, nan_free, CV_SWEEP_VECTORS, joined, from, i, VL, v);
-        CV_UNROLL(4)
-        for (int u = 0; u < CV_SWEEP_VECTORS; u++)
-            CV_(store)(to + i + u * VL, v[u]);
-    }
-    for (; i < n; i += VL) {
-        CV_(sweep_join)(kind, nan_free, 1, joined, from, i, VL, v);
-        CV_(store)(to + i, v[0]);
-    }
+CV_INLINE void CV_(sweep_flat_of)(const int kind, const int nan_free, const int joined,
+                                  const T *const *from, T *to, ptrdiff_t n) {
+    const CV_(sweep_from) own = CV_(sweep_own)(joined, from);
+    for (ptrdiff_t i = 0; i < n; i += VL)
+        CV_(store)(to + i, CV_(sweep_join)(kind, nan_free, joined, &own, i));
 }
 
-/* Rows r .. r+vecs-1 of windows, the columns from ox on: divided if they are averages, to y. */
-CV_INLINE void CV_(sweep_rows)(const int kind, const int nan_free, const int vecs, int joined,
-                               const CV_(pool_job) *j, const T *const *from, CV_(divisor) *by,
-                               ptrdiff_t oy, ptrdiff_t r, ptrdiff_t ox, T *y) {
-    const ptrdiff_t pitch = j->size[2], step = j->p.ys[3], n = CV_MIN2(VL, j->p.out[2]);
-    vec v[CV_SWEEP_VECTORS];
-    CV_(sweep_join)(kind, nan_free, vecs, joined, from, r * pitch + ox, pitch, v);
-    CV_UNROLL(4)
-    for (int u = 0; u < vecs; u++) {
-        if (kind > CV_MIN && j->divided) {
-            CV_(divide_by)(by, CV_(window)(j, 1, oy + r + u).counted);
-            v[u] = CV_(quotient)(v[u], by);
-        }
-        CV_(store_n)(y + (r + u) * step + ox, v[u], n);
-    }
-}
-
-/* All rows of windows of a plane, to y. */
-CV_INLINE void CV_(sweep_out)(const int kind, const int nan_free, int joined,
-                              const CV_(pool_job) *j, const T *const *from, ptrdiff_t oy,
-                              ptrdiff_t rows, T *y) {
-    const ptrdiff_t width = j->p.out[2], n = CV_MIN2(VL, width);
+/* All rows of windows of a plane, to y: divided, if they are averages. */
+CV_INLINE void CV_(sweep_out_of)(const int kind, const int nan_free, const int joined,
+                                 const CV_(pool_job) *j, const T *const *from, ptrdiff_t oy,
+                                 ptrdiff_t rows, T *y) {
+    const ptrdiff_t width = j->p.out[2], pitch = j->size[2], step = j->p.ys[3],
+                    n = CV_MIN2(VL, width);
+    const int divided = kind > CV_MIN && j->divided;
+    const CV_(sweep_from) own = CV_(sweep_own)(joined, from);
     for (ptrdiff_t c = 0; c < width; c += VL) {
         const ptrdiff_t ox = CV_MIN2(c, width - n);
-        ptrdiff_t r = 0;
         CV_(divisor) by;
-        if (kind > CV_MIN && j->divided)
+        if (divided)
             by = CV_(divisor_at)(j, ox);
-        for (; r + CV_SWEEP_VECTORS <= rows; r += CV_SWEEP_VECTORS)
-            CV_(sweep_rows)(kind, nan_free, CV_SWEEP_VECTORS, joined, j, from, &by, oy, r, ox, y);
-        for (; r < rows; r++)
-            CV_(sweep_rows)(kind, nan_free, 1, joined, j, from, &by, oy, r, ox, y);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            vec v = CV_(sweep_join)(kind, nan_free, joined, &own, r * pitch + ox);
+            if (divided) {
+                CV_(divide_by)(&by, CV_(window)(j, 1, oy + r).counted);
+                v = CV_(quotient)(v, &by);
+            }
+            CV_(store_n)(y + r * step + ox, v, n);
+        }
     }
+}
+
+/* With the number of pointers as a constant; integers are rarely pooled so, and take less room. */
+#if CV_AT_ONCE != 5
+#error "a case for each number of pointers"
+#endif
+#if CV_FLOAT
+#define CV_SWEEP_COUNTS(joined, call) \
+    switch (joined) {                 \
+    case 1:                           \
+        call(1);                      \
+        break;                        \
+    case 2:                           \
+        call(2);                      \
+        break;                        \
+    case 3:                           \
+        call(3);                      \
+        break;                        \
+    case 4:                           \
+        call(4);                      \
+        break;                        \
+    default:                          \
+        call(5);                      \
+    }
+#else
+#define CV_SWEEP_COUNTS(joined, call) call(joined);
+#endif
+#define CV_FLAT(count) CV_(sweep_flat_of)(kind, nan_free, count, from, to, n)
+#define CV_OUT(count) CV_(sweep_out_of)(kind, nan_free, count, j, from, oy, rows, y)
+#define CV_SWEEP(how, kind_, nan_free_)                                                         \
+    CV_NOINLINE void CV_(sweep_flat_##how)(int joined, const T *const *from, T *to,             \
+                                           ptrdiff_t n) {                                       \
+        const int kind = kind_, nan_free = nan_free_;                                           \
+        CV_SWEEP_COUNTS(joined, CV_FLAT)                                                        \
+    }                                                                                           \
+    CV_NOINLINE void CV_(sweep_out_##how)(int joined, const CV_(pool_job) *j,                   \
+                                          const T *const *from, ptrdiff_t oy, ptrdiff_t rows,   \
+                                          T *y) {                                               \
+        const int kind = kind_, nan_free = nan_free_;                                           \
+        CV_SWEEP_COUNTS(joined, CV_OUT)                                                         \
+    }                                                                                           \
+    static const CV_(sweep_pair) CV_(sweep_##how) = {CV_(sweep_flat_##how), CV_(sweep_out_##how)};
+
+/* The two passes of one kind of pooling. */
+typedef struct {
+    void (*flat)(int joined, const T *const *from, T *to, ptrdiff_t n);
+    void (*out)(int joined, const CV_(pool_job) *j, const T *const *from, ptrdiff_t oy,
+                ptrdiff_t rows, T *y);
+} CV_(sweep_pair);
+CV_SWEEP(max, CV_MAX, 0)
+CV_SWEEP(min, CV_MIN, 0)
+#if CV_FLOAT
+CV_SWEEP(free_max, CV_MAX, 1)
+CV_SWEEP(free_min, CV_MIN, 1)
+#endif
+#if CV_FLOAT || (CV_BITS == 64 && CV_SIGNED)
+CV_SWEEP(sum, CV_SUM, 0)
+#endif
+#undef CV_SWEEP
+#undef CV_SWEEP_COUNTS
+#undef CV_FLAT
+#undef CV_OUT
+
+/* Of a kind; nan: whether a NaN is among the numbers. */
+CV_INLINE const CV_(sweep_pair) *CV_(sweep_of)(const int kind, int nan) {
+#if CV_FLOAT
+    if (!nan && kind <= CV_MIN)
+        return kind == CV_MAX ? &CV_(sweep_free_max) : &CV_(sweep_free_min);
+#endif
+    (void)nan;
+#if CV_FLOAT || (CV_BITS == 64 && CV_SIGNED)
+    if (kind > CV_MIN)
+        return &CV_(sweep_sum);
+#endif
+    return kind == CV_MAX ? &CV_(sweep_max) : &CV_(sweep_min);
 }
 
 /* Where a ladder over n elements of `a` finds what it joins last; `parts`: room for windows of a
  * few. */
-CV_INLINE void CV_(sweep_parts)(const int kind, const int nan_free, const cv_ladder *l, const T *a,
+CV_INLINE void CV_(sweep_parts)(const CV_(sweep_pair) *passes, const cv_ladder *l, const T *a,
                                 T *parts, ptrdiff_t n, const T **from) {
     for (int t = 0; t < l->part; t++)
         from[t] = a + t * l->gap;
     if (l->parts)
-        CV_(sweep_flat)(kind, nan_free, l->part, from, parts, n);
+        passes->flat(l->part, from, parts, n);
     for (int t = 0; t < l->count; t++)
         from[t] = (t < l->parts ? parts : a) + l->at[t];
 }
 
 /* The planes of an item, from their copies `a`; `b` and `c`: as much room again. */
-static void CV_(sweep_planes)(const int kind, const int nan_free, const CV_(pool_job) *j,
+static void CV_(sweep_planes)(const CV_(sweep_pair) *passes, const CV_(pool_job) *j,
                               ptrdiff_t first, ptrdiff_t end, ptrdiff_t oy, ptrdiff_t rows,
                               const T *a, T *b, T *c) {
     const cv_pool *p = &j->p;
@@ -152,17 +213,17 @@ static void CV_(sweep_planes)(const int kind, const int nan_free, const CV_(pool
     const T *from[CV_AT_ONCE];
     if (p->k[1] > 1) {
         for (ptrdiff_t i = 0; i < end - first; i++) {
-            CV_(sweep_parts)(kind, nan_free, &j->down, a + i * inner, c + i * inner, all, from);
-            CV_(sweep_flat)(kind, nan_free, j->down.count, from, b + i * inner, wide);
+            CV_(sweep_parts)(passes, &j->down, a + i * inner, c + i * inner, all, from);
+            passes->flat(j->down.count, from, b + i * inner, wide);
         }
         a = b;
     }
     for (ptrdiff_t i = 0; i < end - first; i++) {
         const ptrdiff_t plane = first + i, z = plane % p->out[0], nc = plane / p->out[0];
         T *y = j->y + nc / p->c * p->ys[0] + nc % p->c * p->ys[1] + z * p->ys[2] + oy * p->ys[3];
-        CV_(sweep_parts)(kind, nan_free, &j->along, a + i * inner + skip, c + i * inner,
+        CV_(sweep_parts)(passes, &j->along, a + i * inner + skip, c + i * inner,
                          wide - skip, from);
-        CV_(sweep_out)(kind, nan_free, j->along.count, j, from, oy, rows, y);
+        passes->out(j->along.count, j, from, oy, rows, y);
     }
 }
 
@@ -181,10 +242,7 @@ CV_INLINE void CV_(sweep_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
         nan |= CV_(sweep_copy)(kind, j, x, oy - p->lo[1], cv_reach(p, 1, rows),
                                a + (plane - first) * j->inner);
     }
-    if (CV_FLOAT && kind <= CV_MIN && !nan)
-        CV_(sweep_planes)(kind, 1, j, first, end, oy, rows, a, b, c);
-    else
-        CV_(sweep_planes)(kind, 0, j, first, end, oy, rows, a, b, c);
+    CV_(sweep_planes)(CV_(sweep_of)(kind, nan), j, first, end, oy, rows, a, b, c);
 }
 
 /* ---- the row */

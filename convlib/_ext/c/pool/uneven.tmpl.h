@@ -83,6 +83,7 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     const ptrdiff_t n = plane / p->c, c = plane % p->c;
     const T *x = j->x + n * p->xs[0] + c * p->xs[1];
     T *line = (T *)scratch;
+    double work = 0;
     for (ptrdiff_t oz = 0; oz < p->out[0]; oz++) {
         for (ptrdiff_t oy = 0; oy < p->out[1]; oy++) {
             const cv_window z = CV_(window)(j, 0, oz), y = CV_(window)(j, 1, oy);
@@ -97,7 +98,7 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
                     const T v = CV_(uneven_join)(kind, line, w);
                     j->y[to] = CV_(finish)(kind, j, v, z.counted * y.counted, ox);
                 }
-                if (cv_stop_after((double)(z.counted * y.counted) * (double)w.counted))
+                if (cv_stop_after(&work, (double)(z.counted * y.counted) * (double)w.counted))
                     return;
             }
         }

@@ -64,6 +64,7 @@ CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, co
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
     const vec start = CV_(set1)(CV_START(kind));
+    const CV_(row_divisor) by = CV_(divisor_of_row)(kind, j, rest);
     CV_FLAGS bad = {0};
     vec a = start, odd = start, before = start;
     ptrdiff_t ix = back ? 0 : -p->lo[2];
@@ -80,7 +81,7 @@ CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, co
             v = CV_(meet)(kind, nan_free, v, odd);
             if (k == 3 && !back)
                 v = CV_(meet)(kind, nan_free, v, CV_SLIDE(a, next, 1));
-            CV_(put)(kind, j, v, rest, y, ox);
+            CV_(put)(j, v, &by, y, ox);
         }
         before = odd;
         a = next;
@@ -131,12 +132,13 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
     }
     const ptrdiff_t last = (outs - 1) * s;
     if (s <= 2) {
+        const CV_(row_divisor) by = CV_(divisor_of_row)(kind, j, rest);
         for (ptrdiff_t ox = 0; ox < p->out[2]; ox += VL) {
             const T *from = w->line + ox * s;
-            CV_(put)(kind, j,
+            CV_(put)(j,
                      s == 1 ? CV_(join_line)(kind, 1, from, k, d)
                             : CV_(join_line)(kind, 2, from, k, d),
-                     rest, y, ox);
+                     &by, y, ox);
         }
         return;
     }
@@ -180,12 +182,13 @@ CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff
     const T *x = j->x + n * p->xs[0] + c * p->xs[1];
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
     const cv_window wz = CV_(window)(j, 0, oz);
+    double work = 0;
     for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
         const cv_window wy = CV_(window)(j, 1, oy);
         CV_(list_rows)(j, x, wz, wy, &w);
         const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
         CV_(window_row)(kind, j, &w, wz.counted * wy.counted, j->y + to);
-        if (cv_stop_after((double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
+        if (cv_stop_after(&work, (double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
             return;
     }
 }

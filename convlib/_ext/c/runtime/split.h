@@ -28,15 +28,15 @@ static inline ptrdiff_t cv_part(ptrdiff_t units, ptrdiff_t parts, ptrdiff_t i) {
 /* Multiply-adds, or elements, between two looks at Ctrl-C inside a unit: a few milliseconds. */
 #define CV_WORK_STOP 1e7
 
-/* Count work done inside a unit that may be long; whether the unit is to return, unfinished. */
-static inline int cv_stop_after(double done) {
-    static _Thread_local double work;
-    work += done;
-    if (work < CV_WORK_STOP)
+/* Count work done in a loop that may be long; whether the loop is to end, unfinished.  The count is
+ * the loop's own variable: a thread's costs a call, which vectors in registers do not survive. */
+static inline int cv_stop_after(double *work, double done) {
+    *work += done;
+    if (*work < CV_WORK_STOP)
         return 0;
     if (cv_stopping())
         return 1;
-    work = 0;
+    *work = 0;
     return 0;
 }
 
