@@ -196,6 +196,7 @@ static void CV_(up_task)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t all = p->in[0] * p->in[1], end = cv_part(all, j->row_pieces, rc + 1);
     const ptrdiff_t p0 = cv_part(j->planes, j->plane_pieces, pc),
                     p1 = cv_part(j->planes, j->plane_pieces, pc + 1);
+    double work = 0;
     (void)worker;
     for (ptrdiff_t q0 = p0, q1; q0 < p1; q0 = q1) {
         /* lines of a plane stay near */
@@ -210,7 +211,7 @@ static void CV_(up_task)(void *context, ptrdiff_t unit, int worker) {
                         j, &column, j->y + n * p->ys[0] + c * p->ocg * p->ys[1],
                         j->w + c * p->ocg * cv_taps(p), j->x + n * p->xs[0] + c * p->xs[1],
                         j->row + r, rows);
-                    if (cv_stop_after((double)(rows * j->nv * VL * p->ocg * cv_taps(p))))
+                    if (cv_stop_after(&work, (double)(rows * j->nv * VL * p->ocg * cv_taps(p))))
                         return;
                 }
             }
