@@ -97,25 +97,18 @@ typedef void (*CV_(nhwc_fn))(const cv_conv *, const T *const *row, const ptrdiff
         CV_(nhwc_row)(k, nv, s, part, p, row, step, w, pitch, bias, y, lanes);                     \
     }
 #if CV_LNV == 2
-#define CV_LAST_SET(k, s) \
-    CV_LAST(k, 1, s, 0)   \
-    CV_LAST(k, 2, s, 0)   \
-    CV_LAST(k, 1, s, 1)   \
-    CV_LAST(k, 2, s, 1)
-#define CV_LAST_ROW(k, s)                                         \
-    {                                                             \
-        {CV_(nhwc_##k##_1_##s##_0), CV_(nhwc_##k##_2_##s##_0)}, { \
-            CV_(nhwc_##k##_1_##s##_1), CV_(nhwc_##k##_2_##s##_1)  \
-        }                                                         \
-    }
+#define CV_LAST_PART(k, s, part) CV_LAST(k, 1, s, part) CV_LAST(k, 2, s, part)
+#define CV_LAST_NAMES(k, s, part) {CV_(nhwc_##k##_1_##s##_##part), CV_(nhwc_##k##_2_##s##_##part)}
 #else
-#define CV_LAST_SET(k, s) \
-    CV_LAST(k, 1, s, 0)   \
-    CV_LAST(k, 1, s, 1)
-#define CV_LAST_ROW(k, s)                                          \
-    {                                                              \
-        {CV_(nhwc_##k##_1_##s##_0)}, { CV_(nhwc_##k##_1_##s##_1) } \
-    }
+#define CV_LAST_PART(k, s, part) CV_LAST(k, 1, s, part)
+#define CV_LAST_NAMES(k, s, part) {CV_(nhwc_##k##_1_##s##_##part)}
+#endif
+#if CV_CHEAP_MASKS /* no second set */
+#define CV_LAST_SET(k, s) CV_LAST_PART(k, s, 1)
+#define CV_LAST_ROW(k, s) {CV_LAST_NAMES(k, s, 1), CV_LAST_NAMES(k, s, 1)}
+#else
+#define CV_LAST_SET(k, s) CV_LAST_PART(k, s, 0) CV_LAST_PART(k, s, 1)
+#define CV_LAST_ROW(k, s) {CV_LAST_NAMES(k, s, 0), CV_LAST_NAMES(k, s, 1)}
 #endif
 CV_LAST_SET(3, 1)
 CV_LAST_SET(3, 2)
@@ -124,6 +117,8 @@ CV_LAST_SET(7, 2)
 static const CV_(nhwc_fn) CV_(nhwcs)[4][2][CV_LNV] = {CV_LAST_ROW(3, 1), CV_LAST_ROW(3, 2),
                                                       CV_LAST_ROW(5, 2), CV_LAST_ROW(7, 2)};
 #undef CV_LAST
+#undef CV_LAST_PART
+#undef CV_LAST_NAMES
 #undef CV_LAST_SET
 #undef CV_LAST_ROW
 

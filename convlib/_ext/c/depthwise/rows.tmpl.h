@@ -158,15 +158,17 @@ typedef void (*CV_(dw_fn))(const CV_(dw_job) *);
         CV_(dw)(k, nv, s, pair, masked, t);                                               \
     }
 #if CV_WNV == 4
-#define CV_DW_SET(k, s, m) \
-    CV_DW(k, 1, s, 0, m)   \
-    CV_DW(k, 2, s, 0, m)   \
-    CV_DW(k, 3, s, 0, m)   \
-    CV_DW(k, 4, s, 0, m)
-#define CV_DW_ROW(k, s, m)                                                                     \
-    {                                                                                          \
-        CV_(dw_##k##_1_##s##_0_##m), CV_(dw_##k##_2_##s##_0_##m), CV_(dw_##k##_3_##s##_0_##m), \
-            CV_(dw_##k##_4_##s##_0_##m)                                                        \
+/* the output rows of 7x7 leave registers for two vectors at most */
+#define CV_DW_WIDE_3(s, m) CV_DW(3, 3, s, 0, m) CV_DW(3, 4, s, 0, m)
+#define CV_DW_WIDE_5(s, m) CV_DW(5, 3, s, 0, m) CV_DW(5, 4, s, 0, m)
+#define CV_DW_WIDE_7(s, m)
+#define CV_DW_NAMES_3(s, m) CV_(dw_3_3_##s##_0_##m), CV_(dw_3_4_##s##_0_##m)
+#define CV_DW_NAMES_5(s, m) CV_(dw_5_3_##s##_0_##m), CV_(dw_5_4_##s##_0_##m)
+#define CV_DW_NAMES_7(s, m) NULL, NULL
+#define CV_DW_SET(k, s, m) CV_DW(k, 1, s, 0, m) CV_DW(k, 2, s, 0, m) CV_DW_WIDE_##k(s, m)
+#define CV_DW_ROW(k, s, m)                                                              \
+    {                                                                                   \
+        CV_(dw_##k##_1_##s##_0_##m), CV_(dw_##k##_2_##s##_0_##m), CV_DW_NAMES_##k(s, m) \
     }
 #else
 #define CV_DW_SET(k, s, m) CV_DW(k, 1, s, 0, m)
@@ -197,6 +199,12 @@ CV_DW_ALL(7)
 static const CV_(dw_fn) CV_(dws)[3][2][3][CV_WNV] = {CV_DW_TABLE(3), CV_DW_TABLE(5),
                                                      CV_DW_TABLE(7)};
 #undef CV_DW
+#undef CV_DW_WIDE_3
+#undef CV_DW_WIDE_5
+#undef CV_DW_WIDE_7
+#undef CV_DW_NAMES_3
+#undef CV_DW_NAMES_5
+#undef CV_DW_NAMES_7
 #undef CV_DW_SET
 #undef CV_DW_ROW
 #undef CV_DW_ALL
