@@ -214,8 +214,7 @@ def code_lines(path):
 @pytest.mark.parametrize("path", [*MODULES, *COMPILED, *TESTS], ids=from_root)
 def test_files_stay_short(path):
     count = len(path.read_text().splitlines())
-    # Tables of cases are read line by line, not as a whole.
-    assert count <= FILE or path.name == "cases.py" or from_root(path) in LONG, f"{count} lines"
+    assert count <= FILE or from_root(path) in LONG, f"{count} lines"
 
 
 def test_the_list_of_long_files_holds_no_other():
@@ -255,7 +254,7 @@ def test_functions_stay_short(path):
     found = {
         node.name: len(lines & set(range(node.body[0].lineno, node.end_lineno + 1)))
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and path.name != "cases.py"
+        if isinstance(node, ast.FunctionDef)
     }
     assert not {name: count for name, count in found.items() if count > FUNCTION}
 

@@ -45,7 +45,7 @@ def test_as_many_cases_are_served_as_expected(name, isa):
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_serves_something_somewhere(name):
     counts = [counts for key, counts in expected.LIST.items() if key.partition("@")[0] == name]
-    assert any(counts), f"no conformance case reaches {name}: add one to convlib/testing/cases.py"
+    assert any(counts), f"no conformance case reaches {name}: add one to convlib/testing/cases"
 
 
 def test_the_list_of_expectations_names_nothing_that_is_gone():

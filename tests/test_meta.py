@@ -179,6 +179,19 @@ class WeightGradientOfOneImage(CythonBackend):
         super()._conv_grad_weight(replace(spec, n=min(spec.n, 1)), x[:1], grad_y[:1], grad_w, algorithm)
 
 
+class NormGradientLosesSigns(CythonBackend):
+    def _pool_grad_input(self, spec, grad_y, x, y, grad_x):
+        super()._pool_grad_input(spec, grad_y, None if x is None else np.abs(x), y, grad_x)
+
+
+class NormGradientOfTheSum(CythonBackend):
+    """Forgets the power: right for p = 1 alone."""
+
+    def _pool_grad_input(self, spec, grad_y, x, y, grad_x):
+        norm = 1 if spec.kind == "lp" and spec.norm < np.inf else spec.norm
+        super()._pool_grad_input(replace(spec, norm=norm), grad_y, x, y, grad_x)
+
+
 class ColumnsInAnotherOrder(CythonBackend):
     def _im2col(self, spec, x, cols):
         super()._im2col(spec, x, cols)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dtypes
+from .. import dtypes, functional
 from ..errors import SpecError, did_you_mean
 from ..functional._common import element_type
 from ..spec.arguments import integer, shape as sizes
@@ -82,6 +82,9 @@ def arrays_of(case: Case) -> list[Array]:
         dtype = case.dtypes[min(position, len(case.dtypes) - 1)]
         fill = "small" if case.fill == "large" and position else case.fill
         made.append(_filled(shape, dtype, seed + position, fill))
+    if case.fill == "norms":
+        forward = getattr(functional, case.call.removesuffix("_grad_input"))
+        made[-1] = forward(made[1], *case.args, **case.options, backend="naive")
     return made
 
 
