@@ -17,6 +17,9 @@ from .cutting import Item, Size
 from .job import RESULTS, Call, Job
 from .scratch import column_parts, computed, types_of
 
+#: The gradient of a norm, which stands beside its input and is cut in the place of that.
+_NORM = "result"
+
 
 class Copy(NamedTuple):
     """A copy that a call makes of an array, its result included."""
@@ -54,24 +57,22 @@ def copies(
     copied = call.assumed(storage, arrays)
     if not (copied or found or conjugated or reshaped or call.pads):
         return ()
-    job, result = Job(call, copied or "y" * bool(found)), RESULTS[op]  # beside indices, it is y that is cut
-    taken = set(copied.replace("p", "x"))
-    if not job.whole:
-        inputs = [place for place in ("xyw" if op.startswith("conv") else "xy") if place != result]
-        taken |= {result, *(p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,))))}
+    job = Job(call, copied or "y" * bool(found))  # beside indices, it is y that is cut
+    norm = op == "pool_grad_input" and getattr(spec, "kind", "") == "lp"
+    result = _NORM if norm else RESULTS[op]
+    folds = op in ("conv_grad_input", "pool_grad_input") and call.pads  # with padding, folded then
+    taken = _taken(job, copied, result, arrays) | ({result} if folds else set())
     # What blocks share of the weights is converted once, but turned and conjugated for each.
     converted = arrays["w"][0].dtype != compute if "w" in arrays else storage != compute
     once = result == "w" or (converted and not (conjugated == "w" or call.weights_turned))
-    folds = op in ("conv_grad_input", "pool_grad_input") and call.pads  # with padding, folded then
-    if folds:
-        taken.add(result)
-    for place in "xwy":
+    for place in (*"xwy", *[_NORM] * norm):
         times = (place in taken) + (place == conjugated) + (place == reshaped)
-        parts, nbytes = _sizes(job, place, once and place == "w") if times else (0, 0)
+        padded = place == result or (norm and place == "x")
+        parts, nbytes = _sizes(job, place, padded, once and place == "w") if times else (0, 0)
         if not nbytes:
             continue
         reasons = ["it is conjugated"] * (place == conjugated) + ["its axes are joined"] * (place == reshaped)
-        reasons += _reasons(call, place, storage, arrays.get(place, ()))
+        reasons += _reasons(call, place, place == result, storage, arrays.get(place, ()))
         if place == result and folds:
             reasons.append("padding is folded back")
         elif place == result and not job.whole:
@@ -80,7 +81,20 @@ def copies(
     return tuple(found)
 
 
-def _sizes(job: Job, place: str, shared: bool) -> tuple[int, int]:
+def _taken(job: Job, copied: str, result: str, arrays: Mapping[str, tuple[Array, ...]]) -> set[str]:
+    """Return the places of which hooks see a copy, but for a result whose padding is folded."""
+    call, taken = job.call, set(copied.replace("p", "x"))
+    if result == _NORM:
+        turned = call.spec.channels_last and not (call.backend.strided or call.backend.channels_last)
+        taken |= {"x"} if call.pads else set()
+        taken |= {result} if turned or call.types.result != call.dtype else set()
+    if not job.whole:
+        inputs = [place for place in ("xyw" if call.op.startswith("conv") else "xy") if place != result]
+        taken |= {result, *(p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,))))}
+    return taken
+
+
+def _sizes(job: Job, place: str, padded: bool, shared: bool) -> tuple[int, int]:
     """Return how many copies of x, y or w there are, one after another, and the bytes of the largest."""
     call = job.call
     item = Item(call.dtype.itemsize, 1 if job.whole else call.item().weights)
@@ -88,14 +102,16 @@ def _sizes(job: Job, place: str, shared: bool) -> tuple[int, int]:
     parts = job.blocks.count(shared)
     if place == "w" and job.around:  # the call with zeros for padding takes them, too
         sizes, parts = [Size(call.op, job.inner, item)], parts + 1
-    whole = place == RESULTS[call.op]  # what a gradient becomes while its padding is folded back is part of its copy
-    beside = (0 if whole and size.folds else size.nbytes("") for size in sizes)
-    return parts, max((size.nbytes(place) - rest for size, rest in zip(sizes, beside, strict=True)), default=0)
+    name = "x" if place == _NORM else place
+    # What a gradient, and the input of a norm, are with their padding is part of their copies.
+    return parts, max((size.nbytes(name) - size.nbytes("") + padded * size.folded() for size in sizes), default=0)
 
 
-def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array, ...]) -> list[str]:
+def _reasons(
+    call: Call, place: str, result: bool, storage: np.dtype[Any], arrays: tuple[Array, ...]
+) -> list[str]:
     backend, spec, found = call.backend, call.spec, []
-    if place == RESULTS[call.op]:
+    if result:
         if call.paired:
             found.append(f"pairs of floats become {call.dtype}")
         elif call.types.result != call.dtype:
@@ -106,7 +122,7 @@ def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array
             return [f"{kind} becomes pairs of floats" for kind in kinds]
         found += [f"{kind} becomes {call.dtype}" for kind in kinds if kind != str(call.dtype)]
     strided, gaps = backend.strided, any(not a.flags.c_contiguous for a in arrays)
-    if place == "w" and place != RESULTS[call.op]:
+    if place == "w" and not result:
         strided = backend.strided_weights(spec)
         if spec.flip and not backend.strided:
             found, gaps = [*found, "the kernel is flipped"], False
@@ -116,7 +132,7 @@ def _reasons(call: Call, place: str, storage: np.dtype[Any], arrays: tuple[Array
         found.append("channels last become channels first")
     if place in call.shifted:
         found.append("its zero point is subtracted")
-    if place == "x" and place != RESULTS[call.op] and call.pads:
+    if place == "x" and not result and call.pads:
         mode = spec.padding_mode
         found.append(f"padding of {spec.pad_value:g}" if mode == "constant" else f"padding_mode={mode!r}")
     if gaps and not (strided and found):

@@ -95,12 +95,16 @@ class Size:
         inputs, outputs = self.n * self.g * self.i * math.prod(ins), self.n * self.g * self.o * math.prod(outs)
         copies = copied + self.item.conjugated
         total = inputs * (copies.count("x") + copies.count("p")) + outputs * copies.count("y")
-        if self.folds:  # the padded gradient, which is folded in place
-            total += self.n * self.g * self.i * math.prod(spec.unpadded().in_size)
         if self.op == "pool_grad_input" and spec.kind == "lp":  # x and y beside their gradients
             total += inputs + outputs
         total += self.weights() if "w" in copied else self._each() * copies.count("w")
-        return int(self.item.nbytes * total + self.item.indices * outputs)
+        return int(self.item.nbytes * total + self.item.indices * outputs) + self.folded()
+
+    def folded(self) -> int:
+        """Return the bytes of the padded gradient, which is folded in place; 0 if padding is zeros."""
+        if not self.folds:
+            return 0
+        return int(self.item.nbytes * self.n * self.g * self.i * math.prod(self.spec.unpadded().in_size))
 
     def weights(self) -> int:
         """Return the elements of all copies of the weights."""
