@@ -33,6 +33,8 @@ html_extra_path = ["learn/playground.html"]
 html_static_path, html_css_files = ["_static"], ["site.css"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("README", "docs/index", "docs/benchmarks")}  # no other page stands beside them
+smartquotes_action = "qe"  # quotes and ellipses; two hyphens begin an option
 
 #: Where examples leave their pictures while the site is made, and how each is called; one that is not here is not run.
 DRAWN = Path(tempfile.mkdtemp())
@@ -68,7 +70,7 @@ sphinx_gallery_conf = {
     "filename_pattern": f"({'|'.join(CALLS)})", "image_scrapers": (drawn,), "download_all_examples": False,
     "reset_argv": lambda gallery, variables: CALLS[Path(variables["src_file"]).stem],
     "write_computation_times": False, "show_signature": False, "min_reported_time": 1e9,
-    "abort_on_example_error": True,
+    "abort_on_example_error": True, "default_thumb_file": str(ROOT / "docs/pictures/correlation.svg"),
     "first_notebook_cell": FIRST, "last_notebook_cell": LAST,
 }  # fmt: skip
 suppress_warnings = ["config.cache"]  # functions above
@@ -173,7 +175,7 @@ def complete(name, lines):
     sections = {lines[i]: i for i in heads}
     also = ["See Also", "--------", ", ".join(related(name)), ""]
     where = "Rules: :doc:`sizes </docs/shapes>`, :doc:`types, NaN, errors </docs/conventions>`."
-    # A global pooling is one whose window is the plane; gradients of norms are no case of the suite.
+    # A global pooling is one whose window is the plane.
     able = served().get(stem(name)) or served().get(stem(name).removeprefix("global_"), ())
     who = f"Backends: {', '.join(f'``{one}``' for one in able)}. " if able else ""
     notes = [who + where, ""]
@@ -200,6 +202,11 @@ PARTS = {
     "Learn": "learn/index", "По-русски": "ru/index", "Use": "use/index", "Examples": "gallery/index",
     "Benchmarks": "benchmarks", "Reference": "reference/index", "Extend": "howto/index", "README": "/README",
 }  # fmt: skip
+
+
+def close_examples(app, docname, source):
+    """Take away the blank lines that end examples: `doctest` needs them, and a reader sees them as an empty line."""
+    source[0] = re.sub(r"\n\n+```$", "\n```", source[0], flags=re.MULTILINE)
 
 
 def add_contents(app, docname, source):
@@ -230,6 +237,7 @@ def lead_to_the_first_page(app, error):
 def setup(app):
     """Write the reference before pages are read, and hook in what changes pages and docstrings."""
     write_reference(app)
+    app.connect("source-read", close_examples)
     app.connect("source-read", add_contents)
     app.connect("doctree-resolved", open_pages)
     app.connect("build-finished", lead_to_the_first_page)

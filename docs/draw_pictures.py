@@ -91,7 +91,8 @@ def where_is_it() -> tuple[Scene, int | None]:
         square = filter2d(image**2, np.full(kernel.shape, 1 / kernel.size), mode="valid")
         found /= np.sqrt(np.maximum(square - mean**2, 1e-3))
         row, column = np.unravel_index(found.argmax(), found.shape)
-        return (found / found.max()) ** 4, (int(row), int(column))  # the power keeps what is nearly as large dark
+        found = (found / found.max()) ** 4  # the power keeps what is nearly as large dark
+        return max_pool2d(found[None], 9, stride=1, padding=4)[0], (int(row), int(column))  # a point that can be seen
 
     moved = shift(photo, (40, -30))
     (first, here), (second, there) = answer(photo), answer(moved)
@@ -141,6 +142,13 @@ def channels_in() -> tuple[Scene, int | None]:
 def channels_out() -> tuple[Scene, int | None]:
     kernel = np.stack([K, K + 1])
     return show.conv2d(np.stack([X, X + 1]), np.stack([kernel, kernel + 1, kernel + 2])), 5
+
+
+@picture("groups.svg")
+def groups() -> tuple[Scene, int | None]:
+    x = np.stack([X + channel for channel in range(4)])
+    w = np.stack([np.stack([K + kernel, K - kernel]) for kernel in range(4)])
+    return show.conv2d(x, w, groups=2), 8
 
 
 @picture("one_by_one.svg")
@@ -273,7 +281,7 @@ def winograd() -> tuple[Scene, int | None]:
     AT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
     scenes = [show.kernels(m, titles=[name]) for m, name in ((BT, "B^T, for inputs"), (G, "G, for weights"),
                                                               (AT, "A^T, for outputs"))]  # fmt: skip
-    return beside("the three matrices of F(2, 3): nothing but 0, 1 and 1/2", *scenes), 0
+    return beside("the three matrices of F(2, 3): nothing but 0, ±1 and ±1/2", *scenes), 0
 
 
 @picture("blocking.svg")
@@ -283,9 +291,9 @@ def blocking() -> tuple[Scene, int | None]:
         marks[rows, columns] = role
         return cells(title, np.full(shape, ""), marks)
 
-    weights = panel("weights: OC x K", (8, 12), slice(2, 4), slice(4, 8), "window")
-    patches = panel("columns: K x pixels", (12, 12), slice(4, 8), slice(3, 6), "window")
-    result = panel("result: OC x pixels", (8, 12), slice(2, 4), slice(3, 6), "now")
+    weights = panel("weights: OC x K", (6, 8), slice(2, 4), slice(4, 8), "window")
+    patches = panel("columns: K x pixels", (8, 9), slice(4, 8), slice(3, 6), "window")
+    result = panel("result: OC x pixels", (6, 9), slice(2, 4), slice(3, 6), "now")
     frame = Frame(
         columns=((weights,), (patches,), (result,)), signs=("@", "="),
         caption="one block: 2 x 4 weights meet 4 x 3 elements and give 2 x 3 sums that never leave the registers",
