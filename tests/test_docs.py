@@ -181,7 +181,24 @@ def test_rows_of_tables_have_as_many_cells_as_their_heads(path):
 def test_pictures_of_the_readme_are_there_and_say_what_they_show():
     found = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert found
-    assert all(len(words) >= 20 and (ROOT / target).exists() for words, target in found)
+    # A README for a package index has absolute links.
+    assert all(len(words) >= 20 and (target[:6] == "https:" or (ROOT / target).exists()) for words, target in found)
+
+
+@in_the_checkout
+def test_links_of_the_readme_can_be_made_absolute_for_a_package_index():
+    spec = importlib.util.spec_from_file_location("readme_links", ROOT / ".ci/readme_links.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = script.README.read_text()
+    made = script.absolute(text, "https://host/owner/name", "v1")
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", made)
+    assert len(links) > 25
+    for picture, link in links:
+        path = link.removeprefix(f"https://host/owner/name/{'raw' if picture else 'blob'}/v1/")
+        assert link.startswith("#") or (path != link and (ROOT / path.partition("#")[0]).exists()), link
+    assert script.absolute(made, "https://host/owner/name", "v2") == made
+    assert re.sub(r"https://host/owner/name/(raw|blob)/v1/", "", made) == text
 
 
 #: A path or the name of a file of ours, in backticks; capitals stand for what a reader fills in.
