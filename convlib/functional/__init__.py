@@ -22,36 +22,35 @@ from .inspect import conv_output_shape, explain, pool_output_shape
 from .kept import plan_cache
 from .plan import ConvPlan, plan_conv1d, plan_conv2d, plan_conv3d
 from .pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    global_avg_pool1d,
-    global_avg_pool2d,
-    global_avg_pool3d,
-    global_max_pool1d,
-    global_max_pool2d,
-    global_max_pool3d,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
     min_pool1d,
     min_pool2d,
     min_pool3d,
     sum_pool1d,
     sum_pool2d,
     sum_pool3d,
+)  # fmt: skip
+from .pool_adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    global_avg_pool1d,
+    global_avg_pool2d,
+    global_avg_pool3d,
+    global_max_pool1d,
+    global_max_pool2d,
+    global_max_pool3d,
 )  # fmt: skip
 from .pool_grad import (
     adaptive_avg_pool1d_grad_input,
@@ -92,6 +91,7 @@ from .transpose_grad import (
     conv_transpose3d_grad_input,
     conv_transpose3d_grad_weight,
 )  # fmt: skip
+from .unpool import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "ConvPlan", "ConvStream", "adaptive_avg_pool1d", "adaptive_avg_pool1d_grad_input", "adaptive_avg_pool2d",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
-from ..errors import SpecError
-from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_unpool
+from ..spec import PoolSpec, frozen, make_pool
 from ..spec.arguments import flag
 from ..threads import get_num_threads
 from ._common import Array, ArrayLike, per_rank, take
 
 
-def _pool(
+def pool(
     make: Callable[..., PoolSpec], nd: int, kind: str, x: Any, options: tuple[Any, ...], indices: bool,
     out: Array | None, backend: str | None,
 ) -> Any:  # fmt: skip
@@ -108,7 +106,7 @@ def _max_poolnd(
     options = _windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
-    return _pool(make_pool, nd, "max", x, options, return_indices, out, backend)
+    return pool(make_pool, nd, "max", x, options, return_indices, out, backend)
 
 
 def _min_poolnd(
@@ -154,7 +152,7 @@ def _min_poolnd(
     options = _windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
-    return _pool(make_pool, nd, "min", x, options, return_indices, out, backend)
+    return pool(make_pool, nd, "min", x, options, return_indices, out, backend)
 
 
 def _avg_poolnd(
@@ -207,7 +205,7 @@ def _avg_poolnd(
         kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override,
         mode=padding_mode, value=pad_value,
     )
-    y: Array = _pool(make_pool, nd, "avg", x, options, False, out, backend)
+    y: Array = pool(make_pool, nd, "avg", x, options, False, out, backend)
     return y
 
 
@@ -249,7 +247,7 @@ def _sum_poolnd(
     options = _windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
-    y: Array = _pool(make_pool, nd, "sum", x, options, False, out, backend)
+    y: Array = pool(make_pool, nd, "sum", x, options, False, out, backend)
     return y
 
 
@@ -293,200 +291,7 @@ def _lp_poolnd(
     options = _windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, norm=p, mode=padding_mode, value=pad_value
     )
-    y: Array = _pool(make_pool, nd, "lp", x, options, False, out, backend)
-    return y
-
-
-def _adaptive_avg_poolnd(
-    nd: int, x: ArrayLike, output_size: Any, *, layout: str = "NCHW", out: Array | None = None,
-    backend: str | None = None,
-) -> Array:  # fmt: skip
-    """Average windows chosen so that the result has a given size, over <nd> spatial axes.
-
-    Parameters
-    ----------
-    <x>
-    output_size : int or sequence of <nd> int
-        Spatial size of the result; None on an axis keeps its size.
-    <layout>
-    <out>
-    <backend>
-
-    Returns
-    -------
-    y : ndarray, shape (N, C, <out_axes>)
-        Window ``j`` runs from ``floor(j * i / o)`` to ``ceil((j + 1) * i / o)`` (PyTorch's rule).
-
-    Raises
-    ------
-    <errors>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from convlib import adaptive_avg_pool<nd>d
-    >>> adaptive_avg_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
-    (1, 1, <three>)
-    """
-    y: Array = _pool(make_adaptive, nd, "avg", x, (frozen(output_size), layout), False, out, backend)
-    return y
-
-
-def _adaptive_max_poolnd(
-    nd: int, x: ArrayLike, output_size: Any, *, return_indices: bool = False, layout: str = "NCHW",
-    out: Array | None = None, backend: str | None = None,
-) -> Any:  # fmt: skip
-    """Take maxima of windows chosen so that the result has a given size, over <nd> spatial axes.
-
-    Parameters
-    ----------
-    <x>
-    output_size : int or sequence of <nd> int
-        Spatial size of the result; None on an axis keeps its size.
-    return_indices : bool, default False
-        Also return where each maximum was found.
-    <layout>
-    <out>
-    <backend>
-
-    Returns
-    -------
-    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
-        Window ``j`` runs from ``floor(j * i / o)`` to ``ceil((j + 1) * i / o)`` (PyTorch's rule).
-    indices : ndarray of int64, shape of `y`
-        Only with `return_indices`; as in `max_pool<nd>d`.
-
-    Raises
-    ------
-    <errors>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from convlib import adaptive_max_pool<nd>d
-    >>> adaptive_max_pool<nd>d(np.ones((1, 1, <four>)), 3).shape
-    (1, 1, <three>)
-    """
-    return _pool(make_adaptive, nd, "max", x, (frozen(output_size), layout), return_indices, out, backend)
-
-
-def _global_avg_poolnd(
-    nd: int, x: ArrayLike, *, layout: str = "NCHW", out: Array | None = None, backend: str | None = None
-) -> Array:
-    """Average each channel over all <nd> spatial axes, which keep the size 1.
-
-    Parameters
-    ----------
-    <x>
-    <layout>
-    <out>
-    <backend>
-
-    Returns
-    -------
-    y : ndarray, shape (N, C) and <nd> axes of size 1
-        Floats keep their type; integers and bool give float64.
-
-    Raises
-    ------
-    <errors>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from convlib import global_avg_pool<nd>d
-    >>> global_avg_pool<nd>d(np.ones((1, 1, <four>))).item()
-    1.0
-    """
-    y: Array = _pool(make_adaptive, nd, "avg", x, (1, layout), False, out, backend)
-    return y
-
-
-def _global_max_poolnd(
-    nd: int, x: ArrayLike, *, layout: str = "NCHW", out: Array | None = None, backend: str | None = None
-) -> Array:
-    """Take the maximum of each channel over all <nd> spatial axes, which keep the size 1.
-
-    Parameters
-    ----------
-    <x>
-    <layout>
-    <out>
-    <backend>
-
-    Returns
-    -------
-    y : ndarray, shape (N, C) and <nd> axes of size 1, dtype of `x`
-        NaN wins always.
-
-    Raises
-    ------
-    <errors>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from convlib import global_max_pool<nd>d
-    >>> global_max_pool<nd>d(np.ones((1, 1, <four>))).item()
-    1.0
-    """
-    y: Array = _pool(make_adaptive, nd, "max", x, (1, layout), False, out, backend)
-    return y
-
-
-def _max_unpoolnd(
-    nd: int, x: ArrayLike, indices: ArrayLike, kernel_size: Any, *, stride: Any = None, padding: Any = 0,
-    output_size: Any = None, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
-) -> Array:  # fmt: skip
-    """Put maxima back where `max_pool<nd>d` found them, with zeros elsewhere.
-
-    Parameters
-    ----------
-    <x>
-    indices : array_like of int, shape of `x`
-        What `max_pool<nd>d` returned; -1 is skipped.
-    <kernel_size>
-    <pool_stride>
-    <padding>
-    output_size : int or sequence of <nd> int, optional
-        Spatial size of the result, less than one stride from the default.
-    <layout>
-    <out>
-    <backend>
-
-    Returns
-    -------
-    y : ndarray, shape (N, C, <out_axes>), dtype of `x`
-        ``(i - 1) * stride - lo - hi + k`` elements per axis by default.  Where an index occurs more than once, the
-        last one stays.
-
-    Raises
-    ------
-    <errors>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from convlib import max_pool<nd>d, max_unpool<nd>d
-    >>> y, indices = max_pool<nd>d(np.ones((1, 1, <four>)), 2, return_indices=True)
-    >>> max_unpool<nd>d(y, indices, 2).sum().item() == 2**<nd>
-    True
-    """
-    array_type, (x, indices) = take(x=x, indices=indices)
-    spec = make_unpool(
-        nd, x.shape, frozen(kernel_size), frozen(stride), frozen(padding), frozen(output_size), layout
-    )
-    dtype = dtypes.for_pool("max", x.dtype)[1]
-    choice = registry.select("unpool", spec, dtype, backend, array_type)
-    try:
-        y: Array = storage.unpool(choice.backend, spec, x, indices, out, False, choice.named)
-    except SpecError as error:
-        guessed = output_size is None and array_type == "numpy" and indices.size
-        if guessed and int(indices.max()) >= math.prod(spec.in_size):
-            raise SpecError(
-                f"{error}; the size {spec.in_size} is a guess: give that of the array that was pooled as output_size"
-            ) from None
-        raise
+    y: Array = pool(make_pool, nd, "lp", x, options, False, out, backend)
     return y
 
 
@@ -495,8 +300,3 @@ min_pool1d, min_pool2d, min_pool3d = per_rank(_min_poolnd)
 avg_pool1d, avg_pool2d, avg_pool3d = per_rank(_avg_poolnd)
 sum_pool1d, sum_pool2d, sum_pool3d = per_rank(_sum_poolnd)
 lp_pool1d, lp_pool2d, lp_pool3d = per_rank(_lp_poolnd)
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = per_rank(_adaptive_avg_poolnd)
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = per_rank(_adaptive_max_poolnd)
-global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = per_rank(_global_avg_poolnd)
-global_max_pool1d, global_max_pool2d, global_max_pool3d = per_rank(_global_max_poolnd)
-max_unpool1d, max_unpool2d, max_unpool3d = per_rank(_max_unpoolnd)
