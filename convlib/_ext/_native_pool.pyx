@@ -163,7 +163,7 @@ cdef class PoolRunner(Shaped):
 
     cdef PoolProblem problem
     cdef object name
-    cdef Plan plan  # for arrays without gaps, no places, and these settings
+    cdef Plan plan, placed  # for arrays without gaps and these settings: without places, and with
     cdef int threads
     cdef Py_ssize_t max_workspace
 
@@ -174,29 +174,37 @@ cdef class PoolRunner(Shaped):
     def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         """Return the result (with `indices`, also those), or None if `x` is not usable as it is.
 
-        With channels last that is anything but a C-contiguous array without a call for indices, else one whose rows
-        have gaps.
+        With channels last that is anything but a C-contiguous array, else one whose rows have gaps.
         """
         cdef cv_call call
         cdef cv_problem p
-        cdef Plan plan = self.plan
-        cdef cnp.ndarray out
+        cdef Plan plan
+        cdef cnp.ndarray out, places = None
         if not self.shaped(x):
             return None
-        if indices or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
+        if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
             return None if self.problem.last else self.strided(x, threads, indices, max_workspace)
-        if plan is None or threads != self.threads or max_workspace != self.max_workspace or plan.isa != active():
-            p = self.problem.asked(CV_OP_POOL, type_of(self.code, cnp.PyArray_ITEMSIZE(<cnp.ndarray>x)), False, False,
-                                   threads, max_workspace)
+        if threads != self.threads or max_workspace != self.max_workspace:
+            self.threads, self.max_workspace, self.plan, self.placed = threads, max_workspace, None, None
+        plan = self.placed if indices else self.plan
+        if plan is None or plan.isa != active():
+            p = self.problem.asked(CV_OP_POOL, type_of(self.code, cnp.PyArray_ITEMSIZE(<cnp.ndarray>x)), indices,
+                                   False, threads, max_workspace)
             plan = self.problem.plan(&p, self.name, False)
             if plan is None:
                 return None
-            self.threads, self.max_workspace, self.plan = threads, max_workspace, plan
+            if indices:
+                self.placed = plan
+            else:
+                self.plan = plan
         out = self.result()
         memset(&call, 0, sizeof(call))
         call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(out)
+        if indices:
+            places = cnp.PyArray_EMPTY(self.nd, self.y_dims, cnp.NPY_INT64, 0)
+            call.indices = <int64_t*>cnp.PyArray_DATA(places)
         plan.run(&call)
-        return out
+        return (out, places) if indices else out
 
     cdef strided(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         cdef Array ax = self.accept(x)

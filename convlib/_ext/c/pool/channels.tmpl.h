@@ -2,6 +2,7 @@
  * ones, too. */
 #ifndef CV_POOL_CHANNELS
 #define CV_POOL_CHANNELS
+#include "../simd/places.tmpl.h"
 #include "window_rows.tmpl.h"
 
 /* Vectors of channels at once: 256 bytes side by side, so that a tap's lines come in a row. */
@@ -11,18 +12,15 @@
  * inside the input. */
 CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool_job) *j,
                                     const CV_(window_rows) *w, ptrdiff_t ix0, ptrdiff_t ix1,
-                                    ptrdiff_t c, ptrdiff_t n, T divide, T *y, int64_t *indices) {
+                                    ptrdiff_t c, ptrdiff_t n, T divide, T *y) {
     const cv_pool *p = &j->p;
     const vec start = CV_(set1)(CV_START(kind));
     vec best[CV_CHANNEL_VECTORS], sum[CV_CHANNEL_VECTORS], lost[CV_CHANNEL_VECTORS];
-    ivec at[CV_CHANNEL_VECTORS];
     ptrdiff_t added = 0;
-    const ptrdiff_t none = w->count && ix0 < ix1 ? w->places[0] + ix0 : -1;
     CV_UNROLL(8)
     for (int i = 0; i < nv; i++) {
         best[i] = start;
         sum[i] = lost[i] = (vec){0};
-        at[i] = (ivec){0} + (CV_INT(CV_BITS))none;
     }
     for (ptrdiff_t r = 0; r < w->count; r++) {
         for (ptrdiff_t ix = ix0; ix < ix1; ix += p->dil[2]) {
@@ -30,12 +28,6 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
             CV_UNROLL(8)
             for (int i = 0; i < nv; i++) {
                 const vec v = i == nv - 1 ? CV_(load_n)(x + i * VL, n) : CV_(load)(x + i * VL);
-                if (indices) {
-                    const ivec take =
-                        (ivec)(kind == CV_MAX ? v > best[i] : v < best[i]) | CV_NAN_LANES(v);
-                    at[i] = (take & ((ivec){0} + (CV_INT(CV_BITS))(w->places[r] + ix))) |
-                            (~take & at[i]);
-                }
                 best[i] = CV_(vjoin)(kind, best[i], v);
             }
             if (kind <= CV_MIN || ++added % CV_PART)
@@ -49,41 +41,84 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
     }
     CV_UNROLL(8)
     for (int i = 0; i < nv; i++) {
-        const ptrdiff_t lanes = i == nv - 1 ? n : VL;
         if (kind > CV_MIN) {
             CV_(carry)(&sum[i], &lost[i], best[i]);
             best[i] = sum[i];
         }
         if (j->divided)
             best[i] = best[i] / CV_(set1)(divide);
-        CV_(store_n)(y + c + i * VL, best[i], lanes);
-        if (indices) {
-            for (ptrdiff_t l = 0; l < lanes; l++)
-                indices[c + i * VL + l] = at[i][l];
-        }
+        CV_(store_n)(y + c + i * VL, best[i], i == nv - 1 ? n : VL);
     }
 }
 
 CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                                ptrdiff_t rest, T *y, int64_t *indices) {
+                                ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     double work = 0;
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += indices ? p->ys[4] : 0) {
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4]) {
         const cv_window wx = CV_(window)(j, 2, ox);
         const ptrdiff_t ix0 = wx.first, ix1 = wx.end,
                         counted = CV_MAX2(1, rest) * CV_MAX2(1, wx.counted);
         const T divide = !j->divided ? 1 : p->divisor != 0 ? (T)p->divisor : (T)counted;
         ptrdiff_t c = 0;
-        if (CV_CHANNEL_VECTORS > 4 && !indices) {
+        if (CV_CHANNEL_VECTORS > 4) {
             for (; c + CV_CHANNEL_VECTORS * VL <= p->c; c += CV_CHANNEL_VECTORS * VL)
-                CV_(channel_vectors)(kind, CV_CHANNEL_VECTORS, j, w, ix0, ix1, c, VL, divide, y,
-                                     NULL);
+                CV_(channel_vectors)(kind, CV_CHANNEL_VECTORS, j, w, ix0, ix1, c, VL, divide, y);
         }
         for (; c + 4 * VL <= p->c; c += 4 * VL)
-            CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y, indices);
+            CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y);
         for (; c < p->c; c += VL)
-            CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y,
-                                 indices);
+            CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y);
+        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)p->c))
+            return;
+    }
+}
+
+/* The same with places; extremes are maxima of what has its bits turned. */
+CV_INLINE void CV_(channel_places)(const int nv, const CV_(pool_job) *j, const CV_(window_rows) *w,
+                                   cv_window wx, ptrdiff_t c, ptrdiff_t n, ivec turn, T *y,
+                                   int64_t *indices) {
+    const cv_pool *p = &j->p;
+    /* a window of nothing but the lowest number has a place, too: its first */
+    const ptrdiff_t first = w->count && wx.first < wx.end ? w->places[0] + wx.first : -1;
+    CV_(found) best[4], next;
+    CV_UNROLL(4)
+    for (int i = 0; i < nv; i++) {
+        best[i].v = CV_(set1)(-(T)INFINITY);
+        best[i].at = (ivec){0} + (CV_INT(CV_BITS))first;
+    }
+    for (ptrdiff_t r = 0; r < w->count; r++) {
+        for (ptrdiff_t ix = wx.first; ix < wx.end; ix += p->dil[2]) {
+            const T *x = w->rows[r] + ix * p->xs[4] + c;
+            next.at = (ivec){0} + (CV_INT(CV_BITS))(w->places[r] + ix);
+            CV_UNROLL(4)
+            for (int i = 0; i < nv; i++) {
+                next.v = i == nv - 1 ? CV_(load_n)(x + i * VL, n) : CV_(load)(x + i * VL);
+                next.v = (vec)((ivec)next.v ^ turn);
+                best[i] = CV_(found_of)(1, 0, best[i], next);
+            }
+        }
+    }
+    CV_UNROLL(4)
+    for (int i = 0; i < nv; i++) {
+        const ptrdiff_t lanes = i == nv - 1 ? n : VL;
+        CV_(store_n)(y + c + i * VL, (vec)((ivec)best[i].v ^ turn), lanes);
+        CV_(store_places)(indices + c + i * VL, best[i].at, lanes);
+    }
+}
+
+CV_NOINLINE void CV_(channel_row_places)(const CV_(pool_job) *j, const CV_(window_rows) *w, T *y,
+                                         int64_t *indices) {
+    const cv_pool *p = &j->p;
+    const ivec turn = (ivec)CV_(set1)(p->kind == CV_MAX ? (T)0.0 : (T)-0.0);
+    double work = 0;
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += p->ys[4]) {
+        const cv_window wx = CV_(window)(j, 2, ox);
+        ptrdiff_t c = 0;
+        for (; c + 4 * VL <= p->c; c += 4 * VL)
+            CV_(channel_places)(4, j, w, wx, c, VL, turn, y, indices);
+        for (; c < p->c; c += VL)
+            CV_(channel_places)(1, j, w, wx, c, CV_MIN2(VL, p->c - c), turn, y, indices);
         if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)p->c))
             return;
     }
@@ -92,17 +127,16 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
 /* Some rows of outputs of one image. */
 CV_INLINE void CV_(channels_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
                                   char *scratch) {
-    const cv_pool *p = &j->p;
-    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
-    const ptrdiff_t n = item / j->cuts[1] / p->out[0];
+    const CV_(rows_item) at = CV_(rows_item_of)(j, 1, item);
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
-    const cv_window wz = CV_(window)(j, 0, oz);
-    for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
+    for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
         const cv_window wy = CV_(window)(j, 1, oy);
-        CV_(list_rows)(j, j->x + n * p->xs[0], wz, wy, &w);
-        const ptrdiff_t to = n * p->ys[0] + oz * p->ys[2] + oy * p->ys[3];
-        CV_(channel_row)(kind, j, &w, wz.counted * wy.counted, j->y + to,
-                         j->places ? j->indices + to : NULL);
+        const ptrdiff_t to = at.to + oy * j->p.ys[3];
+        CV_(list_rows)(j, at.x, at.z, wy, &w);
+        if (j->places)
+            CV_(channel_row_places)(j, &w, j->y + to, j->indices + to);
+        else
+            CV_(channel_row)(kind, j, &w, at.z.counted * wy.counted, j->y + to);
     }
 }
 

@@ -27,6 +27,7 @@ typedef struct {
     ptrdiff_t batch;            /* planes per item */
     cv_ladder down, along;      /* sweep */
     ptrdiff_t lead;
+    int small; /* places: windows that stay in registers */
 } CV_(pool_job);
 
 CV_INLINE cv_window CV_(window)(const CV_(pool_job) *j, int a, ptrdiff_t o) {

@@ -1,13 +1,14 @@
-/* Maxima and minima with their places, channels first: the rows of a window first, then columns.
+/* Maxima and minima with their places, channels first: the rows of a window first, then columns,
+ * but for small windows without NaN, which have strips of their own.
  *
  * Rows are joined in order, straight from the image, into a line of numbers and one of places: the
  * first of equals stays because only a larger number takes its place.  Columns are joined next,
- * from windows of 1, 2, 4, ... columns, where of equals the lesser place wins.  A row of windows
- * that meets a NaN is done again with care.
+ * from windows of 1, 2, 4, ... columns, where of equals the lesser place wins.
  */
 #ifndef CV_POOL_PLACES
 #define CV_POOL_PLACES
 #include "../simd/places.tmpl.h"
+#include "place_strips.tmpl.h"
 #include "window_rows.tmpl.h"
 
 /* A line: numbers, and their places. */
@@ -25,13 +26,12 @@ CV_INLINE void CV_(keep)(CV_(places_line) line, ptrdiff_t i, CV_(found) f) {
 }
 
 /* nv vectors of columns, those from i[q] on, of the rows of the windows; at the edge of a row that
- * is narrower than a vector.  Which lanes met a NaN. */
-CV_INLINE CV_FLAGS CV_(places_columns)(const int nan_free, const int nv, const int narrow,
-                                       const CV_(pool_job) *j, const CV_(window_rows) *w,
-                                       ivec turn, const ptrdiff_t *i, CV_(places_line) line) {
+ * is narrower than a vector. */
+CV_INLINE void CV_(places_columns)(const int nv, const int narrow, const CV_(pool_job) *j,
+                                   const CV_(window_rows) *w, ivec turn, const ptrdiff_t *i,
+                                   CV_(places_line) line) {
     const ptrdiff_t width = j->p.in[2];
     const vec start = (vec)((ivec)CV_(set1)(-(T)INFINITY) ^ turn);
-    CV_FLAGS bad = {0};
     CV_(found) best[2] = {{{0}, {0}}}, next;
     ivec here[2], lane;
     for (int l = 0; l < VL; l++)
@@ -47,8 +47,7 @@ CV_INLINE CV_FLAGS CV_(places_columns)(const int nan_free, const int nv, const i
             next.v = (vec)((ivec)(narrow ? CV_(load_or)(x, 0, width, start)
                                          : CV_(load)(x + i[q])) ^ turn);
             next.at = here[q] + place;
-            bad |= CV_(nans)(next.v);
-            best[q] = r ? CV_(found_of)(1, nan_free, best[q], next) : next;
+            best[q] = r ? CV_(found_of)(1, 0, best[q], next) : next;
         }
     }
     CV_UNROLL(2)
@@ -59,35 +58,31 @@ CV_INLINE CV_FLAGS CV_(places_columns)(const int nan_free, const int nv, const i
         }
         CV_(keep)(line, i[q], best[q]);
     }
-    return bad;
 }
 
-/* The rows of the windows, joined into the line; whether a NaN is among them. */
-CV_INLINE int CV_(places_down)(const int nan_free, const CV_(pool_job) *j,
-                               const CV_(window_rows) *w, ivec turn, CV_(places_line) line) {
+/* The rows of the windows, joined into the line. */
+CV_INLINE void CV_(places_down)(const CV_(pool_job) *j, const CV_(window_rows) *w, ivec turn,
+                                CV_(places_line) line) {
     const ptrdiff_t last = j->p.in[2] - VL; /* where the last vector begins */
-    CV_FLAGS bad = {0};
     for (ptrdiff_t c = 0; c < j->p.in[2]; c += 2 * VL) {
         const ptrdiff_t i[2] = {CV_MAX2(0, CV_MIN2(c, last)), CV_MIN2(c + VL, last)};
         if (last < 0)
-            bad |= CV_(places_columns)(nan_free, 1, 1, j, w, turn, i, line);
+            CV_(places_columns)(1, 1, j, w, turn, i, line);
         else
-            bad |= CV_(places_columns)(nan_free, 2, 0, j, w, turn, i, line);
+            CV_(places_columns)(2, 0, j, w, turn, i, line);
     }
-    return CV_(any_flag)(bad);
 }
 
 /* Windows of `to` columns in place of those of `from`. */
-CV_INLINE void CV_(places_widen)(const int nan_free, CV_(places_line) a, CV_(places_line) b,
-                                 ptrdiff_t n, ptrdiff_t shift) {
+CV_INLINE void CV_(places_widen)(CV_(places_line) a, CV_(places_line) b, ptrdiff_t n,
+                                 ptrdiff_t shift) {
     for (ptrdiff_t i = 0; i < n; i += VL)
-        CV_(keep)(b, i, CV_(found_of)(0, nan_free, CV_(found_at)(a, i),
-                                      CV_(found_at)(a, i + shift)));
+        CV_(keep)(b, i, CV_(found_of)(0, 0, CV_(found_at)(a, i), CV_(found_at)(a, i + shift)));
 }
 
 /* A vector of windows of stride s: the parts of each, joined. */
-CV_INLINE CV_(found) CV_(places_parts)(const int nan_free, const int s, const cv_ladder *l,
-                                       CV_(places_line) line, ptrdiff_t i) {
+CV_INLINE CV_(found) CV_(places_parts)(const int s, const cv_ladder *l, CV_(places_line) line,
+                                       ptrdiff_t i) {
     CV_(found) best = {0};
     for (int t = 0; t < l->count; t++) {
         CV_(found) f = CV_(found_at)(line, i + l->at[t]);
@@ -95,7 +90,7 @@ CV_INLINE CV_(found) CV_(places_parts)(const int nan_free, const int s, const cv
             const CV_(found) g = CV_(found_at)(line, i + l->at[t] + VL);
             f = (CV_(found)){CV_(even)(f.v, g.v), (ivec)CV_(even)((vec)f.at, (vec)g.at)};
         }
-        best = t ? CV_(found_of)(0, nan_free, best, f) : f;
+        best = t ? CV_(found_of)(0, 0, best, f) : f;
     }
     return best;
 }
@@ -125,76 +120,62 @@ CV_INLINE void CV_(places_apart)(const CV_(pool_job) *j, CV_(places_line) line, 
         ivec places;
         memcpy(&places, at, sizeof places);
         CV_(store_n)(y + ox, (vec)((ivec)CV_(load)(v) ^ turn), n);
-        CV_(store_places)(indices + ox, places, n);
+        CV_(store_places)(indices + ox, places | (ivec)(places == CV_NOWHERE), n);
     }
 }
 
-/* A row of windows; whether it must be done again. */
-CV_INLINE int CV_(places_of_row)(const int nan_free, const CV_(pool_job) *j,
-                                 const CV_(window_rows) *w, ivec turn, T *y, int64_t *indices) {
+CV_NOINLINE void CV_(places_of_row)(const CV_(pool_job) *j, const CV_(window_rows) *w, ivec turn,
+                                    T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
     const ptrdiff_t s = p->stride[2], all = j->inner;
     CV_(places_line) line = {w->line, (CV_INT(CV_BITS) *)(w->line + all)}, wide = line;
-    if (CV_(places_down)(nan_free, j, w, turn,
-                         (CV_(places_line)){line.v + p->lo[2], line.at + p->lo[2]}) &&
-        nan_free)
-        return 1;
+    CV_(places_down)(j, w, turn, (CV_(places_line)){line.v + p->lo[2], line.at + p->lo[2]});
     wide.v = w->line + 2 * all;
     wide.at = (CV_INT(CV_BITS) *)(w->line + 3 * all);
     for (ptrdiff_t k = 1, n = all - VL, next; k < j->along.part; k = next, line = wide) {
         next = CV_MIN2(2 * k, j->along.part);
         n -= (next - k) * p->dil[2];
-        CV_(places_widen)(nan_free, line, wide, n, (next - k) * p->dil[2]);
+        CV_(places_widen)(line, wide, n, (next - k) * p->dil[2]);
     }
     if (s > 2 || p->adaptive) {
         CV_(places_apart)(j, line, turn, y, indices);
-        return 0;
+        return;
     }
     const ptrdiff_t n = CV_MIN2(VL, p->out[2]);
     for (ptrdiff_t c = 0; c < p->out[2]; c += VL) {
         const ptrdiff_t ox = CV_MIN2(c, p->out[2] - n);
-        const CV_(found) f = s == 1 ? CV_(places_parts)(nan_free, 1, &j->along, line, ox)
-                                    : CV_(places_parts)(nan_free, 2, &j->along, line, 2 * ox);
+        const CV_(found) f = s == 1 ? CV_(places_parts)(1, &j->along, line, ox)
+                                    : CV_(places_parts)(2, &j->along, line, 2 * ox);
         CV_(store_n)(y + ox, (vec)((ivec)f.v ^ turn), n);
-        CV_(store_places)(indices + ox, f.at, n);
+        CV_(store_places)(indices + ox, f.at | (ivec)(f.at == CV_NOWHERE), n);
     }
-    return 0;
-}
-CV_NOINLINE int CV_(places_quick)(const CV_(pool_job) *j, const CV_(window_rows) *w, ivec turn,
-                                  T *y, int64_t *indices) {
-    return CV_(places_of_row)(1, j, w, turn, y, indices);
-}
-CV_NOINLINE int CV_(places_careful)(const CV_(pool_job) *j, const CV_(window_rows) *w, ivec turn,
-                                    T *y, int64_t *indices) {
-    return CV_(places_of_row)(0, j, w, turn, y, indices);
 }
 
 /* Some rows of outputs of one plane. */
 static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
                              char *scratch) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
-    const ptrdiff_t plane = item / j->cuts[1] / p->out[0], n = plane / p->c, c = plane % p->c;
-    const T *x = j->x + n * p->xs[0] + c * p->xs[1];
+    const CV_(rows_item) at = CV_(rows_item_of)(j, p->c, item);
     const ivec turn = (ivec)CV_(set1)(kind == CV_MAX ? (T)0.0 : (T)-0.0);
+    if (j->small && !CV_(places_strips)(j, &at, scratch))
+        return;
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
-    const cv_window wz = CV_(window)(j, 0, oz);
     CV_(places_line) line = {w.line, (CV_INT(CV_BITS) *)(w.line + j->inner)};
     for (ptrdiff_t i = 0; i < j->inner; i++) { /* what lies outside the row */
         line.v[i] = -(T)INFINITY;
         line.at[i] = CV_NOWHERE;
     }
     double work = 0;
-    for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
-        CV_(list_rows)(j, x, wz, CV_(window)(j, 1, oy), &w);
-        const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
+    for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
+        CV_(list_rows)(j, at.x, at.z, CV_(window)(j, 1, oy), &w);
+        const ptrdiff_t to = at.to + oy * p->ys[3];
         if (!w.count) {
             for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) {
                 j->y[to + ox] = CV_START(kind);
                 j->indices[to + ox] = -1;
             }
-        } else if (CV_(places_quick)(j, &w, turn, j->y + to, j->indices + to)) {
-            CV_(places_careful)(j, &w, turn, j->y + to, j->indices + to);
+        } else {
+            CV_(places_of_row)(j, &w, turn, j->y + to, j->indices + to);
         }
         if (cv_stop_after(&work, (double)(w.count + 16) * (double)p->in[2]))
             return;
@@ -219,11 +200,14 @@ static const char *CV_(places_fits)(const cv_problem *problem) {
 static double CV_(places_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double rows = (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1];
-    const double down = (double)p->k[0] * (double)p->k[1], vecs = (double)(p->in[2] / VL + 1);
+    const double across = (double)p->k[2], down = (double)p->k[0] * (double)p->k[1];
+    const double vecs = (double)(p->in[2] / VL + 1);
     double steps = 0;
     for (ptrdiff_t k = 4; k < p->k[2]; k *= 2)
         steps++;
     const double outs = (double)(p->out[2] / VL + 1);
+    if (CV_(places_small)(p))
+        return 500 + rows * (6 + outs * 10 * across / CV_PACE);
     const double apart = p->stride[2] > 2 || p->adaptive ? 2.0 * (double)p->out[2] : 0;
     return 500 + rows * (20 + apart + (vecs * (8 + 2.5 * down + 9 * steps) + outs * 16) / CV_PACE);
 }
@@ -252,9 +236,12 @@ static void CV_(places_plan)(const cv_problem *problem, cv_plan *plan) {
     /* elements of a line, with what vectors read beyond the last window */
     const ptrdiff_t outs = s > 2 || p->adaptive ? p->out[2] : CV_MAX2(p->out[2], VL);
     j->inner = CV_MAX2(p->lo[2] + p->in[2], outs * s + k * d) + 3 * VL;
+    j->small = CV_(places_small)(p);
     CV_(cut_rows)(j, p->n * p->c, 8);
-    j->scratch_each =
-        CV_ROUND64(CV_(rows_list)(p) + 4 * j->inner * (ptrdiff_t)sizeof(T) + 64);
+    const ptrdiff_t strips = 2 * cv_reach(p, 1, j->step[1]) * (ptrdiff_t)sizeof(void *);
+    j->scratch_each = CV_ROUND64(CV_(rows_list)(p) + 4 * j->inner * (ptrdiff_t)sizeof(T) + 64);
+    if (j->small)
+        j->scratch_each = CV_ROUND64(CV_MAX2(j->scratch_each, strips));
     CV_(pool_end)(j, cv_pool_work(p, 6), plan);
 }
 

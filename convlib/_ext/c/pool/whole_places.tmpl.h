@@ -2,45 +2,41 @@
  * of its own. */
 #ifndef CV_POOL_WHOLE_PLACES
 #define CV_POOL_WHOLE_PLACES
+#include "../simd/places.tmpl.h"
 #include "job.tmpl.h"
 
-CV_INLINE void CV_(whole_places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
-                                      char *scratch) {
+static void CV_(whole_places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                                   char *scratch) {
     (void)scratch;
     const cv_pool *p = &j->p;
     const ptrdiff_t n = item / p->c, c = item % p->c, size = p->in[0] * p->in[1] * p->in[2];
     const T *x = j->x + n * p->xs[0] + c * p->xs[1];
-    const vec start = CV_(set1)(CV_START(kind));
-    vec best = start;
-    ivec lane = {0};
+    /* minima are maxima of what has its bits turned */
+    const ivec turn = (ivec)CV_(set1)(kind == CV_MAX ? (T)0.0 : (T)-0.0);
+    const vec lowest = CV_(set1)(-(T)INFINITY);
+    CV_(found) best = {.v = lowest}, next;
     for (int i = 0; i < VL; i++)
-        lane[i] = i;
-    /* a plane of nothing but the lowest value has a place, too: its first */
-    ivec at = lane;
+        best.at[i] = i;
+    next.at = best.at; /* a plane of nothing but the lowest number has a place, too: its first */
     for (ptrdiff_t i = 0; i < size; i += VL) {
-        const vec v = i + VL <= size ? CV_(load)(x + i) : CV_(load_or)(x + i, 0, size - i, start);
-        const ivec take = (ivec)(kind == CV_MAX ? v > best : v < best) | CV_NAN_LANES(v);
-        best = CV_(select)(take, v, best);
-        at = (take & lane) | (~take & at);
-        lane += VL;
+        next.v = i + VL <= size
+                     ? CV_(load)(x + i)
+                     : CV_(load_or)(x + i, 0, size - i, (vec)((ivec)lowest ^ turn));
+        next.v = (vec)((ivec)next.v ^ turn);
+        best = CV_(found_of)(1, 0, best, next);
+        next.at += VL;
     }
     /* as in order: the last NaN, or else the first of equals */
-    T found = best[0];
-    ptrdiff_t place = (ptrdiff_t)at[0];
+    int first = 0;
     for (int i = 1; i < VL; i++) {
-        const T v = best[i];
-        const ptrdiff_t there = (ptrdiff_t)at[i];
-        const int nan = CV_IS_NAN(v), before = CV_IS_NAN(found);
-        const int earlier = v == found && there < place;
-        const int better = kind == CV_MAX ? v > found : v < found;
-        if (nan ? !before || there > place : !before && (better || earlier)) {
-            found = v;
-            place = there;
-        }
+        const T a = best.v[first], b = best.v[i];
+        const int later = best.at[i] > best.at[first], nan = b != b, before = a != a;
+        if (nan ? !before || later : !before && (b > a || (b == a && !later)))
+            first = i;
     }
-    const ptrdiff_t target = n * p->ys[0] + c * p->ys[1];
-    j->y[target] = found;
-    j->indices[target] = place;
+    const ptrdiff_t to = n * p->ys[0] + c * p->ys[1];
+    j->y[to] = kind == CV_MAX ? best.v[first] : -best.v[first];
+    j->indices[to] = best.at[first];
 }
 
 /* ---- the row */

@@ -37,6 +37,28 @@ CV_INLINE void CV_(list_rows)(const CV_(pool_job) *j, const T *x, cv_window z, c
     }
 }
 
+/* Some rows of outputs of a plane. */
+typedef struct {
+    const T *x;         /* the plane */
+    ptrdiff_t to;       /* where outputs of the slice begin */
+    ptrdiff_t oy0, oy1; /* the rows are oy0 .. oy1-1 */
+    cv_window z;
+} CV_(rows_item);
+
+/* channels: planes of an image. */
+CV_INLINE CV_(rows_item) CV_(rows_item_of)(const CV_(pool_job) *j, ptrdiff_t channels,
+                                           ptrdiff_t item) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
+    const ptrdiff_t plane = item / j->cuts[1] / p->out[0], n = plane / channels,
+                    c = plane % channels;
+    return (CV_(rows_item)){.x = j->x + n * p->xs[0] + c * p->xs[1],
+                            .to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2],
+                            .oy0 = oy0,
+                            .oy1 = CV_MIN2(oy0 + j->step[1], p->out[1]),
+                            .z = CV_(window)(j, 0, oz)};
+}
+
 /* Outputs of a plane in items of some rows: enough of them for all threads. */
 CV_INLINE void CV_(cut_rows)(CV_(pool_job) *j, ptrdiff_t planes, ptrdiff_t most) {
     const cv_pool *p = &j->p;

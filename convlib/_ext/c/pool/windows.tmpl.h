@@ -177,17 +177,13 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
 CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
                                  char *scratch) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t oy0 = item % j->cuts[1] * j->step[1], oz = item / j->cuts[1] % p->out[0];
-    const ptrdiff_t plane = item / j->cuts[1] / p->out[0], n = plane / p->c, c = plane % p->c;
-    const T *x = j->x + n * p->xs[0] + c * p->xs[1];
+    const CV_(rows_item) at = CV_(rows_item_of)(j, p->c, item);
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
-    const cv_window wz = CV_(window)(j, 0, oz);
     double work = 0;
-    for (ptrdiff_t oy = oy0; oy < CV_MIN2(oy0 + j->step[1], p->out[1]); oy++) {
+    for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
         const cv_window wy = CV_(window)(j, 1, oy);
-        CV_(list_rows)(j, x, wz, wy, &w);
-        const ptrdiff_t to = n * p->ys[0] + c * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        CV_(window_row)(kind, j, &w, wz.counted * wy.counted, j->y + to);
+        CV_(list_rows)(j, at.x, at.z, wy, &w);
+        CV_(window_row)(kind, j, &w, at.z.counted * wy.counted, j->y + at.to + oy * p->ys[3]);
         if (cv_stop_after(&work, (double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
             return;
     }

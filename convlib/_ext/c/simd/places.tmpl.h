@@ -42,6 +42,17 @@ CV_INLINE vec CV_(pick)(CV_FLAGS flags, vec a, vec b) {
 }
 #endif
 
+/* Where one of them is a NaN. */
+CV_INLINE CV_FLAGS CV_(unordered)(vec a, vec b) {
+#if CV_FLOAT && CV_VB == 64
+    return CV_MM(cmp, _mask)((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
+#elif defined(CV_MM)
+    return (ivec)CV_MM(cmp, )((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
+#else
+    return CV_(nans)(a) | CV_(nans)(b);
+#endif
+}
+
 /* Of two the larger: the first of equals, but the last NaN. later: b lies behind a; nan_free:
  * neither is a NaN. */
 CV_INLINE CV_(found) CV_(found_of)(const int later, const int nan_free, CV_(found) a,
@@ -53,23 +64,26 @@ CV_INLINE CV_(found) CV_(found_of)(const int later, const int nan_free, CV_(foun
         const CV_FLAGS nan = CV_(nans)(b.v);
         take |= later ? nan : (CV_FLAGS)(nan & (CV_(follows)(b.at, a.at) | ~CV_(nans)(a.v)));
     }
-    return (CV_(found)){CV_(pick)(take, b.v, a.v),
+    return (CV_(found)){later && nan_free ? CV_(meet)(CV_MAX, 1, a.v, b.v)
+                                          : CV_(pick)(take, b.v, a.v),
                         (ivec)CV_(pick)(take, (vec)b.at, (vec)a.at)};
 }
 
-/* The first n places, -1 for nowhere. */
+/* The first n places. */
 CV_INLINE void CV_(store_places)(int64_t *to, ivec at, ptrdiff_t n) {
-    at |= (ivec)(at == CV_NOWHERE);
-    CV_INT(CV_BITS) lanes[VL];
-    memcpy(lanes, &at, sizeof lanes);
-#if CV_BITS == 32 && CV_VB == 64
+#if CV_BITS == 64
+    if (n == VL) {
+        *(ivecu *)to = at;
+        return;
+    }
+#elif CV_VB == 64
     if (n == VL) {
         const __m512i all = (__m512i)at;
         _mm512_storeu_si512(to, _mm512_cvtepi32_epi64(_mm512_castsi512_si256(all)));
         _mm512_storeu_si512(to + 8, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(all, 1)));
         return;
     }
-#elif CV_BITS == 32 && CV_AVX2
+#elif CV_AVX2
     if (n == VL) {
         const __m256i all = (__m256i)at;
         _mm256_storeu_si256((__m256i_u *)to,
@@ -79,6 +93,8 @@ CV_INLINE void CV_(store_places)(int64_t *to, ivec at, ptrdiff_t n) {
         return;
     }
 #endif
+    CV_INT(CV_BITS) lanes[VL];
+    memcpy(lanes, &at, sizeof lanes);
     for (ptrdiff_t i = 0; i < n; i++)
         to[i] = lanes[i];
 }
