@@ -192,10 +192,6 @@ def test_ranks_come_in_threes():
 #: Lines of a file, all of them, and lines of code of a function: about what one can read in one go.
 FILE, FUNCTION = 400, 45
 
-#: Files that are longer, each with what is to become of it; none may stand here that is not.
-LONG = {
-}
-
 
 def code_lines(path):
     """Count the lines that hold code: no blank lines, comments or docstrings."""
@@ -213,12 +209,7 @@ def code_lines(path):
 @pytest.mark.parametrize("path", [*MODULES, *COMPILED, *TESTS], ids=from_root)
 def test_files_stay_short(path):
     count = len(path.read_text().splitlines())
-    assert count <= FILE or from_root(path) in LONG, f"{count} lines"
-
-
-def test_the_list_of_long_files_holds_no_other():
-    found = {from_root(path): len(path.read_text().splitlines()) for path in (*MODULES, *COMPILED, *TESTS)}
-    assert not {name for name in LONG if found.get(name, 0) <= FILE}, "short enough or gone: strike it off"
+    assert count <= FILE, f"{count} lines"
 
 
 #: Columns of C and its lists; Python and Cython are checked by their linters.
