@@ -65,6 +65,12 @@ def test_images_are_there_and_say_what_they_show(path):
     assert all(len(words) >= 20 and (path.parent / target).exists() for words, target in found), found
 
 
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.svg")), ids=lambda path: path.name)
+def test_pictures_have_a_size(path):
+    """Without one a browser squeezes them into a narrow screen, whatever is in them."""
+    assert ' width="' in re.search("<svg[^>]*>", path.read_text())[0]
+
+
 def test_every_picture_is_shown_and_drawn():
     shown = {Path(target).name for path in DOCS.rglob("*.md") for _, target in IMAGE.findall(path.read_text())}
     files = {path.name for path in PICTURES.iterdir()} - {"scenes.json"}
