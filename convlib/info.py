@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, version
 from typing import Any
 
 from . import config, registry, threads
@@ -34,8 +34,8 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     -------
     config : dict or None
         With ``mode="dict"``: versions (of optional packages, too, if they are installed), how convlib was built and
-        where it lies, machine, threads, engine, settings, environment variables that matter, and per backend None or
-        why it cannot run.
+        where it lies, machine, threads, engine, settings, the file of `convlib.tuning` that applies, environment
+        variables that matter, per backend None or why it cannot run, and the packages of plug-ins.
 
     Raises
     ------
@@ -60,16 +60,17 @@ def _collect() -> dict[str, Any]:
     return {
         "versions": _versions(),
         "build": _build(),
-        "machine": {"system": platform.platform(), "processor": processor(), "cpus": os.cpu_count()},
+        "machine": _machine(),
         "threads": {"used": threads.get_num_threads(), "available": threads.machine_threads()},
         "engine": _engine(),
         "settings": {
             "max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy(),
-            "tuning": config.get_tuning(),
+            "tuning": config.get_tuning(), "backend": _asked(), "measured": _measured(),
         },
         "environment": {name: text for name, text in sorted(os.environ.items()) if name.startswith(MATTERS)},
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "backends": {name: _reason(name) for name in registry.backends()},
+        "plug-ins": _plugins(),
     }
 
 
@@ -82,6 +83,8 @@ def _reason(name: str) -> str | None:
 
 
 def _versions() -> dict[str, str]:
+    from . import __version__  # which is not there yet when this module is imported
+
     versions = {"python": f"{platform.python_implementation()} {sys.version}"}
     for package in ("convlib", "numpy", "scipy", *OPTIONAL):
         try:
@@ -89,7 +92,37 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             if package not in OPTIONAL:
                 versions[package] = "not installed as a package"
+    if "not" in versions["convlib"]:
+        versions["convlib"] = f"{__version__}, {versions['convlib']}"
     return versions
+
+
+def _machine() -> dict[str, Any]:
+    machine: dict[str, Any] = {"system": platform.platform(), "processor": processor(), "cpus": os.cpu_count()}
+    with contextlib.suppress(AttributeError, ValueError):  # Windows has no such question
+        machine["memory"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return machine
+
+
+def _asked() -> str:
+    name, source = registry.asked()
+    return "automatic" if name is None else f"{name}, by {source}"
+
+
+def _measured() -> str:
+    """Return the file of measurements that the choice looks into, if there is one."""
+    from . import tuning
+
+    file = tuning.path()
+    return file if os.path.exists(file) else f"nothing: there is no {file}"
+
+
+def _plugins() -> dict[str, str]:
+    found = {}
+    for point in entry_points(group=registry.ENTRY_POINTS):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
+        found[point.name] = f"{point.value} of {package}"
+    return found
 
 
 def _build() -> dict[str, str]:
@@ -101,7 +134,19 @@ def _build() -> dict[str, str]:
 
         kind = f"compiled by {_probe.compiler()}"
     blas = {f"{package}'s BLAS": _blas(package) for package in ("numpy", "scipy")}
-    return {"kind": kind, "place": os.path.dirname(places[0]), **blas}
+    return {"kind": kind, "place": os.path.dirname(places[0]), "wheel": _wheel(), **blas}
+
+
+def _wheel() -> str:
+    """Return the tags of the wheel that was installed, and whether it only points to a checkout."""
+    try:
+        about = distribution("convlib")
+    except PackageNotFoundError:
+        return "none"
+    tags = [line.partition(": ")[2] for line in (about.read_text("WHEEL") or "").splitlines() if line.startswith("Tag")]
+    origin = json.loads(about.read_text("direct_url.json") or "{}")
+    editable = ", editable" if origin.get("dir_info", {}).get("editable") else ""
+    return (", ".join(tags) or "unknown") + editable
 
 
 def _blas(package: str) -> str:

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import convlib
 from convlib.commands import main
 from convlib.commands.statuses import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD
 
@@ -42,6 +44,38 @@ def test_explain_and_info(capsys):
     assert data["backends"]["naive"] is None
     assert main(["info"]) == 0
     assert "naive: available" in capsys.readouterr().out
+
+
+def test_info_holds_what_a_bug_report_needs(capsys, monkeypatch, tmp_path):
+    """What decides how a call is served, and how fast: asked of the machine here by other means."""
+    def info():
+        assert main(["info", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    data = info()
+    assert data["versions"]["convlib"].startswith(convlib.__version__)
+    assert data["settings"]["backend"] == "automatic"
+    assert data["settings"]["measured"].startswith("nothing")
+    if sys.platform == "linux":
+        total = Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]
+        assert data["machine"]["memory"] == int(total) << 10
+    package = tmp_path / "plugged-3.1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 3.1\n")
+    (package / "entry_points.txt").write_text("[convlib.backends]\nplugged = somewhere:Backend\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CONVLIB_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CONVLIB_BACKEND", "naive")
+    convlib.config.read_environment()
+    file = Path(convlib.tuning.path())
+    file.parent.mkdir()
+    file.write_text("{}")
+    data = info()
+    monkeypatch.undo()
+    convlib.config.read_environment()
+    assert data["settings"]["backend"] == "naive, by CONVLIB_BACKEND"
+    assert data["settings"]["measured"] == str(file)
+    assert data["plug-ins"]["plugged"] == "somewhere:Backend of plugged 3.1"
 
 
 def test_check(capsys):

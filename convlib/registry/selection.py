@@ -142,9 +142,7 @@ def select(
     """
     source = "argument"
     if requested is None:
-        requested, source = config.current(_context), "use_backend"
-        if requested is None:
-            requested, source = config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
+        requested, source = asked()
     elif not isinstance(requested, str):
         parse(requested)  # refuses it; the cache below could not even hash some
     # Accuracy, memory bound and threads are part of the cache key: `supports` and `choose` may depend on them.
@@ -161,6 +159,14 @@ def select(
 def state() -> tuple[Any, ...]:
     """Return all that `select` depends on beside its arguments, as a key for caches of what it chose."""
     return _context.get() and config.current(_context), config.settings(), version()
+
+
+def asked() -> tuple[str | None, str]:
+    """Return the backend that calls are to use that name none, if any, and where it was set."""
+    requested = config.current(_context)
+    if requested is None:
+        return config.environment("CONVLIB_BACKEND"), "CONVLIB_BACKEND"
+    return requested, "use_backend"
 
 
 def parse(name: Any) -> tuple[Backend, str | None]:
