@@ -79,11 +79,11 @@ def names(said):
 
 
 def copied(case):
-    """Return whether a call may copy an array or is made of several problems, which take more or less at a time."""
+    """Return whether a call may copy an array, or is made of several problems or of powers, which the trace misses."""
     padded = case.options.get("padding_mode", "constant") != "constant" or case.options.get("pad_value")
     phases = case.call.startswith("conv_transpose") or "grad_input" in case.call
     turned = case.options.get("flip") or "w_layout" in case.options
-    return bool(padded or phases or turned or case.call.startswith("filter2d"))
+    return bool(padded or phases or turned or case.call.startswith(("filter2d", "lp_pool")))
 
 
 def check(case, said, bound, call):

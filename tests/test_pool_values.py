@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import convlib
-from convlib.backends import pool_grads, pool_slabs
+from convlib.backends import native_norms, pool_grads, pool_slabs
 from convlib.spec import PoolSpec
 
 FAST = ("cython", "im2col")
 ALL = (*FAST, "naive")
+NORMS = (*ALL, "native")
 
 # ------------------------------------------------------------------------------- long sums
 
@@ -57,8 +58,8 @@ def exact_norm(values, p):
     return float(top) * float(total) ** (1 / p)
 
 
-@pytest.mark.parametrize("backend", ALL)
-@pytest.mark.parametrize("p", [1, 2, 7, 100])
+@pytest.mark.parametrize("backend", NORMS)
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 7, 100])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_norms_of_any_magnitude(backend, p, dtype):
     tiny, huge = (1e-38, 3e38) if dtype == "float32" else (1e-300, 1e308)
@@ -68,8 +69,8 @@ def test_norms_of_any_magnitude(backend, p, dtype):
     np.testing.assert_allclose(got.astype(float), [exact_norm(row, p) for row in x[0]], rtol=4 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("backend", ALL)
-@pytest.mark.parametrize("p", [2, 100, 5000, 0.25])
+@pytest.mark.parametrize("backend", NORMS)
+@pytest.mark.parametrize("p", [2, 3, 100, 5000, 0.25])
 def test_norms_beside_larger_windows(backend, p):
     """Windows of one plane from 1e-30 to 1e30, each right to the last digits; the scale of one is none for another."""
     x = np.array([[10.0 ** (e // 2) * (1 + e % 2 / 4) for e in range(-60, 61)]])
@@ -80,12 +81,50 @@ def test_norms_beside_larger_windows(backend, p):
     np.testing.assert_allclose(got, expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("backend", ALL)
+@pytest.mark.parametrize("backend", NORMS)
 def test_norms_of_what_is_not_finite(backend):
     x = np.array([[np.inf, 1, 1, -np.inf, np.nan, 2, 3, 4]])
     np.testing.assert_allclose(
         convlib.lp_pool1d(x, 2, 2, backend=backend)[0], [np.inf, np.inf, np.nan, 5], equal_nan=True
     )
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 1.5, 0.5])
+def test_norms_by_sums_in_parts(monkeypatch, layout, p):
+    """Of small integers, some rows large or tiny, which go by quotients; each part for itself."""
+    rng = np.random.default_rng(7)
+    x = rng.integers(-3, 4, (2, 20, 30, 5) if layout == "NHWC" else (2, 5, 20, 30)).astype(np.float32)
+    x[1, ..., 3:, :] *= np.float32(2e-30)
+    x[0, ..., :2] *= np.float32(3e35)
+    by_quotients = []
+    pool = pool_slabs.pool
+    monkeypatch.setattr(native_norms, "_BYTES", 1 << 12)
+    monkeypatch.setattr(pool_slabs, "pool", lambda *arguments: by_quotients.append(pool(*arguments)))
+    options = {"stride": 2, "padding": 1, "layout": layout}
+    got = convlib.lp_pool2d(x, p, 3, **options)
+    assert convlib.explain("lp_pool2d", x.shape, p, 3, **options).backend == "native"
+    expected = convlib.lp_pool2d(x.astype(float), p, 3, backend="naive", **options)
+    np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(np.float32).eps)
+    assert bool(by_quotients) == (p > 1)
+
+
+@pytest.mark.parametrize("bound", [1 << 20, 1 << 26])
+@pytest.mark.parametrize("value", [1.0, 1e-200])
+def test_norms_take_what_they_say(bound, value):
+    x = np.full((2, 3, 400, 500), value)
+    with convlib.max_workspace(bound):
+        said = convlib.explain("lp_pool2d", x.shape, 3, 3, stride=2, dtype="float64").workspace_nbytes
+        convlib.lp_pool2d(x[:, :, :9], 3, 3, stride=2)
+        tracemalloc.start()
+        try:
+            found = convlib.lp_pool2d(x, 3, 3, stride=2)
+            peak = tracemalloc.get_traced_memory()[1] - found.nbytes
+        finally:
+            tracemalloc.stop()
+    np.testing.assert_allclose(found, value * 9 ** (1 / 3))
+    assert peak <= said + (64 << 10)  # Python's own objects
+    assert said <= bound
 
 
 @pytest.mark.parametrize("backend", ALL)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from .. import config, dtypes
 from .._ext import _finish, _native, _native_conv, _native_pool
-from ..spec import ConvSpec, PoolSpec, WindowSpec
+from ..spec import ConvSpec, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
-from . import native_int8
+from . import native_int8, native_norms
 from .base import Backend, Implementation
 from .base.checks import Quantised
 from .base.pieces import assign
@@ -96,8 +96,8 @@ class NativeBackend(Backend):
                 return f"spreads floats only, and integers by sums of stride 1, not {dtype}"
             if spec.adaptive and op != "pool":
                 return "adaptive windows differ in size, and its gradients take windows of one size"
-            if spec.kind == "lp":
-                return "has no kernel for p-norms"
+            if spec.kind == "lp" and not native_norms.serves(op, spec, dtype):
+                return "has no gradients of p-norms, and no kernel for p=inf or a p below 1 that its type rounds"
             if dtype.kind == "c":
                 return f"has no pooling kernel for {dtype}"
         reason = super().supports(op, spec, dtype)
@@ -188,6 +188,9 @@ class NativeBackend(Backend):
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
+        if isinstance(spec, PoolSpec) and (op, spec.kind) == ("pool", "lp"):
+            inner, itemsize = zero_padded(spec), dtype.itemsize
+            return native_norms.scratch(inner, itemsize, lambda part: self.workspace(op, part, dtype, algorithm))
         return max((call.scratch(algorithm, True) for call in calls_of(op, spec, dtype, algorithm)), default=0)
 
     def workspace_prepared(self, spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
@@ -318,7 +321,9 @@ class NativeBackend(Backend):
             super()._finish(y, residual, activation)
 
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
-        if y.size:
+        if y.size and spec.kind == "lp":
+            native_norms.pool(spec, x, y, lambda part, x, y: self._pool(part, x, y, None, algorithm))
+        elif y.size:
             _native_pool.pool(pool_problem(spec), x, y, indices, algorithm, *settings()[1:])
 
     def _pool_grad_input(

@@ -180,10 +180,10 @@ def conv_problem(spec: ConvSpec) -> Any:
 @lru_cache(maxsize=4096)
 def pool_problem(spec: PoolSpec) -> Any:
     """Return the problem of a pooling."""
-    live = _along(spec)
+    live, kind = _along(spec), "sum" if spec.kind == "lp" else spec.kind  # norms are roots of sums
     return _native_pool.PoolProblem(
         spec.n, spec.c, live(spec.in_size), live(spec.longest), live(spec.out_size), live(spec.stride),
-        live(spec.dilation), live(spec.pad_lo), live(spec.pad_hi), spec.kind, spec.count_include_pad, spec.divisor or 0,
+        live(spec.dilation), live(spec.pad_lo), live(spec.pad_hi), kind, spec.count_include_pad, spec.divisor or 0,
         spec.adaptive, spec.channels_last,
     )  # fmt: skip
 

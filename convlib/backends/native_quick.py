@@ -45,8 +45,8 @@ def quick_conv(
 
 def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Run | None:
     """See `Backend.quick_pool`."""
-    if spec.kind == "sum" and dtype.kind != "f":
-        return None  # whether sums fit depends on the numbers
+    if spec.kind == "lp" or (spec.kind == "sum" and dtype.kind != "f"):
+        return None  # norms are more than a sum; whether integers fit depends on the numbers
     if not filled(spec) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
         return None
     inner = zero_padded(spec)

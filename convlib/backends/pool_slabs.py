@@ -76,6 +76,8 @@ def parts(spec: PoolSpec, need: Need, most: int) -> Iterator[tuple[PoolSpec, Sli
     bytes_ = needed(sizes)
     while bytes_ > most:
         axes = [a for a, size in enumerate(sizes) if size > 1 and (a < 2 or not spec.adaptive)]
+        if spec.channels_last:  # channels lie side by side, and stay so
+            axes = [a for a in axes if a != 1] or axes
         halves = [(*sizes[:a], -(-sizes[a] // 2), *sizes[a + 1 :]) for a in axes]
         smaller = min(halves, key=needed, default=sizes)
         if needed(smaller) >= bytes_:
