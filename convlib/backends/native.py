@@ -269,9 +269,9 @@ class NativeBackend(Backend):
                 convolve(INPUT, spec, grad_x, w, grad_y)
             return
         by_group = w.reshape(spec.groups, spec.ocg, spec.icg, *spec.kernel)
-        call = calls_of("conv_grad_input", spec, grad_x.dtype, algorithm)[0]
-        if call.op == "conv_grad_input" and _native_conv.gradient(
-            call.op, call.problem, grad_x, by_group, grad_y, algorithm, *settings()[1:]
+        calls = calls_of("conv_grad_input", spec, grad_x.dtype, algorithm)  # none where no output meets the input
+        if calls and calls[0].op == "conv_grad_input" and _native_conv.gradient(
+            calls[0].op, calls[0].problem, grad_x, by_group, grad_y, algorithm, *settings()[1:]
         ):
             wild = not np.isfinite(w).all()
         else:

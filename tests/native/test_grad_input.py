@@ -207,3 +207,10 @@ def test_the_bits_do_not_depend_on_threads(isa: str) -> None:
             )
         bits.add(made.tobytes())
     assert len(bits) == 1
+
+
+def test_an_input_that_no_window_meets_has_a_gradient_of_zero(isa: str) -> None:
+    with under_isa(isa):
+        ones = np.ones((1, 1, 2), np.float32)  # windows at the elements -1 and 3 of three
+        found = convlib.conv1d_grad_input(ones, ones[..., :1], (1, 1, 3), stride=4, padding=1, backend="native")
+    assert found.tolist() == [[[0.0, 0.0, 0.0]]]
