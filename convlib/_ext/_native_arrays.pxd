@@ -17,6 +17,7 @@ cdef class Shaped:
     cdef bint usable(self, object a) noexcept
     cdef bint shaped(self, object x) noexcept
     cdef bint has(self, object a, const cnp.npy_intp* dims) noexcept
+    cdef bint serves(self, object out) noexcept
     cdef Array accept(self, object x)
     cdef cnp.ndarray result(self)
 

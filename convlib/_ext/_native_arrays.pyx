@@ -171,6 +171,11 @@ cdef class Shaped:
                 return False
         return True
 
+    cdef bint serves(self, out) noexcept:
+        """Whether out takes a result as it is."""
+        return (self.has(out, self.y_dims) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>out)
+                and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out))
+
     cdef Array accept(self, x):
         """Return the buffer, or None of anything but an ndarray of the right shape and type."""
         cdef Array a

@@ -12,4 +12,6 @@ class PaddedRunner:
         planes: int, inner: int, size: Sequence[int], padded: Sequence[int], lo: Sequence[int], source: Sequence[Any],
         value: float,
     ) -> None: ...  # fmt: skip
-    def __call__(self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None) -> Any: ...
+    def __call__(
+        self, x: Any, threads: int, max_workspace: int, w: Any = None, bias: Any = None, out: Any = None
+    ) -> Any: ...

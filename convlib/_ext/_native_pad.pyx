@@ -87,8 +87,8 @@ cdef class PaddedRunner(Shaped):
         for i in range(self.nd):
             self.nbytes *= self.y_dims[i]
 
-    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None):
-        """Return the result, or None if an array cannot be used as it is, or the copy is too large."""
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None, out=None):
+        """Return the result, which is `out` if given, or None if an array cannot be used, or the copy is too large."""
         cdef void* block  # of those that the engine keeps: a fresh one costs a page fault for every 4 KB
         if not self.shaped(x) or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x) or 4 * self.nbytes > max_workspace:
             return None
@@ -102,7 +102,7 @@ cdef class PaddedRunner(Shaped):
                 with nogil:
                     extend(&self.frame, <const double*>cnp.PyArray_DATA(<cnp.ndarray>x), <double*>block, self.value)
             wide = cnp.PyArray_SimpleNewFromData(self.nd, self.y_dims, self.typenum, block)
-            return self.run(wide, threads, max_workspace - self.nbytes, w, bias)
+            return self.run(wide, threads, max_workspace - self.nbytes, w, bias, out)
         finally:
             release(block)
 

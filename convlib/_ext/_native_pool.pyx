@@ -171,19 +171,19 @@ cdef class PoolRunner(Shaped):
         Shaped.__init__(self, x_shape, y_shape, dtype)
         self.problem, self.name = problem, name
 
-    def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace):
-        """Return the result (with `indices`, also those), or None if `x` is not usable as it is.
+    def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace, out=None):
+        """Return the result (with `indices`, also those), or None if `x` is not usable as it is, or `out`, if given.
 
         With channels last that is anything but a C-contiguous array, else one whose rows have gaps.
         """
         cdef cv_call call
         cdef cv_problem p
         cdef Plan plan
-        cdef cnp.ndarray out, places = None
-        if not self.shaped(x):
+        cdef cnp.ndarray y, places = None
+        if not self.shaped(x) or out is not None and not self.serves(out):
             return None
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return None if self.problem.last else self.strided(x, threads, indices, max_workspace)
+            return None if self.problem.last or out is not None else self.strided(x, threads, indices, max_workspace)
         if threads != self.threads or max_workspace != self.max_workspace:
             self.threads, self.max_workspace, self.plan, self.placed = threads, max_workspace, None, None
         plan = self.placed if indices else self.plan
@@ -197,14 +197,14 @@ cdef class PoolRunner(Shaped):
                 self.placed = plan
             else:
                 self.plan = plan
-        out = self.result()
+        y = self.result() if out is None else <cnp.ndarray>out
         memset(&call, 0, sizeof(call))
-        call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(out)
+        call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
         if indices:
             places = cnp.PyArray_EMPTY(self.nd, self.y_dims, cnp.NPY_INT64, 0)
             call.indices = <int64_t*>cnp.PyArray_DATA(places)
         plan.run(&call)
-        return (out, places) if indices else out
+        return (y, places) if indices else y
 
     cdef strided(self, x, int threads, bint indices, Py_ssize_t max_workspace):
         cdef Array ax = self.accept(x)

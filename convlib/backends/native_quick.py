@@ -64,8 +64,10 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
 def _unbatched(run: Run) -> Run:
     """Take an image as a batch of one."""
 
-    def call(x: Any, *rest: Any) -> Any:
-        found = run(x[None], *rest)
+    def call(x: Any, *rest: Any, out: Any = None) -> Any:
+        found = run(x[None], *rest) if out is None else run(x[None], *rest, out=out[None])
+        if out is not None:
+            return None if found is None else out
         return tuple(a[0] for a in found) if isinstance(found, tuple) else None if found is None else found[0]
 
     return call
@@ -75,8 +77,8 @@ def _flipped(run: Run, nd: int) -> Run:
     """Turn the weights round, which are small."""
     turned = (..., *(slice(None, None, -1),) * nd)
 
-    def call(x: Any, threads: int, max_workspace: int, w: Any, bias: Any) -> Any:
-        return run(x, threads, max_workspace, np.ascontiguousarray(w[turned]), bias)
+    def call(x: Any, threads: int, max_workspace: int, w: Any, bias: Any, out: Any = None) -> Any:
+        return run(x, threads, max_workspace, np.ascontiguousarray(w[turned]), bias, out)
 
     return call
 
@@ -86,11 +88,11 @@ def _padded_pool(
 ) -> Run:
     """Pool an input, which is small, that is copied together with its padding; its extremes' places are not asked."""
 
-    def pool(x: Any, threads: int, max_workspace: int, w: Any, bias: Any) -> Any:
-        return run(x, threads, False, max_workspace)
+    def pool(x: Any, threads: int, max_workspace: int, w: Any, bias: Any, out: Any = None) -> Any:
+        return run(x, threads, False, max_workspace, out)
 
     whole = _padded(spec, inner, pool, x_shape, padded, dtype)
-    return lambda x, threads, indices, max_workspace: whole(x, threads, max_workspace)
+    return lambda x, threads, indices, max_workspace, out=None: whole(x, threads, max_workspace, out=out)
 
 
 def _padded(

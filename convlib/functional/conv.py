@@ -124,7 +124,7 @@ def _sum(
         plan = cache.plan(nd, x, w, bias, options, backend, asked)
         if plan is not None:
             return plan.backend, plan(x, out)
-    if out is None and asked is None and type(x) is np.ndarray and type(w) is np.ndarray:
+    if asked is None and type(x) is np.ndarray and type(w) is np.ndarray:
         stride, padding, dilation, groups, _, value, flip, _, _ = options
         usual = (
             type(stride) in _FROZEN and type(padding) in _FROZEN and type(dilation) in _FROZEN and type(groups) is int
@@ -132,17 +132,20 @@ def _sum(
         )  # fmt: skip
         kinds = None if usual else tuple(map(type, options))
         try:
-            served, run, max_workspace = _quick(
+            served, run, max_workspace, y_shape = _quick(
                 nd, x.shape, x.dtype, w.shape, w.dtype, options, kinds, backend, registry.state()
             )
         except TypeError:  # the long way says which argument is wrong
-            run, max_workspace = None, 0
-        found: Array | None = run and run(
-            x, get_num_threads(), max_workspace,
-            w if order == "OIHW" else storage.plain_weights(w, weight_order(nd, order)), bias,
-        )  # fmt: skip
-        if found is not None:
-            return served, found
+            run = None
+        if run is not None and (out is None or _plain(out, x, bias)):
+            given = x, get_num_threads(), max_workspace, w, bias
+            if order != "OIHW":
+                given = *given[:3], storage.plain_weights(w, weight_order(nd, order)), bias
+            if out is not None:
+                served.check_out(out, y_shape, x.dtype, x, w, bias)
+            found: Array | None = run(*given) if out is None else run(*given, out=out)
+            if found is not None:
+                return served, found
     kind, (x, w, bias) = take(x=x, w=w, bias=bias)
     spec = make_conv(nd, x.shape, w.shape, *options)
     w = storage.plain_weights(w, weight_order(nd, order))
@@ -150,12 +153,19 @@ def _sum(
     return choice.backend, storage.conv(choice.backend, spec, x, w, bias, out, choice.named, asked)
 
 
+def _plain(out: Any, x: Array, bias: Any) -> bool:
+    """Whether `out` has no gaps, and a bias does not widen the result."""
+    return type(out) is np.ndarray and out.flags.c_contiguous and (
+        bias is None or (type(bias) is np.ndarray and bias.dtype == x.dtype)
+    )
+
+
 @lru_cache(maxsize=4096)
 def _quick(
     nd: int, x_shape: tuple[int, ...], x_dtype: np.dtype[Any], w_shape: tuple[int, ...], w_dtype: np.dtype[Any],
     options: tuple[Any, ...], kinds: tuple[type, ...] | None, backend: str | None, state: tuple[Any, ...],
-) -> tuple[Any, Callable[..., Array | None] | None, int]:  # fmt: skip
-    """Return the backend of a convolution of NumPy arrays without `out`, its short way, if it has one, and the bound.
+) -> tuple[Any, Callable[..., Array | None] | None, int, tuple[int, ...]]:  # fmt: skip
+    """Return the backend of a convolution of arrays, its short way, if it has one, the bound, and the result's shape.
 
     `kinds` and `state` tell calls apart that are alike in all else.
     """
@@ -163,7 +173,7 @@ def _quick(
     spec = make_conv(nd, x_shape, w_shape, *options)
     choice = registry.select("conv", spec, dtype, backend, "numpy")
     run = choice.backend.quick_conv(spec, x_dtype, w_dtype, choice.named)
-    return choice.backend, run, config.get_max_workspace()
+    return choice.backend, run, config.get_max_workspace(), spec.y_shape
 
 
 def _conv_transposend(

@@ -20,12 +20,19 @@ def pool(
     out: Array | None, backend: str | None,
 ) -> Any:  # fmt: skip
     """Pool `x` by the spec that ``make(nd, kind, x.shape, *options)`` gives."""
-    if out is None and type(x) is np.ndarray:
+    if type(x) is np.ndarray:
         try:
-            run = _quick(make, nd, kind, x.shape, x.dtype, indices, backend, registry.state(), *options)
+            served, run, max_workspace, y_shape = _quick(
+                make, nd, kind, x.shape, x.dtype, indices, backend, registry.state(), *options
+            )
         except TypeError:  # the long way says which argument is wrong
             run = None
-        found = run and run(x, get_num_threads(), indices, config.get_max_workspace())
+        found = None
+        if run is not None and out is None:
+            found = run(x, get_num_threads(), indices, max_workspace)
+        elif run is not None and not indices and type(out) is np.ndarray and out.flags.c_contiguous:
+            served.check_out(out, y_shape, x.dtype, x)
+            found = run(x, get_num_threads(), indices, max_workspace, out=out)
         if found is not None:
             return found
     indices = flag("return_indices", indices)
@@ -40,11 +47,12 @@ def pool(
 def _quick(
     make: Callable[..., PoolSpec], nd: int, kind: str, x_shape: tuple[int, ...], x_dtype: np.dtype[Any],
     indices: bool, backend: str | None, _: Any, *options: Any,
-) -> Callable[..., Any] | None:  # fmt: skip
-    """Return the short way of `Backend.quick_pool` for a pooling of NumPy arrays without `out`, if there is one."""
+) -> tuple[Any, Callable[..., Any] | None, int, tuple[int, ...]]:  # fmt: skip
+    """Return the backend of a pooling of arrays, its short way, if it has one, the bound, and the result's shape."""
     spec = make(nd, kind, x_shape, *options).with_places(flag("return_indices", indices))
     choice = registry.select("pool", spec, dtypes.for_pool(kind, x_dtype)[1], backend, "numpy")
-    return choice.backend.quick_pool(spec, x_dtype, choice.named)
+    run = choice.backend.quick_pool(spec, x_dtype, choice.named)
+    return choice.backend, run, config.get_max_workspace(), spec.y_shape
 
 
 def _windows(

@@ -166,14 +166,16 @@ class Backend(Arrays):
     ) -> Callable[..., Array | None] | None:
         """Return a short way through `conv` for plain arrays, or None if there is none.
 
-        It takes (x, threads, max_workspace, w, bias), checks all it needs, and returns None where `conv` must serve.
+        It takes (x, threads, max_workspace, w, bias) and, if one is given, an `out` that `check_out` has passed and
+        that has no gaps, checks all else it needs, and returns None where `conv` must serve.
         """
         return None
 
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """Return a short way through `pool` for plain arrays of `dtype`, or None if there is none.
 
-        It takes (x, threads, indices, max_workspace), checks all it needs, and returns None where `pool` must serve.
+        It takes (x, threads, indices, max_workspace) and an `out` as `quick_conv` does, checks all else it needs, and
+        returns None where `pool` must serve.
         """
         return None
 
