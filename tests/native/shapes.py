@@ -122,6 +122,13 @@ def strips(dtype: str) -> Iterator[Problem]:
     for pixels in sorted({*edges(lanes(dtype), 3 * lanes(dtype)), 255, 256, 257} - {1}):
         for n, g, icg, k, stride in ((1, 1, 35, 3, 1), (2, 2, 5, 5, 1), (1, 1, 9, 3, 2), (1, 1, 70, 1, 2)):
             yield sizes(n, g, icg, n * pixels + 9, (stride * (pixels - 1) + 1,), (k,), stride, lo=k // 2)
+    # rows of outputs about vectors and tiles, copies split by the stride, in several strips; as many products as may be
+    ways = itertools.cycle(((1, 1), (2, 1), (3, 1), (4, 2), (2, 3), (1, 2), (5, 1)))
+    for width, height in itertools.product(edges(lanes(dtype), 3 * lanes(dtype)), (2, 19)):
+        for k, (stride, dil) in zip((3, 4, 7, 2), ways, strict=False):
+            size = height + dil * k, max(1, stride * (width - 1) + 1 + dil * (k - 3))
+            yield sizes(2, 2, 3, 7 + k, size, (3, k), stride, dil, dil)
+    yield from (sizes(1, 1, icg, 8, (6, 9), (4, 4), lo=1) for icg in (32, 33))
     for rows in (2, 9, 33):
         yield sizes(1, 1, 40, 300, (rows, 9), (3, 3), 2, lo=1)
         yield sizes(1, 1, 10, 300, (rows // 4 + 2, 5, 4), (3, 3, 3), lo=1)

@@ -179,6 +179,11 @@ static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
 
 /* ---- plan */
 
+/* Whether CV_DM_WIDE channels share a load, if any rows do. */
+static int CV_(direct_wide)(const cv_conv *p, ptrdiff_t vecs) {
+    return CV_DNV == 4 && p->ocg > CV_DM && vecs <= 2 && p->k[2] == 3;
+}
+
 static void CV_(direct_sizes)(CV_(direct_job) *j) {
     const cv_conv *p = &j->p;
     const ptrdiff_t sh = p->stride[1], dh = p->dil[1], every = sh / cv_gcd(sh, dh) * dh;
@@ -205,8 +210,8 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
     j->tiles = CV_(direct_tiles)[which];
     j->columns = (j->vecs + CV_DNV - 1) / CV_DNV;
 #if CV_DNV == 4
-    if (p->ocg > CV_DM && j->vecs <= 2) {
-        j->tiles = CV_(wide_tiles)[which];
+    if (CV_(direct_wide)(p, j->vecs)) {
+        j->tiles = CV_(wide_tiles)[p->stride[2] == 2];
         j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
     }
 #endif
@@ -244,10 +249,13 @@ static double CV_(direct_cost)(const cv_problem *problem) {
     const double load = !plain              ? 0.45 * VL
                         : p->stride[2] == 1 ? 1.2 / CV_PACE
                                             : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
-    const double shared = (double)CV_MIN2(CV_DM, p->ocg > 1 ? p->ocg : p->out[1]);
-    const double tiles =
-        planes / shared * (double)(p->out[0] * p->out[1]) * ((vecs + CV_DNV - 1) / CV_DNV);
-    return 300 + adds * (1 / (0.85 * CV_PACE) + load / shared) + tiles * (CV_CHEAP_MASKS ? 18 : 45);
+    const int most = plain && CV_(direct_wide)(p, (p->out[2] + VL - 1) / VL) ? CV_DM_WIDE : CV_DM;
+    const double shared = (double)CV_MIN2(most, p->ocg > 1 ? p->ocg : p->out[1]);
+    /* of a row's tiles, those at its ends load under masks */
+    const double across = (vecs + CV_DNV - 1) / CV_DNV, ends = CV_MIN2(across, 2);
+    const double starts = CV_CHEAP_MASKS ? 18 * across : 45 * ends + 8 * (across - ends);
+    return 300 + adds * (1 / (0.85 * CV_PACE) + load / shared) +
+           planes / shared * (double)(p->out[0] * p->out[1]) * starts;
 }
 
 static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -3,8 +3,9 @@
 #define CV_DIRECT_TILE
 #include "lanes.tmpl.h"
 
-#define CV_DM 4      /* outputs that share a load */
-#define CV_DM_WIDE 8 /* channels that do, where rows are short and registers many */
+#define CV_DM 4 /* outputs that share a load */
+/* channels that do, under windows 3 wide, where rows are short and registers many */
+#define CV_DM_WIDE 8
 #if CV_REGISTERS == 32
 #define CV_DNV 4 /* vectors in a tile: 16 accumulators, or 8 */
 #else
@@ -158,10 +159,10 @@ typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
     CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 3, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 4, sw, 1, pair, kw)
-#define CV_TILE_ROW(name)                                                        \
-    {                                                                            \
-        {CV_BARE(name, 1), CV_BARE(name, 2), CV_BARE(name, 3), CV_(name##_0_4)}, \
-        {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)},    \
+#define CV_TILE_ROW(name)                                                         \
+    {                                                                             \
+        {CV_BARE(name, 1), CV_BARE(name, 2), CV_BARE(name, 3), CV_(name##_0_4)},  \
+            {CV_(name##_1_1), CV_(name##_1_2), CV_(name##_1_3), CV_(name##_1_4)}, \
     }
 #else
 #define CV_TILES(name, sw, pair, kw)          \
@@ -169,11 +170,8 @@ typedef void (*CV_(direct_tile))(const CV_(tile_job) *);
     CV_TILE1(name, CV_DM, 2, sw, 0, pair, kw) \
     CV_TILE1(name, CV_DM, 1, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM, 2, sw, 1, pair, kw)
-#define CV_TILE_ROW(name)                         \
-    {                                             \
-        {CV_BARE(name, 1), CV_(name##_0_2)},      \
-        {CV_(name##_1_1), CV_(name##_1_2)},       \
-    }
+#define CV_TILE_ROW(name) \
+    { {CV_BARE(name, 1), CV_(name##_0_2)}, {CV_(name##_1_1), CV_(name##_1_2)}, }
 #endif
 CV_TILES(s1, 1, 0, 0)
 CV_TILES(s2, 2, 1, 0)
@@ -194,17 +192,12 @@ static const CV_(direct_tile) CV_(direct_tiles)[4][2][CV_DNV] = {
     CV_BARE1(name, CV_DM_WIDE, 2, sw, pair, kw)    \
     CV_TILE1(name, CV_DM_WIDE, 1, sw, 1, pair, kw) \
     CV_TILE1(name, CV_DM_WIDE, 2, sw, 1, pair, kw)
-#define CV_WIDE_ROW(name)                     \
-    {                                         \
-        {CV_BARE(name, 1), CV_BARE(name, 2)}, \
-        {CV_(name##_1_1), CV_(name##_1_2)},   \
-    }
-CV_WIDE_TILES(wide_s1, 1, 0, 0)
+#define CV_WIDE_ROW(name) \
+    { {CV_BARE(name, 1), CV_BARE(name, 2)}, {CV_(name##_1_1), CV_(name##_1_2)}, }
 CV_WIDE_TILES(wide_s1k3, 1, 0, 3)
-CV_WIDE_TILES(wide_s2, 2, 1, 0)
 CV_WIDE_TILES(wide_s2k3, 2, 1, 3)
-static const CV_(direct_tile) CV_(wide_tiles)[4][2][CV_DNV] = {
-    CV_WIDE_ROW(wide_s1), CV_WIDE_ROW(wide_s1k3), CV_WIDE_ROW(wide_s2), CV_WIDE_ROW(wide_s2k3)};
+static const CV_(direct_tile) CV_(wide_tiles)[2][2][CV_DNV] = {CV_WIDE_ROW(wide_s1k3),
+                                                               CV_WIDE_ROW(wide_s2k3)};
 #undef CV_WIDE_TILES
 #undef CV_WIDE_ROW
 #endif

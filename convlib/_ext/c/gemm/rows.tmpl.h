@@ -4,4 +4,5 @@
 #include "broadcast_plan.tmpl.h"
 #include "columns.tmpl.h"
 #include "nopack.tmpl.h"
+#include "strips.tmpl.h"
 #endif

@@ -26,10 +26,12 @@ typedef struct {
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it
  * multiplies).
  * nopack: nothing is packed.  A lies as rows `row` nopack, with `step` from k to k + 1, and the
- * last vector moves back to end with its row, over lanes that the vector before it sums as well. */
-CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrdiff_t k,
-                         const T *restrict a, ptrdiff_t row, ptrdiff_t step, const T *b,
-                         ptrdiff_t ldb, T *copy, const CV_(tile_out) *o) {
+ * last vector moves back to end with its row, over lanes that the vector before it sums as well.
+ * apart: rows of B lie where `at` says, not ldb apart; there is a bias and no residual. */
+CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, const int apart,
+                         ptrdiff_t k, const T *restrict a, ptrdiff_t row, ptrdiff_t step,
+                         const T *b, ptrdiff_t ldb, const ptrdiff_t *at, T *copy,
+                         const CV_(tile_out) *o) {
     /* last vector's */
     const ptrdiff_t lanes = nopack ? VL : o->last,
                     end = (nv - 1) * VL - (nopack ? VL - o->last : 0);
@@ -46,9 +48,10 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
     CV_UNROLL(2)
     for (ptrdiff_t i = 0; i < k; i++) {
         vec bv[CV_NV];
+        const T *from_b = apart ? b + at[i] : b;
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) {
-            bv[v] = CV_(load)(b + (v == nv - 1 ? end : v * VL));
+            bv[v] = CV_(load)(from_b + (v == nv - 1 ? end : v * VL));
             if (copying) { /* rows lie far apart, and another processor may have written them */
                 CV_(store)(copy + v * VL, bv[v]);
                 __builtin_prefetch(b + CV_AHEAD * ldb + v * VL);
@@ -74,10 +77,10 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, ptrd
         T *c = o->c + m * o->ldc;
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) /* all before the first store, as they may overlap */
-            acc[m][v] += o->bias      ? CV_(set1)(o->bias[m])
-                         : v < nv - 1 ? CV_(load)(c + v * VL)
-                                      : CV_(load_n)(c + end, lanes);
-        if (o->residual) {
+            acc[m][v] += apart || o->bias ? CV_(set1)(o->bias[m])
+                         : v < nv - 1     ? CV_(load)(c + v * VL)
+                                          : CV_(load_n)(c + end, lanes);
+        if (!apart && o->residual) {
             const T *r = o->residual + m * o->ldc;
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++)
@@ -102,15 +105,15 @@ typedef void (*CV_(nopack_fn))(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t
 #define CV_TILE(nv)                                                                                \
     CV_NOINLINE void CV_(tile_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb, T *copy,   \
                                     const CV_(tile_out) *o) {                                      \
-        CV_(tile)(nv, 0, 0, k, a, 0, 0, b, ldb, copy, o);                                          \
+        CV_(tile)(nv, 0, 0, 0, k, a, 0, 0, b, ldb, NULL, copy, o);                                 \
     }                                                                                              \
     CV_NOINLINE void CV_(tile_copy_##nv)(ptrdiff_t k, const T *a, const T *b, ptrdiff_t ldb,       \
                                          T *copy, const CV_(tile_out) *o) {                        \
-        CV_(tile)(nv, 1, 0, k, a, 0, 0, b, ldb, copy, o);                                          \
+        CV_(tile)(nv, 1, 0, 0, k, a, 0, 0, b, ldb, NULL, copy, o);                                 \
     }                                                                                              \
     CV_NOINLINE void CV_(tile_nopack_##nv)(ptrdiff_t k, const T *a, ptrdiff_t row, ptrdiff_t step, \
                                            const T *b, ptrdiff_t ldb, const CV_(tile_out) *o) {    \
-        CV_(tile)(nv, 0, 1, k, a, row, step, b, ldb, NULL, o);                                     \
+        CV_(tile)(nv, 0, 1, 0, k, a, row, step, b, ldb, NULL, NULL, o);                            \
     }
 CV_TILE(1)
 CV_TILE(2)

@@ -31,6 +31,7 @@
 #undef CV_PANELS_EACH
 #undef CV_BEYOND
 #undef CV_NOPACK
+#undef CV_STRIPS
 #undef CV_COLUMNS
 #undef CV_WINO_JOB
 #undef CV_WINO_AXES
