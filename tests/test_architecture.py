@@ -238,6 +238,11 @@ def test_a_file_switches_its_target_once():
     assert "CV_TARGET(" not in "".join(path.read_text() for path in COMPILED if path.parent.name != "simd")
 
 
+def test_systems_differ_in_one_header():
+    asks = re.compile(r"#include <(pthread|signal|malloc)\.h>|posix_memalign|\b_WIN32\b|__wasm")
+    assert {path.name for path in COMPILED if asks.search(path.read_text())} == {"port.h"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_functions_stay_short(path):
     lines, tree = code_lines(path), ast.parse(path.read_text())

@@ -1,8 +1,8 @@
 /* From a problem to a plan, and from a plan to a result: the one place where a row is chosen, where
  * its scratch is allocated, and where weights that come with a call are packed. */
 #include "../engine.h"
+#include "port.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static int (*pool)(cv_task, void *, ptrdiff_t, int);
@@ -163,8 +163,8 @@ static int fill(cv_plan *plan) {
 }
 
 cv_plan *cv_plan_new(const cv_row *row, const cv_problem *problem) {
-    cv_plan *plan = NULL;
-    if (posix_memalign((void **)&plan, 64, sizeof *plan))
+    cv_plan *plan = cv_aligned(sizeof *plan);
+    if (!plan)
         return NULL;
     sketch_within(row, problem, plan);
     if (fill(plan))
@@ -179,7 +179,7 @@ void cv_plan_free(cv_plan *plan) {
     cv_plan_free(plan->part);
     cv_plan_free(plan->rest);
     cv_free(plan->table);
-    free(plan);
+    cv_aligned_free(plan);
 }
 
 ptrdiff_t cv_plan_scratch(const cv_plan *plan) { return plan->scratch + plan->tables; }

@@ -1,17 +1,10 @@
 /* What this machine can do at most: multiply-adds in registers, and bytes copied. */
 #include "probe.h"
+#include "port.h"
 
-#include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return 1e-9 * (double)cv_now(); }
 
 /* Twelve independent chains hide the latency of four cycles on two units with room to spare.  They
    are twelve variables because GCC keeps an array of vectors in memory here. */
@@ -62,6 +55,7 @@ static double one_thread(double seconds, int widest) {
 }
 #endif
 
+#if CV_HAS_THREADS
 typedef struct {
     double seconds, rate;
     int widest;
@@ -93,6 +87,12 @@ double cv_fma_peak(double seconds, int threads, int widest) {
     }
     return rate;
 }
+#else
+double cv_fma_peak(double seconds, int threads, int widest) {
+    (void)threads;
+    return one_thread(seconds, widest);
+}
+#endif
 
 double cv_copy_rate(double seconds, size_t bytes) {
     char *from = malloc(bytes), *to = malloc(bytes);

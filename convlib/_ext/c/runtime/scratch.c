@@ -2,9 +2,9 @@
  * more than the convolution it serves.  A few blocks wait here for the next call; whoever takes one
  * empties its place. */
 #include "../engine.h"
+#include "port.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 enum { KEPT = 4, HEAD = 64, WORTH_KEEPING = 64 << 10, MOST_KEPT = 48 << 20 };
 
@@ -60,10 +60,10 @@ void *cv_alloc(size_t bytes) {
         if (size >= bytes && size / 2 <= bytes)
             return hand_out(block, bytes);
         if (!atomic_compare_exchange_strong(&kept[i], &none, block))
-            free(block);
+            cv_aligned_free(block);
     }
-    void *block = NULL;
-    if (bytes > PTRDIFF_MAX - HEAD || posix_memalign(&block, 64, bytes + HEAD))
+    void *block = bytes > PTRDIFF_MAX - HEAD ? NULL : cv_aligned(bytes + HEAD);
+    if (!block)
         return NULL;
     ((head *)block)->size = bytes;
     return hand_out(block, bytes);
@@ -87,5 +87,5 @@ void cv_free(void *p) {
         static atomic_uint turn;
         block = atomic_exchange(&kept[atomic_fetch_add(&turn, 1) % KEPT], block);
     }
-    free(block);
+    cv_aligned_free(block);
 }

@@ -1,18 +1,11 @@
 #define _GNU_SOURCE
 #include "threads.h"
+#include "port.h"
 
-#include <pthread.h>
+#ifdef __linux__
 #include <sched.h>
-#include <signal.h>
+#endif
 #include <stdatomic.h>
-#include <stdint.h>
-#include <time.h>
-
-/* How long an idle worker looks for the next region before it sleeps, in pauses.  A sleeping worker
-   wakes in 50 to 100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses
-   are about 0.3 ms. */
-enum { SPIN = 20000 };
-enum { STACK_BYTES = 1 << 20 };
 
 typedef struct {
     cv_task task;
@@ -22,12 +15,6 @@ typedef struct {
     unsigned long float_mode;
 } region;
 
-/* held by the caller of the running region */
-static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards sleeping and starting */
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
 /* The units of a region are cut into one range per thread.  A thread takes those of its own range
    first, then helps with the others'.  So the same call made again runs most units on the processor
    whose cache already holds their data. */
@@ -36,21 +23,85 @@ typedef struct {
     ptrdiff_t end;
 } range;
 
+static atomic_int stop;
+static int (*interrupt)(void);
+static int64_t pause_of_interrupt; /* nanoseconds between two checks */
+/* What a caller looks at in its own region, innermost first; workers have none. */
+static _Thread_local atomic_int *own_stop;
+static _Thread_local int64_t asked;
+
+int cv_stopping(void) {
+    if (!own_stop)
+        return atomic_load_explicit(&stop, memory_order_relaxed);
+    if (interrupt && !atomic_load(own_stop) && cv_now() - asked > pause_of_interrupt) {
+        if (interrupt())
+            atomic_store(own_stop, 1);
+        asked = cv_now();
+    }
+    return atomic_load(own_stop);
+}
+
+/* The caller's share: like `work`, but it asks now and then whether to stop. */
+static int lead_units(const region *r, range *q) {
+    for (const range *end = q + r->threads; q < end; q++) {
+        for (;;) {
+            ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
+            if (unit >= q->end)
+                break;
+            r->task(r->context, unit, 0);
+            if (cv_stopping())
+                return CV_INTERRUPTED;
+        }
+    }
+    return CV_OK;
+}
+
+static int lead(const region *r, range *q, atomic_int *halt) {
+    atomic_int *const outer = own_stop;
+    own_stop = halt;
+    asked = interrupt ? cv_now() : 0;
+    const int status = lead_units(r, q);
+    own_stop = outer;
+    return status;
+}
+
+/* In the caller alone. */
+static int run_alone(region *mine) {
+    range all = {0, mine->units};
+    atomic_int halt = 0;
+    mine->threads = 1;
+    return lead(mine, &all, &halt);
+}
+
+void cv_set_interrupt(int (*check)(void), int64_t nanoseconds) {
+    interrupt = check;
+    pause_of_interrupt = nanoseconds;
+}
+
+/* ---- the pool */
+
+#if CV_HAS_THREADS
+/* How long an idle worker looks for the next region before it sleeps, in pauses.  A sleeping worker
+   wakes in 50 to 100 us on a virtual machine, a looking one joins in less than 1 us; 20 000 pauses
+   are about 0.3 ms. */
+enum { SPIN = 20000 };
+enum { STACK_BYTES = 1 << 20 };
+
+/* held by the caller of the running region */
+static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards sleeping and starting */
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 static region job;
 static range ranges[CV_MAX_THREADS];
 static _Atomic uint64_t generation; /* odd while a region is open for joining */
 static atomic_int joined;           /* workers that took a number in this region */
 static atomic_int inside;           /* workers that have not left it yet */
-static atomic_int stop;
-static int alive; /* workers started in this process */
+static int alive;                   /* workers started in this process */
 static pthread_t workers[CV_MAX_THREADS];
-static int sleeping; /* of these, how many wait on `wake` */
-static int (*interrupt)(void);
-static int64_t pause_of_interrupt; /* nanoseconds between two checks */
+static int sleeping;              /* of these, how many wait on `wake` */
 static _Thread_local int leading; /* this thread is the caller of the running region */
-/* What a caller looks at in its own region, innermost first; workers have none. */
-static _Thread_local atomic_int *own_stop;
-static _Thread_local int64_t asked;
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -83,12 +134,6 @@ static inline void set_float_mode(unsigned long mode) {
 #elif defined(__aarch64__)
     __asm__ __volatile__("msr fpcr, %0" : : "r"(mode));
 #endif
-}
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static void work(const region *r, int worker) {
@@ -149,18 +194,17 @@ static void *worker_main(void *unused) {
 /* Start workers until `count` are alive; fewer are no error, the caller does the rest. */
 static void start_workers(int count) {
     pthread_attr_t attr;
-    sigset_t all, old;
+    cv_signals before;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all); /* signals belong to Python's main thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    cv_signals_block(&before); /* signals belong to Python's main thread */
     while (alive < count) {
         if (pthread_create(&workers[alive], &attr, worker_main, NULL))
             break;
         alive++;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    cv_signals_restore(&before);
     pthread_attr_destroy(&attr);
 }
 
@@ -225,53 +269,14 @@ static void after_fork_child(void) {
     atomic_store(&inside, 0);
     alive = sleeping = 0;
 }
-static void install(void) { pthread_atfork(before_fork, after_fork_parent, after_fork_child); }
-
-int cv_stopping(void) {
-    if (!own_stop)
-        return atomic_load_explicit(&stop, memory_order_relaxed);
-    if (interrupt && !atomic_load(own_stop) && now() - asked > pause_of_interrupt) {
-        if (interrupt())
-            atomic_store(own_stop, 1);
-        asked = now();
-    }
-    return atomic_load(own_stop);
-}
-
-/* The caller's share: like `work`, but it asks now and then whether to stop. */
-static int lead_units(const region *r, range *q) {
-    for (const range *end = q + r->threads; q < end; q++) {
-        for (;;) {
-            ptrdiff_t unit = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
-            if (unit >= q->end)
-                break;
-            r->task(r->context, unit, 0);
-            if (cv_stopping())
-                return CV_INTERRUPTED;
-        }
-    }
-    return CV_OK;
-}
-
-static int lead(const region *r, range *q, atomic_int *halt) {
-    atomic_int *const outer = own_stop;
-    own_stop = halt;
-    asked = interrupt ? now() : 0;
-    const int status = lead_units(r, q);
-    own_stop = outer;
-    return status;
-}
+static void install(void) { cv_at_fork(before_fork, after_fork_parent, after_fork_child); }
 
 int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
     region mine = {task, context, units, threads > CV_MAX_THREADS ? CV_MAX_THREADS : threads, 0};
     if (mine.threads > units)
         mine.threads = (int)units;
-    if (mine.threads <= 1 || pthread_mutex_trylock(&owner)) {
-        range all = {0, units};
-        atomic_int halt = 0;
-        mine.threads = 1;
-        return lead(&mine, &all, &halt);
-    }
+    if (mine.threads <= 1 || pthread_mutex_trylock(&owner))
+        return run_alone(&mine);
     pthread_once(&once, install);
     mine.float_mode = float_mode();
     job = mine;
@@ -289,9 +294,13 @@ int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
     return status;
 }
 
-void cv_set_interrupt(int (*check)(void), int64_t nanoseconds) {
-    interrupt = check;
-    pause_of_interrupt = nanoseconds;
+int cv_live_workers(void) { return alive; }
+#else
+int cv_parallel(cv_task task, void *context, ptrdiff_t units, int threads) {
+    region mine = {task, context, units, 1, 0};
+    (void)threads;
+    return run_alone(&mine);
 }
 
-int cv_live_workers(void) { return alive; }
+int cv_live_workers(void) { return 0; }
+#endif
