@@ -88,3 +88,31 @@ def test_nothing_imports_it_unasked():
         "print('ml_dtypes' in sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_conformance_list_has_the_type():
+    """A backend without it refuses it by name; one that rounds otherwise fails."""
+    from convlib.backends.cupy import CupyBackend
+    from convlib.testing import check_backend, integer_array
+
+    report = check_backend("native", select="bfloat16")
+    assert (report.passed, report.refused) == (7, [])
+    a = integer_array((2, 3), "bfloat16", 0)
+    assert a.dtype == BF16
+    with pytest.raises(convlib.UnsupportedError, match="no kernels for bfloat16"):
+        CupyBackend().from_numpy(a)
+
+
+def test_rounding_is_checked():
+    from convlib.backends.native import NativeBackend
+    from convlib.testing import check_backend
+
+    class Off(NativeBackend):
+        name = "off"
+
+        def _conv(self, spec, x, w, bias, y, algorithm):
+            super()._conv(spec, x, w, bias, y, algorithm)
+            y *= 1 + 2.0**-5
+
+    failed = check_backend(Off, select="bfloat16", strict=False).failed
+    assert {"conv2d-bfloat16", "conv2d-bfloat16_float32"} <= {name for name, _ in failed}

@@ -279,6 +279,17 @@ def test_threads_share_a_prepared_model():
         np.testing.assert_array_equal(y, ReferenceEvaluator(net).run(None, {"x": x})[0])
 
 
+@pytest.mark.parametrize(("axis", "rows"), [(1, 2), (0, 1), (2, 4), (4, 36), (-1, 12)])
+def test_flatten_is_another_shape(axis, rows):
+    net = model(f"float[N, 2, H, 3] x) => (float[P, Q] y) {{ y = Flatten <axis={axis}> (x) }}")
+    prepared, x = Backend.prepare(net), small(2, 2, 3, 3)
+    (got,), (expected,) = prepared.run([x]), ReferenceEvaluator(net).run(None, {"x": x})
+    np.testing.assert_array_equal(got, expected, strict=True)
+    assert got.shape[0] == rows
+    assert [entry.by for entry in prepared.served] == ["convlib"]
+    assert prepared.run([x[:, :, :0]])[0].size == 0  # which the evaluator refuses
+
+
 def test_profile_tells_each_step():
     net = model(IMAGE + "{ a = Conv(x, w) s = Relu(a) y = Sqrt(s) }", w=CONSTANTS["w"])
     found = Backend.prepare(net).profile([small(1, 2, 6, 6)], repeats=3)

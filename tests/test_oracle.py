@@ -22,7 +22,8 @@ MODES = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}
 
 def wide(*arrays):
     """Return the type in which sums of small integers are exact."""
-    return {"f": "f8", "c": "c16"}.get(np.result_type(*arrays).kind, "i8")
+    kinds = {a.dtype.kind if hasattr(a, "dtype") else np.dtype(a).kind for a in arrays}
+    return "c16" if "c" in kinds else "f8" if kinds & {"f", "V"} else "i8"  # V: bfloat16
 
 
 # ------------------------------------------------------------------------------- convolution, columns

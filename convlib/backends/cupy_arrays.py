@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import SpecError
+from ..errors import SpecError, UnsupportedError
 from . import cupy_device as device
 from .base import Backend
 from .cupy_cudnn import Cudnn
@@ -51,6 +51,8 @@ class CupyArrays(ColumnSlabs, Backend):
 
     def from_numpy(self, a: Array) -> Array:
         """See `Backend.from_numpy`."""
+        if dtypes.is_bfloat16(a.dtype):
+            raise UnsupportedError("backend 'cupy' has no kernels for bfloat16; convert to float32")
         return self.xp.asarray(np.asarray(a, a.dtype.newbyteorder("=")))
 
     def to_numpy(self, a: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
@@ -170,6 +171,9 @@ class Prepared(onnx.backend.base.BackendRep):
                 return Step(lambda x: (layer(x),), node.input[:1], node.output)
             served[number] = Served(_label(node), "convlib", "by a call")
             return Step(_call(node), node.input, node.output)
+        if node.op_type == "Flatten" and node.domain == "" and not node.has_linked_attribute:
+            served[number] = Served(_label(node), "convlib", "as another shape")
+            return Step(_flattened(node.axis), node.input, node.output)
         served[number] = Served(_label(node), "ONNX's evaluator", "by itself")
         context = tuple(names_in(node.onnx_node)) if node.need_context() else None
         return Step(node.run, node.input, node.output, context=context)
@@ -206,6 +210,11 @@ class Prepared(onnx.backend.base.BackendRep):
 def _dense(layer: Layer) -> Callable[..., tuple[Array]]:
     """Return what runs a Gemm, which is a convolution over one element."""
     return lambda *given: (layer(*(a[..., None] for a in given))[..., 0],)
+
+
+def _flattened(axis: int) -> Callable[[Array], tuple[Array]]:
+    """Return what makes a matrix of an array: the axes before one, and the others."""
+    return lambda x: (x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:])),)
 
 
 def _label(node: Any) -> str:

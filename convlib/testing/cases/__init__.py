@@ -7,9 +7,10 @@ shape and filled with small integers, so that every backend must return the same
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 
 from .case import Case
-from .conv import CONVS, DTYPES, GRADIENTS, QUANTISED, TRANSPOSED, WEIGHTS
+from .conv import BFLOAT16, CONVS, DTYPES, GRADIENTS, QUANTISED, TRANSPOSED, WEIGHTS
 from .pool import NORM_GRADIENTS, POOL_GRADIENTS, UNPOOLS, pools
 
 __all__ = ["Case", "cases"]
@@ -62,14 +63,19 @@ IMAGES = tuple(
 
 @lru_cache(maxsize=1)
 def cases() -> tuple[Case, ...]:
-    """Return all conformance cases.
+    """Return all conformance cases; those of bfloat16 only where ml_dtypes is installed.
 
     Returns
     -------
     cases : tuple of Case
         In the order in which they run.
     """
+    try:
+        import_module("ml_dtypes")  # NumPy knows the name of the type from then on
+        narrow = BFLOAT16
+    except ImportError:
+        narrow = ()
     return (
         *CONVS, *DTYPES, *QUANTISED, *LARGE, *UNPOOLS, *GRADIENTS, *TRANSPOSED, *WEIGHTS, *pools(), *POOL_GRADIENTS,
-        *NORM_GRADIENTS, *COLUMNS, *IMAGES,
+        *NORM_GRADIENTS, *COLUMNS, *IMAGES, *narrow,
     )  # fmt: skip

@@ -84,6 +84,19 @@ DTYPES = tuple(
     )
 )  # fmt: skip
 
+#: Of a type that the package ml_dtypes brings: computed in float32; these sums need no rounding.
+BFLOAT16 = tuple(
+    Case(f"{call}-bfloat16{name}", call, arrays, args, options, dtypes) for call, name, arrays, args, options, dtypes in (
+        ("conv2d", "", ((2, 3, 6, 5), (4, 3, 3, 3), (4,)), (), {"padding": 1}, ("bfloat16",)),
+        ("conv2d", "_float32", ((2, 3, 6, 5), (4, 3, 3, 3)), (), {}, ("bfloat16", "float32")),
+        ("conv1d", "_nwc_reflect", ((2, 9, 3), (4, 3, 3)), (), {"layout": "NWC", "padding": 2, "padding_mode": "reflect"}, ("bfloat16",)),
+        ("conv2d_grad_input", "", ((2, 4, 4, 3), (4, 3, 3, 3)), ((2, 3, 6, 5),), {}, ("bfloat16",)),
+        ("conv_transpose2d", "", ((1, 4, 3, 3), (4, 2, 3, 3)), (), {"stride": 2}, ("bfloat16",)),
+        ("max_pool2d", "", ((2, 3, 7, 8),), (3,), {"padding": 1}, ("bfloat16",)),
+        ("avg_pool2d", "", ((2, 3, 7, 8),), (4,), {}, ("bfloat16",)),
+    )
+)  # fmt: skip
+
 QUANTISED = tuple(
     Case(f"conv{len(w) - 2}d-zero_points_{name}", f"conv{len(w) - 2}d", (x, w, w[:1])[: len(dtypes)], (), options, dtypes, fill, why)
     for name, x, w, dtypes, fill, why, options in (
