@@ -283,9 +283,8 @@ def test_threads_share_a_prepared_model():
 def test_flatten_is_another_shape(axis, rows):
     net = model(f"float[N, 2, H, 3] x) => (float[P, Q] y) {{ y = Flatten <axis={axis}> (x) }}")
     prepared, x = Backend.prepare(net), small(2, 2, 3, 3)
-    (got,), (expected,) = prepared.run([x]), ReferenceEvaluator(net).run(None, {"x": x})
-    np.testing.assert_array_equal(got, expected, strict=True)
-    assert got.shape[0] == rows
+    (got,) = prepared.run([x])
+    np.testing.assert_array_equal(got, x.reshape(rows, -1), strict=True)
     assert [entry.by for entry in prepared.served] == ["convlib"]
     assert prepared.run([x[:, :, :0]])[0].size == 0  # which the evaluator refuses
 
