@@ -14,7 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
-from ..errors import BackendError, SpecError, did_you_mean, quote
+from ..errors import BackendError, did_you_mean, quote
 from . import policy
 from .vetting import faults
 
@@ -157,15 +157,15 @@ def answer(backend: Backend, method: str, kind: type, ask: Callable[[], Any]) ->
     Raises
     ------
     BackendError
-        If its `method` raises, or answers something else.
+        If its `method` raises, or answers something else.  What raises in a built-in backend goes through as it is.
     """
     try:
         found = ask()
     except (BackendError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, SpecError) and type(backend).__module__.startswith("convlib."):
-            raise  # a setting of the caller's that cannot be read
+        if type(backend).__module__.startswith("convlib."):
+            raise  # no plug-in that is broken: a setting that cannot be read, or what a handler of signals raised
         raise _broken(backend, method, f"raised {type(error).__name__}: {error}") from error
     if found is not None and not isinstance(found, kind):
         raise _broken(backend, method, f"answered {found!r}, which is no {kind.__name__}")

@@ -1,9 +1,13 @@
 """Handlers that raise at random times: a call ends with their exception or the right numbers, and the next is right."""
 
+import signal
 import sys
 
 import pytest
 from tools import python
+
+import convlib
+from convlib.backends.native import NativeBackend
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -82,3 +86,21 @@ def test_handlers_that_raise_leave_everything_whole(seed):
 
 def test_numbers_that_an_interrupt_ruined_would_be_noticed():
     assert "True 0 True" not in raising(50, 0, broken=True)
+
+
+@pytest.mark.parametrize("method", ["available", "choose"])
+def test_what_a_handler_raises_is_no_fault_of_a_backend(monkeypatch, method):
+    """A handler runs while a backend is asked what it can: its exception arrives, not a tale of a broken backend."""
+    def interrupted(*_):
+        signal.raise_signal(signal.SIGALRM)
+
+    def handler(*_):
+        raise TimeoutError("enough")
+
+    monkeypatch.setattr(NativeBackend, method, interrupted)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimeoutError, match="enough"):
+            convlib.conv1d([[[1.0, 2, 3]]], [[[7.0]]], backend="native", padding=1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
