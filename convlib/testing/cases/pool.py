@@ -174,6 +174,7 @@ POOL_GRADIENTS = (
     Case("sum_pool2d_grad_input-nan", "sum_pool2d_grad_input", ((1, 2, 9, 9),), ((1, 2, 9, 9), 3), {"stride": 1, "padding": 1}, fill="nan"),
     Case("adaptive_avg_pool2d_grad_input-uneven", "adaptive_avg_pool2d_grad_input", ((2, 3, 4, 2),), ((2, 3, 7, 6),), {}, ("float64",), fill="ties"),
     Case("adaptive_avg_pool2d_grad_input-larger", "adaptive_avg_pool2d_grad_input", ((1, 2, 3, 3),), ((1, 2, 2, 1),), {}),
+    Case("global_max_pool2d_grad_input-plain", "global_max_pool2d_grad_input", ((2, 3, 1, 1), (2, 3, 1, 1)), ((2, 3, 4, 8),), {}, ("float32", "uint8")),
     Case("global_avg_pool2d_grad_input-plain", "global_avg_pool2d_grad_input", ((2, 3, 1, 1),), ((2, 3, 4, 8),), {}),
     Case("global_avg_pool3d_grad_input-ndhwc", "global_avg_pool3d_grad_input", ((2, 1, 1, 1, 3),), ((2, 2, 4, 8, 3),), {"layout": "NDHWC"}),
 )  # fmt: skip
