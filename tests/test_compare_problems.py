@@ -1,5 +1,7 @@
 """What is compared: suites, changes, sweeps, shapes, ONNX models, and the truth about them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,12 @@ def test_every_suite_parses_and_serves_every_layer():
             assert convlib.explain(problem.function, *shapes, **words).backend
             assert parse(str(problem)) == problem
     assert tasks(suite="lenet", batch=3)[0].problem.n == 3
+
+
+def test_the_layers_of_other_networks_are_a_suite_of_two_hundred():
+    found = [str(task.problem) for task in suite(str(Path(__file__).parents[1] / "benchmarks/networks.txt"))]
+    assert len(found) == len(set(found)) > 200
+    assert {len(parse(text).x_shape) for text in found} == {3, 4, 5}
 
 
 def test_a_suite_may_be_a_file(tmp_path):
