@@ -84,6 +84,25 @@ def test_elements_that_are_not_finite_reach_the_windows_that_repeat_them(way: st
     assert np.isposinf(convlib.conv2d(np.ones_like(x), w, padding=1, padding_mode="edge")).all()
 
 
+def test_a_gradient_that_is_not_finite_meets_no_zeros(way: str) -> None:
+    x, grad_y = small(1, 2, 30, 40), small(1, 2, 30, 40, seed=1)
+    grad_y[0, 0, 0, 5] = np.inf  # over padding of zeros it would make NaN
+    for mode in MODES:
+        grad_w = convlib.conv2d_grad_weight(grad_y, x, (2, 2, 3, 3), padding=1, padding_mode=mode)
+        expected = convlib.conv2d_grad_weight(grad_y, padded(x, 1, mode), (2, 2, 3, 3), backend="naive")
+        np.testing.assert_array_equal(grad_w, expected)
+
+
+def test_sums_of_padding_that_may_leave_int64_are_refused() -> None:
+    """Each of them fits; the element that stands for all of them has their sum."""
+    grad_y, w = np.full((1, 1, 9), 2**31), np.full((1, 1, 1), 2**30)
+    options: dict[str, Any]
+    for backend in ("native", "cython", "naive"):
+        options = {"padding": 4, "padding_mode": "edge", "backend": backend}
+        with pytest.raises(convlib.SpecError, match="overflow"):
+            convlib.conv1d_grad_input(grad_y, w, (1, 1, 1), **options)
+
+
 LARGE: tuple[tuple[str, str, Any, Any, dict[str, Any]], ...] = (
     ("conv2d", "f4", (1, 2, 1200, 1300), (2, 2, 3, 3), {"padding": 1, "padding_mode": "reflect"}),
     ("conv2d", "f4", (1, 2, 1200, 1300), (2, 2, 5, 5), {"padding": 2, "pad_value": 2}),
@@ -94,16 +113,17 @@ LARGE: tuple[tuple[str, str, Any, Any, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("gradient", ["", "_grad_input", "_grad_weight"])
 @pytest.mark.parametrize(("name", "dtype", "x_shape", "w_shape", "options"), LARGE)
 def test_large_arrays_are_not_copied(
-    name: str, dtype: str, x_shape: Any, w_shape: Any, options: dict[str, Any], gradient: bool
+    name: str, dtype: str, x_shape: Any, w_shape: Any, options: dict[str, Any], gradient: str
 ) -> None:
     x, w = np.ones(x_shape, dtype), np.ones(w_shape, dtype)
-    if gradient:
+    if gradient == "_grad_input":
         options = {key: value for key, value in options.items() if key != "pad_value"}
-    call = getattr(convlib, f"{name}_grad_input" if gradient else name)
-    arrays: Any = (x, w, x_shape) if gradient else (x, w)  # the result has the shape of x
+    call = getattr(convlib, name + gradient)
+    # The result has the shape of x.
+    arrays: Any = {"": (x, w), "_grad_input": (x, w, x_shape), "_grad_weight": (x, x, w_shape)}[gradient]
     shapes = [a if isinstance(a, tuple) else a.shape for a in arrays]
     said = convlib.explain(call.__name__, *shapes, dtype=dtype, **options).workspace_nbytes
     call(*arrays, **options)  # caches fill

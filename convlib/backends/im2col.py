@@ -91,6 +91,8 @@ class Im2colBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         if isinstance(spec, PoolSpec):
+            if op == "unpool":
+                return _EACH * min(_SCATTERED, spec.n * spec.c * spec.out_count)
             module = {"pool": pool_slabs, "pool_grad_input": pool_grads}.get(op)
             return 0 if module is None else module.scratch(spec)
         if isinstance(spec, ConvSpec):
@@ -171,7 +173,7 @@ class Im2colBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
         pool_slabs.pool(spec, x, y, indices)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
-        for at in pieces(indices, in_order=True):  # of equal places, the last stays
+        for at in pieces(indices, in_order=True, most=_SCATTERED):  # of equal places, the last stays
             values, places = x[at], indices[at]
             chosen = places >= 0
             n, c = np.nonzero(chosen)[:2]
@@ -180,6 +182,10 @@ class Im2colBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
                 np.add.at(y, target, values[chosen])
             else:
                 y[target] = values[chosen]
+
+
+#: Indices looked at at once, and the bytes that each takes: of axes, places and values.
+_SCATTERED, _EACH = 1 << 12, 96
 
 
 # --------------------------------------------------------------------------------------------------

@@ -205,7 +205,8 @@ def explained(
     nbytes = way.scratch if way is not None else answer(
         backend, "workspace", int,
         lambda: storage.scratch(
-            backend, op, spec, element, dtype, choice.named, prepared=prepared, quantised=asked.quantised
+            backend, op, spec, element, dtype, choice.named, prepared=prepared, quantised=asked.quantised,
+            arrays=asked.arrays,
         ),
     )  # fmt: skip
     found = answer(

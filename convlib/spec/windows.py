@@ -261,6 +261,12 @@ def needs_padding(spec: Any) -> bool:
     return bool((spec.padding_mode != "constant" or spec.pad_value != spec.unset) and spec.padded)
 
 
+def repeats(spec: Any) -> int:
+    """Return how often an element of the input stands at most in the input with its padding."""
+    copied = needs_padding(spec) and spec.padding_mode != "constant"
+    return math.prod(lo + 1 + hi for lo, hi in zip(spec.pad_lo, spec.pad_hi, strict=True)) if copied else 1
+
+
 @lru_cache(maxsize=256)
 def plain_padded(spec: Any) -> Any:
     """Return the spec of the same call with the padding that hooks know."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -24,10 +23,11 @@ from ..backends.base.checks import (
 )
 from ..backends.base.contract import Array
 from ..backends.base.operations import pool_grad_types
-from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding
-from .job import RESULTS, Call, Job
+from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, repeats
+from .asked import RESULTS, Call
+from .job import Job
 from .quantised import UNSHIFTED, lazily, way
-from .scratch import column_parts, exact_float, terms
+from .scratch import column_blocks, exact_float, terms
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -187,13 +187,14 @@ def pool(
             if indices:
                 places = found[1]
         for block in blocks:
-            found = backend.pool(block.spec, job.take(x, block, "x"), indices, None, job.named)
+            room = job.room(y)
+            found = backend.pool(block.spec, job.take(x, block, "x"), indices, room, job.named)
+            values = found[0] if indices else found
+            if room is None or job.around:
+                job.put(y, block, values)
             if indices:
-                job.put(y, block, found[0])
                 job.put(places, block, found[1], job.places)
-            else:
-                job.put(y, block, found)
-            del found  # before the next block is there
+            del found, values  # before the next block is there
     return (y, places) if indices else y
 
 
@@ -216,8 +217,8 @@ def unpool(
     if add and types.compute == dtypes.INT64:
         bound(spec.out_count, x)
 
-    def method(part: PoolSpec, x: Array, indices: Array) -> Array:
-        return backend.unpool(part, x, indices, None, add, algorithm)
+    def method(part: PoolSpec, x: Array, indices: Array, room: Array | None) -> Array:
+        return backend.unpool(part, x, indices, room, add, algorithm)
 
     return _parts(job, spec.x_shape, out, method, (x, "y"), (indices, "indices"))
 
@@ -236,10 +237,10 @@ def pool_grad_input(
     if job is None or job.whole:
         return _whole(job, backend.pool_grad_input, spec, grad_y, x, y, out, algorithm)
     if types.compute == dtypes.INT64:
-        bound(spec.taps_count, grad_y)
+        bound(spec.taps_count * repeats(spec), grad_y)
 
-    def method(part: PoolSpec, grad_y: Array, x: Array | None, y: Array | None) -> Array:
-        return backend.pool_grad_input(part, grad_y, x, y, None, algorithm)
+    def method(part: PoolSpec, grad_y: Array, x: Array | None, y: Array | None, room: Array | None) -> Array:
+        return backend.pool_grad_input(part, grad_y, x, y, room, algorithm)
 
     return _parts(job, spec.x_shape, out, method, (grad_y, "y"), (x, "x"), (y, "y"))
 
@@ -248,19 +249,19 @@ def pool_grad_input(
 def col2im(backend: Backend, spec: WindowSpec, cols: Array) -> Array:
     """See `Backend.col2im`; columns that it would copy are served by images and channels, within the scratch bound."""
     dtype = dtypes.for_sums(cols=cols.dtype)[1]
-    images, channels = column_parts(spec, dtype)
-    plain = cols.dtype == dtype and cols.flags.c_contiguous
-    if plain or (images, channels) == (spec.n, spec.c):
+    parts = column_blocks(spec, cols.dtype, (cols,))
+    if parts is None or parts.whole:
         return backend.col2im(spec, cols)
     if dtype == dtypes.INT64:
         bound(spec.taps_count, cols)
     x = backend.xp.empty(spec.x_shape, dtypes.for_sums(cols=cols.dtype)[0])
     given, target = (cols, x) if spec.batched else (cols[None], x[None])
-    for n, c in product(range(0, spec.n, images), range(0, spec.c, channels)):
-        n_end, c_end = min(n + images, spec.n), min(c + channels, spec.c)
-        part = replace(spec, n=n_end - n, c=c_end - c, batched=True)
-        rows = slice(c * spec.taps_count, c_end * spec.taps_count)
-        target[n:n_end, c:c_end] = backend.col2im(part, given[n:n_end, rows])
+    given = given.reshape(spec.n, spec.c, spec.taps_count, *spec.out_size)  # a view, as axes are only split
+    for block in parts:
+        part, (n, c, *outs) = block.spec, block.y
+        columns = given[(n, c, slice(None), *outs)].astype(dtype, order="C")
+        target[block.x] = backend.col2im(part, columns.reshape(part.n, part.c * part.taps_count, part.out_count))
+        del columns
     return x
 
 
@@ -302,13 +303,17 @@ def _sums(
     job = Job(call, copied, quantised) if copied or conjugated or call.pads else None
     if job is None or job.whole:
         return _whole(job, method, spec, *(a for a, _ in arrays), out, algorithm)
-    if job.around:
-        return _around(job, method, out, *arrays)
-    if dtype == dtypes.INT64 and largest is None:
+    if dtype == dtypes.INT64 and largest is None and not job.around:
         _largest(op, spec, given, bias)
+    if job.around:
+        target = _around(job, method, out, *arrays)
+        if op != "conv_grad_weight" or np.isfinite(target).all():
+            return target
+        # What is not finite makes NaN of the zeros that stood for padding: sums of the padding itself do not.
+        job, out = job.without_zeros(), target
     if op == "conv_grad_weight":
         return _weights(job, out, lambda *a: method(*a, None, algorithm), *arrays)
-    return _parts(job, shape, out, lambda *a: method(*a, None, algorithm), *arrays)
+    return _parts(job, shape, out, lambda *a: method(*a, algorithm), *arrays)
 
 
 def _largest(
@@ -321,6 +326,8 @@ def _largest(
         given["x"], given["w" if op == "conv" else "y"]
     )  # fmt: skip
     found = bound(terms(op, spec), x, other, bias, padding, quantised)
+    if op == "conv_grad_input" and needs_padding(spec):  # whose parts add up in int64
+        bound(terms(op, spec) * repeats(spec), x, other)
     if quantised is not None:
         quantised.check(terms(op, spec), found)
     return found
@@ -331,9 +338,17 @@ def _parts(
     *arrays: tuple[Array | None, str],
 ) -> Array:  # fmt: skip
     target = job.call.backend.xp.empty(shape, job.call.types.result) if out is None else out
+    if job.call.adds or job.call.op == "pool_grad_input":  # not all of whose elements windows hold
+        target[...] = 0
     with job.running() as blocks:
         for block in blocks:
-            job.put(target, block, method(job.asked(block), *(job.take(a, block, place) for a, place in arrays)))
+            room = job.room(target)
+            part = method(job.asked(block), *(job.take(a, block, place) for a, place in arrays), room)
+            if job.call.adds:
+                job.add(target, block, part)
+            elif room is None:
+                job.put(target, block, part)
+            del part  # before the next block is there
     return target
 
 
@@ -345,7 +360,9 @@ def _around(
         target = method(job.inner, *(a for a, _ in arrays), out, job.named)
         for block in blocks:
             part = method(block.spec, *(job.take(a, block, place) for a, place in arrays), None, job.named)
-            if job.padding:
+            if job.call.op == "conv_grad_weight":
+                target[block.w] += part
+            elif job.padding:
                 job.put(target, block, part)
             else:
                 job.add(target, block, part)

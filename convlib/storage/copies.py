@@ -13,9 +13,10 @@ from ..backends.base import Backend
 from ..backends.base.checks import Quantised
 from ..backends.base.contract import Array
 from ..spec import WindowSpec
+from .asked import RESULTS, Call
 from .cutting import Item, Size
-from .job import RESULTS, Call, Job
-from .scratch import column_parts, computed, types_of
+from .job import Job
+from .scratch import column_blocks, computed, types_of
 
 #: The gradient of a norm, which stands beside its input and is cut in the place of that.
 _NORM = "result"
@@ -67,8 +68,7 @@ def copies(
     once = result == "w" or (converted and not (conjugated == "w" or call.weights_turned))
     for place in (*"xwy", *[_NORM] * norm):
         times = (place in taken) + (place == conjugated) + (place == reshaped)
-        padded = place == result or (norm and place == "x")
-        parts, nbytes = _sizes(job, place, padded, once and place == "w") if times else (0, 0)
+        parts, nbytes = _sizes(job, place, once and place == "w") if times else (0, 0)
         if not nbytes:
             continue
         reasons = ["it is conjugated"] * (place == conjugated) + ["its axes are joined"] * (place == reshaped)
@@ -90,11 +90,12 @@ def _taken(job: Job, copied: str, result: str, arrays: Mapping[str, tuple[Array,
         taken |= {result} if turned or call.types.result != call.dtype else set()
     if not job.whole:
         inputs = [place for place in ("xyw" if call.op.startswith("conv") else "xy") if place != result]
-        taken |= {result, *(p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,))))}
+        taken |= {p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,)))}
+        taken |= set() if job.direct else {result}
     return taken
 
 
-def _sizes(job: Job, place: str, padded: bool, shared: bool) -> tuple[int, int]:
+def _sizes(job: Job, place: str, shared: bool) -> tuple[int, int]:
     """Return how many copies of x, y or w there are, one after another, and the bytes of the largest."""
     call = job.call
     item = Item(call.dtype.itemsize, 1 if job.whole else call.item().weights)
@@ -103,8 +104,7 @@ def _sizes(job: Job, place: str, padded: bool, shared: bool) -> tuple[int, int]:
     if place == "w" and job.around:  # the call with zeros for padding takes them, too
         sizes, parts = [Size(call.op, job.inner, item)], parts + 1
     name = "x" if place == _NORM else place
-    # What a gradient, and the input of a norm, are with their padding is part of their copies.
-    return parts, max((size.nbytes(name) - size.nbytes("") + padded * size.folded() for size in sizes), default=0)
+    return parts, max((size.nbytes(name) - size.nbytes("") for size in sizes), default=0)
 
 
 def _reasons(
@@ -158,16 +158,15 @@ def _of_columns(
     if op == "im2col":
         nbytes = dtype.itemsize * spec.n * spec.c * math.prod(spec.in_size)
         return (Copy(place, ", ".join(reasons), 1, nbytes),) if reasons and nbytes else ()
-    # As in `col2im`, which leaves those whole that are of the type and in order, aligned or not.
-    parted = any(a.dtype != dtype or not a.flags.c_contiguous for a in given) if given else storage != dtype
-    images, channels = column_parts(spec, dtype) if parted else (spec.n, spec.c)
-    parts = math.prod(-(-size // max(1, part)) for size, part in ((spec.n, images), (spec.c, channels)))
-    result = dtypes.for_sums(cols=storage)[0]
-    each = images * channels * spec.taps_count * spec.out_count * dtype.itemsize
-    found = [Copy(place, ", ".join(reasons), parts, each)] if reasons else []
+    found = column_blocks(spec, storage, given)
+    if found is None:
+        return ()
+    result, parts, several = dtypes.for_sums(cols=storage)[0], found.count(), not found.whole
+    sizes = [Size(op, part, Item(dtype.itemsize)) for part in found.kinds]
+    reasons = reasons or ["it is not C-contiguous"]
+    made = [Copy(place, ", ".join(reasons), parts, max(size.nbytes("y") for size in sizes))]
     reasons = [f"{dtype} becomes {result}"] * (result != dtype)
-    reasons += ["what the parts give is put in its place"] * (parts > 1)
+    reasons += ["what the parts give is put in its place"] * several
     if reasons:
-        nbytes = images * channels * math.prod(spec.in_size) * dtype.itemsize
-        found.append(Copy("x", ", ".join(reasons), parts, nbytes))
-    return tuple(copy for copy in found if copy.nbytes)
+        made.append(Copy("x", ", ".join(reasons), parts, max(size.nbytes("x") for size in sizes)))
+    return tuple(copy for copy in made if copy.nbytes)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..spec import ConvSpec, needs_padding, zero_padded
+from ..spec import ConvSpec, zero_padded
 
 Slices = tuple[slice, ...]
 
@@ -26,8 +26,8 @@ INDEX_BYTES = 32
 #: Per operation, which of a block's sizes may shrink, in this order: images "n", groups or planes "g", output and input
 #: channels of a group "o" and "i", axes of the box of results "b".
 SHAPES = {
-    "conv": "ngbo", "conv_grad_input": "ngbi", "conv_grad_weight": "nbgoi", "pool": "ngb", "pool_grad_input": "ng",
-    "unpool": "ng",
+    "conv": "ngbo", "conv_grad_input": "ngbi", "conv_grad_weight": "nbgoi", "pool": "ngb", "pool_grad_input": "ngb",
+    "unpool": "ng", "col2im": "ngb",
 }  # fmt: skip
 
 
@@ -38,6 +38,8 @@ class Block(NamedTuple):
     x: Slices
     y: Slices
     w: Slices
+    #: Of a pooling's gradient, whose windows reach beyond it: where its own elements lie in `x`, and in the whole.
+    own: tuple[Slices, Slices] | None = None
 
 
 class Item(NamedTuple):
@@ -47,6 +49,7 @@ class Item(NamedTuple):
     weights: int = 1  # copies of the weights
     indices: int = 0  # bytes per output, for places in its window
     conjugated: str = ""  # which of x, y and w is copied once more, to be conjugated
+    rounded: bool = False  # results whose parts add up, each to another type of float
 
 
 class Size:
@@ -59,17 +62,15 @@ class Size:
     n: int
     g: int
     adjoint: bool
-    folds: bool
     domain: Slices
 
-    def __init__(self, op: str, spec: Any, item: Item, domain: Slices | None = None) -> None:
+    def __init__(self, op: str, spec: Any, item: Item, domain: Slices | None = None, adjoint: bool = False) -> None:
         self.op, self.spec, self.item = op, spec, item
         self.conv = isinstance(spec, ConvSpec)
         self.n, self.g = spec.n, spec.groups if self.conv else spec.c
         self.o: int = spec.ocg if self.conv else 1
         self.i: int = spec.icg if self.conv else 1
-        self.adjoint = op == "conv_grad_input"
-        self.folds = op != "unpool" and needs_padding(spec)  # the adjoint of a padding that is no zeros
+        self.adjoint = adjoint or op.endswith("grad_input") or op == "col2im"
         whole = spec.in_size if self.adjoint else spec.out_size
         #: What of the results is asked for, and the size of a block of it.
         self.domain = tuple(slice(0, size) for size in whole) if domain is None else domain
@@ -92,19 +93,19 @@ class Size:
         spec = self.spec
         reach = [spec.over(a, size) if self.adjoint else spec.span(a, size) for a, size in enumerate(self.box)]
         ins, outs = (self.box, reach) if self.adjoint else (reach, self.box)
+        if self.op == "pool_grad_input":  # all inputs of each window, for its divisor or norm
+            ins = [spec.span(a, size) for a, size in enumerate(reach)]
+        if self.box == (spec.in_size if self.adjoint else spec.out_size):  # all of both
+            ins, outs = spec.in_size, spec.out_size
         inputs, outputs = self.n * self.g * self.i * math.prod(ins), self.n * self.g * self.o * math.prod(outs)
+        if self.op == "col2im":  # a column each
+            outputs *= spec.taps_count
         copies = copied + self.item.conjugated
         total = inputs * (copies.count("x") + copies.count("p")) + outputs * copies.count("y")
         if self.op == "pool_grad_input" and spec.kind == "lp":  # x and y beside their gradients
             total += inputs + outputs
         total += self.weights() if "w" in copied else self._each() * copies.count("w")
-        return int(self.item.nbytes * total + self.item.indices * outputs) + self.folded()
-
-    def folded(self) -> int:
-        """Return the bytes of the padded gradient, which is folded in place; 0 if padding is zeros."""
-        if not self.folds:
-            return 0
-        return int(self.item.nbytes * self.n * self.g * self.i * math.prod(self.spec.unpadded().in_size))
+        return int(self.item.nbytes * total + self.item.indices * outputs)
 
     def weights(self) -> int:
         """Return the elements of all copies of the weights."""
@@ -116,6 +117,8 @@ class Size:
     def shrink(self, limit: int) -> bool:
         """Make the block about half as large; return False if it is as small as it gets."""
         order = SHAPES[self.op]
+        if self.item.rounded:
+            order = order.replace("b", "") + "b"
         if self.item.nbytes * self.weights() > limit // 2:  # nothing else would help
             order = "g" + order.replace("g", "") if self.g > 1 else "".join(sorted(order, key=lambda c: c not in "oi"))
         for name in order:
@@ -132,7 +135,7 @@ class Size:
 
     def _smaller(self, axis: int, size: int) -> int:
         spec = self.spec
-        if self.folds or getattr(spec, "adaptive", False) or not spec.divisible(axis):
+        if getattr(spec, "adaptive", False) or not spec.divisible(axis):
             return size
         step = ALIGNED * spec.stride[axis] if self.adjoint else ALIGNED
         half = -(-size // 2)
@@ -207,10 +210,10 @@ def _shrunk(size: Size, limit: int) -> Size:
 def borders(op: str, spec: ConvSpec, item: Item, limit: int) -> Blocks | None:
     """Cut out what padding other than zeros makes differ from zeros; None where that is not the smaller part.
 
-    These are the outputs whose windows reach into the padding, or of an adjoint the inputs that lie in it.  `spec` has
+    These are the outputs whose windows reach into the padding, or of gradients the inputs that lie in it.  `spec` has
     the padding; the blocks are those of an input that holds it.
     """
-    inner, adjoint = zero_padded(spec), op == "conv_grad_input"
+    inner, adjoint = zero_padded(spec), op.startswith("conv_grad")
     whole = inner.in_size if adjoint else inner.out_size
     inside = tuple(slice(*_inside(spec, axis, adjoint)) for axis in range(spec.nd))
     if 2 * math.prod(part.stop - part.start for part in inside) < math.prod(whole):
@@ -220,7 +223,7 @@ def borders(op: str, spec: ConvSpec, item: Item, limit: int) -> Blocks | None:
         for border in (slice(0, inside[axis].start), slice(inside[axis].stop, size)):
             if border.start < border.stop:
                 domain = (*inside[:axis], border, *(slice(0, rest) for rest in whole[axis + 1 :]))
-                sizes.append(_shrunk(Size(op, inner, item, domain), limit))
+                sizes.append(_shrunk(Size(op, inner, item, domain, adjoint), limit))
     return Blocks(inner, tuple(sizes))
 
 
@@ -237,12 +240,24 @@ def _cut(spec: Any, size: Size, ends: int = 0) -> Iterator[Block]:
     for g, o, i, n, *boxes in product(*(_steps(whole, part, ends) for whole, part in size.axes())):
         cut_box = spec.above if size.adjoint else spec.under
         part, ins, outs = cut_box(boxes)
+        own = None
+        if size.op == "pool_grad_input":
+            part, ins, outs, own = _windows(spec, boxes, outs)
         sizes = {"n": n.stop - n.start, "batched": True, "c": (g.stop - g.start) * (i.stop - i.start)}
         if size.conv:
             sizes |= {"oc": (g.stop - g.start) * (o.stop - o.start), "groups": g.stop - g.start}
         x, y = _channels(g, i, channels[1]), _channels(g, o, channels[0])
         w = (y, i, *(slice(None),) * spec.nd)
-        yield Block(replace(part, **sizes), (n, x, *ins), (n, y, *outs), w)
+        yield Block(replace(part, **sizes), (n, x, *ins), (n, y, *outs), w, own and (own[0], (n, x, *own[1])))
+
+
+def _windows(spec: Any, box: Sequence[slice], outs: Slices) -> tuple[Any, Slices, Slices, tuple[Slices, Slices]]:
+    """Return the spec of all windows that hold elements of a box, their inputs and outputs, and `Block.own`."""
+    part, ins, outs = spec.under(outs)
+    ends = [(max(own.start, x.start), min(own.stop, x.stop)) for own, x in zip(box, ins, strict=True)]
+    there = tuple(slice(start, max(start, stop)) for start, stop in ends)
+    here = tuple(slice(own.start - x.start, own.stop - x.start) for own, x in zip(there, ins, strict=True))
+    return part, ins, outs, ((slice(None), slice(None), *here), there)
 
 
 def _steps(whole: slice, part: int, ends: int) -> list[slice]:

@@ -3,132 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import config, dtypes
-from ..backends.base import Backend
 from ..backends.base.arrays import SMALL_COPY, channels_first
-from ..backends.base.checks import Quantised, Types, padding_value
+from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
-from ..spec import PoolSpec, needs_padding, plain_padded, zero_padded
+from ..spec import PoolSpec, plain_padded, zero_padded
 from . import pairs
-from .cutting import INDEX_BYTES, Block, Blocks, Item, Size, Slices, blocks, borders
+from .asked import RESULTS, Call
+from .cutting import Block, Blocks, Size, Slices, blocks, borders
 from .padding import fill, fold
-
-
-class Call(NamedTuple):
-    """What is asked of a backend."""
-
-    backend: Backend
-    op: str
-    spec: Any
-    types: Types  # as the backend would have them
-    dtype: np.dtype[Any]  # what it shall compute in
-    algorithm: str | None
-    indices: bool = False  # of the extremes
-    conjugated: str = ""  # which of x, y and w, if any
-    shifted: str = ""  # which of x and w have zero points that are subtracted
-    transposed: bool = False  # weights that are no adjoint's, as in `conv_transpose`
-
-    @property
-    def paired(self) -> bool:
-        """Whether complex numbers go as pairs of floats, which all are copies."""
-        asks = self.dtype.kind == "c" and self.op.startswith("conv")
-        return asks and self.backend.complex_as_floats(self.op, self.spec, self.algorithm)
-
-    def copied(self, x: Array = None, y: Array = None, w: Array = None, out: Array = None) -> str:
-        """Name the arrays of which a hook sees a copy, if the call is served in one piece, result and padding included.
-
-        Of the names the result's may be missing, and more than one array may stand for a name.  "p" is an input that is
-        copied for its padding alone.
-        """
-        if self.paired:
-            return "xyw"
-        result = RESULTS[self.op]
-        given = {"x": x, "y": y, "w": w}
-        found = "".join(
-            name for name in "xy"
-            if name in self.shifted or not all(self._taken(a) and self._flat(a, name) for a in _listed(given[name]))
-        )  # fmt: skip
-        found += "w" * (w is not None and ("w" in self.shifted or not self._weights_taken(w)))
-        kept = self.types.result == self.dtype and (out is None or (self._taken(out) and self._flat(out, result)))
-        turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
-        if result not in found and not (kept and (result == "w" or not turned)):
-            found += result
-        return found + self._padding(found)
-
-    def assumed(self, storage: np.dtype[Any], given: Mapping[str, tuple[Array, ...]] | None = None) -> str:
-        """Name the same where arrays that are not `given` are contiguous and of type `storage`."""
-        if self.paired:
-            return "xyw"
-        backend, given = self.backend, given or {}
-        seen = self.copied(**{place: arrays if len(arrays) > 1 else arrays[0] for place, arrays in given.items()})
-        turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
-        copied = {"x": turned, "y": turned} | ({"w": self.weights_turned} if self.op.startswith("conv") else {})
-        copied |= dict.fromkeys(self.shifted, True)
-        found = "".join(
-            name for name in copied
-            if (name in seen if name in given or name == RESULTS[self.op] else copied[name] or storage != self.dtype)
-        )  # fmt: skip
-        return found + self._padding(found)
-
-    def _padding(self, found: str) -> str:
-        return "p" * ("x" not in found and RESULTS[self.op] != "x" and self.pads)
-
-    @property
-    def pads(self) -> bool:
-        """Whether the padding holds what hooks do not know."""
-        return needs_padding(self.spec)
-
-    def _taken(self, a: Array) -> bool:
-        return self.backend.takes(a, self.dtype, self.spec)
-
-    def _flat(self, a: Array, place: str) -> bool:
-        """Whether a hook that wants its outputs along one axis sees them so."""
-        if a is None or place != "y" or not (self.backend.flat and self.op.startswith("conv")):
-            return True
-        a = channels_first(a, self.spec)
-        axes = [(size, step) for size, step in zip(a.shape[2:], a.strides[2:], strict=True) if size > 1]
-        return all(outer == size * step for (_, outer), (size, step) in pairwise(axes))
-
-    def _weights_taken(self, w: Array) -> bool:
-        backend = self.backend
-        lie = w.flags.c_contiguous or backend.strided_weights(self.spec)
-        plain = backend.strided or (lie and not self.spec.flip)
-        return bool(w.dtype == self.dtype and plain and backend._aligned(w))
-
-    @property
-    def weights_turned(self) -> bool:
-        """Whether weights without gaps are copied once more, into the order that hooks take."""
-        backend, spec = self.backend, self.spec
-        if backend.strided or not self.op.startswith("conv"):
-            return False
-        return bool(spec.flip or (spec.w_memory and not self.paired and not backend.strided_weights(spec)))
-
-    def item(self) -> Item:
-        """Return what an element of each copy takes."""
-        weights = 1 + (self.op == "conv_grad_weight") + self.weights_turned
-        indices = (2 * INDEX_BYTES if self.pads else INDEX_BYTES) if self.indices else 8 if self.op == "unpool" else 0
-        if self.paired:  # four floats for two; a gradient is made of such
-            return Item(self.dtype.itemsize, 2 * weights, indices)
-        return Item(self.dtype.itemsize, weights, indices, self.conjugated)
-
-
-#: Which array of a call is its result.
-RESULTS = {
-    "conv": "y", "conv_grad_input": "x", "conv_grad_weight": "w", "pool": "y", "pool_grad_input": "x", "unpool": "x",
-}  # fmt: skip
-
-
-def _listed(a: Any) -> tuple[Any, ...]:
-    return a if isinstance(a, tuple) else (a,)
 
 
 class Job:
@@ -149,8 +41,8 @@ class Job:
         named = _named(call)  # which may change with the instruction set
         self.spec, self.rest, self.around, self.blocks = _settled(call, copied, bound, named, config.settings())
         self.named = named if self.around else call.algorithm
-        # What pads the input is written where parts of it are copied; its adjoint is the backend's.
-        self.padding = call.pads and RESULTS[call.op] != "x"
+        # What pads the input is written where parts of it are copied.
+        self.padding = call.pads and call.op not in ("conv_grad_input", "unpool")
         self.paired: bool = call.paired
         self._last = self.spec.channels_last
         self._weights: tuple[Slices, Array] | None = None
@@ -161,7 +53,8 @@ class Job:
         types = self.call.types
         native = self.call.dtype in (types.compute, dtypes.FLOAT16) and not (self.call.shifted or self.paired)
         native = native and (types.result == types.compute or types.compute != dtypes.INT64)
-        return self.blocks.whole and native and not self.padding and self.around is None
+        native = native and (RESULTS[self.call.op] == "x" or not self.padding)  # adjoints fold it, in one place
+        return self.blocks.whole and native and self.around is None
 
     @property
     def inner(self) -> Any:
@@ -226,7 +119,8 @@ class Job:
         if self.paired and place == "w":
             return pairs.matrices(a, dtypes.real_type(self.call.dtype), self.call.transposed)
         if place not in self.call.shifted:
-            return a.astype(self.call.dtype, order="K" if place == "w" else "C", copy=False)
+            kept = place == "w" or (self.call.backend.strided and not self.call.backend.flat)
+            return a.astype(self.call.dtype, order="K" if kept else "C", copy=False)
         part = self.call.backend.xp.empty(a.shape, self.call.dtype)
         self._write(part, a, place, block)
         return part
@@ -249,8 +143,9 @@ class Job:
     def gaps(self, place: str, a: Array | None = None) -> bool:
         """Return whether parts of x, y or w are copied for their gaps alone; None is an array without any."""
         spec, images = self.call.spec, place != "w"
-        if not images and self.call.backend.strided_weights(spec):
-            return False  # `take` closes the gaps of images, whatever hooks take
+        backend = self.call.backend
+        if (backend.strided and not backend.flat) or (not images and backend.strided_weights(spec)):
+            return False
         shape, itemsize = (getattr(spec, f"{place}_shape"), 1) if a is None else (a.shape, a.itemsize)
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))] if a is None else a.strides
         axes = [(1, 0)] * (images and not spec.batched) + [*zip(shape, strides, strict=True)]
@@ -286,14 +181,44 @@ class Job:
                 )  # fmt: skip
         return part
 
+    def without_zeros(self) -> Job:
+        """Return the same call served by blocks that hold their padding, which take no more than those around it."""
+        size = max(Size(self.call.op, spec, self.call.item()).nbytes() for spec in self.blocks.kinds)
+        found = copy(self)
+        found.around, found.named = None, self.call.algorithm
+        found.blocks = blocks(self.call.op, self.spec, self.call.item(), "xyw", size)
+        return found
+
     def add(self, target: Array, block: Block, value: Array) -> None:
-        """Add the gradient of a block of the padding to that of the elements which it repeats."""
-        fold(channels_first(value, block.spec), channels_first(target, self.call.spec), self.call.spec, block.x)
+        """Add the gradient of a block, its padding included, to that of the elements which it repeats."""
+        value, target, where = channels_first(value, block.spec), channels_first(target, self.call.spec), block.x
+        if block.own is not None:
+            value, where = value[block.own[0]], block.own[1]
+        if self.paired:
+            fold(pairs.channels(value)[0], target.real, self.call.spec, where)
+            fold(pairs.channels(value)[1], target.imag, self.call.spec, where)
+        else:
+            fold(value, target, self.call.spec, where)
 
     def places(self, found: Array, block: Block, spec: PoolSpec) -> Array:
         """Return the places that a block found in its planes as places in those of the whole, without padding."""
         found = shifted(found, block, spec)
         return self.call.backend.origins(found, self.call.spec) if self.padding else found
+
+    @property
+    def direct(self) -> bool:
+        """Whether a hook may write to the result itself, as there is one block and nothing is to be done to it."""
+        result = RESULTS[self.call.op]
+        moved = result == "w" or result in self.copied or self.paired or self.call.adds
+        return self.blocks.whole and not moved
+
+    def room(self, target: Array) -> Array | None:
+        """Return the result as a hook may write that of a block to it, None where it must be put there."""
+        if not self.direct:
+            return None
+        if self.call.spec.channels_last and not self._last:
+            return channels_first(target, self.call.spec)
+        return target if self.call.spec.batched else target[None]
 
     def put(self, target: Array, block: Block, value: Array, change: Callable[..., Array] | None = None) -> None:
         """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
@@ -304,8 +229,10 @@ class Job:
             else:
                 target[block.w] = value
             return
-        value = channels_first(value, block.spec)
-        room = channels_first(target, self.call.spec)[getattr(block, place)]
+        value, where = channels_first(value, block.spec), getattr(block, place)
+        if block.own is not None:
+            value, where = value[block.own[0]], block.own[1]
+        room = channels_first(target, self.call.spec)[where]
         if self.paired:
             pairs.read(value, room)
         else:
@@ -323,7 +250,7 @@ def _settled(
     last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
     spec = replace(call.spec, channels_last=last)
     around = _borders(call, spec, copied, bound - rest, named)
-    if call.pads and (around or RESULTS[call.op] != "x"):
+    if call.pads and call.op != "unpool":
         spec = zero_padded(spec)
     return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
 
@@ -340,8 +267,7 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
 
     That needs no copy of the images; small ones are sooner copied than served in several calls.
     """
-    result = RESULTS[call.op]
-    if not call.pads or result == "w" or call.op == "pool_grad_input" or set(copied) - {"p", "w"} or call.shifted:
+    if not call.pads or call.op == "pool_grad_input" or set(copied) - {"p", "w"} or call.shifted or call.conjugated:
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None

@@ -7,6 +7,8 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from ..backends.base.contract import Array
 from ..spec import ConvSpec, runs
 
@@ -59,4 +61,6 @@ def fold(part: Array, x: Array, spec: ConvSpec, where: tuple[slice, ...]) -> Non
     for target, source in _pieces(spec, tuple((box.start, box.stop) for box in where[2:])):
         values, place = part[target], x[source]
         repeated = tuple(a for a, (many, one) in enumerate(zip(values.shape, place.shape, strict=True)) if many > one)
-        place += values.sum(axis=repeated, keepdims=True) if repeated else values
+        values = values.sum(axis=repeated, keepdims=True) if repeated else values
+        integers = place.dtype if place.dtype.kind == "i" else None  # which floats hold in parts
+        np.add(place, values, out=place, dtype=integers, casting="unsafe")

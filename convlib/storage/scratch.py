@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ import numpy as np
 from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import Quantised, Types
+from ..backends.base.contract import Array
 from ..spec import WindowSpec
-from .job import RESULTS, Call, Job
+from .asked import RESULTS, Call
+from .cutting import Blocks, Item, Size, blocks
+from .job import Job
 
 #: What a call of complex numbers conjugates; a transposed convolution, which is an adjoint without it, nothing.
 _CONJUGATED = {"conv_grad_input": ("", "w"), "conv_grad_weight": ("x",)}
@@ -28,38 +33,49 @@ def terms(op: str, spec: Any) -> int:
     return int(spec.ocg * spec.taps_count if op == "conv_grad_input" else spec.n * spec.out_count)
 
 
-def column_parts(spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int]:
-    """Return of how many images and channels columns are copied at a time, within the scratch bound."""
-    each = spec.taps_count * spec.out_count * dtype.itemsize
-    fit = max(1, config.get_max_workspace() // 4 // max(1, each))
-    if fit >= spec.n * spec.c:
-        return spec.n, spec.c
-    return (fit // spec.c, spec.c) if fit >= spec.c else (1, fit)
+def column_blocks(spec: WindowSpec, storage: np.dtype[Any], arrays: tuple[Array, ...] = ()) -> Blocks | None:
+    """Return in what blocks columns are copied, within the scratch bound; None if a hook sees them as they are."""
+    result, dtype = dtypes.for_sums(cols=arrays[0].dtype if arrays else storage)
+    if all(a.dtype == dtype and a.flags.c_contiguous for a in arrays) and (arrays or storage == dtype):
+        return None
+    copies = "yx" if result == dtype else "yxx"
+    return blocks("col2im", replace(spec, batched=True), Item(dtype.itemsize), copies, config.get_max_workspace())
 
 
 def scratch(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any], algorithm: str | None,
     *, prepared: bool = False, quantised: Quantised | None = None,
+    arrays: Mapping[str, tuple[Array, ...]] | None = None,
 ) -> int:  # fmt: skip
-    """Return the scratch memory of a call on contiguous arrays of type `storage`, in bytes; for integers, at most.
+    """Return the scratch memory of a call, its copies included, in bytes; for integers, at most.
+
+    Places of which there are no `arrays` are contiguous and of type `storage`.
 
     `dtype` is the type that the call computes in, unless a backend takes float16 as it is, or integers as floats.
     """
+    if op == "col2im" and not backend.lazy:
+        found = column_blocks(spec, storage, (arrays or {}).get("y", ()))
+        copies = "yx" if dtypes.for_sums(cols=storage)[0] == dtype else "yxx"
+        sizes = [] if found is None else [Size(op, part, Item(dtype.itemsize)) for part in found.kinds]
+        return max((size.nbytes(copies) for size in sizes), default=0)
     if op not in RESULTS or backend.lazy:
         return backend.workspace(op, spec, dtype, algorithm)
     types = types_of(op, spec, storage, dtype, quantised)
     shifted = "" if quantised is None else quantised.shifted
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
+    given = {place: found for place, found in (arrays or {}).items() if place != "indices"}
     places = bool(getattr(spec, "places", False))
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name, shifted), storage, prepared)
+        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name, shifted), storage, prepared, given)
         for compute in computed(backend, op, spec, storage, types, algorithm, bool(shifted))
         for name in conjugated
     )
 
 
-def _scratch(call: Call, storage: np.dtype[Any], prepared: bool) -> int:
-    copied = call.assumed(storage)
+def _scratch(
+    call: Call, storage: np.dtype[Any], prepared: bool, arrays: Mapping[str, tuple[Array, ...]] | None
+) -> int:
+    copied = call.assumed(storage, arrays)
     most = 0
     if prepared and copied in ("", "w"):  # weights may be copied once, and be packed for another algorithm
         most = call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)

@@ -6,7 +6,6 @@ delivers what it filled.  Whatever has to be copied is copied whole: `convlib.st
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, final
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import BackendError
-from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, zero_padded
+from ...spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, repeats, zero_padded
 from .arrays import Arrays
 from .checks import (
     Quantised,
@@ -82,7 +81,7 @@ class Backend(Arrays):
         y, w = self._input(y, dtype, spec), self._weights(w, dtype, spec)
         bias = None if bias is None else self._usable(bias, dtype, False)
         if dtype == dtypes.INT64:
-            bound(spec.ocg * spec.taps_count, y, w, bias)
+            bound(spec.ocg * spec.taps_count * repeats(spec), y, w, bias)
         x, finish = self._result(spec.x_shape, dtype, result, spec, out)
         algorithm = self.settled(algorithm, "conv_grad_input", zero_padded(spec), dtype)
         if needs_padding(spec):
@@ -250,8 +249,7 @@ class Backend(Arrays):
         grad_y = self._input(grad_y, dtype, spec)
         x, y = (None if a is None else self._input(a, dtype, spec) for a in (x, y))
         if dtype == dtypes.INT64:
-            copies = (lo + 1 + hi for lo, hi in zip(spec.pad_lo, spec.pad_hi, strict=True))
-            bound(spec.taps_count * (math.prod(copies) if needs_padding(spec) else 1), grad_y)
+            bound(spec.taps_count * repeats(spec), grad_y)
         grad_x, finish = self._result(spec.x_shape, dtype, result, spec, out)
         if not needs_padding(spec):
             _fill(grad_x, grad_y, self._pool_grad_input, spec, grad_y, x, y, grad_x, *_named(algorithm))

@@ -1,0 +1,153 @@
+"""What calls take beside their arrays and results: within `max_workspace`, and no more than `explain` says.
+
+Every operator, by every backend that serves it, for arrays that are stored but not computed in, have gaps, or need
+their padding written, too.  NumPy's allocations are traced as Python sees them, the engine's by its own record; what
+both held most is added up, though they need not have held it at the same time.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convlib
+from convlib import config
+from convlib._ext import _native
+
+MIB = 1 << 20
+#: Python's own objects, and the buffers in which NumPy's loops convert 8192 elements at a time, of up to 16 bytes.
+SMALL = 320 << 10
+
+MODES: tuple[dict[str, Any], ...] = ({}, {"pad_value": 1}, {"padding_mode": "reflect"}, {"padding_mode": "wrap"})
+N, C, SIZE, OC = 2, 4, 200, 4
+X, W, Y, HALF = (N, C, SIZE, SIZE), (OC, C, 3, 3), (N, OC, SIZE, SIZE), (N, C, SIZE // 2, SIZE // 2)
+WIDE = (N, OC, 2 * SIZE - 1, 2 * SIZE - 1)
+
+Call = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+def made(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
+    """Return small whole numbers."""
+    return np.random.default_rng(seed).integers(0, 2, shape).astype(dtype)
+
+
+def convolutions(dtype: str) -> Iterator[Call]:
+    x, w, grad_y = made(X, dtype), made(W, dtype, 1), made(Y, dtype, 2)
+    for mode in MODES:
+        options = {"padding": 1, **mode}
+        yield "conv2d", (x, w), options
+        yield "conv2d_grad_weight", (grad_y, x, W), options
+        if "pad_value" not in mode:
+            yield "conv2d_grad_input", (grad_y, w, X), options
+    yield "conv2d", (x, w), {"stride": 2, "dilation": 2, "padding": 2}
+    yield "conv2d", (x, w[:, :1].copy()), {"groups": C}
+    yield "conv_transpose2d", (x, w), {"stride": 2, "padding": 1}
+    yield "conv_transpose2d_grad_input", (made(WIDE, dtype), w, X), {"stride": 2, "padding": 1}
+    yield "conv_transpose2d_grad_weight", (made(WIDE, dtype), x, W), {"stride": 2, "padding": 1}
+    yield "filter2d", (made((SIZE, 2 * SIZE, 3), dtype), made((5, 5), dtype)), {}
+    yield "im2col", (x, 3), {}
+    yield "col2im", (made((N, C * 9, (SIZE - 2) ** 2), dtype), (SIZE, SIZE), 3), {}
+
+
+def poolings(dtype: str) -> Iterator[Call]:
+    x, grad_y = made(X, dtype), made(HALF, dtype, 1)
+    places = np.broadcast_to(np.arange(grad_y[0, 0].size).reshape(HALF[2:]), HALF).copy()
+    for mode in MODES:
+        options = {"stride": 2, "padding": 1, **mode}
+        yield "max_pool2d", (x, 3), options
+        yield "max_pool2d", (x, 3), {"return_indices": True, **options}
+        yield "avg_pool2d", (x, 3), options
+        yield "sum_pool2d", (x, 3), {**options, "stride": 1}
+        yield "lp_pool2d", (x, 3.0, 3), options
+        yield "avg_pool2d_grad_input", (grad_y, X, 3), options
+        yield "sum_pool2d_grad_input", (grad_y, X, 3), options
+    yield "lp_pool2d_grad_input", (grad_y, x, grad_y, 3.0, 3), {"stride": 2, "padding": 1}
+    yield "min_pool2d", (x, 3), {"stride": 1}
+    yield "adaptive_avg_pool2d", (x, 7), {}
+    yield "adaptive_max_pool2d", (x, 7), {"return_indices": True}
+    yield "global_avg_pool2d", (x,), {}
+    yield "global_max_pool2d", (x,), {}
+    yield "max_unpool2d", (grad_y, places, 2), {}
+    yield "max_pool2d_grad_input", (grad_y, places, X), {}
+    yield "adaptive_avg_pool2d_grad_input", (made((N, C, 7, 7), dtype), X), {}
+    yield "global_avg_pool2d_grad_input", (made((N, C, 1, 1), dtype), X), {}
+
+
+def spread(a: Any) -> Any:
+    """Return an array with gaps between its elements."""
+    if not isinstance(a, np.ndarray):
+        return a
+    wide = np.zeros((*a.shape, 2), a.dtype)
+    wide[..., 0] = a
+    return wide[..., 0]
+
+
+def taken(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> int:
+    """Return the most bytes that a call takes beside its arrays and its results."""
+    call = getattr(convlib, name)
+    call(*args, **options)  # caches fill
+    _native.trace()
+    tracemalloc.start()
+    try:
+        result = call(*args, **options)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        scratch = _native.traced()[1]
+    most -= sum(a.nbytes for a in (result if isinstance(result, tuple) else (result,)))
+    # The short way of a filter may leave a call, whose padding it has written, to the long one.
+    return max(most, scratch) if name == "filter2d" else most + scratch
+
+
+def check(calls: Iterator[Call], backend: str | None, bounds: tuple[int, ...], gaps: bool) -> int:
+    """Compare what calls take with what is said of them and with the bounds; return how many were served."""
+    served = 0
+    for name, args, options in calls:
+        given = tuple(map(spread, args)) if gaps else args
+        for bound in bounds:
+            with config.max_workspace(bound):
+                try:
+                    said = convlib.explain(name, *given, **options, backend=backend)
+                except convlib.UnsupportedError:
+                    continue
+                used = taken(name, given, {**options, "backend": backend})
+            told = f"{name} {given[0].dtype} {options} by {said.backend}:{said.algorithm}, max_workspace {bound}"
+            assert used <= said.workspace_nbytes + SMALL, f"{told}: {used} taken, {said.workspace_nbytes} said"
+            assert said.workspace_nbytes <= bound, f"{told}: {said.workspace_nbytes} said"
+            assert used <= bound + SMALL, f"{told}: {used} taken"
+            served += 1
+    return served
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", "c8", "i1"])
+@pytest.mark.parametrize("backend", ["native", "cython"])
+def test_convolutions(backend: str, dtype: str) -> None:
+    assert check(convolutions(dtype), backend, (MIB, 64 * MIB), False) > 15
+
+
+@pytest.mark.parametrize(("backend", "dtype"), [("im2col", "f4"), ("im2col", "f2"), ("im2col", "i1"), ("fft", "f4")])
+def test_convolutions_by_matrices_and_transforms(backend: str, dtype: str) -> None:
+    assert check(convolutions(dtype), backend, (MIB,), False) > 7
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i1"])
+@pytest.mark.parametrize("backend", ["native", "cython", "im2col"])
+def test_poolings(backend: str, dtype: str) -> None:
+    assert check(poolings(dtype), backend, (MIB, 64 * MIB), False) > 20
+
+
+@pytest.mark.parametrize("backend", ["native", "cython", "im2col"])
+def test_arrays_with_gaps(backend: str) -> None:
+    assert check(convolutions("f4"), backend, (MIB,), True) > 15
+    assert check(poolings("f4"), backend, (MIB,), True) > 25
+
+
+@pytest.mark.parametrize("dtype", ["f8", "c16", "i2", "i4", "i8", "u8", "?"])
+def test_the_automatic_choice(dtype: str) -> None:
+    assert check(convolutions(dtype), None, (MIB,), False) > 15
+    if dtype != "c16":
+        assert check(poolings(dtype), None, (MIB,), False) > 35
