@@ -122,6 +122,13 @@ def build(session):
 
 
 @nox.session(default=False)
+def wheels(session):
+    """Build this Python's wheel for Linux on x86-64 into dist/, twice, check it, and try it without a compiler."""
+    session.install(*nox.project.dependency_groups(PROJECT, "wheels"), *PROJECT["build-system"]["requires"])
+    session.run("python", ".ci/wheels.py", "dist")
+
+
+@nox.session(default=False)
 def nightly(session):
     """Run the tests with the nightly NumPy, SciPy and Cython, from the index that PIP_EXTRA_INDEX_URL names."""
     install(session, "test")

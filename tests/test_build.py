@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -147,6 +148,13 @@ def test_a_failure_says_what_the_compiler_said_and_leaves_nothing(built):
 def test_a_compiler_that_is_not_there_is_named():
     with pytest.raises(building.BuildError, match=r"no C compiler: .*'absent-cc'.*CC"):
         building.identify("absent-cc", "-O2")
+
+
+def test_a_compiler_that_is_a_module_of_python_is_asked_itself(tmp_path, monkeypatch):
+    (tmp_path / "compiler.py").write_text("import sys; print('asked for', *sys.argv[1:])")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    said = building.identify(sys.executable, "-m", "compiler", "cc", "-target", "x86_64-linux-gnu.2.28")
+    assert said.splitlines()[0] == "asked for cc --version"
 
 
 def test_variables_that_compilers_read_count(monkeypatch):

@@ -65,7 +65,8 @@ class Step:
 @cache
 def identify(*command: str) -> str:
     """Return what the compiler of a command says of itself, and the variables that it reads."""
-    program = list(takewhile(lambda word: not word.startswith("-"), command))  # may be two words: ccache gcc
+    # may be several words: ccache gcc, python -m ziglang cc
+    program = list(takewhile(lambda word: word == "-m" or not word.startswith("-"), command))
     asked = [*program, "--version"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
