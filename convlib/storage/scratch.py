@@ -36,7 +36,8 @@ def terms(op: str, spec: Any) -> int:
 def column_blocks(spec: WindowSpec, storage: np.dtype[Any], arrays: tuple[Array, ...] = ()) -> Blocks | None:
     """Return in what blocks columns are copied, within the scratch bound; None if a hook sees them as they are."""
     result, dtype = dtypes.for_sums(cols=arrays[0].dtype if arrays else storage)
-    plain = (a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned for a in arrays)
+    # arrays on a device, which are always aligned, do not say so
+    plain = (a.dtype == dtype and a.flags.c_contiguous and getattr(a.flags, "aligned", True) for a in arrays)
     if all(plain) and (arrays or storage == dtype):
         return None
     copies = "yx" if result == dtype else "yxx"
