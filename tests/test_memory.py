@@ -146,6 +146,14 @@ def test_arrays_with_gaps(backend: str) -> None:
     assert check(poolings("f4"), backend, (MIB,), True) > 25
 
 
+@pytest.mark.parametrize("backend", ["native", None])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_large_windows_of_broadcast_arrays(name: str, backend: str | None) -> None:
+    """Four results per axis would take 16 MiB of an input that holds one number."""
+    x = np.broadcast_to(np.float32(1), (1, 1, 6000, 6000))
+    assert check(iter([(name, (x, 500), {})]), backend, (2 * MIB,), False) == 1
+
+
 @pytest.mark.parametrize("dtype", ["f8", "c16", "i2", "i4", "i8", "u8", "?"])
 def test_the_automatic_choice(dtype: str) -> None:
     assert check(convolutions(dtype), None, (MIB,), False) > 15

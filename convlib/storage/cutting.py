@@ -123,21 +123,26 @@ class Size:
             order = "g" + order.replace("g", "") if self.g > 1 else "".join(sorted(order, key=lambda c: c not in "oi"))
         for name in order:
             if name == "b":
-                for axis, size in enumerate(self.box):
-                    smaller = self._smaller(axis, size)
-                    if smaller < size:
-                        self.box = (*self.box[:axis], smaller, *self.box[axis + 1 :])
-                        return True
+                if self._shrink_box(ALIGNED):
+                    return True
             elif getattr(self, name) > 1:
                 setattr(self, name, -(-getattr(self, name) // 2))
                 return True
+        return "b" in order and self._shrink_box(1)  # windows so large that few results are too many
+
+    def _shrink_box(self, multiple: int) -> bool:
+        for axis, size in enumerate(self.box):
+            smaller = self._smaller(axis, size, multiple)
+            if smaller < size:
+                self.box = (*self.box[:axis], smaller, *self.box[axis + 1 :])
+                return True
         return False
 
-    def _smaller(self, axis: int, size: int) -> int:
+    def _smaller(self, axis: int, size: int, multiple: int) -> int:
         spec = self.spec
         if getattr(spec, "adaptive", False) or not spec.divisible(axis):
             return size
-        step = ALIGNED * spec.stride[axis] if self.adjoint else ALIGNED
+        step = multiple * spec.stride[axis] if self.adjoint else multiple
         half = -(-size // 2)
         return min(size, -(-half // step) * step)
 
