@@ -101,13 +101,14 @@ def _bound(spec: PoolSpec) -> int:
 def _bytes(part: PoolSpec, indices: bool) -> int:
     """Return the scratch of a part: of its outputs, and of what is left once one axis is combined.
 
-    That is the last where indices are wanted, else the first.
+    That is the last where indices are wanted, else the first.  Places are numbered along a whole axis of the input,
+    gaps between windows included.
     """
     if indices:
-        between = math.prod(part.in_size[:-1]) * part.out_size[-1]
+        between, numbers = math.prod(part.in_size[:-1]) * part.out_size[-1], 3 * 8 * max(part.in_size)
     else:
-        between = part.out_size[0] * math.prod(part.in_size[1:])
-    return part.n * part.c * (part.out_count + between) * _EACH
+        between, numbers = part.out_size[0] * math.prod(part.in_size[1:]), 0
+    return part.n * part.c * (part.out_count + between) * _EACH + numbers
 
 
 # ------------------------------------------------------------------------------- along one axis after the other

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -81,6 +82,19 @@ def test_every_element_of_a_large_row_is_seen(tmp_path, backend):
     x[0, 0, places] = 5
     y, found = convlib.max_pool1d(x, 2**16, return_indices=True, backend=backend)
     assert found[y == 5].tolist() == places
+
+
+@pytest.mark.parametrize("backend", ["native", "cython", "im2col"])
+def test_places_of_windows_far_apart_take_no_memory_for_the_gaps(backend):
+    x = np.broadcast_to(np.float32(1), (1, 1, 2**23))
+    with convlib.max_workspace(4 << 20):
+        convlib.max_pool1d(x[..., :64], 3, return_indices=True, backend=backend)  # what is imported and kept
+        tracemalloc.start()
+        y, places = convlib.max_pool1d(x, 3, stride=2**13, return_indices=True, backend=backend)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert places.tolist() == [[list(range(0, 2**23, 2**13))]]
+    assert most <= (4 << 20) + y.nbytes + places.nbytes
 
 
 def test_an_index_of_32_bits_would_be_noticed():
