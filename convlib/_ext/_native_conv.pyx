@@ -10,7 +10,7 @@ from convlib._ext._native cimport (
 )
 from convlib._ext._native_arrays cimport Array, Shaped, contiguous, dense_steps, fill, place_like, readable, writable
 
-from ._native import OPERATIONS
+from ._native import OPERATIONS as _OPERATIONS
 
 cnp.import_array()
 
@@ -160,14 +160,14 @@ cdef class ConvProblem(Problem):
         wide_w, wide_y : bool
             "conv_int8": whether weights are int16, not int8; whether the result is int64, not int32.
         """
-        cdef cv_problem p = self.asked(OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(_OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
         p.wide_w, p.wide_y = wide_w, wide_y
         return self.plan(&p, names, exact)
 
     def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace, bint wide_w=False,
                  bint wide_y=False):
         """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
-        cdef cv_problem p = self.asked(OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
+        cdef cv_problem p = self.asked(_OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
         p.wide_w, p.wide_y = wide_w, wide_y
         return verdicts(&p)
 
@@ -227,7 +227,7 @@ def gradient(str op, ConvProblem problem, x, w, grad_y, names, int threads, Py_s
 
     Arrays are laid out as in `conv`, a gradient of weights contiguous; none may be empty.
     """
-    cdef cv_op number = OPERATIONS[op]
+    cdef cv_op number = _OPERATIONS[op]
     cdef bint of_w = number == CV_OP_GRAD_WEIGHT
     cdef Array ax = readable(x) if of_w else writable(x), aw = writable(w) if of_w else readable(w)
     cdef Array ay = readable(grad_y)
