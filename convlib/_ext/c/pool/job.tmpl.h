@@ -7,6 +7,9 @@
 
 /* windows of an axis that are kept in a table; those of longer ones are worked out again */
 #define CV_POOL_TABLE 2048
+/* types whose sums and averages have kernels */
+#undef CV_SUMMED
+#define CV_SUMMED (CV_FLOAT || (CV_BITS == 64 && CV_SIGNED))
 
 typedef struct {
     cv_pool p;
@@ -163,7 +166,7 @@ CV_INLINE void CV_(put)(const CV_(pool_job) *j, vec v, const CV_(row_divisor) *b
 CV_INLINE const char *CV_(pool_unfit)(const cv_problem *problem) {
     if (!cv_pool_any_work(&problem->pool))
         return "has no work in an empty pooling";
-#if !CV_FLOAT && !(CV_BITS == 64 && CV_SIGNED)
+#if !CV_SUMMED
     if (problem->pool.kind > CV_MIN)
         return "sums float32, float64 and int64 only";
 #endif
@@ -236,35 +239,35 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
 }
 
 /* The task of a row, with the kind of pooling as a constant in each of its items. */
-#if CV_FLOAT || (CV_BITS == 64 && CV_SIGNED)
+#if CV_SUMMED
 #define CV_SUMS(call) call
 #else
 #define CV_SUMS(call) (void)0
 #endif
 #define CV_POOL_ITEM 1e6 /* what an item counts beside what it counts itself, for Ctrl-C */
-#define CV_POOL_ROW(name, item, fits, cost, plan_of)                          \
-    static void CV_(name##_task)(void *context, ptrdiff_t unit, int worker) { \
-        const CV_(pool_job) *j = context;                                     \
-        char *scratch = j->scratch + worker * j->scratch_each;                \
-        const ptrdiff_t end = cv_part(j->items, j->pieces, unit + 1);         \
-        double work = 0;                                                      \
+#define CV_POOL_ROW(name, item, fits, cost, plan_of)                           \
+    static void CV_(name##_task)(void *context, ptrdiff_t unit, int worker) {  \
+        const CV_(pool_job) *j = context;                                      \
+        char *scratch = j->scratch + worker * j->scratch_each;                 \
+        const ptrdiff_t end = cv_part(j->items, j->pieces, unit + 1);          \
+        double work = 0;                                                       \
         for (ptrdiff_t i = cv_part(j->items, j->pieces, unit); i < end; i++) { \
-            switch (j->p.kind) {                                              \
-            case CV_MAX:                                                      \
-                item(CV_MAX, j, i, scratch);                                  \
-                break;                                                        \
-            case CV_MIN:                                                      \
-                item(CV_MIN, j, i, scratch);                                  \
-                break;                                                        \
-            default:                                                          \
-                CV_SUMS(item(CV_SUM, j, i, scratch));                         \
-            }                                                                 \
-            if (cv_stop_after(&work, CV_POOL_ITEM))                                  \
-                return;                                                       \
-        }                                                                     \
-    }                                                                         \
-    static int CV_(name##_run)(const cv_plan *plan, const cv_call *call) {    \
-        return CV_(pool_start)(plan, call, CV_(name##_task));                 \
-    }                                                                         \
+            switch (j->p.kind) {                                               \
+            case CV_MAX:                                                       \
+                item(CV_MAX, j, i, scratch);                                   \
+                break;                                                         \
+            case CV_MIN:                                                       \
+                item(CV_MIN, j, i, scratch);                                   \
+                break;                                                         \
+            default:                                                           \
+                CV_SUMS(item(CV_SUM, j, i, scratch));                          \
+            }                                                                  \
+            if (cv_stop_after(&work, CV_POOL_ITEM))                            \
+                return;                                                        \
+        }                                                                      \
+    }                                                                          \
+    static int CV_(name##_run)(const cv_plan *plan, const cv_call *call) {     \
+        return CV_(pool_start)(plan, call, CV_(name##_task));                  \
+    }                                                                          \
     CV_ROW(pool_##name) = {fits, cost, plan_of, CV_(pool_fill), NULL, CV_(name##_run)};
 #endif

@@ -166,7 +166,7 @@ CV_SWEEP(min, CV_MIN, 0)
 CV_SWEEP(free_max, CV_MAX, 1)
 CV_SWEEP(free_min, CV_MIN, 1)
 #endif
-#if CV_FLOAT || (CV_BITS == 64 && CV_SIGNED)
+#if CV_SUMMED
 CV_SWEEP(sum, CV_SUM, 0)
 #endif
 #undef CV_SWEEP
@@ -181,7 +181,7 @@ CV_INLINE const CV_(sweep_pair) *CV_(sweep_of)(const int kind, int nan) {
         return kind == CV_MAX ? &CV_(sweep_free_max) : &CV_(sweep_free_min);
 #endif
     (void)nan;
-#if CV_FLOAT || (CV_BITS == 64 && CV_SIGNED)
+#if CV_SUMMED
     if (kind > CV_MIN)
         return &CV_(sweep_sum);
 #endif
