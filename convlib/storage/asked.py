@@ -57,8 +57,7 @@ class Call(NamedTuple):
         )  # fmt: skip
         found += "w" * (w is not None and ("w" in self.shifted or not self._weights_taken(w)))
         kept = self.types.result == self.dtype and (out is None or (self._taken(out) and self._flat(out, result)))
-        turned = self.spec.channels_last and not (self.backend.strided or self.backend.channels_last)
-        if result not in found and not (kept and (result == "w" or not turned)):
+        if result not in found and not (kept and (result == "w" or not self.backend._turns(self.spec))):
             found += result
         return found + self._padding(found)
 
@@ -66,9 +65,9 @@ class Call(NamedTuple):
         """Name the same where arrays that are not `given` are contiguous and of type `storage`."""
         if self.paired:
             return "xyw"
-        backend, given = self.backend, given or {}
+        given = given or {}
         seen = self.copied(**{place: arrays if len(arrays) > 1 else arrays[0] for place, arrays in given.items()})
-        turned = self.spec.channels_last and not (backend.strided or backend.channels_last)
+        turned = self.backend._turns(self.spec)
         copied = {"x": turned, "y": turned} | ({"w": self.weights_turned} if self.op.startswith("conv") else {})
         copied |= dict.fromkeys(self.shifted, True)
         found = "".join(

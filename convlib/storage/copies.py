@@ -85,9 +85,8 @@ def _taken(job: Job, copied: str, result: str, arrays: Mapping[str, tuple[Array,
     """Return the places of which hooks see a copy, but for a result whose padding is folded."""
     call, taken = job.call, set(copied.replace("p", "x"))
     if result == _NORM:
-        turned = call.spec.channels_last and not (call.backend.strided or call.backend.channels_last)
         taken |= {"x"} if call.pads else set()
-        taken |= {result} if turned or call.types.result != call.dtype else set()
+        taken |= {result} if call.backend._turns(call.spec) or call.types.result != call.dtype else set()
     if not job.whole:
         inputs = [place for place in ("xyw" if call.op.startswith("conv") else "xy") if place != result]
         taken |= {p for p in inputs if any(job.gaps(p, a) for a in arrays.get(p, (None,)))}
@@ -128,7 +127,7 @@ def _reasons(
             found, gaps = [*found, "the kernel is flipped"], False
         elif call.weights_turned and (gaps or not arrays):
             found, gaps = [*found, "its axes are put in another order"], False
-    elif place != "w" and spec.channels_last and not (backend.strided or backend.channels_last):
+    elif place != "w" and backend._turns(spec):
         found.append("channels last become channels first")
     if place in call.shifted:
         found.append("its zero point is subtracted")

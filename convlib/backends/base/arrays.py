@@ -59,9 +59,12 @@ class Arrays(Checks):
         """Return whether hooks that compute in `dtype` see the array itself, not a copy of it."""
         if a is None:
             return True
-        turned = spec.channels_last and not (self.strided or self.channels_last)
         plain = self.strided or a.flags.c_contiguous
-        return bool(a.dtype == dtype and plain and self._aligned(a) and not turned)
+        return bool(a.dtype == dtype and plain and self._aligned(a) and not self._turns(spec))
+
+    def _turns(self, spec: WindowSpec) -> bool:
+        """Whether images have their channels last, and hooks take them first."""
+        return spec.channels_last and not (self.strided or self.channels_last)
 
     def _usable(self, a: Array, dtype: np.dtype[Any], strided: bool) -> Array:
         """Return `a` in `dtype`, aligned and, unless `strided`, C-contiguous; copy only if it is not."""
@@ -135,7 +138,7 @@ class Arrays(Checks):
         self, shape: tuple[int, ...], dtype: np.dtype[Any], result: np.dtype[Any], spec: WindowSpec, out: Array | None
     ) -> tuple[Array, Any]:
         """Return the array that a hook fills, as (N, C, *spatial), and a function that delivers it to the caller."""
-        if spec.channels_last and not (self.strided or self.channels_last):
+        if self._turns(spec):
             view = self.xp.empty((spec.n, shape[-1], *shape[-1 - spec.nd : -1]), dtype)
 
             def finish() -> Array:
