@@ -30,38 +30,43 @@ typedef struct {
 /* One pixel of MR output channels: lanes are input channels, gathered in col. */
 static void CV_(nopack_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *col,
                              const CV_(tile_out) *o) {
-    vec acc[CV_MR];
+    vec acc[CV_MR], part[CV_MR]; /* apart, so that the loop keeps acc in registers */
     const T *from[CV_MR];
+    CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         acc[m] = (vec){0};
         from[m] = a + CV_MIN2(m, o->rows - 1) * row;
     }
-    for (ptrdiff_t i = 0; i < k; i += VL) {
-        const ptrdiff_t n = CV_MIN2(VL, k - i);
-        const vec b = CV_(load)(col + i); /* zeros past k */
-        if (n == VL) {
-            CV_UNROLL(16)
-            for (int m = 0; m < CV_MR; m++)
-                acc[m] += b * CV_(load)(from[m] + i);
-        } else {
-            for (int m = 0; m < CV_MR; m++)
-                acc[m] += b * CV_(load_n)(from[m] + i, n);
-        }
+    ptrdiff_t i = 0;
+    for (; i + VL <= k; i += VL) {
+        const vec b = CV_(load)(col + i);
+        CV_UNROLL(16)
+        for (int m = 0; m < CV_MR; m++)
+            acc[m] += b * CV_(load)(from[m] + i);
     }
+    if (i < k) {
+        const vec b = CV_(load)(col + i); /* zeros past k */
+        CV_UNROLL(16)
+        for (int m = 0; m < CV_MR; m++)
+            acc[m] += b * CV_(load_n)(from[m] + i, k - i);
+    }
+    CV_UNROLL(16)
+    for (int m = 0; m < CV_MR; m++)
+        part[m] = acc[m];
     int left = CV_MR;
     CV_UNROLL(4)
     for (int lanes = VL; lanes > 1; lanes /= 2) { /* neighbours add up, two vectors become one */
         const int next = CV_MAX2(left / 2, 1);
         CV_UNROLL(8)
         for (int m = 0; m < next; m++) {
-            const vec u = acc[left > 1 ? 2 * m : 0], v = acc[left > 1 ? 2 * m + 1 : 0];
-            acc[m] = CV_(even)(u, v) + CV_(odd)(u, v);
+            const vec u = part[left > 1 ? 2 * m : 0], v = part[left > 1 ? 2 * m + 1 : 0];
+            part[m] = CV_(even)(u, v) + CV_(odd)(u, v);
         }
         left = next;
     }
     T sums[CV_MR + VL];
     for (int m = 0; m < left; m++)
-        CV_(store)(sums + m * VL, acc[m]);
+        CV_(store)(sums + m * VL, part[m]);
     for (ptrdiff_t m = 0; m < o->rows; m++)
         o->c[m * o->ldc] = sums[m] + (o->bias ? o->bias[m] : o->c[m * o->ldc]);
 }
@@ -175,7 +180,7 @@ static double CV_(nopack_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)p.icg;
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.8 * CV_PACE);
+    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.85 * CV_PACE);
 }
 
 static void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {

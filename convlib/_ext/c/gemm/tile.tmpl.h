@@ -36,11 +36,10 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, cons
     const ptrdiff_t lanes = nopack ? VL : o->last,
                     end = (nv - 1) * VL - (nopack ? VL - o->last : 0);
     vec acc[CV_MR][CV_NV];
-    const T *from[CV_MR];
+    ptrdiff_t from[CV_MR]; /* a, where row m lies */
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
-        if (nopack)
-            from[m] = a + CV_MIN2(m, o->rows - 1) * row;
+        from[m] = nopack && m ? CV_MIN2(m, o->rows - 1) * row : m;
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++)
             acc[m][v] = (vec){0};
@@ -59,12 +58,12 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, cons
         }
         CV_UNROLL(16)
         for (int m = 0; m < CV_MR; m++) {
-            const vec s = CV_(set1)(nopack ? from[m][i * step] : a[m]);
+            const vec s = CV_(set1)(a[from[m]]);
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++)
                 acc[m][v] += s * bv[v];
         }
-        a += CV_MR;
+        a += nopack ? step : CV_MR;
         b += ldb;
         if (copying)
             copy += nv * VL;
