@@ -35,7 +35,7 @@ from .native_calls import (
     strided_weights,
     ways_of,
 )
-from .native_quick import quick_conv, quick_pool
+from .native_quick import quick_conv, quick_gradient, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
 
 Array = NDArray[Any]
@@ -242,6 +242,12 @@ class NativeBackend(Backend):
     def quick_pool(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Callable[..., Any] | None:
         """See `Backend.quick_pool`."""
         return quick_pool(spec, dtype, algorithm)
+
+    def quick_gradient(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array | None] | None:
+        """See `Backend.quick_gradient`."""
+        return quick_gradient(self, op, spec, dtype, algorithm)
 
     # ------------------------------------------------------------------ hooks
 

@@ -61,6 +61,32 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
     return run if spec.batched else _unbatched(run)
 
 
+def quick_gradient(
+    backend: Any, op: str, spec: Any, dtype: np.dtype[Any], algorithm: str | None
+) -> Run | None:
+    """See `Backend.quick_gradient`: the hooks of the backend, on a new result."""
+    if not filled(spec) or needs_padding(spec) or not spec.batched or spec.channels_last:
+        return None
+    if isinstance(spec, ConvSpec) and (spec.flip or spec.w_memory):
+        return None
+    inner = zero_padded(spec) if isinstance(spec, ConvSpec) else spec
+    shape = spec.w_shape if op == "conv_grad_weight" else spec.x_shape
+
+    def call(grad_y: Any, other: Any) -> Any:
+        if not all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other)):
+            return None
+        result = np.empty(shape, dtype)
+        if op == "conv_grad_input":
+            backend._conv_grad_input(inner, grad_y, other, result, algorithm)
+        elif op == "conv_grad_weight":
+            backend._conv_grad_weight(inner, other, grad_y, result, algorithm)
+        else:
+            backend._pool_grad_input(inner, grad_y, None, None, result, algorithm)
+        return result
+
+    return call
+
+
 def _unbatched(run: Run) -> Run:
     """Take an image as a batch of one."""
 

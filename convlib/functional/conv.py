@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes, registry, storage
-from ..spec import check_ending, frozen, make_conv, make_transpose, shape, weight_order
+from ..spec import ConvSpec, check_ending, frozen, make_conv, make_transpose, shape, weight_order
 from ..threads import get_num_threads
 from . import kept
 from ._common import Array, ArrayLike, per_rank, take
 from ._quantised import is_quantised, quantised
+from ._short import short_gradient
 
 #: Types of options; those of other types may equal them, and are no such options.
 _FROZEN, _NUMBERS = frozenset((int, tuple, str)), frozenset((int, float))
@@ -235,11 +236,16 @@ def _conv_transposend(
     >>> conv_transpose<nd>d(np.ones((1, 1, <two>)), np.ones((1, 1, <two>)), stride=2).shape
     (1, 1, <four>)
     """
-    kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
-    spec = make_transpose(
-        nd, x.shape, w.shape, frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size),
-        frozen(dilation), groups, flip, layout, w_layout,
+    options = (
+        frozen(stride), frozen(padding), frozen(output_padding), frozen(output_size), frozen(dilation), groups, flip,
+        layout, w_layout,
     )  # fmt: skip
+    if residual is None and activation is None and out is None:
+        short = short_gradient("conv_grad_input", _transpose_spec, nd, x, w, None, options, backend, bias)
+        if short is not None:
+            return short
+    kind, (x, w, bias, residual) = take(x=x, w=w, bias=bias, residual=residual)
+    spec = _transpose_spec(nd, x.shape, w.shape, None, *options)
     check_ending(activation, None if residual is None else residual.shape, spec.x_shape)
     w = storage.plain_weights(w, weight_order(nd, w_layout, True))
     result, dtype = _types(x, w, bias)
@@ -293,13 +299,14 @@ def _convnd_grad_input(
     >>> grad_x.shape, grad_x.max().item()
     ((1, 1, <four>), <taps>.0)
     """
+    options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, 0, flip, layout, w_layout
+    if out is None:
+        short = short_gradient("conv_grad_input", _input_spec, nd, grad_y, w, x_shape, options, backend)
+        if short is not None:
+            return short
     kind, (grad_y, w) = take(grad_y=grad_y, w=w)
-    spec = make_conv(
-        nd, shape("x_shape", x_shape), w.shape, frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
-        0, flip, layout, w_layout,
-    )  # fmt: skip
+    spec = _input_spec(nd, grad_y.shape, w.shape, x_shape, *options)
     w = storage.plain_weights(w, weight_order(nd, w_layout))
-    spec.check_grad(grad_y.shape)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, w=w.dtype)[1]
     choice = registry.select("conv_grad_input", spec, dtype, backend, kind)
     grad_x: Array = storage.conv_grad_input(choice.backend, spec, grad_y, w, out, choice.named)
@@ -350,12 +357,13 @@ def _convnd_grad_weight(
     >>> conv<nd>d_grad_weight(np.ones((1, 1, <three>)), np.ones((1, 1, <four>)), (1, 1, <two>)).max().item() == 3**<nd>
     True
     """
+    options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
+    if out is None:
+        short = short_gradient("conv_grad_weight", _weight_spec, nd, grad_y, x, w_shape, options, backend)
+        if short is not None:
+            return short
     kind, (grad_y, x) = take(grad_y=grad_y, x=x)
-    spec = make_conv(
-        nd, x.shape, shape("w_shape", w_shape), frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode,
-        pad_value, flip, layout, w_layout,
-    )  # fmt: skip
-    spec.check_grad(grad_y.shape)
+    spec = _weight_spec(nd, grad_y.shape, x.shape, w_shape, *options)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]
     choice = registry.select("conv_grad_weight", spec, dtype, backend, kind)
     order = weight_order(nd, w_layout)
@@ -364,6 +372,22 @@ def _convnd_grad_weight(
     )
     stored: Array = storage.stored_weights(grad_w, order, spec, out, choice.backend, grad_y, x)
     return stored
+
+
+def _transpose_spec(nd: int, x: tuple[int, ...], w: tuple[int, ...], _: None, *options: Any) -> ConvSpec:
+    return make_transpose(nd, x, w, *options)
+
+
+def _input_spec(nd: int, grad_y: tuple[int, ...], w: tuple[int, ...], x_shape: Any, *options: Any) -> ConvSpec:
+    spec = make_conv(nd, shape("x_shape", x_shape), w, *options)
+    spec.check_grad(grad_y)
+    return spec
+
+
+def _weight_spec(nd: int, grad_y: tuple[int, ...], x: tuple[int, ...], w_shape: Any, *options: Any) -> ConvSpec:
+    spec = make_conv(nd, x, shape("w_shape", w_shape), *options)
+    spec.check_grad(grad_y)
+    return spec
 
 
 conv1d, conv2d, conv3d = per_rank(_convnd)

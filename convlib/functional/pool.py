@@ -55,13 +55,17 @@ def _quick(
     return choice.backend, run, config.get_max_workspace(), spec.y_shape
 
 
-def _windows(
+def windows(
     kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, layout: Any, counting: Any = True,
     divisor: Any = None, norm: Any = 0.0, mode: Any = "constant", value: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Return the options of `make_pool`, in its order."""
-    windows = frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation)
-    return *windows, ceil_mode, counting, divisor, norm, layout, mode, value
+    return (
+        kernel_size if type(kernel_size) is int else frozen(kernel_size),
+        stride if stride is None or type(stride) is int else frozen(stride),
+        padding if type(padding) is int else frozen(padding), dilation if type(dilation) is int else frozen(dilation),
+        ceil_mode, counting, divisor, norm, layout, mode, value,
+    )  # fmt: skip
 
 
 def _max_poolnd(
@@ -111,7 +115,7 @@ def _max_poolnd(
     >>> max_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    options = _windows(
+    options = windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
     return pool(make_pool, nd, "max", x, options, return_indices, out, backend)
@@ -157,7 +161,7 @@ def _min_poolnd(
     >>> min_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    options = _windows(
+    options = windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
     return pool(make_pool, nd, "min", x, options, return_indices, out, backend)
@@ -209,7 +213,7 @@ def _avg_poolnd(
     >>> avg_pool<nd>d(np.ones((1, 1, <four>)), 2).shape
     (1, 1, <two>)
     """
-    options = _windows(
+    options = windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override,
         mode=padding_mode, value=pad_value,
     )
@@ -252,7 +256,7 @@ def _sum_poolnd(
     >>> sum_pool<nd>d(np.ones((1, 1, <four>)), 2).max().item()
     <taps>.0
     """
-    options = _windows(
+    options = windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
     )
     y: Array = pool(make_pool, nd, "sum", x, options, False, out, backend)
@@ -296,7 +300,7 @@ def _lp_poolnd(
     >>> lp_pool<nd>d(-np.ones((1, 1, <four>)), 1, 2).max().item()
     <taps>.0
     """
-    options = _windows(
+    options = windows(
         kernel_size, stride, padding, dilation, ceil_mode, layout, norm=p, mode=padding_mode, value=pad_value
     )
     y: Array = pool(make_pool, nd, "lp", x, options, False, out, backend)

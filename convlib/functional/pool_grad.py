@@ -8,6 +8,8 @@ from typing import Any
 from .. import dtypes, registry, storage
 from ..spec import PoolSpec, frozen, make_adaptive, make_pool, make_scatter, shape
 from ._common import Array, ArrayLike, per_rank, take
+from ._short import short_gradient
+from .pool import windows
 
 _INDEXED = """Return the gradient of `<op><nd>d` with respect to its input.
 
@@ -85,6 +87,25 @@ def _grad(
     return grad_x
 
 
+def _sum_grad(
+    nd: int, kind: str, grad_y: Any, x_shape: Any, options: tuple[Any, ...], out: Array | None, backend: str | None
+) -> Array:
+    """Return the gradient of averages or sums."""
+    if out is None:
+        short = short_gradient("pool_grad_input", _sum_spec, nd, grad_y, None, x_shape, (kind, *options), backend)
+        if short is not None:
+            return short
+    array_type, (grad_y,) = take(grad_y=grad_y)
+    spec = make_pool(nd, kind, shape("x_shape", x_shape), *options)
+    return _grad(array_type, spec, grad_y, None, None, out, backend)
+
+
+def _sum_spec(nd: int, grad_y: tuple[int, ...], _: None, x_shape: Any, *options: Any) -> PoolSpec:
+    spec = make_pool(nd, options[0], shape("x_shape", x_shape), *options[1:])
+    spec.check_grad("grad_y", grad_y)
+    return spec.of_gradient()
+
+
 def _avg_poolnd_grad_input(
     nd: int, grad_y: ArrayLike, x_shape: Any, kernel_size: Any, *, stride: Any = None, padding: Any = 0,
     dilation: Any = 1, ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
@@ -125,12 +146,11 @@ def _avg_poolnd_grad_input(
     >>> grad_x.shape, grad_x.max().item() == 1 / <taps>
     ((1, 1, <four>), True)
     """
-    array_type, (grad_y,) = take(grad_y=grad_y)
-    spec = make_pool(
-        nd, "avg", shape("x_shape", x_shape), frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation),
-        ceil_mode, count_include_pad, divisor_override, layout=layout, padding_mode=padding_mode, pad_value=pad_value,
+    options = windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, count_include_pad, divisor_override,
+        mode=padding_mode, value=pad_value,
     )  # fmt: skip
-    return _grad(array_type, spec, grad_y, None, None, out, backend)
+    return _sum_grad(nd, "avg", grad_y, x_shape, options, out, backend)
 
 
 def _sum_poolnd_grad_input(
@@ -167,12 +187,10 @@ def _sum_poolnd_grad_input(
     >>> sum_pool<nd>d_grad_input(np.ones((1, 1, <three>)), (1, 1, <four>), 2, stride=1).max().item()
     <taps>.0
     """
-    array_type, (grad_y,) = take(grad_y=grad_y)
-    spec = make_pool(
-        nd, "sum", shape("x_shape", x_shape), frozen(kernel_size), frozen(stride), frozen(padding), frozen(dilation),
-        ceil_mode, layout=layout, padding_mode=padding_mode, pad_value=pad_value,
-    )  # fmt: skip
-    return _grad(array_type, spec, grad_y, None, None, out, backend)
+    options = windows(
+        kernel_size, stride, padding, dilation, ceil_mode, layout, mode=padding_mode, value=pad_value
+    )
+    return _sum_grad(nd, "sum", grad_y, x_shape, options, out, backend)
 
 
 def _lp_poolnd_grad_input(

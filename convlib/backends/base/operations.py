@@ -178,6 +178,16 @@ class Backend(Arrays):
         """
         return None
 
+    def quick_gradient(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array, Array | None], Array | None] | None:
+        """Return a short way through the gradient `op` for plain arrays of `dtype`, or None if there is none.
+
+        It takes `grad_y` and the weights, the input or, of poolings, None, of the spec's shapes, checks all else it
+        needs, and returns None where the operation must serve.
+        """
+        return None
+
     @final
     def finish(self, y: Array, residual: Array | None, activation: str | None) -> Array:
         """Return the result `y` of a convolution after a residual was added and an activation applied, in place.
