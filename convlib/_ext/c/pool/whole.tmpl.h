@@ -45,9 +45,20 @@ CV_INLINE vec CV_(plane_join)(const int kind, const T *x, ptrdiff_t full, CV_LAN
         }
         v = CV_(vjoin)(kind, acc[0], v);
     }
-    for (; full > 0; x += VL, full--)
-        v = CV_(vjoin)(kind, v, CV_(load)(x));
-    return v;
+    if (full & 4) { /* in pairs: a sum in order would wait for each addition */
+        CV_UNROLL(4)
+        for (int q = 0; q < 4; q++)
+            acc[q] = CV_(load)(x + q * VL);
+        v = CV_(vjoin)(kind, v,
+                       CV_(vjoin)(kind, CV_(vjoin)(kind, acc[0], acc[1]),
+                                  CV_(vjoin)(kind, acc[2], acc[3])));
+        x += 4 * VL;
+    }
+    if (full & 2) {
+        v = CV_(vjoin)(kind, v, CV_(vjoin)(kind, CV_(load)(x), CV_(load)(x + VL)));
+        x += 2 * VL;
+    }
+    return full & 1 ? CV_(vjoin)(kind, v, CV_(load)(x)) : v;
 }
 
 /* The window is the plane: up to VL planes together, so that their lanes are joined by one
@@ -59,19 +70,22 @@ CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
     const ptrdiff_t first = item * j->batch, count = CV_MIN2(j->batch, p->n * p->c - first);
     const ptrdiff_t full = p->in[0] * p->in[1] * p->in[2] / VL;
     const CV_LANE_SET rest = CV_(lane_set)(0, p->in[0] * p->in[1] * p->in[2] - full * VL);
-    ptrdiff_t n = first / p->c, c = first % p->c;
+    const ptrdiff_t channels = p->c, next = p->xs[1], wrap = p->xs[0] - channels * next;
+    const ptrdiff_t to = p->ys[1], to_wrap = p->ys[0] - channels * to;
+    const ptrdiff_t n = first / channels, c0 = first % channels;
+    const T *x = j->x + n * p->xs[0] + c0 * next;
+    T *y = j->y + n * p->ys[0] + c0 * to;
     const double all = (double)p->in[0] * (double)p->in[1] * (double)p->in[2];
     const T by = (T)(p->divisor != 0 ? p->divisor : all);
     vec acc[VL];
     T result[VL];
+    ptrdiff_t c = c0;
     for (ptrdiff_t i = 0; i < VL; i++) {
-        if (i < count)
-            acc[i] = CV_(plane_join)(kind, j->x + n * p->xs[0] + c * p->xs[1], full, rest);
-        else
-            acc[i] = CV_(set1)(0);
-        if (++c == p->c) {
+        acc[i] = i < count ? CV_(plane_join)(kind, x, full, rest) : CV_(set1)(0);
+        x += next;
+        if (++c == channels) {
             c = 0;
-            n++;
+            x += wrap;
         }
     }
     CV_UNROLL(4)
@@ -84,13 +98,12 @@ CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
     if (j->divided)
         acc[0] = acc[0] / CV_(set1)(by);
     CV_(store)(result, acc[0]);
-    n = first / p->c;
-    c = first % p->c;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        j->y[n * p->ys[0] + c * p->ys[1]] = result[i];
-        if (++c == p->c) {
+    c = c0;
+    for (ptrdiff_t i = 0; i < count; i++, y += to) {
+        *y = result[i];
+        if (++c == channels) {
             c = 0;
-            n++;
+            y += to_wrap;
         }
     }
 }
