@@ -9,6 +9,7 @@
  *             lcm(stride, dilation) input rows between them, and the kernel rows are taken in
  *             `phases` classes.
  *   channels  (several output channels in a group): M output channels of one row.
+ * 1x1 windows over many large planes go another way: pointwise.tmpl.h.
  * The geometry is worked out once per strip of rows, as a list of steps (one input row each); the
  * tile only runs down that list.  Columns next to the padding load under lane masks straight from
  * the image: a padded copy of a small plane, read back at once, costs more than the whole
@@ -19,6 +20,7 @@
  */
 #ifndef CV_DIRECT
 #define CV_DIRECT
+#include "pointwise.tmpl.h"
 #include "tile.tmpl.h"
 
 #ifndef CV_GCD
@@ -43,6 +45,7 @@ typedef struct {
     ptrdiff_t spacing, phases, strips; /* see above; strips of rows in a plane */
     ptrdiff_t vecs, columns;           /* of a row: vectors, and tiles of even width */
     ptrdiff_t max_steps;
+    ptrdiff_t block; /* of pixels, where channels are added a few at a time; else 0 */
     ptrdiff_t planes, plane_pieces; /* images x groups, and into how many pieces they are cut */
     ptrdiff_t lines, line_pieces;   /* tiles of channels x depths x strips */
     /* of the columns that load under masks, one after the other */
@@ -167,14 +170,31 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
     }
 }
 
+/* A block of pixels in planes p0 .. p1-1. */
+static void CV_(direct_block)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0,
+                              ptrdiff_t p1) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t at = line * j->block, n = CV_MIN2(j->block, p->out[2] - at);
+    for (ptrdiff_t plane = p0; plane < p1; plane++) {
+        const ptrdiff_t g = plane % p->groups, image = plane / p->groups;
+        CV_(pointwise_pixels)(p, at, n, j->x + image * p->xs[0] + g * p->icg * p->xs[1],
+                              j->w + g * p->ocg * p->icg, j->bias ? j->bias + g * p->ocg : NULL,
+                              j->y + image * p->ys[0] + g * p->ocg * p->ys[1]);
+    }
+}
+
 static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(direct_job) *j = context;
     const ptrdiff_t lc = unit % j->line_pieces, pc = unit / j->line_pieces;
+    const ptrdiff_t p0 = cv_part(j->planes, j->plane_pieces, pc),
+                    p1 = cv_part(j->planes, j->plane_pieces, pc + 1);
     for (ptrdiff_t l = cv_part(j->lines, j->line_pieces, lc);
-         l < cv_part(j->lines, j->line_pieces, lc + 1); l++)
-        CV_(direct_line)(j, l, cv_part(j->planes, j->plane_pieces, pc),
-                         cv_part(j->planes, j->plane_pieces, pc + 1),
-                         j->steps + worker * j->max_steps);
+         l < cv_part(j->lines, j->line_pieces, lc + 1); l++) {
+        if (j->block)
+            CV_(direct_block)(j, l, p0, p1);
+        else
+            CV_(direct_line)(j, l, p0, p1, j->steps + worker * j->max_steps);
+    }
 }
 
 /* ---- plan */
@@ -239,7 +259,13 @@ static const char *CV_(direct_fits)(const cv_problem *problem) {
 /* A load serves M multiply-adds; strided ones are shuffled together, those past stride 2 gathered
  * one by one. */
 static double CV_(direct_cost)(const cv_problem *problem) {
-    const cv_conv *p = &problem->conv;
+    const cv_conv *p = &problem->conv, joined = cv_simplify(p);
+    if (CV_(pointwise_block)(&joined)) {
+        const double bytes = (double)(p->icg * cv_outputs(p) * (ptrdiff_t)sizeof(T));
+        const double far = bytes > CV_FAR ? CV_STREAM * CV_VB : 0;
+        return 300 + (double)(p->n * p->groups) * bytes / CV_VB *
+                         CV_MAX2((double)p->ocg / (0.6 * CV_PACE), far);
+    }
     const double vecs = (double)((p->out[2] + VL - 1) / VL),
                  planes = (double)(p->n * p->groups * p->ocg);
     const double adds =
@@ -261,9 +287,16 @@ static double CV_(direct_cost)(const cv_problem *problem) {
 static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(direct_job) *j = CV_JOB(plan, CV_(direct_job));
     *j = (CV_(direct_job)){.p = problem->conv, .threads = problem->threads};
-    const cv_conv *p = &j->p;
-    CV_(direct_sizes)(j);
-    j->lines = j->oc_blocks * p->out[0] * j->strips;
+    const cv_conv *p = &j->p, joined = cv_simplify(p);
+    j->block = CV_(pointwise_block)(&joined);
+    if (j->block) {
+        j->p = joined;
+        j->planes = p->n * p->groups;
+        j->lines = (p->out[2] + j->block - 1) / j->block;
+    } else {
+        CV_(direct_sizes)(j);
+        j->lines = j->oc_blocks * p->out[0] * j->strips;
+    }
     cv_cut(cv_products(p), &j->threads, j->planes, j->lines, &j->plane_pieces, &j->line_pieces);
     const ptrdiff_t steps = j->max_steps * (ptrdiff_t)sizeof(CV_(step));
     plan->tables = CV_ROUND64(CV_(direct_lanes)(j) * (ptrdiff_t)sizeof(CV_(lanes)));

@@ -224,8 +224,11 @@ static double CV_(panels_cost)(const cv_problem *problem) {
     const double pieces = 14.0 / (double)CV_MIN2(p.icg, CV_ICB);
     const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
     const double load = p.xs[4] != 1 || p.stride[2] > 2 ? apart : p.stride[2] == 2 ? 1.6 : 0.7;
-    double ns =
-        images * vecs * k * (rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load));
+    double each = rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load);
+    /* few weights: each channel of a large map is another page to its panel */
+    if (cv_in_place(&p) && (double)(p.icg * p.out[2]) * sizeof(T) > CV_FAR)
+        each = CV_MAX2(each, CV_PIECE * CV_VB);
+    double ns = images * vecs * k * each;
     if (p.ys[4] != 1)
         ns += images * vecs * VL * (double)p.ocg * 0.7;
     if (problem->fresh)

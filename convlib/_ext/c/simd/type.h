@@ -46,6 +46,7 @@
 #undef CV_BF16X3
 #undef CV_BF16_PLAN
 #undef CV_LANES_H
+#undef CV_POINTWISE
 #undef CV_DIRECT_TILE
 #undef CV_DIRECT
 #undef CV_DEPTHWISE_ROWS
