@@ -182,6 +182,11 @@ def rows_of_tiles(dtype: str) -> Iterator[Problem]:
         yield sizes(2, 3, 3, ocg, (6, width + dil * (k - 1)), (k, k), stride, dil, lo=1)
     for height, (stride, dil) in itertools.product(edges(4), ((1, 1), (2, 1), (1, 2), (2, 2), (3, 2))):
         yield sizes(1, 1, 2, 1, (stride * (height - 1) + 1 + dil * 3, 40), (4, 3), stride, dil)
+    # blocks of pixels, of which 16 KB of sums hold up to 4096, two vectors at a time, by four channels at a time
+    for icg, width in itertools.product((9, 11, 12), (0, 1, lanes(dtype), 2 * lanes(dtype) - 1)):
+        yield sizes(1, 2, icg, 3, (1, 1344 + width), (1, 1))
+    for ocg, width in itertools.product((1, 2, 40), (-1, 0, 1)):
+        yield sizes(2, 1, 10, ocg, (64, 64 + width), (1, 1))
 
 
 #: What some families are tried on beside what all are.

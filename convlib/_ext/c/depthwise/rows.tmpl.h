@@ -91,7 +91,7 @@ CV_INLINE void CV_(dw_store)(const int nv, const int pair, const CV_(dw_column) 
     const vec r = acc[nv - 1] + bias;
     CV_(store_n)(y + (nv - 1) * VL, r, c->last);
     if (pair)
-        CV_(store_range)(y + other - VL / 2, r, VL / 2, VL / 2 + c->last);
+        CV_(store_n)(y + other, CV_SLIDE(r, r, VL / 2), c->last);
 }
 
 /* The job and its column are copies of this function's own: no store can change them, so masks stay
@@ -312,7 +312,7 @@ static void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
            &j->row_pieces);
 }
 
-static const char *CV_(dw_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(dw_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -329,21 +329,25 @@ static const char *CV_(dw_fits)(const cv_problem *problem) {
                : "serves rows of some thousand vectors at most";
 }
 
-static double CV_(dw_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const int pair = p->n * p->groups > 1 && 2 * p->out[2] <= VL;
     const double vecs = pair ? 0.5 : (double)((p->out[2] + VL - 1) / VL),
                  rows = (double)(p->n * p->groups * p->out[1]);
     const double k = (double)p->k[2], load = p->stride[2] == 1 ? k : 3.5 * k;
     const double shared = !pair ? 1 : CV_CHEAP_MASKS ? 1.7 : 3;
-    const double masks = CV_CHEAP_MASKS ? 0 : p->stride[2] == 1 ? 2.8 : 8.5;
+    /* loads under masks at both ends of a row, and under stride 2 their shuffles, which nothing
+     * hides in a column of one vector */
+    const double ends = CV_MIN2(2 / vecs, 1);
+    const double each = p->stride[2] == 1 ? 0.18 + 0.37 * ends : 1.05 + 0.95 * ends;
+    const double alone = CV_CHEAP_MASKS ? 0 : each * k;
     /* narrow columns of rows that share a cache set */
     const double sets = CV_REGISTERS == 32 || p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5;
-    return 300 + shared * rows * vecs *
-                     (k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + masks + sets);
+    const double vector = k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + alone + sets;
+    return 300 + shared * rows * vecs * vector;
 }
 
-static void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dw_map) *j = CV_JOB(plan, CV_(dw_map));
     CV_(dw_sizes)(j, problem);
     plan->threads = j->threads;
@@ -351,7 +355,7 @@ static void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
     plan->tables = CV_ROUND64(j->columns * (ptrdiff_t)sizeof *j->column);
 }
 
-static void CV_(dw_fill)(cv_plan *plan) {
+CV_ONCE void CV_(dw_fill)(cv_plan *plan) {
     CV_(dw_map) *j = CV_JOB(plan, CV_(dw_map));
     j->column = (CV_(dw_column) *)plan->table;
     CV_(dw_columns)(j);

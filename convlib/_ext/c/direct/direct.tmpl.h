@@ -170,6 +170,7 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
     }
 }
 
+#ifndef CV_FLOOR
 /* A block of pixels in planes p0 .. p1-1. */
 static void CV_(direct_block)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t p0,
                               ptrdiff_t p1) {
@@ -182,6 +183,7 @@ static void CV_(direct_block)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_
                               j->y + image * p->ys[0] + g * p->ocg * p->ys[1]);
     }
 }
+#endif
 
 static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(direct_job) *j = context;
@@ -190,10 +192,13 @@ static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
                     p1 = cv_part(j->planes, j->plane_pieces, pc + 1);
     for (ptrdiff_t l = cv_part(j->lines, j->line_pieces, lc);
          l < cv_part(j->lines, j->line_pieces, lc + 1); l++) {
-        if (j->block)
+#ifndef CV_FLOOR
+        if (j->block) {
             CV_(direct_block)(j, l, p0, p1);
-        else
-            CV_(direct_line)(j, l, p0, p1, j->steps + worker * j->max_steps);
+            continue;
+        }
+#endif
+        CV_(direct_line)(j, l, p0, p1, j->steps + worker * j->max_steps);
     }
 }
 
@@ -250,7 +255,7 @@ static ptrdiff_t CV_(direct_lanes)(const CV_(direct_job) *j) {
 
 /* ---- the row */
 
-static const char *CV_(direct_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(direct_fits)(const cv_problem *problem) {
     if (!cv_any_work(&problem->conv))
         return "has no work in an empty convolution";
     return CV_(plain_weights)(&problem->conv) ? NULL : "takes contiguous weights";
@@ -258,7 +263,7 @@ static const char *CV_(direct_fits)(const cv_problem *problem) {
 
 /* A load serves M multiply-adds; strided ones are shuffled together, those past stride 2 gathered
  * one by one. */
-static double CV_(direct_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(direct_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv, joined = cv_simplify(p);
     if (CV_(pointwise_block)(&joined)) {
         const double bytes = (double)(p->icg * cv_outputs(p) * (ptrdiff_t)sizeof(T));
@@ -284,7 +289,7 @@ static double CV_(direct_cost)(const cv_problem *problem) {
            planes / shared * (double)(p->out[0] * p->out[1]) * starts;
 }
 
-static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(direct_job) *j = CV_JOB(plan, CV_(direct_job));
     *j = (CV_(direct_job)){.p = problem->conv, .threads = problem->threads};
     const cv_conv *p = &j->p, joined = cv_simplify(p);
@@ -306,7 +311,7 @@ static void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     plan->scratch = j->threads * steps;
 }
 
-static void CV_(direct_fill)(cv_plan *plan) {
+CV_ONCE void CV_(direct_fill)(cv_plan *plan) {
     CV_(direct_job) *j = CV_JOB(plan, CV_(direct_job));
     CV_(lanes) *lanes = (CV_(lanes) *)plan->table;
     CV_(column) c;

@@ -16,32 +16,39 @@
 /* Pixels of a block; 0: the problem, simplified, is served by tiles in registers. */
 static ptrdiff_t CV_(pointwise_block)(const cv_conv *p) {
     const ptrdiff_t size = (ptrdiff_t)sizeof(T);
+#ifdef CV_FLOOR
+    return 0;
+#endif
     if (!cv_in_place(p) || p->ys[4] != 1 || p->icg <= 2 * CV_POINTWISE_CHANNELS ||
         p->out[2] * size < CV_POINTWISE_PLANE)
         return 0;
     return CV_MAX2(CV_POINTWISE_BYTES / (p->ocg * size), 16 * VL) / VL * VL;
 }
 
-/* Adds `channels` channels from x on to nv vectors of each output, or to fewer lanes; first and
- * last: those channels of the sums.  w and bias are those of the group's first output. */
-CV_INLINE void CV_(pointwise_add)(const int channels, const int nv, ptrdiff_t lanes, int first,
+#ifndef CV_FLOOR
+/* Adds four channels from x on to two vectors of each output; or fewer, `fewer` of them, to the
+ * `lanes` first lanes of one.  first, last: those channels of the sums.  w and bias are those of
+ * the group's first output. */
+CV_INLINE void CV_(pointwise_add)(const int whole, ptrdiff_t fewer, ptrdiff_t lanes, int first,
                                   int last, const cv_conv *p, const T *x, const T *w, const T *bias,
                                   T *y) {
-    vec v[CV_POINTWISE_CHANNELS][2];
+    const ptrdiff_t channels = whole ? CV_POINTWISE_CHANNELS : fewer;
+    const int nv = whole ? 2 : 1;
+    vec v[CV_POINTWISE_CHANNELS][2] = {{{0}}};
     CV_UNROLL(4)
-    for (int c = 0; c < channels; c++) {
+    for (ptrdiff_t c = 0; c < channels; c++) {
         CV_UNROLL(2)
         for (int i = 0; i < nv; i++)
-            v[c][i] = nv == 2 ? CV_(load)(x + c * p->xs[1] + i * VL)
-                              : CV_(load_n)(x + c * p->xs[1], lanes);
+            v[c][i] = whole ? CV_(load)(x + c * p->xs[1] + i * VL)
+                            : CV_(load_n)(x + c * p->xs[1], lanes);
     }
     for (ptrdiff_t m = 0; m < p->ocg; m++, w += p->icg, y += p->ys[1]) {
         vec sum[2] = {{0}, {0}};
         CV_UNROLL(2)
         for (int i = 0; i < nv && !first; i++)
-            sum[i] = nv == 2 ? CV_(load)(y + i * VL) : CV_(load_n)(y, lanes);
+            sum[i] = whole ? CV_(load)(y + i * VL) : CV_(load_n)(y, lanes);
         CV_UNROLL(4)
-        for (int c = 0; c < channels; c++) {
+        for (ptrdiff_t c = 0; c < channels; c++) {
             const vec a = CV_(set1)(w[c]);
             CV_UNROLL(2)
             for (int i = 0; i < nv; i++)
@@ -51,7 +58,7 @@ CV_INLINE void CV_(pointwise_add)(const int channels, const int nv, ptrdiff_t la
         CV_UNROLL(2)
         for (int i = 0; i < nv; i++) {
             const vec s = last ? sum[i] + b : sum[i];
-            if (nv == 2)
+            if (whole)
                 CV_(store)(y + i * VL, s);
             else
                 CV_(store_n)(y, s, lanes);
@@ -59,28 +66,25 @@ CV_INLINE void CV_(pointwise_add)(const int channels, const int nv, ptrdiff_t la
     }
 }
 
-CV_INLINE void CV_(pointwise_some)(const int channels, ptrdiff_t c, const cv_conv *p, ptrdiff_t n,
-                                   const T *x, const T *w, const T *bias, T *y) {
-    const int first = c == 0, last = c + channels == p->icg;
-    x += c * p->xs[1];
-    w += c;
-    for (; n >= 2 * VL; n -= 2 * VL, x += 2 * VL, y += 2 * VL)
-        CV_(pointwise_add)(channels, 2, VL, first, last, p, x, w, bias, y);
-    for (; n > 0; n -= VL, x += VL, y += VL)
-        CV_(pointwise_add)(channels, 1, CV_MIN2(n, VL), first, last, p, x, w, bias, y);
-}
-
 /* Pixels [at, at + n) of a plane; w and bias are those of its group. */
 static void CV_(pointwise_pixels)(const cv_conv *p, ptrdiff_t at, ptrdiff_t n, const T *x,
                                   const T *w, const T *bias, T *y) {
     double work = 0;
-    ptrdiff_t c = 0;
-    for (; c + CV_POINTWISE_CHANNELS <= p->icg; c += CV_POINTWISE_CHANNELS) {
-        CV_(pointwise_some)(CV_POINTWISE_CHANNELS, c, p, n, x + at, w, bias, y + at);
-        if (cv_stop_after(&work, (double)(CV_POINTWISE_CHANNELS * n * p->ocg)))
+    for (ptrdiff_t c = 0; c < p->icg; c += CV_POINTWISE_CHANNELS) {
+        const ptrdiff_t channels = CV_MIN2(CV_POINTWISE_CHANNELS, p->icg - c);
+        const int first = c == 0, last = c + channels == p->icg;
+        const T *from = x + c * p->xs[1] + at;
+        T *to = y + at;
+        ptrdiff_t i = 0;
+        for (; channels == CV_POINTWISE_CHANNELS && i + 2 * VL <= n; i += 2 * VL)
+            CV_(pointwise_add)(1, 0, 0, first, last, p, from + i, w + c, bias, to + i);
+        CV_UNROLL(1)
+        for (; i < n; i += VL)
+            CV_(pointwise_add)(0, channels, CV_MIN2(VL, n - i), first, last, p, from + i, w + c,
+                               bias, to + i);
+        if (cv_stop_after(&work, (double)(channels * n * p->ocg)))
             return;
     }
-    for (; c < p->icg; c++)
-        CV_(pointwise_some)(1, c, p, n, x + at, w, bias, y + at);
 }
+#endif
 #endif

@@ -142,13 +142,13 @@ static void CV_(broadcast_segments)(const CV_(broadcast_job) *j) {
 /* ---- the row */
 
 #if CV_FLOAT
-static const char *CV_(broadcast_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(broadcast_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
 /* Pixels are copied to channels last and sums are brought back, unless channels come last
  * already. */
-static double CV_(broadcast_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p),
                  k = (double)(p.icg * cv_taps(&p));
@@ -159,7 +159,7 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
     double ns =
         pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
     if (!p.last)
-        ns += inputs * (p.icg <= 4 ? 0.4 : CV_BROADCAST_COPY);
+        ns += inputs * (p.icg <= 4 ? 0.15 : CV_BROADCAST_COPY);
     else if (p.lo[0] || p.lo[1] || p.lo[2])
         ns += inputs * 0.6 / VL;
     if (problem->fresh)
@@ -168,7 +168,7 @@ static double CV_(broadcast_cost)(const cv_problem *problem) {
 }
 #endif
 
-static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     CV_(broadcast_sizes)(j, problem, CV_FLOAT && problem->fresh);
     plan->tables = CV_ROUND64(j->n_segments * (ptrdiff_t)sizeof *j->segments);
@@ -184,7 +184,7 @@ static void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
 #endif
 }
 
-static void CV_(broadcast_fill)(cv_plan *plan) {
+CV_ONCE void CV_(broadcast_fill)(cv_plan *plan) {
     CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     j->segments = (cv_segment *)plan->table;
     CV_(broadcast_segments)(j);

@@ -9,8 +9,8 @@
 #define CV_VIEW_H
 #define CV_ICB 32
 #define CV_MEET 35.0 /* ns for a line of y that two threads write to */
-/* An image of so many bytes comes from behind the second-level cache: ns for a byte, in long streams
- * and in short pieces of many planes. */
+/* An image of so many bytes comes from behind the second-level cache: ns for a byte, in long
+ * streams and in short pieces of many planes. */
 #define CV_FAR (1 << 20)
 #define CV_STREAM 0.04
 #define CV_PIECE 0.06

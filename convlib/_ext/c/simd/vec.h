@@ -24,6 +24,8 @@
 #define CV_INT2(bits) int##bits##_t
 #define CV_INT(bits) CV_INT2(bits)
 #define CV_INLINE static inline __attribute__((always_inline, unused))
+/* What runs once for each plan is made small, not fast: it would be a tenth of the engine. */
+#define CV_ONCE static __attribute__((cold))
 /* CV_FORWARD: no turn of the loop reads what an earlier one wrote. */
 #ifdef __clang__
 #define CV_UNROLL(n) CV_PRAGMA(clang loop unroll_count(n))
@@ -133,6 +135,38 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
 }
 #endif
 
+/* The first n lanes (0 <= n <= VL). */
+CV_INLINE vec CV_(load_n)(const T *p, ptrdiff_t n) { return CV_(load_range)(p, 0, n); }
+#if CV_AVX2 && CV_BITS >= 32
+/* By halves, quarters and eighths: AMD's processors take twenty cycles for a store under a mask. */
+CV_INLINE void CV_(store_n)(T *p, vec v, ptrdiff_t n) {
+    if (n == VL) {
+        CV_(store)(p, v);
+        return;
+    }
+    __m128i part = _mm256_castsi256_si128((__m256i)v);
+    if (n & (VL / 2)) {
+        _mm_storeu_si128((__m128i *)p, part);
+        part = _mm256_extracti128_si256((__m256i)v, 1);
+        p += VL / 2;
+    }
+#if CV_BITS == 32
+    if (n & 2) {
+        _mm_storeu_si64(p, part);
+        part = _mm_unpackhi_epi64(part, part);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_storeu_si32(p, part);
+#else
+    if (n & 1)
+        _mm_storeu_si64(p, part);
+#endif
+}
+#else
+CV_INLINE void CV_(store_n)(T *p, vec v, ptrdiff_t n) { CV_(store_range)(p, v, 0, n); }
+#endif
+
 /* Lanes lo .. hi-1 of p, `fill` elsewhere. */
 CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
 #if CV_AVX512
@@ -197,13 +231,9 @@ CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
     if (set.hi == VL)
         CV_(store)(p, v);
     else
-        CV_(store_range)(p, v, 0, set.hi);
+        CV_(store_n)(p, v, set.hi);
 }
 #endif
-
-/* The first n lanes (0 <= n <= VL). */
-CV_INLINE vec CV_(load_n)(const T *p, ptrdiff_t n) { return CV_(load_range)(p, 0, n); }
-CV_INLINE void CV_(store_n)(T *p, vec v, ptrdiff_t n) { CV_(store_range)(p, v, 0, n); }
 
 /* Even and odd elements of the pair (a, b), in order. */
 #if CV_VB * 8 / CV_BITS == 2
