@@ -184,7 +184,7 @@ CV_INLINE CV_(bf16_block) CV_(bf16_block_of)(const CV_(bf16_job) *j, ptrdiff_t b
 }
 
 /* The planes of blocks cb0 .. cb1-1 of channels. */
-static void CV_(bf16_fill)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g,
+CV_ONCE void CV_(bf16_fill)(const CV_(bf16_job) *j, const CV_(bf16_block) *q, ptrdiff_t g,
                            ptrdiff_t cb0, ptrdiff_t cb1, uint32_t *region) {
     if (j->last)
         CV_(bf16_pixels)(j, q, g, cb0, cb1, region);

@@ -118,14 +118,14 @@ static void CV_(bf16_offsets)(CV_(bf16_job) *j) {
 
 /* ---- the row */
 
-static const char *CV_(bf16_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(bf16_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
 /* The unit multiplies six parts about 2.5 times as fast as vectors multiply whole numbers.
  * Splitting inputs, turning sums round where channels come first, and splitting weights that come
  * with the call are paid on top; the emulation is for tests and never the fastest. */
-static double CV_(bf16_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(bf16_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const CV_(bf16_view) v = CV_(bf16_view_of)(&p);
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p);
@@ -139,7 +139,7 @@ static double CV_(bf16_cost)(const cv_problem *problem) {
     return 1500 + ns;
 }
 
-static void CV_(bf16_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(bf16_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(bf16_job) *j = CV_JOB(plan, CV_(bf16_job));
     CV_(bf16_sizes)(j, problem);
     plan->threads = j->threads;

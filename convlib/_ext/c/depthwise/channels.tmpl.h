@@ -246,7 +246,7 @@ static void CV_(channels_sizes)(CV_(channels_job) *j, const cv_problem *problem)
 
 /* ---- the row */
 
-static const char *CV_(channels_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(channels_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -258,7 +258,7 @@ static const char *CV_(channels_fits)(const cv_problem *problem) {
 }
 
 /* Inputs and sums are turned round unless channels come last; taps in the padding cost nothing. */
-static double CV_(channels_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->groups + VL - 1) / VL), taps = (double)cv_taps(p);
     const double ins = (double)(p->in[1] * p->in[2]), outs = (double)cv_outputs(p);
@@ -276,7 +276,7 @@ static double CV_(channels_cost)(const cv_problem *problem) {
            vecs * taps * 3;
 }
 
-static void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(channels_job) *j = CV_JOB(plan, CV_(channels_job));
     CV_(channels_sizes)(j, problem);
     plan->threads = j->threads;

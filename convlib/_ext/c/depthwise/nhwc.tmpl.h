@@ -153,7 +153,7 @@ static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
 
 /* ---- the row */
 
-static const char *CV_(nhwc_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(nhwc_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -164,7 +164,7 @@ static const char *CV_(nhwc_fits)(const cv_problem *problem) {
     return CV_(plain_weights)(p) ? NULL : "takes contiguous weights";
 }
 
-static double CV_(nhwc_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(nhwc_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->groups + VL - 1) / VL), taps = (double)cv_taps(p);
     return 400 +
@@ -172,7 +172,7 @@ static double CV_(nhwc_cost)(const cv_problem *problem) {
            taps * vecs * VL * 0.5;
 }
 
-static void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(nhwc_job) *j = CV_JOB(plan, CV_(nhwc_job));
     *j = (CV_(nhwc_job)){
         .p = problem->conv, .threads = problem->threads, .channels = problem->conv.groups};

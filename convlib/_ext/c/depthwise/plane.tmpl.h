@@ -113,7 +113,7 @@ static void CV_(plane_sizes)(CV_(plane_job) *j, const cv_problem *problem) {
     cv_cut(cv_products(p), &j->threads, j->planes, 1, &j->pieces, &one);
 }
 
-static const char *CV_(plane_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(plane_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -133,20 +133,20 @@ static const char *CV_(plane_fits)(const cv_problem *problem) {
                                                   : "serves small planes: its masks are a table";
 }
 
-static double CV_(plane_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(plane_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->in[1] * p->in[2] + VL - 1) / VL), taps = (double)cv_taps(p);
     return 300 + (double)(p->n * p->groups) * (15 + vecs * (taps * 2.3 + 5) / CV_PACE);
 }
 
-static void CV_(plane_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(plane_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(plane_job) *j = CV_JOB(plan, CV_(plane_job));
     CV_(plane_sizes)(j, problem);
     plan->threads = j->threads;
     plan->tables = CV_(plane_table)(j);
 }
 
-static void CV_(plane_fill)(cv_plan *plan) {
+CV_ONCE void CV_(plane_fill)(cv_plan *plan) {
     CV_(plane_job) *j = CV_JOB(plan, CV_(plane_job));
     j->offset = (ptrdiff_t *)plan->table;
     j->masks = (void *)(j->offset + j->taps);

@@ -221,7 +221,7 @@ static void CV_(up_task)(void *context, ptrdiff_t unit, int worker) {
 
 /* ---- the row */
 
-static const char *CV_(up_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(up_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -236,7 +236,7 @@ static const char *CV_(up_fits)(const cv_problem *problem) {
     return CV_(plain_weights)(p) ? NULL : "takes contiguous weights";
 }
 
-static double CV_(up_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(up_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)(((p->in[2] + 1) / 2 + VL - 1) / VL);
     const double rows = (double)(p->n * p->groups * p->in[0] * p->in[1]);
@@ -247,7 +247,7 @@ static double CV_(up_cost)(const cv_problem *problem) {
     return 300 + rows * (start + vecs * (ends + each * taps) / CV_PACE);
 }
 
-static void CV_(up_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(up_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(up_map) *j = CV_JOB(plan, CV_(up_map));
     const cv_conv *p = &problem->conv;
     *j = (CV_(up_map)){.p = *p, .threads = problem->threads, .planes = p->n * p->groups};
@@ -267,7 +267,7 @@ static void CV_(up_plan)(const cv_problem *problem, cv_plan *plan) {
                               (ptrdiff_t)terms * (ptrdiff_t)sizeof *j->term);
 }
 
-static void CV_(up_fill)(cv_plan *plan) {
+CV_ONCE void CV_(up_fill)(cv_plan *plan) {
     CV_(up_map) *j = CV_JOB(plan, CV_(up_map));
     const cv_conv *p = &j->p;
     const ptrdiff_t rows = p->in[0] * p->in[1];

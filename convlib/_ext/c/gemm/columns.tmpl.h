@@ -34,7 +34,7 @@ static ptrdiff_t CV_(columns_bytes)(const cv_conv *p) {
     return p->n * p->groups * p->icg * cv_taps(p) * cv_outputs(p) * (ptrdiff_t)sizeof(T);
 }
 
-static const char *CV_(columns_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(columns_fits)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const ptrdiff_t pixels = cv_outputs(&p);
     const int rows =
@@ -52,7 +52,7 @@ static const char *CV_(columns_fits)(const cv_problem *problem) {
     return NULL;
 }
 
-static double CV_(columns_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(columns_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
     const double vecs = CV_(nopack_vecs)(cv_outputs(&p), 1);
@@ -60,7 +60,7 @@ static double CV_(columns_cost)(const cv_problem *problem) {
     return 500 + images * k * vecs * (rows / (0.80 * CV_PACE) + 1.8);
 }
 
-static void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(columns_job) *j = CV_JOB(plan, CV_(columns_job));
     *j = (CV_(columns_job)){.p = cv_simplify(&problem->conv)};
     const cv_conv *p = &j->p;

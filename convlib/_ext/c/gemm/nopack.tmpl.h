@@ -154,7 +154,7 @@ static int CV_(nopack_start)(const CV_(nopack_job) *j) {
     return cv_parallel(CV_(nopack_unit), (void *)j, j->p.n * j->p.groups * j->units, j->threads);
 }
 
-static const char *CV_(nopack_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(nopack_fits)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const ptrdiff_t pixels = p.out[2];
     if (!cv_any_work(&p))
@@ -176,14 +176,14 @@ CV_INLINE double CV_(nopack_vecs)(ptrdiff_t pixels, int joined) {
     return (double)((pixels - odd + VL - 1) / VL) + (double)odd * 1.6 / VL;
 }
 
-static double CV_(nopack_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(nopack_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)p.icg;
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
     return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.85 * CV_PACE);
 }
 
-static void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(nopack_job) *j = CV_JOB(plan, CV_(nopack_job));
     const cv_conv p = cv_simplify(&problem->conv);
     CV_(nopack_sizes)(j, &p, problem->threads);

@@ -209,13 +209,13 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
 
 /* ---- the row */
 
-static const char *CV_(panels_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(panels_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
 /* Panels are read from L2 once for each panel of weights; windows are packed once for each block of
  * those. */
-static double CV_(panels_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(panels_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
     const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
@@ -236,7 +236,7 @@ static double CV_(panels_cost)(const cv_problem *problem) {
     return 300 + ns;
 }
 
-static void CV_(panels_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(panels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(panels_job) *j = CV_JOB(plan, CV_(panels_job));
     CV_(panels_cut)(j, problem);
     plan->threads = j->threads;

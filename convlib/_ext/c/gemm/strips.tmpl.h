@@ -157,7 +157,7 @@ static void CV_(strips_sizes)(CV_(strips_job) *j, const cv_problem *problem) {
     j->pieces = (p->out[1] + j->rows - 1) / j->rows;
 }
 
-static const char *CV_(strips_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(strips_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -176,7 +176,7 @@ static const char *CV_(strips_fits)(const cv_problem *problem) {
                : "serves rows whose windows' inputs stay in the second-level cache";
 }
 
-static double CV_(strips_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
     CV_(strips_job) j;
     CV_(strips_sizes)(&j, problem);
     const cv_conv *p = &j.p;
@@ -192,7 +192,7 @@ static double CV_(strips_cost)(const cv_problem *problem) {
     return 500 + ns;
 }
 
-static void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(strips_job) *j = CV_JOB(plan, CV_(strips_job));
     CV_(strips_sizes)(j, problem);
     plan->threads = j->threads;
@@ -202,7 +202,7 @@ static void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     plan->packed = j->p.groups * j->oc_panels * CV_MR * j->view.k * (ptrdiff_t)sizeof(T);
 }
 
-static void CV_(strips_fill)(cv_plan *plan) {
+CV_ONCE void CV_(strips_fill)(cv_plan *plan) {
     CV_(strips_job) *j = CV_JOB(plan, CV_(strips_job));
     const cv_conv *p = &j->p;
     ptrdiff_t *at = (ptrdiff_t *)plan->table;

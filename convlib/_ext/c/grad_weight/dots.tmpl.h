@@ -271,11 +271,11 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
 
 /* ---- the row */
 
-static const char *CV_(dots_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(dots_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
-static double CV_(dots_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(dots_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double vecs = (double)((p->out[2] + VL - 1) / VL),
                  lines = (double)p->n * (double)(p->out[0] * p->out[1]);
@@ -286,7 +286,7 @@ static double CV_(dots_cost)(const cv_problem *problem) {
     return 1000 + sums * (lines * vecs * (5.0 / CV_PACE + load / CV_DOTS_M) + 5);
 }
 
-static void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = problem->conv.ocg == 1};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;

@@ -314,13 +314,13 @@ static void CV_(pixels_stretch)(CV_(pixels_job) *j) {
 
 /* ---- the row */
 
-static const char *CV_(pixels_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(pixels_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
 /* grad_y is turned round and x is copied, if it has padding; few output channels leave lanes
  * empty. */
-static double CV_(pixels_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(pixels_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double pixels = (double)p->n * (double)p->groups * (double)cv_outputs(p),
                  k = (double)(p->icg * cv_taps(p));
@@ -328,7 +328,7 @@ static double CV_(pixels_cost)(const cv_problem *problem) {
     return 2000 + pixels * vecs * (rows / (0.6 * CV_PACE) + 2.5);
 }
 
-static void CV_(pixels_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(pixels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pixels_job) *j = CV_JOB(plan, CV_(pixels_job));
     CV_(pixels_sizes)(j, problem);
     plan->threads = j->threads;

@@ -6,7 +6,7 @@
 
 #define CV_DOTS_SHARE (CV_DEPTH == 4 ? 0.86 : 0.5) /* of the pace, to be measured */
 
-static const char *CV_(int8_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(int8_fits)(const cv_problem *problem) {
 #if defined(CV_BYTE_DOTS)
     if (!__builtin_cpu_supports("avx512vnni"))
         return "needs " CV_BYTE_DOTS ", which this processor lacks";
@@ -16,7 +16,7 @@ static const char *CV_(int8_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
-static double CV_(int8_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(int8_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p);
     const double vecs = (double)((p.ocg + VL - 1) / VL);
@@ -32,7 +32,7 @@ static double CV_(int8_cost)(const cv_problem *problem) {
     return 500 + ns;
 }
 
-static void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(broadcast_plan)(problem, plan);
     CV_(broadcast_job) *j = CV_JOB(plan, CV_(broadcast_job));
     j->flip = problem->type == CV_I8 ? 128 : 0;

@@ -142,7 +142,7 @@ CV_INLINE void CV_(channels_item)(const int kind, const CV_(pool_job) *j, ptrdif
 
 /* ---- the row */
 
-static const char *CV_(channels_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(channels_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -154,7 +154,7 @@ static const char *CV_(channels_fits)(const cv_problem *problem) {
                : NULL;
 }
 
-static double CV_(channels_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->c + VL - 1) / VL),
                  taps = (double)(p->k[0] * p->k[1]) * (double)p->k[2];
@@ -162,7 +162,7 @@ static double CV_(channels_cost)(const cv_problem *problem) {
     return 300 + pixels * vecs * (taps * (problem->indices ? 8.0 : 2.0) + 4) / CV_PACE + pixels * 6;
 }
 
-static void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n, 1);
     j->scratch_each = CV_ROUND64(CV_(rows_list)(&j->p));

@@ -198,7 +198,7 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
 
 /* ---- the row */
 
-static const char *CV_(double_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(double_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit || problem->pool.adaptive)
         return unfit ? unfit : "serves windows of one size";
@@ -238,7 +238,7 @@ static ptrdiff_t CV_(double_sizes)(CV_(pool_job) *j, ptrdiff_t max_workspace) {
 }
 
 /* Elements of all items; items of large windows share most of them. */
-static double CV_(double_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(double_cost)(const cv_problem *problem) {
     CV_(pool_job) j = {.p = problem->pool};
     const cv_pool *p = &j.p;
     const double outs =
@@ -250,7 +250,7 @@ static double CV_(double_cost)(const cv_problem *problem) {
     return 600 + elements * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) + outs * 1.0;
 }
 
-static void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
     const ptrdiff_t size = (ptrdiff_t)sizeof(T),

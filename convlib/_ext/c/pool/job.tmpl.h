@@ -210,7 +210,7 @@ static void CV_(pool_end)(CV_(pool_job) *j, double work, cv_plan *plan) {
         plan->tables = 0;
 }
 
-static void CV_(pool_fill)(cv_plan *plan) {
+CV_ONCE void CV_(pool_fill)(cv_plan *plan) {
     CV_(pool_job) *j = CV_JOB(plan, CV_(pool_job));
     const cv_pool *p = &j->p;
     cv_window *window = (cv_window *)plan->table;

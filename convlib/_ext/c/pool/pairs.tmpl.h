@@ -41,7 +41,7 @@ CV_INLINE void CV_(pairs_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
 
 /* ---- the row */
 
-static const char *CV_(pairs_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(pairs_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -62,7 +62,7 @@ static const char *CV_(pairs_fits)(const cv_problem *problem) {
                : "needs results in one piece";
 }
 
-static double CV_(pairs_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(pairs_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double planes = (double)p->n * (double)p->c, rows = (double)p->out[1];
     return 300 + planes * rows *
@@ -70,7 +70,7 @@ static double CV_(pairs_cost)(const cv_problem *problem) {
                      CV_PACE;
 }
 
-static void CV_(pairs_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(pairs_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
     const ptrdiff_t plane = p->out[1] * p->in[2];

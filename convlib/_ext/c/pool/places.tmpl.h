@@ -184,7 +184,7 @@ static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t i
 
 /* ---- the row */
 
-static const char *CV_(places_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(places_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -197,7 +197,7 @@ static const char *CV_(places_fits)(const cv_problem *problem) {
 }
 
 /* Joins for each vector of a row of windows, rows first. */
-static double CV_(places_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(places_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double rows = (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1];
     const double across = (double)p->k[2], down = (double)p->k[0] * (double)p->k[1];
@@ -212,7 +212,7 @@ static double CV_(places_cost)(const cv_problem *problem) {
     return 500 + rows * (20 + apart + (vecs * (8 + 2.5 * down + 9 * steps) + outs * 16) / CV_PACE);
 }
 
-static void CV_(places_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(places_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
     const ptrdiff_t k = p->k[2], d = p->dil[2], s = p->stride[2];

@@ -185,15 +185,15 @@ static int CV_(spread_start)(CV_(spread_job) *j, const cv_call *call) {
     return status ? status : bad ? CV_BAD_INDEX : CV_OK;
 }
 
-static const char *CV_(scatter_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(scatter_fits)(const cv_problem *problem) {
     return problem->indices ? CV_(spread_unfit)(&problem->pool) : "needs places";
 }
 
-static double CV_(scatter_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(scatter_cost)(const cv_problem *problem) {
     return 300 + cv_pool_work(&problem->pool, 2);
 }
 
-static void CV_(scatter_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(scatter_plan)(const cv_problem *problem, cv_plan *plan) {
     plan->threads = CV_(spread_begin)(problem, plan, 2)->threads;
 }
 
@@ -206,16 +206,16 @@ static int CV_(scatter_run)(const cv_plan *plan, const cv_call *call) {
 CV_ROW(scatter) = {CV_(scatter_fits), CV_(scatter_cost), CV_(scatter_plan), NULL, NULL,
                    CV_(scatter_run)};
 
-static const char *CV_(spread_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(spread_fits)(const cv_problem *problem) {
     return problem->indices ? "spreads over windows, not to places"
                             : CV_(spread_unfit)(&problem->pool);
 }
 
-static double CV_(spread_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(spread_cost)(const cv_problem *problem) {
     return 300 + cv_pool_work(&problem->pool, 4) * 0.3;
 }
 
-static void CV_(spread_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(spread_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(spread_job) *j = CV_(spread_begin)(problem, plan, 4);
     const cv_pool *p = &j->p;
     j->scratch_each = (p->in[2] + p->out[2]) * j->inner;
@@ -224,7 +224,7 @@ static void CV_(spread_plan)(const cv_problem *problem, cv_plan *plan) {
     plan->tables = CV_ROUND64((p->out[0] + p->out[1] + p->out[2]) * (ptrdiff_t)sizeof(T));
 }
 
-static void CV_(spread_fill)(cv_plan *plan) {
+CV_ONCE void CV_(spread_fill)(cv_plan *plan) {
     CV_(spread_job) *j = CV_JOB(plan, CV_(spread_job));
     const cv_pool *p = &j->p;
     const int counting = p->kind == CV_AVG && p->divisor == 0;

@@ -209,7 +209,7 @@ CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
 
 /* ---- the row */
 
-static const char *CV_(strips_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(strips_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const ptrdiff_t k = p->k[2];
     const char *unfit = CV_(pool_unfit)(problem);
@@ -226,14 +226,14 @@ static const char *CV_(strips_fits)(const cv_problem *problem) {
                : "serves stride and dilation 1";
 }
 
-static double CV_(strips_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), rows = (double)p->out[1];
     return 300 + (double)p->n * (double)p->c * (double)p->out[0] * vecs *
                      (rows * (4 + 1.6 * (double)p->k[2]) + 12) / CV_PACE;
 }
 
-static void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n * j->p.c, 8);
     j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));

@@ -264,7 +264,7 @@ static int CV_(sweep_sizes)(CV_(pool_job) *j) {
     return j->size[1] * row <= 2 * CV_SWEEP_BLOCK;
 }
 
-static const char *CV_(sweep_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(sweep_fits)(const cv_problem *problem) {
     CV_(pool_job) j = {.p = problem->pool};
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -280,7 +280,7 @@ static const char *CV_(sweep_fits)(const cv_problem *problem) {
                : "serves windows of 25 elements an axis, over rows that stay in the cache";
 }
 
-static double CV_(sweep_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(sweep_cost)(const cv_problem *problem) {
     CV_(pool_job) j = {.p = problem->pool};
     CV_(sweep_sizes)(&j);
     const double vecs = (double)(j.size[2] / VL),
@@ -291,7 +291,7 @@ static double CV_(sweep_cost)(const cv_problem *problem) {
                      (6 + 1.6 * joins) / CV_PACE;
 }
 
-static void CV_(sweep_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(sweep_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
     const ptrdiff_t size = (ptrdiff_t)sizeof(T), planes = p->n * p->c * p->out[0];

@@ -107,19 +107,19 @@ CV_INLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
 
 /* ---- the row */
 
-static const char *CV_(uneven_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(uneven_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
     return unfit ? unfit : problem->pool.adaptive ? NULL : "serves adaptive windows";
 }
 
-static double CV_(uneven_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(uneven_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double ins =
         (double)p->n * (double)p->c * (double)p->in[0] * (double)p->in[1] * (double)p->in[2];
     return 400 + ins * (problem->indices || p->xs[4] != 1 ? 2.0 : 2.5 / (VL * CV_PACE) + 0.1);
 }
 
-static void CV_(uneven_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(uneven_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     j->items = j->p.n * j->p.c;
     j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));

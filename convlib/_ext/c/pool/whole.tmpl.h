@@ -110,7 +110,7 @@ CV_INLINE void CV_(whole_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
 
 /* ---- the row */
 
-static const char *CV_(whole_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(whole_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -120,13 +120,13 @@ static const char *CV_(whole_fits)(const cv_problem *problem) {
     return cv_pool_unbroken(p) ? NULL : "needs planes without gaps";
 }
 
-static double CV_(whole_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(whole_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)(p->in[0] * p->in[1] * p->in[2] / VL + 1);
     return 300 + (double)p->n * (double)p->c * (vecs * 2.4 + 12) / CV_PACE;
 }
 
-static void CV_(whole_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(whole_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const ptrdiff_t planes = j->p.n * j->p.c;
     j->batch = CV_MAX2(1, CV_MIN2(VL, planes / (4 * j->threads)));

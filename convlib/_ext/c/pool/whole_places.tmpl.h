@@ -41,7 +41,7 @@ static void CV_(whole_places_item)(const int kind, const CV_(pool_job) *j, ptrdi
 
 /* ---- the row */
 
-static const char *CV_(whole_places_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(whole_places_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -53,13 +53,13 @@ static const char *CV_(whole_places_fits)(const cv_problem *problem) {
     return cv_pool_unbroken(p) ? NULL : "needs planes without gaps";
 }
 
-static double CV_(whole_places_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(whole_places_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)(p->in[0] * p->in[1] * p->in[2] / VL + 1);
     return 300 + (double)p->n * (double)p->c * (vecs * 3 + 4 * VL) / CV_PACE;
 }
 
-static void CV_(whole_places_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(whole_places_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     j->items = j->p.n * j->p.c;
     CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);

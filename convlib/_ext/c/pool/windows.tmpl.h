@@ -200,7 +200,7 @@ static ptrdiff_t CV_(windows_line)(const cv_problem *problem) {
     return (p->out[2] + 2 * VL) * p->stride[2] + p->k[2] * p->dil[2] + 2 * VL;
 }
 
-static const char *CV_(windows_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(windows_fits)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
@@ -213,7 +213,7 @@ static const char *CV_(windows_fits)(const cv_problem *problem) {
 }
 
 /* Loads for each output; where rows are joined first, those of a row serve all its windows. */
-static double CV_(windows_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(windows_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), kyz = (double)(p->k[0] * p->k[1]),
                  kx = (double)p->k[2];
@@ -223,7 +223,7 @@ static double CV_(windows_cost)(const cv_problem *problem) {
     return 300 + rows * vecs * (loads * 2.6 + 6 + fill) / CV_PACE + rows * 8;
 }
 
-static void CV_(windows_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(windows_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n * j->p.c, 8);
     j->scratch_each =

@@ -206,7 +206,7 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
 
 /* ---- the row */
 
-static const char *CV_(wino_fits)(const cv_problem *problem) {
+CV_ONCE const char *CV_(wino_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
@@ -217,7 +217,7 @@ static const char *CV_(wino_fits)(const cv_problem *problem) {
 
 /* Products, and the transforms of inputs and outputs, vector by vector and point by point; those of
  * the weights, made in double, take as long as 27 products for each point. */
-static double CV_(wino_cost)(const cv_problem *problem) {
+CV_ONCE double CV_(wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const double points = cv_wino_points(p), k = (double)(p->icg * p->k[0]),
                  groups = (double)p->groups;
@@ -232,7 +232,7 @@ static double CV_(wino_cost)(const cv_problem *problem) {
     return 800 + ns;
 }
 
-static void CV_(wino_plan)(const cv_problem *problem, cv_plan *plan) {
+CV_ONCE void CV_(wino_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(wino_job) *j = CV_JOB(plan, CV_(wino_job));
     plan->scratch = CV_(wino_sizes)(j, problem);
     plan->threads = j->threads;
