@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import convlib
 from convlib import registry
+from convlib.backends import native_calls
 from convlib.backends.naive import NaiveBackend
 from convlib.registry import plugins, policy
 
@@ -281,7 +282,8 @@ def test_a_backend_that_cannot_run_here_says_why(register):
         ("conv_transpose2d", ((1, 1, 2, 2), (1, 1, 512, 512)), {"stride": 512}, "cython"),
         ("conv_transpose3d", ((1, 4, 2, 2, 2), (4, 4, 16, 16, 16)), {"stride": 16}, "cython"),
         ("conv_transpose1d", ((1, 1, 200), (1, 1, 10**5)), {"stride": 50_000}, "cython"),
-        ("conv_transpose2d", ((1, 8, 32, 32), (8, 8, 16, 16)), {"stride": 16}, "native"),
+        ("conv_transpose2d", ((1, 64, 8, 8), (64, 16, 8, 8)), {"stride": 8}, "im2col"),
+        ("conv_transpose2d", ((1, 64, 16, 16), (64, 64, 8, 8)), {"stride": 8}, "native"),
         ("max_pool2d", ((1, 1, 2000, 2000), 1601), {"stride": 1}, "im2col"),
         ("sum_pool2d", ((1, 1, 2000, 2000), 801), {"stride": 1, "dtype": "float64"}, "im2col"),
         ("max_pool2d", ((1, 1, 2000, 2000), 801), {}, "native"),
@@ -290,6 +292,15 @@ def test_a_backend_that_cannot_run_here_says_why(register):
 )
 def test_sizes_at_which_other_ways_pay(name, arguments, options, served):
     assert convlib.explain(name, *arguments, **options).backend == served
+
+
+def test_a_stride_of_very_many_phases_is_explained_at_once():
+    """Each phase is a problem of its own for the engine, which made all 262 144 before it said anything."""
+    shapes, before = ((1, 1024, 4096, 4096), (1024, 1024, 1024, 1024)), native_calls.phase_calls.cache_info().misses
+    with pytest.raises(convlib.UnsupportedError, match="its stride has more than 1024 phases, each a convolution"):
+        convlib.explain("conv_transpose2d", *shapes, stride=512, backend="native")
+    assert convlib.explain("conv_transpose2d", *shapes, stride=512).backend == "cython"
+    assert native_calls.phase_calls.cache_info().misses == before
 
 
 def test_huge_windows_and_many_phases_take_no_minutes():

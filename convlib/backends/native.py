@@ -25,6 +25,7 @@ from .base.checks import Quantised
 from .base.pieces import assign
 from .cython import convolve_weights
 from .native_calls import (
+    MOST_PHASES,
     calls_of,
     conv_problem,
     filled,
@@ -164,6 +165,8 @@ class NativeBackend(Backend):
                 f"{row} {reason}" for row, family, reason, *_ in missing[0].verdicts()
                 if reason and (wanted is None or wanted & {row, family})
             ]  # fmt: skip
+        if op == "conv_grad_input" and getattr(spec, "phase_count", 0) > MOST_PHASES:
+            said.append(f"its stride has more than {MOST_PHASES} phases, each a convolution")
         return "; ".join(said) or f"{names} serves another operation"
 
     def exact_algorithm(self, algorithm: str) -> bool:

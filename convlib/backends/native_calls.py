@@ -21,6 +21,9 @@ ORDERED_WEIGHTS = 1 << 13
 #: Weights of a phase up to so many elements are copied; more, if channels are few.
 COPIED_WEIGHTS, COPIED_WEIGHTS_OF_FEW = 1 << 10, 1 << 16
 
+#: More phases of a stride than that are not made: each has a plan of its own, of a third of a millisecond.
+MOST_PHASES = 1024
+
 
 def settings() -> tuple[bool, int, int]:
     """Return whether sums must be direct, the threads, and the bytes of scratch that a call may take."""
@@ -97,7 +100,8 @@ def ways_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[tuple[Call, ...],
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
         return ((),)
     if op == "conv_grad_input":
-        return (Call(conv_problem(spec), op, dtype),), phase_calls(spec, dtype)
+        whole = (Call(conv_problem(spec), op, dtype),)
+        return (whole, phase_calls(spec, dtype)) if spec.phase_count <= MOST_PHASES else (whole,)
     if op.startswith("conv"):
         return ((Call(conv_problem(spec), op, dtype),),)
     adjoint = spec.adjoint() if op == "pool_grad_input" else None

@@ -52,10 +52,14 @@ _WIDE = "floats or complex numbers, ocg >= 4, at least 16 000 multiply-adds"
 
 
 def _wide_strided(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    return max(spec.stride) > 1 and spec.icg < 8 and _wide(spec, dtype)
+    phases, pixels = spec.phase_count, spec.n * spec.out_count
+    small = spec.icg < 8 or (phases >= 64 and phases * phases >= 32 * pixels)
+    return max(spec.stride) > 1 and small and _wide(spec, dtype)
 
 
-_WIDE_STRIDED = f"a stride above 1, icg < 8, {_WIDE}"
+_WIDE_STRIDED = (
+    f"a stride above 1, icg < 8 or at least 64 phases whose square is 32 times the pixels of grad_y or more, {_WIDE}"
+)
 
 
 def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
@@ -71,12 +75,11 @@ _LARGE_WINDOW = (
 
 
 def _many_phases(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    phases = math.prod(min(s, k) for s, k in zip(spec.stride, spec.kernel, strict=True))
-    return dtype.kind in "fc" and phases > 64 and phases * 4000 > spec.macs
+    return dtype.kind in "fc" and spec.phase_count > 64 and spec.phase_count * 4000 > spec.macs
 
 
 _MANY_PHASES = (
-    "floats or complex numbers, more than 64 phases (the product of min(stride, kernel)), fewer than 4000 "
+    "floats or complex numbers, more than 64 phases (the residues of the stride that taps reach), fewer than 4000 "
     "multiply-adds per phase"
 )
 
@@ -102,7 +105,7 @@ POLICY: tuple[Rule, ...] = (
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
     Rule("cython", "conv_grad_input", _many_phases, "fewer than 4000 products per phase of the stride: plain loops",
          _MANY_PHASES),
-    Rule("im2col", "conv_grad_input", _wide_strided, "few input channels: one GEMM for all phases, then col2im",
+    Rule("im2col", "conv_grad_input", _wide_strided, "small phases: one GEMM for all of them, then col2im",
          _WIDE_STRIDED),
     Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
     Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),

@@ -54,6 +54,12 @@ def phases(spec: ConvSpec) -> Phases:
     return Phases(parts, len(parts) == every)
 
 
+def phase_count(spec: ConvSpec) -> int:
+    """See `ConvSpec.phase_count`; counted without making them, as there may be millions."""
+    residues = (s // math.gcd(s, d) for s, d in zip(spec.stride, spec.dilation, strict=True))
+    return math.prod(map(min, residues, spec.kernel, spec.in_size))
+
+
 def _axis(spec: ConvSpec, axis: int) -> list[_AxisPhase]:
     """Cut one axis of the input by the residue modulo the stride: tap k of output o lies on input ``o s + k d - p``."""
     s, d, p, k = spec.stride[axis], spec.dilation[axis], spec.pad_lo[axis], spec.kernel[axis]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from ..errors import SpecError, quote
-from .adjoint import Phases, phases
+from .adjoint import Phases, phase_count, phases
 from .arguments import (
     MOST_AXES,
     Ints,
@@ -127,6 +127,11 @@ class ConvSpec(WindowSpec):
         There are never more than taps.
         """
         return phases(self)
+
+    @property
+    def phase_count(self) -> int:
+        """How many `phases` there are, and at most so many if padding or the input's end leaves some out."""
+        return phase_count(self)
 
     def check_grad(self, grad_shape: Ints) -> None:
         """Raise SpecError unless `grad_shape` is the shape of the result."""
