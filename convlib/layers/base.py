@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import functional
-from ..errors import SpecError
+from ..errors import SpecError, quote
 from ..functional._common import Array, ArrayLike, fill_texts, take
 from ..functional._words import hinting_init
 from ..spec import frozen
+from ..spec.arguments import file_name
 
 
 @dataclass
@@ -160,8 +162,15 @@ class Layer:
         ----------
         path : str or path
             File to write; ``.npz`` is appended if it does not end so.
+
+        Raises
+        ------
+        SpecError
+            If no file can have this name.
+        OSError
+            If it cannot be written.
         """
-        np.savez(os.fspath(path), **self.state())  # type: ignore[arg-type]  # the stubs take allow_pickle for a name
+        np.savez(file_name("path", path), **self.state())  # type: ignore[arg-type]  # the stubs take allow_pickle for a name
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read what `save` wrote.
@@ -174,10 +183,17 @@ class Layer:
         Raises
         ------
         SpecError
-            If the file holds other names or shapes than this layer has.
+            If the file is none that `save` wrote, or holds other names or shapes than this layer has.
+        OSError
+            If it cannot be read.
         """
-        with np.load(os.fspath(path), allow_pickle=False) as archive:
-            self.load_state(dict(archive))
+        name = file_name("path", path)
+        try:
+            with np.load(name, allow_pickle=False) as archive:
+                state = dict(archive)
+        except (ValueError, TypeError, EOFError, BadZipFile) as error:  # NumPy's, of files of other kinds
+            raise SpecError(f"path={quote(path)} is no file that save wrote: {error}") from error
+        self.load_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}  # activations are large and of no use elsewhere

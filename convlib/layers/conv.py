@@ -112,7 +112,7 @@ class _Learned(Layer):
         wanted = {"weight", "bias"} if self._given["bias"] else {"weight"}
         if set(state) != wanted:
             raise SpecError(f"the state holds {sorted(state)}; {self!r} has {sorted(wanted)}")
-        arrays = {name: np.array(value, self._dtype) for name, value in state.items()}
+        arrays = {name: self._learned(name, value) for name, value in state.items()}
         c = self._given["in_channels"]
         c = self._channels_of(arrays["weight"]) if c is None else c
         shapes = {"weight": self._w_shape(c), "bias": (self._oc,)}
@@ -123,6 +123,17 @@ class _Learned(Layer):
         self.weight, self.bias = arrays["weight"], arrays.get("bias")
         self.grads: dict[str, Array] = {}
         self._rng = None
+
+    def _learned(self, name: str, value: ArrayLike) -> Array:
+        """Return a copy of an array of the state in the type of the layer."""
+        array = self._array(**{name: value})
+        if not np.can_cast(array.dtype, self._dtype, "same_kind"):
+            raise TypeError(f"{name} has dtype {array.dtype} in the state, which {self._dtype} cannot hold")
+        with np.errstate(all="ignore"):
+            made = np.array(array, self._dtype)
+        if not np.array_equal(np.isfinite(made), np.isfinite(array)):
+            raise SpecError(f"{name} holds numbers in the state that are too large for {self._dtype}")
+        return made
 
     def _channels_of(self, weight: Array) -> int:
         if weight.ndim != self.nd + 2:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import onnx
 import onnx.backend.base
 import onnx.checker
@@ -18,8 +16,10 @@ from onnx.reference import ReferenceEvaluator
 
 from ..config import get_max_workspace
 from ..errors import SpecError, quote
+from ..spec.arguments import integer
 from ..threads import get_num_threads
 from . import rules
+from .given import model_of, named, of_node, types_of
 from .graph import Chain, Graph, names_in
 from .memory import Array
 from .operators import OPS, TABLE, Node, serve
@@ -57,6 +57,7 @@ class Prepared(onnx.backend.base.BackendRep):
     def __init__(self, model: Any) -> None:
         self._evaluator = ReferenceEvaluator(model, new_ops=OPS)
         constants = dict(self._evaluator.rt_inits_)
+        self._types = types_of(self._evaluator)
         self._inputs = [name for name in self._evaluator.input_names if name not in constants]
         self._graph = Graph(self._evaluator.rt_nodes_, constants, self._evaluator.output_names)
         self._layers: dict[Any, Layer] = {}
@@ -103,10 +104,14 @@ class Prepared(onnx.backend.base.BackendRep):
         steps : list of (Served, float)
             In the order in which they run; nodes that run with another are part of its time.
         """
-        feeds, times = self._named(inputs), [[0.0] * len(self._steps) for _ in range(repeats)]
+        if not 1 <= integer("repeats", repeats) <= 1_000_000:
+            raise SpecError(f"repeats={repeats} must lie between 1 and 1000000, such as 20")
+        feeds, times = self._named(inputs), []
         self.run(feeds)  # which makes the plans
         settings = get_num_threads(), get_max_workspace()
-        for column in times:
+        for _ in range(repeats):
+            column = [0.0] * len(self._steps)
+            times.append(column)
             values = {"": None, **self._graph.constants, **feeds}
             for place, step in enumerate(self._steps):
                 start = time.perf_counter()
@@ -117,21 +122,7 @@ class Prepared(onnx.backend.base.BackendRep):
 
     def _named(self, inputs: Any) -> dict[str, Any]:
         """Return the inputs by name."""
-        if isinstance(inputs, Mapping):
-            feeds = dict(inputs)
-        else:
-            given = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-            every = self._evaluator.input_names
-            # Old models list initializers among the inputs.
-            feeds = dict(zip(self._inputs if len(given) <= len(self._inputs) else every, given, strict=False))
-            if len(given) > len(every):
-                raise SpecError(f"{len(given)} inputs are given; the model has {len(every)}: {', '.join(every)}")
-        missing = [name for name in self._inputs if name not in feeds]
-        unknown = [name for name in feeds if name not in self._evaluator.input_names]
-        if missing or unknown:
-            wrong = f"input {unknown[0]!r} is unknown" if unknown else f"input {missing[0]!r} is missing"
-            raise SpecError(f"{wrong}; the model takes {', '.join(self._inputs)}")
-        return feeds
+        return named(inputs, self._types, self._inputs)
 
     def _made(self) -> list[Step]:
         """Return the steps, and note who serves each node."""
@@ -232,24 +223,6 @@ def _call(node: Any) -> Any:
     return lambda *inputs: serve(own, inputs)
 
 
-def _model_of(given: Any) -> onnx.ModelProto:
-    """Return the model in a file, in bytes, or as it is."""
-    if isinstance(given, onnx.ModelProto):
-        return given
-    if isinstance(given, (str, os.PathLike)):
-        try:
-            os.fspath(given).encode()
-        except UnicodeEncodeError:
-            raise SpecError(f"model={quote(given)} is no file name; use text that can be encoded") from None
-        return onnx.load(given)
-    if not isinstance(given, bytes):
-        raise TypeError(f"a model must be an onnx.ModelProto, bytes or the path of a file, not {type(given).__name__}")
-    try:
-        return onnx.load_from_string(given)
-    except Exception as error:  # of protobuf, which onnx does not wrap
-        raise SpecError(f"the bytes given are no ONNX model: {error}; read them from a file of one") from None
-
-
 class Backend(onnx.backend.base.Backend):
     """ONNX's backend interface: convolutions and poolings by convlib, all else by ONNX's own evaluator.
 
@@ -300,7 +273,7 @@ class Backend(onnx.backend.base.Backend):
         """
         if not cls.supports_device(device):
             raise SpecError(f"device={quote(device)} is not served; use 'CPU'")
-        model = _model_of(model)
+        model = model_of(model)
         onnx.checker.check_model(model)
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
@@ -361,8 +334,7 @@ class Backend(onnx.backend.base.Backend):
             [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
         )  # fmt: skip
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid(node.domain, opset)])
-        given = [a for a in inputs if a is not None]
-        return Prepared(model).run(dict(zip(names, map(np.asarray, given), strict=True)))
+        return Prepared(model).run(of_node(inputs, names))
 
     @classmethod
     def supports_device(cls, device: Any) -> bool:

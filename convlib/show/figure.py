@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import SpecError, quote
 from .scene import Frame, Panel
 
 try:
@@ -160,6 +161,9 @@ def write(figure: Figure, path: Path, description: str = "") -> None:
         metadata = {"Date": None, "Creator": "convlib.show", "Description": description or None}
     elif path.suffix == ".png":
         metadata = {"Software": "convlib.show", "Description": description}
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix and path.suffix.lower().lstrip(".") not in known:
+        raise SpecError(f"path={quote(str(path))} ends as no kind of picture; known: {', '.join(known)}, gif, txt")
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "convlib"}):
         figure.savefig(path, dpi=120, facecolor=PAPER, metadata=metadata)
 

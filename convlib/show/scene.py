@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..errors import SpecError
-from ..spec.arguments import integer
+from ..spec.arguments import file_name, integer, real
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,7 +143,7 @@ class Scene:
         return draw(self.title, self.frame(step))
 
     def plot(self, step: int = 0) -> Figure:
-        """Return one frame as a Matplotlib figure."""
+        """Return one frame as a Matplotlib figure; ImportError says that there is none."""
         from .figure import draw
 
         return draw(self.title, self.frame(step))
@@ -160,22 +160,31 @@ class Scene:
             The frame; the first by default.  Not for an animation.
         seconds : float, default 0.6
             How long an animation shows each frame.
+
+        Raises
+        ------
+        SpecError
+            If the step or the name of the file is none there can be, or Matplotlib cannot write such files.
+        ImportError
+            If Matplotlib is needed and not here.
+        OSError
+            If the file cannot be written.
         """
-        path = Path(path)
+        path = Path(file_name("path", path))
         if path.suffix == ".gif":
             if step is not None:
                 raise SpecError(f"step={step} has no effect on an animation; leave it out, or name a .png or .svg file")
-            if not 0 < seconds < 60:
+            if not 0 < real("seconds", seconds) < 60:
                 raise SpecError(f"seconds={seconds} must lie between 0 and 60, such as 0.6")
             from .figure import animate
 
             animate(self.title, list(self), path, seconds)
         elif path.suffix == ".txt":
-            path.write_text(self.text(step or 0) + "\n", encoding="utf-8")
+            path.write_text(self.text(0 if step is None else step) + "\n", encoding="utf-8")
         else:
             from .figure import write
 
-            write(self.plot(step or 0), path)
+            write(self.plot(0 if step is None else step), path)
 
 
 def grid(shape: Sequence[int], value: Callable[[int, int], T]) -> Grid[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from numbers import Real
@@ -82,6 +83,20 @@ def integer(name: str, value: Any) -> int:
     if abs(number) >= 2**62:
         raise SpecError(f"{name}={quote(number)} is out of range: it must stay below 2**62")
     return number
+
+
+def file_name(name: str, value: Any) -> str:
+    """Return the name of a file as text, if any file can have it."""
+    try:
+        text = os.fsdecode(value)
+        possible = b"\0" not in os.fsencode(text)
+    except TypeError:
+        raise TypeError(f"{name} must be the path of a file, not {type(value).__name__} ({quote(value)})") from None
+    except UnicodeError:
+        possible = False
+    if not possible:
+        raise SpecError(f"{name}={quote(value)} is no file name; use text that can be encoded, without null characters")
+    return text
 
 
 def number_of_axes(name: str, value: Any) -> int:
