@@ -54,8 +54,8 @@ CV_INLINE void CV_(dw_fetch)(const int nv, const int s, const int pair, const in
         const vec a = m ? CV_(load_some)(x, q->a) : CV_(load)(x);
         if (s == 2) {
             const vec b = m ? CV_(load_some)(y, q->b) : CV_(load)(y);
-            v[i] = CV_(even)(a, b);
-            w[i] = CV_(odd)(a, b);
+            v[i] = pair ? CV_(even)(a, b) : CV_(evens)(a, b);
+            w[i] = pair ? CV_(odd)(a, b) : CV_(odds)(a, b);
         } else {
             v[i] = pair ? (vec)((ivec)a | (ivec)CV_(load_some)(y - VL / 2, q->b)) : a;
         }
@@ -83,12 +83,19 @@ CV_INLINE void CV_(dw_row)(const int k, const int nv, const int s, const int pai
     }
 }
 
-CV_INLINE void CV_(dw_store)(const int nv, const int pair, const CV_(dw_column) *c, T *y,
-                             ptrdiff_t other, vec bias, const vec *acc) {
+CV_INLINE void CV_(dw_store)(const int nv, const int s, const int pair, const CV_(dw_column) *c,
+                             T *y, ptrdiff_t other, vec bias, const vec *acc) {
+    vec v[CV_WNV];
+    CV_UNROLL(4)
+    for (int i = 0; i < nv; i++) {
+        v[i] = acc[i] + bias;
+        if (s == 2 && !pair)
+            v[i] = CV_(in_order)(v[i]);
+    }
     CV_UNROLL(4)
     for (int i = 0; i < nv - 1; i++)
-        CV_(store)(y + i * VL, acc[i] + bias);
-    const vec r = acc[nv - 1] + bias;
+        CV_(store)(y + i * VL, v[i]);
+    const vec r = v[nv - 1];
     CV_(store_n)(y + (nv - 1) * VL, r, c->last);
     if (pair)
         CV_(store_n)(y + other, CV_SLIDE(r, r, VL / 2), c->last);
@@ -130,7 +137,7 @@ CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, c
             if (iy >= 0 && iy < t->height)
                 CV_(dw_row)(k, nv, s, pair, masked, 0, c, x + iy * t->xpitch, xo, w, ready, acc);
             if (j >= deep) {
-                CV_(dw_store)(nv, pair, c, to, yo, b, acc[deep]);
+                CV_(dw_store)(nv, s, pair, c, to, yo, b, acc[deep]);
                 to += t->ypitch;
             }
             if (s == 2 && iy + 1 >= 0 && iy + 1 < t->height)
@@ -339,7 +346,7 @@ CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
     /* loads under masks at both ends of a row, and under stride 2 their shuffles, which nothing
      * hides in a column of one vector */
     const double ends = CV_MIN2(2 / vecs, 1);
-    const double each = p->stride[2] == 1 ? 0.18 + 0.37 * ends : 1.05 + 0.95 * ends;
+    const double each = p->stride[2] == 1 ? 0.18 + 0.37 * ends : 0.75 + 0.85 * ends;
     const double alone = CV_CHEAP_MASKS ? 0 : each * k;
     /* narrow columns of rows that share a cache set */
     const double sets = CV_REGISTERS == 32 || p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5;

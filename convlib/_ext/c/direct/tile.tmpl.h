@@ -50,9 +50,9 @@ CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV
                 masked ? CV_(load_some)(p + 2 * i * VL, q[i].a) : CV_(load)(p + 2 * i * VL);
             const vec b = masked ? CV_(load_some)(p + (2 * i + 1) * VL, q[i].b)
                                  : CV_(load)(p + (2 * i + 1) * VL);
-            v[i] = CV_(even)(a, b);
+            v[i] = CV_(evens)(a, b);
             if (pair)
-                w[i] = CV_(odd)(a, b);
+                w[i] = CV_(odds)(a, b);
         } else {
             v[i] = CV_(gather)(p + i * VL * t->xstep, t->xstep, masked ? q[i].lo : 0,
                                masked ? q[i].hi : VL);
@@ -119,7 +119,8 @@ CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int
         T *y = t->y + m * t->ystep;
         CV_UNROLL(4)
         for (int i = 0; i < nv; i++) {
-            const vec r = acc[m][i] + CV_(set1)(t->bias[m]);
+            const vec sum = acc[m][i] + CV_(set1)(t->bias[m]);
+            const vec r = sw == 2 ? CV_(in_order)(sum) : sum;
             const ptrdiff_t n = i == nv - 1 ? t->column->last : VL;
             if (sw) {
                 if (n == VL)

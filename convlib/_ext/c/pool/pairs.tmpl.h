@@ -29,7 +29,7 @@ CV_INLINE void CV_(pairs_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t
     }
     for (ptrdiff_t o = 0; o < all; o += VL) {
         const vec a = CV_(load)((T *)scratch + 2 * o), b = CV_(load)((T *)scratch + 2 * o + VL);
-        vec v = CV_(vjoin)(kind, CV_(even)(a, b), CV_(odd)(a, b));
+        vec v = CV_(in_order)(CV_(vjoin)(kind, CV_(evens)(a, b), CV_(odds)(a, b)));
         if (divided)
             v = v / by;
         if (all - o >= VL)

@@ -127,7 +127,8 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
     for (; s > 2 && s % 2 == 0 && k % 2 == 0 && d == 1; s /= 2, k /= 2, end = (end + 1) / 2) {
         for (ptrdiff_t c = 0; 2 * c < end; c += VL) {
             const vec a = CV_(load)(w->line + 2 * c), b = CV_(load)(w->line + 2 * c + VL);
-            CV_(store)(w->line + c, CV_(vjoin)(kind, CV_(even)(a, b), CV_(odd)(a, b)));
+            const vec v = CV_(vjoin)(kind, CV_(evens)(a, b), CV_(odds)(a, b));
+            CV_(store)(w->line + c, CV_(in_order)(v));
         }
     }
     const ptrdiff_t last = (outs - 1) * s;
