@@ -4,7 +4,7 @@ The source is the whole checkout, so that links of pages to files outside docs/ 
 """
 
 import functools
-import importlib
+import importlib.util
 import re
 import shutil
 import tempfile
@@ -18,19 +18,21 @@ ROOT = Path(__file__).parents[1]
 
 project, author, release = "convlib", "the authors of convlib", convlib.__version__
 root_doc = "docs/index"
+html_math_renderer = "mathml"
 include_patterns = [
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**", "benchmarks/log.md", "convlib/_ext/README.md",
 ]  # fmt: skip
 extensions = [
-    "myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax",
-    "sphinx_gallery.gen_gallery",
+    "myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_gallery.gen_gallery",
 ]  # fmt: skip
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 html_theme = "pydata_sphinx_theme"
 html_title = "convlib"
 html_extra_path = ["learn/playground.html"]
-html_static_path, html_css_files = ["_static"], ["site.css"]
+#: Formulas are MathML, which browsers draw themselves if they have a font for it: it comes along.
+MATH_FONT = Path(importlib.util.find_spec("ziamath").origin).with_name("fonts") / "STIXTwoMath-Regular.ttf"
+html_static_path, html_css_files = ["_static", str(MATH_FONT)], ["site.css"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
 html_show_sourcelink = False
 html_sidebars = {page: [] for page in ("README", "docs/index", "docs/benchmarks")}  # no other page stands beside them
@@ -234,9 +236,21 @@ def lead_to_the_first_page(app, error):
         (Path(app.outdir) / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={root_doc}.html">\n')
 
 
+def write_formula(translator, node):
+    """Write a formula as MathML."""
+    from docutils import nodes
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=block)
+    translator.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Write the reference before pages are read, and hook in what changes pages and docstrings."""
     write_reference(app)
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("source-read", close_examples)
     app.connect("source-read", add_contents)
     app.connect("doctree-resolved", open_pages)

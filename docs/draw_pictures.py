@@ -127,7 +127,7 @@ def flipped() -> tuple[Scene, int | None]:
     turned = show.conv2d(spike, [[1, 2], [3, 4]], padding="full", flip=True)
     first, second = plain.frame(5).columns, turned.frame(5).columns
     frame = Frame(
-        columns=(first[0], first[1], first[2], second[2]), signs=("*", "", "but"),
+        columns=(first[0], first[1], first[2], second[2]), signs=("*", "=", "but"),
         caption="left: cross-correlation turns the kernel round; right: convolution, flip=True, keeps it",
     )  # fmt: skip
     return Scene("one pixel, and what becomes of it", 1, lambda _: frame), 0
@@ -279,8 +279,8 @@ def winograd() -> tuple[Scene, int | None]:
     BT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
     G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
     AT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
-    scenes = [show.kernels(m, titles=[name]) for m, name in ((BT, "B^T, for inputs"), (G, "G, for weights"),
-                                                              (AT, "A^T, for outputs"))]  # fmt: skip
+    scenes = [show.kernels(m, titles=[name]) for m, name in ((BT, "Bᵀ, for inputs"), (G, "G, for weights"),
+                                                              (AT, "Aᵀ, for outputs"))]  # fmt: skip
     return beside("the three matrices of F(2, 3): nothing but 0, ±1 and ±1/2", *scenes), 0
 
 

@@ -10,6 +10,8 @@ Needs PyTorch; says so and stops if it is missing.
 Run:  python examples/autograd_pytorch.py
 """
 
+# sphinx_gallery_thumbnail_path = "docs/pictures/gradient_weight.svg"
+
 import sys
 
 import convlib

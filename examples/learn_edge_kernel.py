@@ -6,6 +6,8 @@ Ten steps of gradient descent find the kernel [1, -1] from an image and its edge
 Run:  python examples/learn_edge_kernel.py [SEED]
 """
 
+# sphinx_gallery_thumbnail_path = "docs/pictures/learned_kernels.svg"
+
 import sys
 
 import numpy as np

@@ -7,6 +7,8 @@ that the model names; axes without a size get ``--size`` (default 1).  Without M
 Run:  python examples/onnx_model.py MODEL [--threads N] [--size N]
 """
 
+# sphinx_gallery_thumbnail_path = "docs/pictures/channels_out.svg"
+
 import argparse
 import collections
 import statistics
