@@ -31,8 +31,8 @@ MEMORY = 8 << 30  # bytes for one mutant; what takes more never stops to grow
 
 #: The quickest judges first: most mutants fall to them.
 JUDGES = (
-    "test_spec", "test_adjoints", "test_blocks", "test_geometry", "test_weight_orders", "test_golden",
-    "reliability/test_sizes", "test_oracle",
+    "test_refusals", "test_spec", "test_advice", "test_adjoints", "test_blocks", "test_geometry", "test_weight_orders",
+    "test_golden", "reliability/test_sizes", "test_oracle",
 )  # fmt: skip
 
 SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {

@@ -73,7 +73,7 @@ def _axis(spec: ConvSpec, axis: int) -> list[_AxisPhase]:
             count = -(-(k - first) // every)
             last = first + (count - 1) * every
             lo = (count - 1) * gap - (start + p - first * d) // s
-            taps = slice(last, first - every if first >= every else None, -every)
+            taps = slice(last, None, -every)  # down to `first`
             found.append(_AxisPhase(slice(start, size, s), taps, -(-(size - start) // s), count, gap, lo))
     return sorted(found, key=lambda phase: phase.inputs.start)
 

@@ -78,7 +78,9 @@ def _check_work(spec: WindowSpec, planes: int) -> None:
     if every < MUCH:
         return
     inside = [spec.taps_inside(axis) for axis in range(spec.nd)]
-    if every < 2**62 and math.prod(inside) * planes * 2**16 >= every:
+    part = math.prod(inside) * planes
+    few = part * 2**16 < every
+    if every < 2**62 and not few:
         return
     shares = [part / (o * k) for part, o, k in zip(inside, spec.out_size, spec.kernel, strict=True)]
     axis = shares.index(min(shares))
@@ -89,9 +91,11 @@ def _check_work(spec: WindowSpec, planes: int) -> None:
         advice = f"lo + hi of at most {size}"
     else:
         advice = f"a stride of at least {2 * spec.stride[axis]}"
+    elements = f"{every} window elements over {planes} planes"
+    said = f"of {elements} only {part} lie in the input" if few else f"{elements} are 2**62 or more"
     raise SpecError(
-        f"of {every} window elements over {planes} planes only {math.prod(inside) * planes} lie in the input: kernel "
-        f"{spec.kernel}, stride {spec.stride}, padding lo {spec.pad_lo} hi {spec.pad_hi}; use {advice} on axis {axis}"
+        f"{said}: kernel {spec.kernel}, stride {spec.stride}, padding lo {spec.pad_lo} hi {spec.pad_hi}; use {advice} "
+        f"on axis {axis}"
     )
 
 
