@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
@@ -60,6 +61,8 @@ def register_backend(backend: Backend | type[Backend]) -> None:
     try:
         instance = backend() if isinstance(backend, type) else backend
     except (Exception, SystemExit) as error:
+        if from_handler(error):
+            raise
         raise BackendError(f"{backend} could not be made: {type(error).__name__}: {error}") from error
     if not isinstance(instance, Backend):
         raise TypeError(f"a backend must be a convlib.Backend or a subclass of it, not {type(instance).__name__}")
@@ -164,12 +167,25 @@ def answer(backend: Backend, method: str, kind: type, ask: Callable[[], Any]) ->
     except (BackendError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        if type(backend).__module__.startswith("convlib."):
+        if type(backend).__module__.startswith("convlib.") or from_handler(error):
             raise  # no plug-in that is broken: a setting that cannot be read, or what a handler of signals raised
         raise _broken(backend, method, f"raised {type(error).__name__}: {error}") from error
     if found is not None and not isinstance(found, kind):
         raise _broken(backend, method, f"answered {found!r}, which is no {kind.__name__}")
     return found
+
+
+def from_handler(error: BaseException) -> bool:
+    """Return whether a handler of signals raised an error, and not what it interrupted."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    code = {getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
+            for handler in handlers if callable(handler)}  # fmt: skip
+    place = error.__traceback__
+    while place is not None:
+        if place.tb_frame.f_code in code:
+            return True
+        place = place.tb_next
+    return False
 
 
 def _broken(backend: Backend, method: str, what: str) -> BackendError:
@@ -200,6 +216,8 @@ def load(name: str) -> Backend:
         If it could not be imported for want of memory, files or time; the next call tries again.
     BackendError
         If the name is unknown, or the backend cannot be imported.
+
+    What a handler of signals raises meanwhile goes through, and the next call tries again.
     """
     backend = _added.get(name) or _loaded.get(name)
     if backend is not None:
@@ -210,6 +228,8 @@ def load(name: str) -> Backend:
     try:
         backend = _made(name, target)
     except (Exception, SystemExit) as error:  # a plug-in may fail in any way; it must not break the others
+        if from_handler(error):
+            raise
         text = f"backend {name!r} could not be loaded from {target}: {type(error).__name__}: {error}"
         if not isinstance(error, _LASTING) or any(os.strerror(code) in str(error) for code in _SHORTAGES):
             raise PassingError(f"{text} (the next call tries again)") from error
