@@ -12,10 +12,10 @@ from typing import Any
 ROUND_SECONDS = 0.05
 
 
-def median_seconds(call: Callable[[], Any]) -> float:
-    """Return the median time of a call over one round."""
+def median_seconds(call: Callable[[], Any], seconds: float = ROUND_SECONDS) -> float:
+    """Return the median time of a call over one round of so many seconds, or of three calls."""
     times: list[float] = []
-    while sum(times) < ROUND_SECONDS or len(times) < 3:
+    while sum(times) < seconds or len(times) < 3:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
@@ -28,18 +28,21 @@ class Contenders:
     Parameters
     ----------
     script : str
-        Run with ``--worker NAME``.
+        Run with ``--worker NAME``, and what else is said.
     names : iterable of str
         The contenders.
+    *more : str
+        What each is told behind its name.
     """
 
-    def __init__(self, script: str, names: Iterable[str]) -> None:
+    def __init__(self, script: str, names: Iterable[str], *more: str) -> None:
         self._workers = {
             name: subprocess.Popen(
-                [sys.executable, script, "--worker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [sys.executable, script, "--worker", name, *more],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )
             for name in names
-        }
+        }  # fmt: skip
 
     def _ask(self, name: str, line: str) -> list[str]:
         pipes = self._workers[name]
@@ -55,6 +58,10 @@ class Contenders:
             for name in sorted(self._workers, reverse=bool(turn % 2)):
                 said[name].append(self._ask(name, line))
         return said
+
+    def numbers(self, line: str, count: int = 1) -> dict[str, list[float]]:
+        """Return the answers of one number each."""
+        return {name: [float(number) for (number,) in said] for name, said in self.rounds(line, count).items()}
 
     def end(self) -> None:
         """Let all processes end."""

@@ -16,15 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contenders import Contenders, median_seconds
 from onnx import TensorProto, helper, numpy_helper
 
 THREADS = 2
@@ -201,54 +200,30 @@ def stock(model: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], float]]:
 
 
 def worker(contender: str, name: str) -> None:
-    """Answer each line of standard input with the median time of a round, in seconds, or that of the convolutions."""
+    """Answer each line: the sum of the outputs, the seconds of the convolutions, or the median seconds of a round."""
     model = MODELS[name]()
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     call, seconds_of_convolutions = globals()[contender](model, x)
     y = call()
-    print(float(np.abs(y).sum()), flush=True)
+    answers = {
+        "sum": lambda: float(np.abs(y).sum()), "convolutions": seconds_of_convolutions,
+        "round": lambda: median_seconds(call, ROUND_SECONDS),
+    }  # fmt: skip
     for line in sys.stdin:
-        if line.strip() == "convolutions":
-            print(seconds_of_convolutions(), flush=True)
-            continue
-        times: list[float] = []
-        while sum(times) < ROUND_SECONDS or len(times) < 2:
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        print(statistics.median(times), flush=True)
+        print(answers[line.strip()](), flush=True)
 
 
 def race(name: str, rounds: int) -> None:
     """Time both contenders of a model and print a line."""
-    workers = {
-        contender: subprocess.Popen(
-            [sys.executable, __file__, "--worker", contender, name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for contender in CONTENDERS[name]
-    }  # fmt: skip
-
-    def answer(contender: str, line: str = "") -> float:
-        pipes = workers[contender]
-        assert pipes.stdin is not None
-        assert pipes.stdout is not None
-        if line:
-            print(line, file=pipes.stdin, flush=True)
-        return float(pipes.stdout.readline())
-
-    sums = [answer(contender) for contender in workers]
-    if not np.isclose(*sums, rtol=1e-3):
-        raise SystemExit(f"{name}: the contenders disagree: {sums}")
-    times: dict[str, list[float]] = {contender: [] for contender in workers}
-    for turn in range(rounds):
-        for contender in sorted(workers, reverse=bool(turn % 2)):
-            times[contender].append(answer(contender, "go"))
-    convolutions = {contender: answer(contender, "convolutions") for contender in workers}
-    for process in workers.values():
-        process.communicate()
     ours, theirs = CONTENDERS[name]
+    contenders = Contenders(__file__, (ours, theirs), name)
+    sums = contenders.numbers("sum")
+    if not np.isclose(sums[ours], sums[theirs], rtol=1e-3):
+        raise SystemExit(f"{name}: the contenders disagree: {sums}")
+    times = contenders.numbers("round", rounds)
+    convolutions = {contender: seconds for contender, (seconds,) in contenders.numbers("convolutions").items()}
+    contenders.end()
     ratios = sorted(b / a for a, b in zip(times[ours], times[theirs], strict=True))
     low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
     parts = [f"{c} {statistics.median(times[c]) * 1e3:.2f} ms [{convolutions[c] * 1e3:.2f}]" for c in CONTENDERS[name]]

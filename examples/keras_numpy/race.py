@@ -7,9 +7,11 @@ in a process of its own; rounds alternate, and the medians are compared.  Needs 
 import argparse
 import os
 import statistics
-import subprocess
 import sys
-import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from contenders import Contenders, median_seconds
 
 THREADS = 2
 ROUND_SECONDS = 1.0
@@ -17,7 +19,7 @@ MODELS = ("resnet50", "mobilenetv2")
 
 
 def worker(contender, name):
-    """Answer each line of standard input with the median seconds of a round."""
+    """Answer each line: the sum of squares of the outputs, or the median seconds of a round."""
     os.environ["KERAS_BACKEND"] = "numpy"
     if hasattr(os, "sched_setaffinity"):  # which is how JAX counts its threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
@@ -35,35 +37,22 @@ def worker(contender, name):
     model = make(weights=None)
     x = np.random.default_rng(0).standard_normal((1, 224, 224, 3)).astype(np.float32)
     y = model.predict(x, verbose=0)
-    print(float(np.square(y).sum()), flush=True)
-    for _ in sys.stdin:
-        times = []
-        while sum(times) < ROUND_SECONDS or len(times) < 3:
-            start = time.perf_counter()
-            model.predict(x, verbose=0)
-            times.append(time.perf_counter() - start)
-        print(statistics.median(times), flush=True)
+    answers = {
+        "sum": lambda: float(np.square(y).sum()),
+        "round": lambda: median_seconds(lambda: model.predict(x, verbose=0), ROUND_SECONDS),
+    }
+    for line in sys.stdin:
+        print(answers[line.strip()](), flush=True)
 
 
 def race(name, rounds):
     """Time both contenders of a model and print a line."""
-    workers = {
-        contender: subprocess.Popen(
-            [sys.executable, __file__, "--worker", contender, name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for contender in ("convlib", "jax")
-    }  # fmt: skip
-    sums = {contender: float(process.stdout.readline()) for contender, process in workers.items()}
+    contenders = Contenders(__file__, ("convlib", "jax"), name)
+    sums = {contender: total for contender, (total,) in contenders.numbers("sum").items()}
     if abs(sums["convlib"] - sums["jax"]) > 1e-3 * abs(sums["jax"]):
         raise SystemExit(f"{name}: the contenders disagree: {sums}")
-    times = {contender: [] for contender in workers}
-    for turn in range(rounds):
-        for contender in sorted(workers, reverse=bool(turn % 2)):
-            print("go", file=workers[contender].stdin, flush=True)
-            times[contender].append(float(workers[contender].stdout.readline()))
-    for process in workers.values():
-        process.communicate()
+    times = contenders.numbers("round", rounds)
+    contenders.end()
     ratios = sorted(b / a for a, b in zip(times["convlib"], times["jax"], strict=True))
     ours, theirs = (statistics.median(times[contender]) * 1e3 for contender in ("convlib", "jax"))
     print(f"{name}: convlib {ours:.1f} ms, JAX {theirs:.1f} ms; JAX / convlib {statistics.median(ratios):.2f} "
