@@ -25,7 +25,9 @@ _environment: dict[str, str] = {}  # never changed but replaced: other threads l
 _reads = 0  # how often it was read
 _reading = Lock()
 
-Variable: TypeAlias = "ContextVar[Setting[T] | None]"
+#: One entering of a setting: the setting, what tells this entering from others, and the block that it lies in.
+Block: TypeAlias = "tuple[Setting[T], object, Block[T] | None]"
+Variable: TypeAlias = "ContextVar[Block[T] | None]"
 _workspace: Variable[int] = ContextVar("convlib_max_workspace", default=None)
 _accuracy: Variable[str] = ContextVar("convlib_accuracy", default=None)
 _tuning: Variable[bool] = ContextVar("convlib_tuning", default=None)
@@ -103,39 +105,44 @@ class _Release:
 class Setting(ContextDecorator, Generic[T]):
     """A value for a ``with`` block, or for the calls of a function; it holds as long as its lock is taken."""
 
-    __slots__ = ("_lock", "_outer", "_value", "_variable")
+    __slots__ = ("_entering", "_lock", "_value", "_variable")
     __exit__: _Release = _Release()
 
     def __init__(self, variable: Variable[T], value: T) -> None:
         self._variable, self._value = variable, value
-        self._outer: Setting[T] | None = None
+        self._entering: object = None
         self._lock = Lock()
 
     def _recreate_cm(self) -> Setting[T]:  # for each call of a decorated function
         return Setting(self._variable, self._value)
 
     def __enter__(self) -> None:
+        outer = _innermost(self._variable)
         if not self._lock.acquire(blocking=False):
             raise SpecError("this setting holds already; make another one for a block inside its own")
         try:
-            self._outer = _innermost(self._variable)
-            self._variable.set(self)
+            self._entering = entering = object()
+            self._variable.set((self, entering, outer))
         except BaseException:
             self._lock.release()
             raise
 
 
-def _innermost(variable: Variable[T]) -> Setting[T] | None:
-    setting = variable.get()
-    while setting is not None and not setting._lock.locked():
-        setting = setting._outer
-    return setting
+def _innermost(variable: Variable[T]) -> Block[T] | None:
+    """Return the innermost block that has not ended; a setting that was entered anew has left its blocks before."""
+    block = variable.get()
+    while block is not None:
+        setting, entering, outer = block
+        if setting._entering is entering and setting._lock.locked():
+            break
+        block = outer
+    return block
 
 
 def current(variable: Variable[T]) -> T | None:
     """Return the value of the innermost block that sets a variable, or None."""
-    setting = _innermost(variable)
-    return None if setting is None else setting._value
+    block = _innermost(variable)
+    return None if block is None else block[0]._value
 
 
 def max_workspace(nbytes: int) -> Setting[int]:

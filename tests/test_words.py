@@ -1,5 +1,6 @@
 """What functions say and keep: errors speak of what their user wrote, nothing is lost in silence, settings end."""
 
+import contextvars
 import random
 import re
 import signal
@@ -282,6 +283,24 @@ def test_settings_nest_and_decorate():
     assert config.get_accuracy() == "fast"
     with strict:
         assert config.get_accuracy() == "strict"
+
+
+def test_settings_that_are_entered_again_lie_in_no_circle():
+    """Each entering is a block of its own: what lay in an earlier one does not lead back to it."""
+    strict, fast = convlib.accuracy("strict"), convlib.accuracy("fast")
+    with strict, fast:
+        context = contextvars.copy_context()
+    for first, second in ((strict, fast), (fast, strict), (strict, strict)):
+        first.__enter__()
+        if second is not first:
+            second.__enter__()
+        first.__exit__(None, None, None)  # not in the order of entering
+        if second is not first:
+            assert config.get_accuracy() == second._value
+            second.__exit__(None, None, None)
+        assert config.get_accuracy() == "fast"
+    with strict:
+        assert context.run(config.get_accuracy) == "fast"
 
 
 # ------------------------------------------------------------------------------- floating-point errors
