@@ -17,6 +17,8 @@ import convlib
 from convlib._ext import _native
 
 ROOT = Path(__file__).parents[1]  # of the checkout, wherever the package lies
+#: What asks for convlib by its name.
+FROM_AN_INDEX = re.compile(r"pip install [^\n`&]*(?<![\w./-])convlib\b(?![\w./'-])")
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
 #: Pages for those who work on convlib, which hold no examples.
 MAP = ROOT / "convlib/_ext/README.md"
@@ -131,7 +133,17 @@ def test_every_public_function_has_an_example():
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_nothing_is_installed_from_an_index_that_has_no_convlib(path):
-    assert not re.search(r"pip install ['\"]?convlib", path.read_text())
+    assert not FROM_AN_INDEX.search(path.read_text())
+
+
+def test_no_message_and_no_example_installs_from_an_index_that_has_no_convlib():
+    """And the extras that they name are there."""
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for path in (*ROOT.glob("convlib/**/*.py"), *ROOT.glob("examples/**/*.py"), *ROOT.glob("examples/**/README*")):
+        text = path.read_text()
+        assert not FROM_AN_INDEX.search(text), path
+        for names in re.findall(r"['\"]\.\[([\w,]+)\]", text):
+            assert set(names.split(",")) <= set(known), path
 
 
 def test_extras_that_pages_name_exist():

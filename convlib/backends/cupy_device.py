@@ -89,7 +89,7 @@ def missing() -> str | None:
 
 
 _HOW = (
-    "pip install 'convlib[cuda12]', or 'convlib[cuda13]' if nvidia-smi shows CUDA 13 "
+    "pip install '.[cuda12]' in convlib's checkout, or '.[cuda13]' if nvidia-smi shows CUDA 13 "
     "(both also need an NVIDIA GPU and its driver)"
 )
 _NO_GPU = (
