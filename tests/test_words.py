@@ -25,6 +25,8 @@ SAID = {
     "filter_kernel": (lambda: convlib.filter2d(IMAGE, [1, 2]), SpecError, "kernel has 1 axes .2,.; expected .KH, KW."),
     "filter_empty": (lambda: convlib.filter2d(IMAGE, np.ones((0, 3))), SpecError, "kernel has the shape .0, 3."),
     "filter_boundary": (lambda: convlib.filter2d(IMAGE, [[1]], boundary="x"), SpecError, "boundary='x' is unknown"),
+    "filter_scipy": (lambda: convlib.filter2d(IMAGE, [[1]], boundary="nearest"), SpecError, "did you mean 'edge'"),
+    "conv_scipy": (lambda: convlib.conv2d(X, W, padding_mode="mirror"), SpecError, "did you mean 'reflect'"),
     "filter_valid": (
         lambda: convlib.filter2d(IMAGE, np.ones((7, 3)), mode="valid"), SpecError, r"kernel \(7, 3\) .*image \(5, 6\)"
     ),

@@ -24,7 +24,7 @@ from .arguments import (
     shape,
     split,
 )
-from .padding import PADDING_MODES, effective_kernel, out_size, resolve_mode, resolve_padding
+from .padding import OTHER_MODES, PADDING_MODES, effective_kernel, out_size, resolve_mode, resolve_padding
 from .sizes import check_array, check_windows
 from .weights import WeightOrder, weight_order
 from .windows import WindowSpec
@@ -209,7 +209,8 @@ def make_filter(image_shape: Ints, kernel_shape: Ints, mode: Any, boundary: Any,
         raise SpecError(f"kernel has the shape {kernel_shape}; it must have at least 1 element on each axis")
     size, channels = image_shape[:2], image_shape[2] if len(image_shape) == 3 else 1
     padding = choice("mode", mode, ("same", "valid", "full"))
-    extended = PADDING_MODES[choice("boundary", boundary, tuple(PADDING_MODES))] != "constant" and mode != "valid"
+    extended = PADDING_MODES[choice("boundary", boundary, tuple(PADDING_MODES), OTHER_MODES)] != "constant"
+    extended = extended and mode != "valid"
     if min(size) < 1 and extended:
         raise SpecError(f"boundary={boundary!r} cannot extend an empty axis of image {image_shape}; use 'constant'")
     lacking = [k > i for i, k in zip(size, kernel_shape, strict=True)]

@@ -15,6 +15,11 @@ PADDING_MODES = {
     "constant": "constant", "zeros": "constant", "reflect": "reflect", "symmetric": "symmetric",
     "edge": "edge", "replicate": "edge", "wrap": "wrap", "circular": "wrap",
 }  # fmt: skip
+#: What `scipy.ndimage` and `scipy.signal` call them.  Their "reflect" is "symmetric" here, which no name can tell.
+OTHER_MODES = {
+    "mirror": "reflect", "nearest": "edge", "grid-mirror": "symmetric", "grid-wrap": "wrap",
+    "grid-constant": "constant", "symm": "symmetric", "fill": "constant",
+}  # fmt: skip
 
 #: What others call them: SAME of TensorFlow and JAX takes any stride, "same" only stride 1.
 OTHER_PADDINGS = {"same": "same_upper", "notset": "valid", "half": "same"}
@@ -27,7 +32,7 @@ def resolve_mode(
 
     Where none is given the value is `unset`: 0 in sums of products, None for padding that takes no part.
     """
-    mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES))]
+    mode = PADDING_MODES[choice("padding_mode", padding_mode, tuple(PADDING_MODES), OTHER_MODES)]
     value = None if pad_value is None and unset is None else real("pad_value", pad_value)
     if mode != "constant" and value != unset:
         raise SpecError(
