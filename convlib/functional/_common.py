@@ -46,7 +46,7 @@ _TEXTS = {
     "flip": "flip : bool, default False\n"
     "    Flip the kernel along its spatial axes: true convolution instead of cross-correlation.",
     "layout": "layout : str, default \"NCHW\"\n"
-    "    Axis order of input and result: \"{first}\" or \"NCHW\", \"{last}\" or \"NHWC\".",
+    "    Axis order of input and result: {orders}.",
     "w_layout": "w_layout : str, default \"OIHW\"\n"
     "    Axis order of `w`: \"{spatial}IO\" is ({kernel}, C / groups, OC), \"O{spatial}I\" (OC, {kernel}, C / groups)\n"
     "    and \"{spatial}CM\" ({kernel}, C, M), M outputs of each channel with ``groups=C``; \"HW\" serves every rank.",
@@ -89,15 +89,17 @@ _TEXTS["windows"] = "\n".join(
 _RANKS: dict[int, dict[str, str]] = {
     1: {
         "axes": "W", "spatial": "W", "kernel": "KW", "out_axes": "OW", "first": "NCW", "last": "NWC",
-        "four": "4", "three": "3", "two": "2",
+        "four": "4", "three": "3", "two": "2", "over": "1 spatial axis",
+        "orders": '"NCW" or "NCHW", "NWC" or "NHWC"',
     },
     2: {
         "axes": "H, W", "spatial": "HW", "kernel": "KH, KW", "out_axes": "OH, OW", "first": "NCHW", "last": "NHWC",
-        "four": "4, 4", "three": "3, 3", "two": "2, 2",
+        "four": "4, 4", "three": "3, 3", "two": "2, 2", "over": "2 spatial axes", "orders": '"NCHW" or "NHWC"',
     },
     3: {
         "axes": "D, H, W", "spatial": "DHW", "kernel": "KD, KH, KW", "out_axes": "OD, OH, OW", "first": "NCDHW",
-        "last": "NDHWC", "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2",
+        "last": "NDHWC", "four": "4, 4, 4", "three": "3, 3, 3", "two": "2, 2, 2", "over": "3 spatial axes",
+        "orders": '"NCDHW" or "NCHW", "NDHWC" or "NHWC"',
     },
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ def _convnd(
     x_zero_point: ArrayLike | None = None, w_zero_point: ArrayLike | None = None, out_dtype: Any = None,
     out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
-    """Cross-correlate the input with a set of kernels over <nd> spatial axes.
+    """Cross-correlate the input with a set of kernels over <over>.
 
     The operation that deep learning calls convolution: the kernel is not flipped (see `flip`).
 
@@ -183,7 +183,7 @@ def _conv_transposend(
     layout: str = "NCHW", w_layout: str = "IOHW", activation: str | None = None, residual: ArrayLike | None = None,
     out: Array | None = None, backend: str | None = None, accuracy: str | None = None,
 ) -> Array:  # fmt: skip
-    """Apply the adjoint of a convolution over <nd> spatial axes: transposed convolution.
+    """Apply the adjoint of a convolution over <over>: transposed convolution.
 
     Each input element adds its multiple of the kernel to the result; `stride` spreads them apart.
 

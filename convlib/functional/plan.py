@@ -202,7 +202,7 @@ def _plan_convnd(
     x_zero_point: ArrayLike | None = None, w_zero_point: ArrayLike | None = None, out_dtype: Any = None,
     backend: str | None = None, accuracy: str | None = None,
 ) -> ConvPlan:  # fmt: skip
-    """Settle shapes, weights and backend of a convolution over <nd> spatial axes once, to call it many times.
+    """Settle shapes, weights and backend of a convolution over <over> once, to call it many times.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def _max_poolnd(
     ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
     return_indices: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Any:  # fmt: skip
-    """Take the maximum of each window over <nd> spatial axes.
+    """Take the maximum of each window over <over>.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _min_poolnd(
     ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None,
     return_indices: bool = False, layout: str = "NCHW", out: Array | None = None, backend: str | None = None,
 ) -> Any:  # fmt: skip
-    """Take the minimum of each window over <nd> spatial axes.
+    """Take the minimum of each window over <over>.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _avg_poolnd(
     count_include_pad: bool = True, divisor_override: int | None = None, layout: str = "NCHW",
     out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
-    """Take the average of each window over <nd> spatial axes.
+    """Take the average of each window over <over>.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _sum_poolnd(
     ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
     out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
-    """Sum each window over <nd> spatial axes.
+    """Sum each window over <over>.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def _lp_poolnd(
     ceil_mode: bool = False, padding_mode: str = "constant", pad_value: float | None = None, layout: str = "NCHW",
     out: Array | None = None, backend: str | None = None,
 ) -> Array:  # fmt: skip
-    """Take the p-norm of each window over <nd> spatial axes.
+    """Take the p-norm of each window over <over>.
 
     Parameters
     ----------

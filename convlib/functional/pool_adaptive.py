@@ -13,7 +13,7 @@ def _adaptive_avg_poolnd(
     nd: int, x: ArrayLike, output_size: Any, *, layout: str = "NCHW", out: Array | None = None,
     backend: str | None = None,
 ) -> Array:  # fmt: skip
-    """Average windows chosen so that the result has a given size, over <nd> spatial axes.
+    """Average windows chosen so that the result has a given size, over <over>.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def _adaptive_max_poolnd(
     nd: int, x: ArrayLike, output_size: Any, *, return_indices: bool = False, layout: str = "NCHW",
     out: Array | None = None, backend: str | None = None,
 ) -> Any:  # fmt: skip
-    """Take maxima of windows chosen so that the result has a given size, over <nd> spatial axes.
+    """Take maxima of windows chosen so that the result has a given size, over <over>.
 
     Parameters
     ----------
