@@ -30,9 +30,7 @@ myst_heading_anchors = 4
 html_theme = "pydata_sphinx_theme"
 html_title = "convlib"
 html_extra_path = ["learn/playground.html"]
-#: Formulas are MathML, which browsers draw themselves if they have a font for it: it comes along.
-MATH_FONT = Path(importlib.util.find_spec("ziamath").origin).with_name("fonts") / "STIXTwoMath-Regular.ttf"
-html_static_path, html_css_files = ["_static", str(MATH_FONT)], ["site.css"]
+html_static_path, html_css_files = ["_static"], ["site.css"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
 html_show_sourcelink = False
 html_sidebars = {page: [] for page in ("README", "docs/index", "docs/benchmarks")}  # no other page stands beside them
@@ -250,6 +248,9 @@ def write_formula(translator, node):
 def setup(app):
     """Write the reference before pages are read, and hook in what changes pages and docstrings."""
     write_reference(app)
+    # Formulas are MathML, which browsers draw themselves if they have a font for it: it comes along.
+    fonts = Path(importlib.util.find_spec("ziamath").origin).with_name("fonts")
+    app.config.html_static_path.append(str(fonts / "STIXTwoMath-Regular.ttf"))
     app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("source-read", close_examples)
     app.connect("source-read", add_contents)
