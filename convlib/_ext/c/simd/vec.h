@@ -152,15 +152,17 @@ CV_INLINE void CV_(store_n)(T *p, vec v, ptrdiff_t n) {
     }
 #if CV_BITS == 32
     if (n & 2) {
-        _mm_storeu_si64(p, part);
+        _mm_storel_epi64((__m128i *)p, part);
         part = _mm_unpackhi_epi64(part, part);
         p += 2;
     }
-    if (n & 1)
-        _mm_storeu_si32(p, part);
+    if (n & 1) {
+        const int one = _mm_cvtsi128_si32(part);
+        __builtin_memcpy(p, &one, sizeof one);
+    }
 #else
     if (n & 1)
-        _mm_storeu_si64(p, part);
+        _mm_storel_epi64((__m128i *)p, part);
 #endif
 }
 #else
