@@ -123,9 +123,17 @@ def build(session):
 
 @nox.session(default=False)
 def wheels(session):
-    """Build this Python's wheel for Linux on x86-64 into dist/, twice, check it, and try it without a compiler."""
+    """Build this Python's wheels for Linux into dist/, twice, check them, try the one for here without a compiler."""
     session.install(*nox.project.dependency_groups(PROJECT, "wheels"), *PROJECT["build-system"]["requires"])
-    session.run("python", ".ci/wheels.py", "dist")
+    session.run("python", ".ci/wheels.py", "dist", *session.posargs)
+
+
+@nox.session(default=False)
+def arm(session):
+    """Try the wheel for Arm in dist/ under QEMU: needs Debian, and its package qemu-user."""
+    session.install("pip")
+    (wheel,) = pathlib.Path("dist").glob("convlib-*-manylinux_2_28_aarch64.whl")
+    session.run("python", ".ci/arm.py", wheel, *session.posargs)
 
 
 @nox.session(default=False)

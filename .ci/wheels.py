@@ -1,11 +1,12 @@
-"""The wheel of this Python for Linux on x86-64, without a container: manylinux_2_28.
+"""The wheels of this Python for Linux, without a container: manylinux_2_28, for x86-64 and Arm.
 
-    python .ci/wheels.py OUT
+    python .ci/wheels.py OUT [MACHINE...]
 
-Compiles with the compiler that Python's own extensions take, from what the sdist holds, and links by zig, which PyPI
-has, against glibc 2.28: the kernels are the ones that are tested and raced, bit for bit.  Builds twice in two folders
-and compares the bits, checks the file, and tries it in an environment without a compiler.  `nox -s wheels` installs
-what this needs.
+Builds from what the sdist holds, for x86_64 and aarch64 if none is named.  For x86-64 the compiler that Python's own
+extensions take makes the kernels, which are then those that are tested and raced, bit for bit, and zig, which PyPI has,
+links them against glibc 2.28; for Arm zig compiles, too.  Builds twice in two folders and compares the bits, checks the
+file, and tries the one for x86-64 in an environment without a compiler; `.ci/arm.py` tries the one for Arm.  `nox -s
+wheels` installs what this needs.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,10 +28,45 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
 ROOT = Path(__file__).resolve().parents[1]
-GLIBC, TAG = (2, 28), "manylinux_2_28_x86_64"
+GLIBC = (2, 28)
 MOST_BYTES = 3_000_000
 #: What a wheel may need of the system, by the beginnings of their names.
 LIBRARIES = ("libc.", "libm.", "libpthread.", "libdl.", "ld-linux")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of processor, as `os.uname` calls it."""
+
+    machine: str
+
+    @property
+    def tag(self):
+        """The platform of its wheels."""
+        return f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{self.machine}"
+
+    @property
+    def runs_here(self):
+        """Whether this Python can load what is made for it, and this machine's compiler can make it."""
+        return self.machine == os.uname().machine
+
+    def variables(self):
+        """Return what tells setup.py that it builds for this processor."""
+        libc = f"{self.machine}-linux-gnu.{GLIBC[0]}.{GLIBC[1]}"
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", libc)
+        # What zig would put in of its own are a slower memcpy and more bytes; of GCC's library the x86-64 kernels need
+        # what tells processors apart.
+        libraries = ["-nodefaultlibs", "-lc", "-lm", "-lpthread"]
+        if self.runs_here:
+            libraries.append(run("cc", "-print-libgcc-file-name").strip())
+        said = {"LDSHARED": shlex.join((*zig, "-shared", *libraries))}
+        if not self.runs_here:
+            # Python's headers say the same of both; the names of modules and the platform do not.
+            said["CC"] = shlex.join(zig)
+            python = f"{sys.version_info.major}{sys.version_info.minor}"
+            said["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{python}-{self.machine}-linux-gnu.so"
+            said["_PYTHON_HOST_PLATFORM"] = f"linux-{self.machine}"
+        return said
 
 
 def run(*command, cwd=None, **variables):
@@ -43,30 +80,27 @@ def run(*command, cwd=None, **variables):
     return done.stdout
 
 
-def build(sdist, folder):
+def build(sdist, folder, target):
     """Return the wheel made from what the sdist holds, unpacked in a folder of its own."""
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "source", filter="data")
     (tree,) = (folder / "source").iterdir()
     (tree / "build").mkdir()
     (tree / "build/objects").symlink_to(ROOT / "build/objects")  # what was compiled before serves again
-    zig = (sys.executable, "-m", "ziglang", "cc", "-target", f"x86_64-linux-gnu.{GLIBC[0]}.{GLIBC[1]}")
-    # What zig would put in of its own are a slower memcpy and more bytes.
-    libraries = ("-nodefaultlibs", "-lc", "-lm", "-lpthread", run("cc", "-print-libgcc-file-name").strip())
     command = (sys.executable, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", folder / "made")
-    run(*command, cwd=tree, LDSHARED=shlex.join((*zig, "-shared", *libraries)))
+    run(*command, cwd=tree, **target.variables())
     (wheel,) = (folder / "made").iterdir()
-    run(sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", TAG, wheel)
+    run(sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", target.tag, wheel)
     (named,) = (folder / "made").iterdir()
     return named
 
 
-def faults(path, secrets):
+def faults(path, target, secrets):
     """Return what is wrong with a compiled part: what it needs, what it shows, what it tells."""
     wrong = [f"holds the path {secret}" for secret in secrets if secret.encode() in path.read_bytes()]
     with path.open("rb") as file:
         elf = ELFFile(file)
-        if elf["e_machine"] != "EM_X86_64":
+        if elf["e_machine"] != f"EM_{target.machine.upper()}":
             wrong.append(f"is for {elf['e_machine']}")
         for section in elf.iter_sections():
             if section.name.startswith(".debug") or section.name == ".symtab":
@@ -100,18 +134,18 @@ def symbols(elf, section):
     return wrong
 
 
-def check(wheel, secrets):
+def check(wheel, target, secrets):
     """Check a wheel: what it holds, its size, its compiled parts, its metadata, and its tag."""
     wrong = []
     with TemporaryDirectory() as folder:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
         for part in sorted(Path(folder).rglob("*.so")):
-            wrong += faults(part, secrets)
+            wrong += faults(part, target, secrets)
     if wheel.stat().st_size > MOST_BYTES:
         wrong.append(f"{wheel.stat().st_size} bytes, more than {MOST_BYTES}")
     said = run("auditwheel", "show", wheel)
-    earned = re.search(r'"manylinux_(\d+)_(\d+)_x86_64"', said)
+    earned = re.search(rf'"manylinux_(\d+)_(\d+)_{target.machine}"', said)
     if not earned or tuple(map(int, earned.groups())) > GLIBC:
         wrong.append(f"auditwheel says\n{said}")
     if wrong:
@@ -130,10 +164,25 @@ def use(wheel, folder):
     print(run(folder / "bin/convlib", "check", "native", "im2col", cwd=folder, **clean), end="")
 
 
-def main(out):
-    """Build twice, compare, check, use; put the wheel and its sdist into a folder."""
+def make(target, sdist, work, out):
+    """Build a wheel twice, compare, check, use, and put it into a folder."""
+    wheels = [build(sdist, work / target.tag / place, target) for place in ("first", "second")]
+    digests = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
+    if digests[0] != digests[1]:
+        sys.exit(f"{wheels[0].name}: two builds differ: {digests}")
+    check(wheels[0], target, (work.name, str(ROOT)))
+    if target.runs_here:
+        use(wheels[0], work / "clean")
+    made = Path(shutil.copy(wheels[0], out))
+    print(f"{made}, {made.stat().st_size // 1000} kB, sha256 {digests[0]}", flush=True)
+
+
+def main(out, machines):
+    """Make the sdist, and the wheels for these machines."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
-        sys.exit("this recipe makes wheels on Linux, x86-64, for it; others are made by cibuildwheel")
+        sys.exit("this recipe makes wheels on Linux, x86-64; cibuildwheel makes them elsewhere")
+    if unknown := set(machines) - {"x86_64", "aarch64"}:
+        sys.exit(f"no such machine: {', '.join(sorted(unknown))}; valid: x86_64, aarch64")
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1735689600")  # of every file in a wheel
     (ROOT / "build/objects").mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -141,15 +190,10 @@ def main(out):
         work = Path(name)
         run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", work / "sdist", ROOT)
         (sdist,) = (work / "sdist").iterdir()
-        wheels = [build(sdist, work / place) for place in ("first", "second")]
-        digests = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
-        if digests[0] != digests[1]:
-            sys.exit(f"{wheels[0].name}: two builds differ: {digests}")
-        check(wheels[0], (name, str(ROOT)))
-        use(wheels[0], work / "clean")
-        made = [Path(shutil.copy(path, out)) for path in (wheels[0], sdist)]
-        print(f"{made[0]}, {made[0].stat().st_size // 1000} kB, sha256 {digests[0]}")
+        shutil.copy(sdist, out)
+        for machine in machines:
+            make(Target(machine), sdist, work, out)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:] or ["x86_64", "aarch64"])
