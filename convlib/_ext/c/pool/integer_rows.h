@@ -1,6 +1,7 @@
 /* The rows of pooling of integers. */
 #define CV_TYPE_I64
 #include "../simd/type.h"
+#include "spread.tmpl.h"
 #include "integers.tmpl.h"
 #define CV_TYPE_I32
 #include "../simd/type.h"

@@ -26,6 +26,7 @@ typedef struct {
     int *bad; /* an index lay outside its plane */
 } CV_(spread_job);
 
+#if CV_FLOAT
 static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y,
                                const int64_t *at, T *x) {
     const cv_pool *p = &j->p;
@@ -52,6 +53,10 @@ static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const 
         }
     }
 }
+#endif
+
+/* A number's share in an average; of integers there are sums only. */
+CV_INLINE T CV_(share)(T number, T by) { return CV_FLOAT ? number / by : number; }
 
 /* row[i] = sum of grad over the windows along W that hold i; row is zeroed here. */
 CV_INLINE void CV_(spread_row)(const cv_pool *p, ptrdiff_t inner, const T *grad, T *row) {
@@ -91,11 +96,12 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
             const T *from = y + z * p->ys[2] + r * p->ys[3], outer = dz[z] * dy[r];
             if (inner == 1 && p->ys[4] == 1) {
                 for (ptrdiff_t o = 0; o < p->out[2]; o++)
-                    grad[o] = from[o] / (outer * dx[o]);
+                    grad[o] = CV_(share)(from[o], outer * dx[o]);
             } else {
                 for (ptrdiff_t o = 0; o < p->out[2]; o++) {
                     for (ptrdiff_t c = 0; c < inner; c++)
-                        grad[o * inner + c] = from[o * p->ys[4] + c] / (outer * dx[o]);
+                        grad[o * inner + c] =
+                            CV_(share)(from[o * p->ys[4] + c], outer * dx[o]);
                 }
             }
             CV_(spread_row)(p, inner, grad, row);
@@ -140,10 +146,13 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
             if (cv_stop_after(&work, (double)(some * inner)))
                 return;
         }
-        if (j->indices)
+#if CV_FLOAT
+        if (j->indices) {
             CV_(scatter_plane)(j, inner, j->y + y, j->indices + y, x);
-        else
-            CV_(spread_plane)(j, inner, j->y + y, x, j->scratch + worker * j->scratch_each);
+            continue;
+        }
+#endif
+        CV_(spread_plane)(j, inner, j->y + y, x, j->scratch + worker * j->scratch_each);
     }
 }
 
@@ -185,6 +194,7 @@ static int CV_(spread_start)(CV_(spread_job) *j, const cv_call *call) {
     return status ? status : bad ? CV_BAD_INDEX : CV_OK;
 }
 
+#if CV_FLOAT
 CV_ONCE const char *CV_(scatter_fits)(const cv_problem *problem) {
     return problem->indices ? CV_(spread_unfit)(&problem->pool) : "needs places";
 }
@@ -205,10 +215,14 @@ static int CV_(scatter_run)(const cv_plan *plan, const cv_call *call) {
 
 CV_ROW(scatter) = {CV_(scatter_fits), CV_(scatter_cost), CV_(scatter_plan), NULL, NULL,
                    CV_(scatter_run)};
+#endif
 
 CV_ONCE const char *CV_(spread_fits)(const cv_problem *problem) {
-    return problem->indices ? "spreads over windows, not to places"
-                            : CV_(spread_unfit)(&problem->pool);
+    if (problem->indices)
+        return "spreads over windows, not to places";
+    if (!CV_FLOAT && problem->pool.kind == CV_AVG)
+        return "spreads averages of floats only";
+    return CV_(spread_unfit)(&problem->pool);
 }
 
 CV_ONCE double CV_(spread_cost)(const cv_problem *problem) {
