@@ -65,6 +65,11 @@ class NaiveBackend(Backend):
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
     strided = True
 
+    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+        """See `Backend.workspace`: gradients are summed as Python numbers, each an object beside its place."""
+        shapes = {"conv_grad_input": "x_shape", "pool_grad_input": "x_shape", "conv_grad_weight": "w_shape"}
+        return 40 * math.prod(getattr(spec, shapes[op])) if op in shapes else 0
+
     def _conv(
         self, spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array, algorithm: str | None
     ) -> None:

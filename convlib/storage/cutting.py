@@ -202,11 +202,11 @@ def blocks(op: str, spec: Any, item: Item, copied: str, limit: int) -> Blocks:
     size = Size(op, spec, item)
     if size.nbytes(copied) <= limit:
         return Blocks(spec, ())
-    return Blocks(spec, (_shrunk(size, limit),))
+    return Blocks(spec, (_shrunk(size, limit, "xyw" + "x" * (copied.count("x") - 1)),))
 
 
-def _shrunk(size: Size, limit: int) -> Size:
-    while size.nbytes() > limit and size.shrink(limit):
+def _shrunk(size: Size, limit: int, copied: str = "xyw") -> Size:
+    while size.nbytes(copied) > limit and size.shrink(limit):
         pass
     return size
 
