@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tracemalloc
 from contextlib import nullcontext
@@ -90,13 +91,36 @@ def test_indices_name_elements(
     assert (places == -1).any() == (mode == "constant")
 
 
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge"])
+def test_padding_that_changes_no_extreme_is_left_out(mode: str) -> None:
+    """Of all small windows: where it is left out, extremes and their places are those of the padded input."""
+    left_out, kept, rng = 0, 0, np.random.default_rng(0)
+    for n, k, stride, lo, hi, ceil in itertools.product((1, 2, 5), (1, 2, 3, 5), (1, 3), (0, 1, 2), (0, 1, 2), (0, 1)):
+        options = {"nd": 1, "stride": stride, "padding": ((lo, hi),), "ceil_mode": bool(ceil), "padding_mode": mode}
+        if max(lo, hi) >= k or n + lo + hi < k or (mode == "reflect" and max(lo, hi) >= n > 1):
+            continue  # no such windows
+        spec = convlib.PoolSpec.make("max", (1, 3, n), k, **options)
+        left_out += spec.with_places(False).padding_mode == "constant"
+        kept += spec.with_places(False).padding_mode != "constant"
+        x = rng.integers(0, 3, (1, 3, n)).astype("f4")
+        pads, own = ((0, 0), (0, 0), (lo, hi)), np.arange(3 * n).reshape(x.shape)
+        wide, origins = (np.pad(a, pads, mode=mode) for a in (x, own))
+        windows = [slice(o * stride, o * stride + k) for o in range(spec.out_size[0])]
+        del options["nd"]
+        y, places = convlib.max_pool1d(x, k, return_indices=True, **options)
+        np.testing.assert_array_equal(y, np.stack([wide[..., w].max(-1) for w in windows], -1))
+        np.testing.assert_array_equal(convlib.max_pool1d(x, k, **options), y)
+        first = [np.take_along_axis(origins[..., w], wide[..., w].argmax(-1)[..., None], -1)[..., 0] for w in windows]
+        np.testing.assert_array_equal(places, np.stack(first, -1) % n)
+    assert left_out >= 100
+    assert kept > 20 or mode == "edge"
+
+
 @pytest.mark.parametrize(("kernel", "options"), OPTIONS)
 @pytest.mark.parametrize("mode", [*MODES, "constant"])
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["f8", "i4"])
 def test_gradients_are_adjoints(backend: str, mode: str, kernel: Any, options: dict[str, Any], dtype: str) -> None:
-    if dtype == "i4" and backend == "native":
-        pytest.skip("native spreads floats only")
     x, options = small(2, 3, 15, 17).astype(dtype), {**options, **filled(mode), "backend": backend}
     zero = convlib.sum_pool2d(0 * x, kernel, **options)  # what the padding adds
     y = convlib.sum_pool2d(x, kernel, **options) - zero

@@ -5,6 +5,11 @@ from typing_extensions import disjoint_base
 
 ZERO: Any
 
+def fold(
+    wide: Any, x: Any, size: Sequence[int], padded: Sequence[int], lo: Sequence[int], source: Sequence[Any],
+    threads: int,
+) -> bool: ...  # fmt: skip
+
 @disjoint_base
 class PaddedRunner:
     def __init__(

@@ -36,7 +36,7 @@ from .native_calls import (
     strided_weights,
     ways_of,
 )
-from .native_quick import quick_conv, quick_gradient, quick_pool
+from .native_quick import folded, quick_conv, quick_gradient, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
 
 Array = NDArray[Any]
@@ -93,8 +93,8 @@ class NativeBackend(Backend):
             return f"spreads floats only, not {dtype}"
         if op in ("pool", "pool_grad_input"):
             assert isinstance(spec, PoolSpec)
-            if op != "pool" and dtype.kind != "f" and (spec.adjoint() is None or dtype != dtypes.INT64):
-                return f"spreads floats only, and integers by sums of stride 1, not {dtype}"
+            if op != "pool" and dtype.kind != "f" and dtype != dtypes.INT64:
+                return f"spreads floats and sums of integers, not {dtype}"
             if spec.adaptive and op != "pool":
                 return "adaptive windows differ in size, and its gradients take windows of one size"
             if spec.kind == "lp" and not native_norms.serves(op, spec, dtype):
@@ -346,6 +346,10 @@ class NativeBackend(Backend):
             _native_pool.spread(pool_problem(spec), grad_y, None, grad_x, True, algorithm, *settings()[1:])
         else:
             _native_pool.pool(pool_problem(adjoint), grad_y, grad_x, None, algorithm, *settings()[1:])
+
+    def _put_folded(self, spec: WindowSpec, wide: Array, x: Array) -> None:
+        if not (x.size and folded(spec, wide, x)):
+            super()._put_folded(spec, wide, x)
 
     def _unpool(
         self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool, algorithm: str | None = None

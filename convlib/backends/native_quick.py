@@ -11,6 +11,7 @@ import numpy as np
 from .. import dtypes
 from .._ext import _native_conv, _native_pad, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, zero_padded
+from ..threads import get_num_threads
 from .base.arrays import SMALL_COPY, padding_sources
 from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
 
@@ -85,6 +86,13 @@ def quick_gradient(
         return result
 
     return call
+
+
+def folded(spec: Any, wide: Any, x: Any) -> bool:
+    """Write the gradient of a padded input to that of the input by all threads; False if these have gaps."""
+    sources = [padding_sources(spec, axis) for axis in range(spec.nd)]
+    sizes = spec.in_size, zero_padded(spec).in_size, spec.pad_lo
+    return _native_pad.fold(wide, x, *sizes, sources, get_num_threads())
 
 
 def _unbatched(run: Run) -> Run:

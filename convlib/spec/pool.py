@@ -114,8 +114,13 @@ class PoolSpec(WindowSpec):
         return self if held else replace(self, pad_value=None)
 
     def with_places(self, places: bool) -> PoolSpec:
-        """Return the spec of the same pooling, with the place of each extreme wanted or not."""
-        return self if places == self.places else _with_places(self, places)
+        """Return the spec of the same pooling, with the place of each extreme wanted or not.
+
+        Padding that repeats what windows hold anyway, as it mostly does, is left out: no extreme depends on it.
+        """
+        if places == self.places and self.padding_mode == "constant":
+            return self
+        return _with_places(self, places)
 
     def adjoint(self) -> PoolSpec | None:
         """Return the pooling of the outputs that is the adjoint, or None if there is none.
@@ -160,7 +165,28 @@ class PoolSpec(WindowSpec):
 
 @cached
 def _with_places(spec: PoolSpec, places: bool) -> PoolSpec:
+    idle = spec.kind in ("max", "min") and spec.padding_mode in _OVERLAP and all(
+        _holds_what_is_repeated(spec, axis) for axis in range(spec.nd)
+    )  # fmt: skip
+    if idle and (spec.padding_mode == "edge" or not places):  # mirrored, the first of equals may lie elsewhere
+        spec = replace(spec, padding_mode="constant")
     return replace(spec, places=places)
+
+
+#: By how many elements a window must reach further into the input than into its padding, to hold what that repeats.
+_OVERLAP = {"reflect": 1, "symmetric": 0, "edge": None}
+
+
+def _holds_what_is_repeated(spec: PoolSpec, axis: int) -> bool:
+    """Return whether each window holds the elements on `axis` that its padding repeats."""
+    if spec.dilation[axis] != 1:
+        return False
+    k, overlap = spec.kernel[axis], _OVERLAP[spec.padding_mode]
+    before = spec.pad_lo[axis]
+    after = (spec.out_size[axis] - 1) * spec.stride[axis] - before + k - spec.in_size[axis]  # of the last window
+    if overlap is None:
+        return max(before, after) < k
+    return 2 * before + overlap <= k and after + min(after, spec.pad_hi[axis]) + overlap <= k
 
 
 @cached

@@ -22,6 +22,9 @@ from .asked import RESULTS, Call
 from .cutting import Block, Blocks, Size, Slices, blocks, borders
 from .padding import fill, fold
 
+#: How many times as large copies gradients make in one piece: their borders, narrow images, are slow by themselves.
+_COPIED_BY_GRADIENTS = 8
+
 
 class Job:
     """A call cut into blocks, each with copies that fit the scratch bound beside what the backend needs."""
@@ -271,7 +274,8 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None
-    if math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(SMALL_COPY, limit):
+    small = SMALL_COPY * (1 if RESULTS[call.op] == "y" else _COPIED_BY_GRADIENTS)
+    if math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(small, limit):
         return None
     found = borders(call.op, spec, call.item(), limit)
     for part in () if found is None else (plain_padded(call.spec), *found.kinds):

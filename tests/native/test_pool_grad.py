@@ -10,7 +10,9 @@ import pytest
 from expected import under_isa
 
 import convlib
-from convlib._ext import _native as native, _native_pool as pooling
+from convlib._ext import _native as native, _native_pad, _native_pool as pooling
+from convlib.backends.base.arrays import padding_sources
+from convlib.spec import make_pool
 
 from .common import UNTOUCHED, WORKSPACE, framed_like, laid, pairs, traced
 from .pools import FLOATS, Pooling, poolings
@@ -22,7 +24,7 @@ def spread_out(problem: Pooling, grad: Any) -> Any:
     """Add each number, or its share in an average, to all elements of its window."""
     grid, good = problem.inside()
     share = grad / (problem.divisor or problem.counted()) if problem.kind == "avg" else grad
-    found = np.zeros((problem.n, problem.c, int(np.prod(problem.size))))
+    found = np.zeros((problem.n, problem.c, int(np.prod(problem.size))), share.dtype)
     every = np.broadcast_to(share[..., None], (*share.shape, grid.shape[-1]))
     np.add.at(found, (..., grid[good]), every[..., good])
     return found.reshape(problem.n, problem.c, *problem.size)
@@ -75,8 +77,10 @@ def check(problem: Pooling, name: str, dtype: str, last: bool, threads: int, add
     return True
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("isa", "name"), pairs("spread"))
+@pytest.mark.parametrize(
+    ("isa", "name", "dtype"),
+    [(*way, dtype) for way in pairs("spread") for dtype in (*FLOATS, "int64")[: 2 + (way[1] == "spread")]],
+)
 def test_spreading(isa: str, name: str, dtype: str, record_property: Callable[[str, int], None]) -> None:
     runs = 0
     with under_isa(isa):
@@ -85,7 +89,7 @@ def test_spreading(isa: str, name: str, dtype: str, record_property: Callable[[s
                 continue  # the same problem as a maximum; no gradient of such windows
             for last in (False, True):
                 runs += check(problem, name, dtype, last, 1 + turn % 3, bool(turn % 2))
-    assert runs >= 4 * ENOUGH
+    assert runs >= (ENOUGH if dtype == "int64" else 4 * ENOUGH)  # of integers no averages
     record_property("runs", runs)
 
 
@@ -119,13 +123,35 @@ def test_the_bridge_refuses_arrays_it_could_not_walk() -> None:
         pooling.spread(problem, y, np.zeros(y.shape, "i4"), y.copy(), True, None, 1, WORKSPACE)
 
 
-@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"dilation": 2}])
-def test_gradients_of_integer_sums_are_sums(isa: str, options: dict[str, int]) -> None:
-    """With stride 1 an input takes the sum of the windows round it, exactly."""
-    x = np.random.default_rng(0).integers(-(2**40), 2**40, (2, 5, 17, 19))
-    y = convlib.sum_pool2d(x, 3, stride=1, **options)
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"dilation": 2}, {"stride": 2}, {"stride": 4, "padding": 1}])
+def test_gradients_of_integer_sums_are_exact(isa: str, options: dict[str, int]) -> None:
+    """With stride 1 an input takes the sum of the windows round it; else each number is spread over its window."""
+    x, options = np.random.default_rng(0).integers(-(2**55), 2**55, (2, 5, 17, 19)), {"stride": 1, **options}
+    y = convlib.sum_pool2d(x, 3, **options)
     native.trace()
-    found = convlib.sum_pool2d_grad_input(y, x.shape, 3, stride=1, backend="native", **options)
-    assert any(row.startswith("pool") for row in native.traced()[0])
-    expected = convlib.sum_pool2d_grad_input(y, x.shape, 3, stride=1, backend="cython", **options)
+    found = convlib.sum_pool2d_grad_input(y, x.shape, 3, backend="native", **options)
+    (row,) = native.traced()[0]
+    assert row.startswith("pool") if options["stride"] == 1 else row == "spread"
+    expected = convlib.sum_pool2d_grad_input(y, x.shape, 3, backend="cython", **options)
     np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize("size", [(5,), (4, 6), (40, 70), (3, 5, 4)])
+def test_gradients_of_padding_are_folded_in_one_pass(size: tuple[int, ...], mode: str) -> None:
+    nd, lead = len(size), (2, 150 if size == (40, 70) else 3)  # the larger one by several threads
+    spec = make_pool(nd, "sum", (*lead, *size), 4, 1, ((2, 3),) * nd, padding_mode=mode)
+    sources = [padding_sources(spec, axis) for axis in range(nd)]
+    padded = tuple(map(len, sources))
+    origins: Any = np.ix_(*sources)
+    for dtype in FLOATS:
+        wide = np.random.default_rng(0).integers(-9, 10, (*lead, *padded)).astype(dtype)
+        expected, (whole, x) = np.zeros((*lead, *size), dtype), framed_like((*lead, *size), dtype, False)
+        np.add.at(expected, (slice(None), slice(None), *origins), wide)
+        assert _native_pad.fold(wide, x, size, padded, spec.pad_lo, sources, 2)
+        np.testing.assert_array_equal(x, expected)
+        x[...] = UNTOUCHED
+        assert (whole == UNTOUCHED).all(), "memory beside the result was written"
+    assert not _native_pad.fold(wide.astype(int), x, size, padded, spec.pad_lo, sources, 2)
+    with pytest.raises(ValueError, match="sizes that were given"):
+        _native_pad.fold(wide[:1], x, size, padded, spec.pad_lo, sources, 2)

@@ -27,6 +27,7 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
 
 
+@lru_cache(maxsize=64)
 def padding_sources(spec: Any, axis: int) -> Any:
     """Return which element stands at each place of a padded axis, -1 for the value of constant padding."""
     lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
@@ -131,6 +132,10 @@ class Arrays(Checks):
                 narrow[(*at, source)] += values.sum(axis + 2, keepdims=True) if one else values
             wide = narrow
         return wide
+
+    def _put_folded(self, spec: Any, wide: Array, x: Array) -> None:
+        """Write the gradient `wide` of the padded input to that of the input, `x`."""
+        assign(x, self._fold_padding(spec, wide))
 
     # ------------------------------------------------------------------ out
 

@@ -88,7 +88,7 @@ class Backend(Arrays):
             inner = zero_padded(spec)
             wide = self.xp.empty((inner.n, inner.c, *inner.in_size), dtype)
             _fill(wide, y, self._conv_grad_input, inner, y, w, wide, algorithm)
-            assign(x, self._fold_padding(spec, wide))
+            self._put_folded(spec, wide, x)
         else:
             _fill(x, y, self._conv_grad_input, spec, y, w, x, algorithm)
         if bias is not None:
@@ -267,7 +267,7 @@ class Backend(Arrays):
         inner, x = self._explicit_padding(spec, x)
         wide, _ = self._result(inner.x_shape, dtype, dtype, inner, None)
         _fill(wide, grad_y, self._pool_grad_input, inner, grad_y, x, y, wide, *_named(algorithm))
-        grad_x[...] = self._fold_padding(spec, wide)
+        self._put_folded(spec, wide, grad_x)
         return finish()
 
     # ------------------------------------------------------------------ columns
