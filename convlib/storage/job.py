@@ -23,7 +23,7 @@ from .cutting import Block, Blocks, Size, Slices, blocks, borders
 from .padding import fill, fold
 
 #: How many times as large copies gradients make in one piece: their borders, narrow images, are slow by themselves.
-_COPIED_BY_GRADIENTS = 8
+_COPIED_BY_GRADIENTS = 4
 
 
 class Job:
