@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,21 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
+@cache
+def truth(mode: str, at: int) -> Any:
+    """Return the input, the weights, the bias and the result under a mode and the options at a place of the list."""
+    options = OPTIONS[at]
+    x, w, bias = small(2, 3, 21, 23), small(4, 3, 3, 3, seed=1), small(4, seed=2)
+    rest = {key: value for key, value in options.items() if key != "padding"}
+    return x, w, bias, convlib.conv2d(padded(x, options["padding"], mode), w, bias, backend="naive", **rest)
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("mode", [*MODES, "constant"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("backend", ["native", "cython", "im2col", "fft"])
 def test_values(way: str, backend: str, layout: str, mode: str, options: dict[str, Any]) -> None:
-    x, w, bias = small(2, 3, 21, 23), small(4, 3, 3, 3, seed=1), small(4, seed=2)
-    rest = {key: value for key, value in options.items() if key != "padding"}
-    expected = convlib.conv2d(padded(x, options["padding"], mode), w, bias, backend="naive", **rest)
+    x, w, bias, expected = truth(mode, OPTIONS.index(options))
     if layout == "NHWC":
         x, expected = np.moveaxis(x, 1, -1).copy(), np.moveaxis(expected, 1, -1)
     if mode == "constant":

@@ -1,5 +1,7 @@
 """Complex numbers: gradients are adjoints, which multiply by conjugates; transposed convolution is the transpose."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -33,13 +35,23 @@ def sizes(name):
     return x, (6, 4 // options.get("groups", 1), 3, 2), options
 
 
+@cache
+def truth(op, name, type_x, type_w, with_bias):
+    """Return x, w, bias and options of a call on integers of two types, and its result by the oracle."""
+    x_shape, w_shape, options = sizes(name)
+    make = {"conv": convlib.conv2d, "transpose": convlib.conv_transpose2d}[op]
+    if op == "transpose":
+        w_shape = (4, 6 // options.get("groups", 1), 3, 2)
+    x, w = integers(type_x, *x_shape, seed=0), integers(type_w, *w_shape, seed=1)
+    bias = integers(np.result_type(type_x, type_w), 6, seed=2) if with_bias else None
+    return make, x, w, bias, options, make(x, w, bias, backend="naive", **options)
+
+
 @pytest.mark.parametrize(("type_x", "type_w"), TYPES)
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("bound", [3000, 1 << 26])
 def test_gradients_of_a_convolution_are_its_adjoints(backend, name, type_x, type_w, bound):
-    x_shape, w_shape, options = sizes(name)
-    x, w = integers(type_x, *x_shape, seed=0), integers(type_w, *w_shape, seed=1)
-    y = convlib.conv2d(x, w, backend="naive", **options)
+    _, x, w, _, options, y = truth("conv", name, type_x, type_w, False)
     grad_y = integers(type_x, *y.shape, seed=2)
     with config.scratch(bound):
         grad_x = convlib.conv2d_grad_input(grad_y, w, x.shape, backend=backend, **options)
@@ -52,28 +64,13 @@ def test_gradients_of_a_convolution_are_its_adjoints(backend, name, type_x, type
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name != "reflect"])
 @pytest.mark.parametrize("bound", [3000, 1 << 26])
 def test_gradients_of_a_transposed_convolution_are_its_adjoints(backend, name, type_x, type_w, bound):
-    x_shape, w_shape, options = sizes(name)
-    w_shape = (4, 6 // options.get("groups", 1), 3, 2)
-    x, w = integers(type_x, *x_shape, seed=0), integers(type_w, *w_shape, seed=1)
-    y = convlib.conv_transpose2d(x, w, backend="naive", **options)
+    _, x, w, _, options, y = truth("transpose", name, type_x, type_w, False)
     grad_y = integers(type_x, *y.shape, seed=2)
     with config.scratch(bound):
         grad_x = convlib.conv_transpose2d_grad_input(grad_y, w, x.shape, backend=backend, **options)
         grad_w = convlib.conv_transpose2d_grad_weight(grad_y, x, w.shape, backend=backend, **options)
     assert np.vdot(grad_y, y) == np.vdot(grad_x, x)
     assert np.vdot(grad_y, y) == np.vdot(grad_w, w)
-
-
-def call_of(op, options, type_x, type_w):
-    """Return a function of a backend that calls an operator on integers of two types."""
-    x_shape, w_shape, options = sizes(options)
-    make = {"conv": convlib.conv2d, "transpose": convlib.conv_transpose2d}[op]
-    transposed = op == "transpose"
-    if transposed:
-        w_shape = (4, 6 // options.get("groups", 1), 3, 2)
-    x, w = integers(type_x, *x_shape, seed=0), integers(type_w, *w_shape, seed=1)
-    bias = integers(np.result_type(type_x, type_w), 6, seed=2)
-    return lambda backend: make(x, w, bias, backend=backend, **options)
 
 
 @pytest.mark.parametrize(("type_x", "type_w"), [TYPES[1], TYPES[2], ("int8", "complex64")])
@@ -83,10 +80,9 @@ def call_of(op, options, type_x, type_w):
 def test_sums_are_those_of_the_formula(backend, op, name, type_x, type_w, bound):
     if op == "transpose" and name == "reflect":
         pytest.skip("a transposed convolution has no padding mode")
-    call = call_of(op, name, type_x, type_w)
-    expected = call("naive")
+    make, x, w, bias, options, expected = truth(op, name, type_x, type_w, True)
     with config.scratch(bound), convlib.accuracy("strict"):
-        found = call(backend)
+        found = make(x, w, bias, backend=backend, **options)
     assert found.dtype == expected.dtype
     if backend == "fft":  # which rounds
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

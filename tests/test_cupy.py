@@ -67,7 +67,11 @@ WITH_CUDNN = ("cupy", "cupy:cudnn")
 
 
 @pytest.mark.parametrize(
-    ("names", "path"), [(OURS, (SHIM,)), (WITH_CUDNN, (SHIM, CUDNN))], ids=["without cuDNN", "with cuDNN"]
+    ("names", "path"),
+    [
+        pytest.param(OURS, (SHIM,), id="without cuDNN"),
+        pytest.param(WITH_CUDNN, (SHIM, CUDNN), id="with cuDNN", marks=pytest.mark.slow),
+    ],
 )
 def test_conformance_on_the_processor(kernels: str, names: tuple[str, ...], path: tuple[Path, ...]) -> None:
     done = python("-c", CONFORMANCE, *names, path=(*path, SHIM.parent), CONVLIB_SHIM=kernels)
@@ -184,6 +188,7 @@ def test_cudnn_graphs(kernels: str) -> None:
     assert run(kernels, code, cudnn=True, CUPY_TF32="1").splitlines() == expected
 
 
+@pytest.mark.slow
 def test_cudnn_says_what_it_lacks(kernels: str, tmp_path: Path) -> None:
     ask = """
         from convlib.registry import get_backend

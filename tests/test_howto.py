@@ -62,6 +62,7 @@ def reader(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_walk_from_an_empty_folder(reader):
     checker, said, folder, seen = doctest.OutputChecker(), "", None, 0
     for name, language, text in blocks():

@@ -119,7 +119,7 @@ def test_padding_in_blocks_is_that_of_numpy(mode, dtype, layout, cuts):
     options = {"constant_values": 3} if mode == "constant" else {"mode": mode}
     wide = np.pad(x, ((0, 0), (0, 0), *padding), **options)
     with config.scratch(1 << 30):
-        expected = convlib.conv2d(wide, w, dilation=2, backend="naive")
+        expected = convlib.conv2d(wide, w, dilation=2, backend="cython")  # without padding, where naive takes a second
     given = x if layout == "NCHW" else np.moveaxis(x, 1, -1)
     extra = {"pad_value": 3} if mode == "constant" else {"padding_mode": mode}
     for name in ("cython", "im2col", "native"):

@@ -96,6 +96,7 @@ def test_the_page_is_made_from_its_template_and_the_spec():
     assert not re.search(r"(src|href)=|https?://|@import|fetch\(", text), "it must not need anything else"
 
 
+@pytest.mark.slow
 @in_a_browser
 def test_sizes_windows_and_sums_are_those_of_the_library(tmp_path):
     rng = random.Random(0)
@@ -133,6 +134,7 @@ SETTINGS = list(itertools.product(
 ))  # fmt: skip
 
 
+@pytest.mark.slow
 @in_a_browser
 def test_the_page_shows_true_formulas_and_calls(tmp_path):
     settings = [{"padding": 1} | a | b | c | d for a, b, c, d in SETTINGS]
@@ -189,6 +191,7 @@ def test_the_words_are_the_same_in_both_languages():
     assert all(word in template for word in words["en"])
 
 
+@pytest.mark.slow
 @in_a_browser
 def test_the_language_changes_and_axes_differ(tmp_path):
     seen = ask(
