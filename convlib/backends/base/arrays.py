@@ -20,6 +20,9 @@ from .pieces import assign
 #: Bytes of padded input that are copied in one piece, rather than that its borders are served by calls of their own.
 SMALL_COPY = 1 << 20
 
+#: Elements of a padded axis up to which the table of its sources is kept for the next call: 128 KiB.
+_SHORT_AXIS = 1 << 14
+
 
 def channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""
@@ -27,16 +30,26 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
 
 
-@lru_cache(maxsize=64)
 def padding_sources(spec: Any, axis: int) -> Any:
-    """Return which element stands at each place of a padded axis, -1 for the value of constant padding."""
+    """Return which element stands at each place of a padded axis, -1 for the value of constant padding; read-only."""
+    short = spec.pad_lo[axis] + spec.in_size[axis] + spec.pad_hi[axis] <= _SHORT_AXIS
+    return _kept_sources(spec, axis) if short else _sources(spec, axis)
+
+
+@lru_cache(maxsize=64)
+def _kept_sources(spec: Any, axis: int) -> Any:
+    return _sources(spec, axis)
+
+
+def _sources(spec: Any, axis: int) -> Any:
     lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
     places = np.full(lo + size + hi, -1)
     if spec.padding_mode == "constant":
         places[lo : lo + size] = np.arange(size)
-        return places
-    for run in runs(spec.padding_mode, -lo, size + hi, size):
-        places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
+    else:
+        for run in runs(spec.padding_mode, -lo, size + hi, size):
+            places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
+    places.flags.writeable = False  # others may hold it, too
     return places
 
 
