@@ -25,7 +25,7 @@ typedef struct {
 
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it
  * multiplies).
- * nopack: nothing is packed.  A lies as rows `row` nopack, with `step` from k to k + 1, and the
+ * nopack: nothing is packed.  A lies as rows `row` apart, with `step` from k to k + 1, and the
  * last vector moves back to end with its row, over lanes that the vector before it sums as well.
  * apart: rows of B lie where `at` says, not ldb apart; there is a bias and no residual. */
 CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, const int apart,
@@ -36,7 +36,7 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, cons
     const ptrdiff_t lanes = nopack ? VL : o->last,
                     end = (nv - 1) * VL - (nopack ? VL - o->last : 0);
     vec acc[CV_MR][CV_NV];
-    ptrdiff_t from[CV_MR]; /* a, where row m lies */
+    ptrdiff_t from[CV_MR]; /* how far from a row m begins */
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         from[m] = nopack && m ? CV_MIN2(m, o->rows - 1) * row : m;
