@@ -22,7 +22,7 @@ from ..spec import ConvSpec, WindowSpec, effective_kernel
 from ..threads import get_num_threads
 from . import fft_range
 from .base import Backend
-from .fft_plan import Ints, Plan, complex_type, make_plan, spectrum_shape
+from .fft_plan import SMALL, Ints, Plan, complex_type, make_plan, spectrum_shape
 from .taps import FORWARD, convolve
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
@@ -73,6 +73,7 @@ class FftBackend(Backend):
             y[...] = 0
         else:
             plan = make_plan(spec, x.dtype, config.get_max_workspace())
+            _keep_pages(plan.nbytes - SMALL)
             for group in range(spec.groups):
                 ins = slice(group * spec.icg, (group + 1) * spec.icg)
                 outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
@@ -80,6 +81,15 @@ class FftBackend(Backend):
                     _Group(spec, plan, x[:, ins], w[outs], y[:, outs]).run()
         if bias is not None:
             y += bias.reshape(-1, *(1,) * spec.nd)
+
+
+def _keep_pages(nbytes: int) -> None:
+    """Have freed memory kept for the arrays of the next call: new pages for all cost as much as the transforms.
+
+    Where glibc's malloc frees a block of more than 128 KiB (and less than 32 MiB), it keeps up to twice as much in the
+    process from then on.  Elsewhere this does nothing.
+    """
+    np.empty(nbytes, np.uint8)
 
 
 class _Group:
@@ -154,14 +164,14 @@ class _Part:
             self._forward(spectra[o : o + 1], self._weights(o))
         # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
         np.conjugate(spectra, out=spectra)
-        signal = np.empty((plan.tiles, ins, *shape), kind)
+        signal = None if self.whole else np.empty((plan.tiles, ins, *shape), kind)
         sums = None if plan.in_place else np.empty((plan.tiles, plan.together, *shape), kind)
         for start in range(0, len(blocks), plan.tiles):
             chunk = [block for block in blocks[start : start + plan.tiles] if not self.group.wholly_direct(block)]
             if chunk:
-                self._chunk(chunk, spectra, signal[: len(chunk)], sums)
+                self._chunk(chunk, spectra, signal, sums)
 
-    def _chunk(self, blocks: list[Block], spectra: Array, signal: Array, sums: Array | None) -> None:
+    def _chunk(self, blocks: list[Block], spectra: Array, signal: Array | None, sums: Array | None) -> None:
         few = int(np.prod(self.w.shape[1:]))
         tiles = self._gather(blocks, 0, self.plan.length[0]) if self.whole else None
         ranges = fft_range.judge(self._seen(blocks[0])[0][None] if tiles is None else tiles, few)
@@ -170,7 +180,7 @@ class _Part:
                 self._leave_out(block, found.limit)
         if all(self.group.wholly_direct(block) for block in blocks):
             return
-        self._forward(signal, self._slabs(blocks, ranges, tiles))
+        signal = self._forward(signal, self._slabs(blocks, ranges, tiles))
         del tiles
         for start in range(0, len(spectra), self.plan.together):
             some = slice(start, min(start + self.plan.together, len(spectra)))
@@ -193,7 +203,7 @@ class _Part:
             if taps.size:
                 inner = (slice(0, e, s) for e, s in zip(self.ke[1:], d[1:], strict=True))
                 slab[0][(slice(None), slice(first * d[0] - row, None, d[0]), *inner)][:, : taps.shape[1]] = taps
-                _scale(slab, -int(self.shifts[o]))
+                fft_range.scale(slab, -int(self.shifts[o]))
             if not self.real:
                 np.conjugate(slab, out=slab)
             yield row, slab
@@ -207,17 +217,21 @@ class _Part:
             for tile, found in zip(slab, ranges, strict=True):
                 if found.limit is not None:
                     fft_range.clear(tile, found.limit)
-                _scale(tile, -found.shift)
+                fft_range.scale(tile, -found.shift)
             yield row, slab
 
-    def _forward(self, out: Array, slabs: Iterator[tuple[int, Array]]) -> None:
-        """Transform tiles (T, C, *length), which come in slabs of rows, into `out`."""
+    def _forward(self, out: Array | None, slabs: Iterator[tuple[int, Array]]) -> Array:
+        """Transform tiles (T, C, *length), which come in slabs of rows, into `out`; whole tiles need none."""
         transform = scipy_fft.rfftn if self.real else scipy_fft.fftn
         axes = self.axes if self.whole else self.axes[1:]
         for row, slab in slabs:
-            out[:, :, row : row + slab.shape[2]] = transform(slab, axes=axes, workers=self.workers)
+            spectra = transform(slab, axes=axes, workers=self.workers)
+            if out is None:
+                return spectra
+            out[:, :, row : row + slab.shape[2]] = spectra
         if not self.whole:
             _in_place(scipy_fft.fft, out, self.axes[0], self.workers)
+        return out
 
     def _zeros(self, tiles: int, row: int) -> Array:
         rows = min(self.plan.rows, self.plan.length[0] - row)
@@ -273,16 +287,17 @@ class _Part:
         value = value[(..., *(slice(0, (c - 1) * s + 1, s) for c, s in zip(counts[1:], stride, strict=True)))]
         each = (slice(None), *(None,) * self.spec.nd)
         signs, shifts = found.sign * self.signs[outs], found.shift + self.shifts[outs]
-        if signs.any():  # sums of products of one sign have it, too
-            np.maximum(value, 0, out=value, where=(signs > 0)[each])
-            np.minimum(value, 0, out=value, where=(signs < 0)[each])
         if shifts.any():
-            value = _scaled(value, shifts[each])
+            value = fft_range.scaled(value, shifts[each])
         starts = (first[0] + row, *first[1:])
         target = _at(self.y[n, outs], starts, (value.shape[1], *counts[1:]))
-        if self.first:
+        place = target if self.first else value
+        if signs.any():  # sums of products of one sign have it, too
+            low, high = (np.where(signs == sign, 0, -sign * np.inf).astype(value.dtype) for sign in (1, -1))
+            np.clip(value, low[each], high[each], out=place)
+        elif self.first:
             target[...] = value
-        else:
+        if not self.first:
             target += value
 
     # ------------------------------------------------------------------ what is summed directly
@@ -336,20 +351,6 @@ def _in_place(transform: Any, a: Array, axis: int, workers: int) -> None:
     result = transform(a, axis=axis, overwrite_x=True, workers=workers)
     if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
         a[...] = result
-
-
-def _scale(a: Array, power: int) -> None:
-    """Multiply a contiguous array by a power of two, in place."""
-    if power:
-        parts = a.view(a.real.dtype)
-        np.ldexp(parts, np.int32(power), out=parts)
-
-
-def _scaled(a: Array, powers: Array) -> Array:
-    powers = powers.astype(np.int32)
-    if a.dtype.kind == "f":
-        return np.ldexp(a, powers)
-    return np.ldexp(a.real, powers) + 1j * np.ldexp(a.imag, powers)
 
 
 #: What sums directly by faster loops, where the build has it.

@@ -32,7 +32,7 @@ _MOST_TILES = 512
 _TRIES = 10
 
 #: Bytes for what is computed of a tile piece by piece, and for the sums of single outputs by other kernels.
-_SMALL = 512 << 10
+SMALL = 512 << 10
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,15 @@ def _lengths(spec: ConvSpec, taps: Ints) -> Iterator[Ints]:
         positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
         whole = scipy_fft.next_fast_len(positions + ke - 1, real=True)
         shortest = min(whole, scipy_fft.next_fast_len(ke + max(1, ke // 4), real=True))
-        limit = min(whole, max(TILE_ELEMENTS ** (1 / spec.nd), 4 * ke))
-        step = max(1.125, (limit / shortest) ** (1 / _TRIES))
-        lengths, length = {shortest} | ({whole} if whole <= limit else set()), float(shortest)
-        while (length := length * step) < limit:
-            lengths.add(min(whole, scipy_fft.next_fast_len(math.ceil(length), real=True)))
+        limit = math.floor(min(whole, max(TILE_ELEMENTS ** (1 / spec.nd), 4 * ke)))
+        # The shortest that makes do with so many tiles, from the fewest on.
+        most, tiles = -(-positions // (shortest - ke + 1)), -(-positions // (limit - ke + 1))
+        step = max(1.125, (most / tiles) ** (1 / _TRIES))
+        lengths = {shortest}
+        while tiles < most:
+            length = scipy_fft.next_fast_len(-(-positions // tiles) + ke - 1, real=True)
+            lengths.update({length} if length <= limit else ())
+            tiles = max(tiles + 1, math.floor(tiles * step))
         axes.append(sorted(lengths))
     yield from product(*axes)
 
@@ -132,12 +136,12 @@ def _nbytes(plan: Plan, dtype: np.dtype[Any]) -> int:
     slab, slab_unit = (size // plan.length[0] * plan.rows for size in (tile, unit))
     held = (plan.outs * plan.ins + plan.tiles * plan.ins) * unit
     held += 0 if plan.in_place else plan.tiles * plan.together * unit
-    there = plan.tiles * plan.ins * (slab + slab_unit)
+    there = plan.tiles * plan.ins * (slab + (slab_unit if plan.rows < plan.length[0] else 0))
     back = plan.tiles * plan.together * (slab if real or plan.rows < plan.length[0] else 0)
     if real and axes > 1:  # SciPy copies the spectrum, to transform along the other axes first
         back += plan.tiles * plan.together * slab_unit
     multiply = plan.tiles * plan.together * slab_unit if plan.ins > 1 else 0
-    return held + max(there, back, multiply) + _SMALL
+    return held + max(there, back, multiply) + SMALL
 
 
 def _work(spec: ConvSpec, plan: Plan) -> float:

@@ -84,6 +84,21 @@ def clear(tile: Array, limit: float) -> None:
         np.copyto(piece, 0, where=left_out(piece, limit))
 
 
+def scale(a: Array, power: int) -> None:
+    """Multiply a contiguous array by a power of two, in place."""
+    if power:
+        parts = a.view(a.real.dtype)
+        np.ldexp(parts, np.int32(power), out=parts)
+
+
+def scaled(a: Array, powers: Array) -> Array:
+    """Return an array multiplied by powers of two."""
+    powers = powers.astype(np.int32)
+    if a.dtype.kind == "f":
+        return np.ldexp(a, powers)
+    return np.ldexp(a.real, powers) + 1j * np.ldexp(a.imag, powers)
+
+
 def _steps(shape: tuple[int, ...]) -> list[int]:
     """Return steps along all axes but the first that leave a sample; odd ones, so that few patterns go unseen."""
     rest, steps = math.prod(shape[1:]) / max(_FEWEST, _SAMPLE // shape[0]), []
