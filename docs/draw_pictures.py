@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation from the scenes of `convlib.show`.
+"""Draw the pictures of the documentation from the scenes of `convlib.show`, in English and, in ru/, in Russian.
 
 Run:  python docs/draw_pictures.py [NAME ...]
 
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from convlib.textbook import Conv2D, corr2d, shift
 HERE = Path(__file__).parent
 FOLDER = HERE / "pictures"
 DIGESTS = FOLDER / "scenes.json"
+#: What titles and captions say, and the same in Russian.
+WORDS: dict[str, str] = json.loads((HERE / "pictures.words.json").read_text(encoding="utf-8"))
 
 X = np.arange(9).reshape(3, 3)
 K = np.array([[0, 1], [2, 3]])
@@ -48,6 +51,14 @@ def beside(title: str, *scenes: Scene, signs: tuple[str, ...] = (), caption: str
     columns = [column for frame in frames for column in frame.columns]
     inner = [part for frame, sign in zip(frames, (*between, ""), strict=True) for part in (*frame.signs, sign)]
     return Scene(title, 1, lambda _: Frame(columns=tuple(columns), signs=tuple(inner[:-1]), caption=caption))
+
+
+def renamed(title: str, scene: Scene, step: int, *names: str) -> Scene:
+    """Return one frame of a scene, whose columns have one panel each, under other names; the last is the result's."""
+    frame = scene.frame(step)
+    columns = tuple((replace(panel, title=name),) for (panel,), name in zip(frame.columns, names, strict=True))
+    shown = replace(frame, columns=columns, caption=frame.caption.replace("y[", f"{names[-1]}["))
+    return Scene(title, 1, lambda _: shown)
 
 
 def cells(title: str, text: np.ndarray, role: np.ndarray) -> Panel:
@@ -212,7 +223,7 @@ def pooling_shift() -> tuple[Scene, int | None]:
     for by in (0, 1):
         moved = shift(x, (0, by))
         pooled = max_pool2d(moved[None], 2)[0]
-        scenes += [show.feature_maps(moved, titles=[f"edge, moved by {by}"]),
+        scenes += [show.feature_maps(moved, titles=[f"line, moved by {by}"]),
                    show.feature_maps(pooled, titles=["max pooled, 2 x 2"])]  # fmt: skip
     return beside("a shift by one pixel that pooling does not see", *scenes, signs=("max", "", "max")), 0
 
@@ -303,7 +314,8 @@ def blocking() -> tuple[Scene, int | None]:
 
 @picture("gradient_input.svg")
 def gradient_input() -> tuple[Scene, int | None]:
-    return show.conv2d([[1, 2], [3, 4]], K, padding="full", flip=True), 4
+    scene = show.conv2d([[1, 2], [3, 4]], K, padding="full", flip=True)
+    return renamed("gradient of the input: G, padded, convolved with K", scene, 4, "G", "K", "∂X"), 0
 
 
 @picture("gradient_weight.svg")
@@ -313,10 +325,44 @@ def gradient_weight() -> tuple[Scene, int | None]:
     expected = conv2d_grad_weight(grad_y[None], X[None], (1, 1, 2, 2))[0, 0]
     shown = scene.frame(0).columns[2][0].text
     assert shown == tuple(tuple(map(str, row)) for row in expected), shown
-    return scene, 0
+    return renamed("gradient of the kernel: X correlated with G", scene, 0, "X", "G", "∂K"), 0
 
 
 # ------------------------------------------------------------------------------- files
+
+#: The longest phrase first; what has no word, as the names of functions, stays.
+PHRASE = re.compile("|".join(rf"(?<!\w){re.escape(words)}(?!\w)" for words in sorted(WORDS, key=len, reverse=True)))
+
+
+def translated(text: str) -> str:
+    """Put a title or a caption into Russian."""
+    return PHRASE.sub(lambda found: WORDS[found[0]], text)
+
+
+def in_russian(scene: Scene) -> Scene:
+    """Return the same scene with its words in Russian."""
+
+    def frame(step: int) -> Frame:
+        shown = scene.frame(step)
+        return Frame(
+            columns=tuple(tuple(replace(p, title=translated(p.title)) for p in column) for column in shown.columns),
+            signs=tuple(map(translated, shown.signs)), caption=translated(shown.caption),
+        )  # fmt: skip
+
+    return Scene(translated(scene.title), len(scene), frame)
+
+
+def twin(make: Callable[[], tuple[Scene, int | None]]) -> Callable[[], tuple[Scene, int | None]]:
+    """Return a function that makes the same picture in Russian."""
+
+    def made() -> tuple[Scene, int | None]:
+        scene, step = make()
+        return in_russian(scene), step
+
+    return made
+
+
+PICTURES |= {f"ru/{name}": twin(make) for name, make in PICTURES.items()}
 
 
 def digest(name: str) -> str:

@@ -42,9 +42,8 @@ def test_twins_run_the_same_code_and_show_the_same_pictures(path):
     twin = RUSSIAN / path.name
     assert blocks(path, "python") == blocks(twin, "python")
     assert blocks(path, "text") == blocks(twin, "text")
-    assert [image for _, image in IMAGE.findall(path.read_text())] == [
-        image for _, image in IMAGE.findall(twin.read_text())
-    ]
+    ours, theirs = ([image for _, image in IMAGE.findall(page.read_text())] for page in (path, twin))
+    assert [image.replace("pictures/", "pictures/ru/") for image in ours] == theirs
     assert re.search("[а-я]{5}", twin.read_text())
 
 
@@ -72,15 +71,18 @@ def test_pictures_have_a_size(path):
 
 
 def test_every_picture_is_shown_and_drawn():
-    shown = {Path(target).name for path in DOCS.rglob("*.md") for _, target in IMAGE.findall(path.read_text())}
-    files = {path.name for path in PICTURES.iterdir()} - {"scenes.json"}
+    targets = {
+        (path.parent / target).resolve() for path in DOCS.rglob("*.md") for _, target in IMAGE.findall(path.read_text())
+    }
+    shown = {path.relative_to(PICTURES).as_posix() for path in targets if path.is_relative_to(PICTURES)}
+    files = {path.relative_to(PICTURES).as_posix() for path in PICTURES.rglob("*.*")} - {"scenes.json"}
     assert files == set(NAMES) == set(json.loads((PICTURES / "scenes.json").read_text()))
     assert files <= shown
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_show_what_the_library_computes(name):
-    if name == "where_is_it.png":
+    if name.endswith("where_is_it.png"):
         pytest.importorskip("matplotlib", reason="the photo comes with Matplotlib")
     digests = json.loads((PICTURES / "scenes.json").read_text())
     assert drawing().digest(name) == digests[name], f"draw it again: python docs/draw_pictures.py {name}"
@@ -90,6 +92,27 @@ def test_pictures_show_what_the_library_computes(name):
 def test_letters_of_pictures(name, tmp_path):
     pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
     scene, step = drawing().PICTURES[name]()
+    (tmp_path / "ru").mkdir()
     scene.save(tmp_path / name, step)
     letters = [re.findall(r"<text[^>]*>([^<]*)", (folder / name).read_text()) for folder in (tmp_path, PICTURES)]
     assert letters[0] == letters[1] != []
+
+
+#: Names of functions and arguments are the same in every language; the sign "add" is drawn as an arrow.
+STAY = {"conv2d", "conv_transpose2d", "max_pool2d", "im2col", "toeplitz", "output_padding", "flip", "True", "max", "add"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("ru/")])
+def test_russian_pictures_say_the_same_in_russian(name):
+    if name.endswith("where_is_it.png"):
+        pytest.importorskip("matplotlib", reason="the photo comes with Matplotlib")
+    pictures = drawing().PICTURES
+    (scene, step), (english, same) = pictures[name](), pictures[name.removeprefix("ru/")]()
+    assert (step, len(scene)) == (same, len(english))
+    for frame, original in zip(scene, english, strict=True):
+        panels = [panel for column in frame.columns for panel in column]
+        said = " ".join([scene.title, frame.caption, *frame.signs, *(panel.title for panel in panels)])
+        assert set(re.findall(r"[A-Za-z]\w{2,}", said)) <= STAY, said
+        assert re.search("[а-я]{2}", said)
+        cells = [(panel.text, panel.role, panel.hue, panel.shade) for panel in panels]
+        assert cells == [(p.text, p.role, p.hue, p.shade) for column in original.columns for p in column]
