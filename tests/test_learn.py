@@ -99,7 +99,9 @@ def test_letters_of_pictures(name, tmp_path):
 
 
 #: Names of functions and arguments are the same in every language; the sign "add" is drawn as an arrow.
-STAY = {"conv2d", "conv_transpose2d", "max_pool2d", "im2col", "toeplitz", "output_padding", "flip", "True", "max", "add"}
+STAY = {
+    "conv2d", "conv_transpose2d", "max_pool2d", "im2col", "toeplitz", "output_padding", "flip", "True", "max", "add",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("ru/")])
