@@ -157,6 +157,18 @@ def max_workspace(nbytes: int) -> Setting[int]:
     -------
     setting : context manager
         For a ``with`` statement.
+
+    Raises
+    ------
+    SpecError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> with convlib.max_workspace(1 << 20):
+    ...     convlib.explain("conv2d", (8, 64, 224, 224), (64, 64, 3, 3), padding=1).workspace_nbytes <= 1 << 20
+    True
     """
     return Setting(_workspace, _bytes("nbytes", nbytes))
 
@@ -178,6 +190,11 @@ def use_tuning(wanted: bool) -> Setting[bool]:
     -------
     setting : context manager
         For a ``with`` statement.
+
+    Raises
+    ------
+    TypeError
+        If it is neither True nor False.
 
     Examples
     --------
@@ -203,6 +220,18 @@ def accuracy(level: str) -> Setting[str]:
     -------
     setting : context manager
         For a ``with`` statement.
+
+    Raises
+    ------
+    SpecError
+        If it is neither of them.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> with convlib.accuracy("strict"):
+    ...     convlib.explain("conv2d", (1, 64, 56, 56), (64, 64, 3, 3)).algorithm == "winograd"
+    False
     """
     return Setting(_accuracy, _level("accuracy", level))
 

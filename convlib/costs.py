@@ -176,7 +176,7 @@ def connections(size: Any, delta: int, *, exact: bool = False) -> Connections:
     Returns
     -------
     counts : Connections
-        ``fully_connected``: each pixel with each, ``(h * w) ** 2``.  ``shared``: translation invariance leaves one
+        ``fully_connected``: each pixel with each, ``(h * w) ** 2``.  ``shared``: translation equivariance leaves one
         weight per offset, ``2h * 2w``.  ``local``: locality leaves the offsets up to `delta`, ``4 * delta ** 2``.
 
     Raises

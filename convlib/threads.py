@@ -63,6 +63,14 @@ def set_num_threads(count: int | None) -> None:
         If `count` is out of range.
     TypeError
         If `count` is no integer.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> convlib.set_num_threads(1)
+    >>> convlib.get_num_threads()
+    1
+    >>> convlib.set_num_threads(None)
     """
     global _process  # one setting per process, as in every threading library
     _process = None if count is None else _checked("count", count)
@@ -80,6 +88,20 @@ def num_threads(count: int) -> Setting[int]:
     -------
     setting : context manager
         For a ``with`` statement.
+
+    Raises
+    ------
+    SpecError
+        If `count` is out of range.
+    TypeError
+        If `count` is no integer.
+
+    Examples
+    --------
+    >>> import convlib
+    >>> with convlib.num_threads(1):
+    ...     convlib.get_num_threads()
+    1
     """
     return Setting(_context, _checked("count", count))
 

@@ -4,11 +4,15 @@ The source is the whole checkout, so that links of pages to files outside docs/ 
 """
 
 import functools
+import gettext
 import importlib.util
 import re
 import shutil
 import tempfile
 from pathlib import Path
+
+import pydata_sphinx_theme
+import sphinx
 
 import convlib
 from convlib.functional.described import public
@@ -45,6 +49,14 @@ CALLS = {
 }  # fmt: skip
 
 
+#: What their pictures show, for who cannot see them.
+SHOWN = {
+    "edges": "A photo; beside each kernel its result: blur, sharpening, vertical and horizontal edges; below, poolings",
+    "lenet_digits": "A digit, how sure LeNet is of each answer, its kernels and feature maps; digits it has read",
+    "large_image": "An image of grey discs, and the outlines of all of them, bright on black",
+}
+
+
 def drawn(block, variables, gallery):
     """Move the pictures that an example has drawn into its page."""
     from sphinx_gallery.scrapers import figure_rst
@@ -53,7 +65,7 @@ def drawn(block, variables, gallery):
     for path, name in zip(sorted(DRAWN.glob("*.png")), variables["image_path_iterator"], strict=False):
         shutil.move(path, name)
         names.append(name)
-    return figure_rst(names, gallery["src_dir"])
+    return figure_rst(names, gallery["src_dir"], SHOWN.get(Path(variables["src_file"]).stem, ""))
 
 
 #: Around the cells of a notebook: it has no command line, and shows what was drawn.
@@ -128,7 +140,8 @@ def headings():
 def write_reference(app):
     """List every public name, and give each a page of its own."""
     folder = ROOT / "docs/reference"
-    text = ["Reference", "=========", "", "Every public name; each page has the same sections in the same order.", ""]
+    text = ["Reference", "=========", ""]
+    text += ["Every public name. The pages of operators have the same sections in the same order.", ""]
     for heading, names in headings().items():
         text += [heading, "-" * len(heading), "", ".. autosummary::", "", *(f"   ~{name}" for name in names), ""]
         text += [".. toctree::", "   :hidden:", "", *(f"   {name}" for name in names), ""]
@@ -234,6 +247,14 @@ def lead_to_the_first_page(app, error):
         (Path(app.outdir) / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={root_doc}.html">\n')
 
 
+def speak_russian(app, page, template, context, doctree):
+    """Let the frame of the Russian pages be Russian, and say so to programs that read aloud."""
+    if page.startswith("docs/ru/"):
+        words = gettext.translation("sphinx", Path(pydata_sphinx_theme.__file__).with_name("locale"), ["ru"])
+        words.add_fallback(gettext.translation("sphinx", Path(sphinx.__file__).with_name("locale"), ["ru"]))
+        context |= {"language": "ru", "_": words.gettext, "gettext": words.gettext}
+
+
 def write_formula(translator, node):
     """Write a formula as MathML."""
     from docutils import nodes
@@ -241,7 +262,8 @@ def write_formula(translator, node):
 
     block = isinstance(node, nodes.math_block)
     formula = tex2mathml(node.astext(), as_block=block)
-    translator.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    # The word joiner keeps a full stop on the formula's line.
+    translator.body.append(f'<div class="math">{formula}</div>' if block else formula + "\u2060")
     raise nodes.SkipNode
 
 
@@ -255,5 +277,6 @@ def setup(app):
     app.connect("source-read", close_examples)
     app.connect("source-read", add_contents)
     app.connect("doctree-resolved", open_pages)
+    app.connect("html-page-context", speak_russian)
     app.connect("build-finished", lead_to_the_first_page)
     app.connect("autodoc-process-docstring", prepare, priority=400)

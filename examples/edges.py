@@ -116,7 +116,7 @@ def main(arguments=None):
         ],
         options.out, TILE, "convlib: filters and pools; of kernels and signed results red is positive, blue negative",
     )  # fmt: skip
-    print(f"{path}: wrote {options.out}")
+    print("filtered", Path(path).name, "and wrote", Path(options.out).name)
     return options.out
 
 

@@ -125,7 +125,7 @@ def main(arguments=None):
     fits = min(size, FITS)
     plain, blocks = race(fits, memory)
     print(f"{fits} x {fits} in memory: plain calls {plain:.2f} s, blocks {blocks:.2f} s, {blocks / plain:.2f} times")
-    print(f"wrote {options.out}")
+    print("wrote", Path(options.out).name)
     if most > memory:
         sys.exit(f"peak memory {most} is more than {memory}")
     return options.out

@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 # The matrices here are small: more BLAS threads than one cost more than they bring, on a busy machine far more.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -237,7 +238,7 @@ def main(arguments=None):
     print(f"{right:.2%} of {len(held_out)} held-out digits are right")
     if options.picture:
         picture(network, images[held_out], targets[held_out], options.picture)
-        print("wrote", options.picture)
+        print("wrote", Path(options.picture).name)
     return right
 
 

@@ -1,6 +1,7 @@
 """The notebooks that the site makes of the examples run as in Jupyter."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -35,4 +36,14 @@ def test_notebooks_run(name, pictures, tmp_path, monkeypatch, capsys):
     for text in code:
         exec(compile(text, name, "exec"), names)
     assert len(shown) == pictures
-    assert len(capsys.readouterr().out) > 50
+    assert len(capsys.readouterr().out) > 30
+
+
+@pytest.mark.parametrize("name", ["edges", "large_image", "lenet_digits"])
+def test_pages_of_examples_say_what_is_drawn_and_name_no_folder(name):
+    text = (GALLERY / f"{name}.rst").read_text()
+    assert len(re.search(r"image-sg::[^\n]*\n +:alt: (.*)", text)[1]) > 40
+    said = text.partition(".. rst-class:: sphx-glr-script-out")[2]
+    assert "wrote" in said
+    assert str(Path.home()) not in said
+    assert not re.search(r"(^|[\s'\"])/\w+/", said), said

@@ -85,6 +85,11 @@ def unregister_backend(name: str) -> None:
     ----------
     name : str
         Its name.
+
+    Raises
+    ------
+    BackendError
+        If nothing of that name was added.
     """
     global _added
     with _changing:
