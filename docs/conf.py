@@ -9,6 +9,7 @@ import importlib.util
 import re
 import shutil
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pydata_sphinx_theme
@@ -65,7 +66,8 @@ def drawn(block, variables, gallery):
     for path, name in zip(sorted(DRAWN.glob("*.png")), variables["image_path_iterator"], strict=False):
         shutil.move(path, name)
         names.append(name)
-    return figure_rst(names, gallery["src_dir"], SHOWN.get(Path(variables["src_file"]).stem, ""))
+    text = figure_rst(names, gallery["src_dir"], SHOWN.get(Path(variables["src_file"]).stem, ""))
+    return "\n.. container:: drawn\n" + textwrap.indent(text, "   ") if names else ""
 
 
 #: Around the cells of a notebook: it has no command line, and shows what was drawn.
