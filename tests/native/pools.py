@@ -240,11 +240,12 @@ def check_pool(
     if not served:
         return False
     expected, where = answer(problem, dtype)
-    np.testing.assert_array_equal(y, expected, err_msg=said)
+    if y.tobytes() != expected.tobytes():
+        np.testing.assert_array_equal(y, expected, err_msg=said)
     y[...] = UNTOUCHED
     assert (whole == whole.dtype.type(UNTOUCHED)).all(), f"memory beside the result was written: {said}"
     if places is not None:
-        np.testing.assert_array_equal(places, where, err_msg=said)
+        assert (places == where).all(), said
         places[...] = UNTOUCHED
         assert (beside == UNTOUCHED).all(), f"memory beside the indices was written: {said}"
     return True

@@ -1,6 +1,7 @@
 """Factors that are not finite over zero padding: the zeros take part, 0 * inf is NaN; gradients follow the formula."""
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -94,18 +95,27 @@ ENGINE = [
 ]
 
 
-@pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("bad", [np.inf, np.nan])
-@pytest.mark.parametrize(("x_shape", "w_shape", "options"), ENGINE)
-@pytest.mark.parametrize("isa", _native.detected_isas())
-def test_every_implementation(isa, x_shape, w_shape, options, bad, last):
-    """Sums, both gradients and plans by each implementation that serves, in both layouts."""
+@cache
+def engine_case(case, bad):
+    """Return arrays of small integers, two with a factor that is not finite, and the three results by the formula."""
+    x_shape, w_shape, options = ENGINE[case]
     rng, nd = np.random.default_rng(len(w_shape) + w_shape[0]), len(x_shape) - 2
     x, w, wild = (rng.integers(1, 9, s).astype("f4") for s in (x_shape, w_shape, w_shape))
     wild.flat[rng.integers(w.size)] = bad
     grad_y = spoilt(rng, getattr(convlib, f"conv{nd}d")(x, w, backend="naive", **options).shape, bad).astype("f4")
     y, grad_x = formula("y", x, wild, grad_y, **options), formula("x", x, wild, grad_y, **options)
-    grad_w = formula("w", x, w, grad_y, **options)
+    return x, wild, grad_y, y, grad_x, formula("w", x, w, grad_y, **options)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("case", range(len(ENGINE)))
+@pytest.mark.parametrize("isa", _native.detected_isas())
+def test_every_implementation(isa, case, bad, last):
+    """Sums, both gradients and plans by each implementation that serves, in both layouts."""
+    _, w_shape, options = ENGINE[case]
+    nd = len(w_shape) - 2
+    x, wild, grad_y, y, grad_x, grad_w = engine_case(case, bad)
 
     def laid(a):
         return np.ascontiguousarray(np.moveaxis(a, 1, -1)) if last else a
