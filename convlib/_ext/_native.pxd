@@ -1,6 +1,6 @@
 # The C interface of the engine, and the plans that its bridges share.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from convlib._ext._threads cimport task
 
@@ -39,7 +39,7 @@ cdef extern from "c/engine.h" nogil:
     ctypedef struct cv_problem:
         cv_op op
         cv_type type
-        int fresh, indices, add, wide_w, wide_y, threads
+        int fresh, indices, add, shifted, wide_y, threads
         Py_ssize_t max_workspace
         cv_conv conv
         cv_pool pool
@@ -53,6 +53,7 @@ cdef extern from "c/engine.h" nogil:
         int activation
         int64_t* indices
         int zero, padding
+        const int32_t* w_zeros
     ctypedef struct cv_impl:
         pass
     ctypedef struct cv_row:

@@ -16,10 +16,10 @@ class ConvProblem(Problem):
     def weigh(self, group: int, output: int, channel: int, kernel: Sequence[int]) -> None: ...
     def chosen(
         self, op: str, code: int, names: str | None, exact: bool, fresh: bool, threads: int, max_workspace: int,
-        wide_w: bool = False, wide_y: bool = False,
+        shifted: bool = False, wide_y: bool = False,
     ) -> Plan | None: ...  # fmt: skip
     def verdicts(
-        self, op: str, code: int, fresh: bool, threads: int, max_workspace: int, wide_w: bool = False,
+        self, op: str, code: int, fresh: bool, threads: int, max_workspace: int, shifted: bool = False,
         wide_y: bool = False,
     ) -> list[_Verdict]: ...  # fmt: skip
 

@@ -143,7 +143,7 @@ cdef class ConvProblem(Problem):
         return True
 
     def chosen(self, str op, char code, names, bint exact, bint fresh, int threads, Py_ssize_t max_workspace,
-               bint wide_w=False, bint wide_y=False):
+               bint shifted=False, bint wide_y=False):
         """Return the plan for arrays of a type without gaps, or None if no implementation fits.
 
         Parameters
@@ -157,18 +157,18 @@ cdef class ConvProblem(Problem):
         fresh : bool
             Whether weights come with each call.
         threads, max_workspace : int
-        wide_w, wide_y : bool
-            "conv_int8": whether weights are int16, not int8; whether the result is int64, not int32.
+        shifted, wide_y : bool
+            "conv_int8": whether weights have zero points; whether the result is int64, not int32.
         """
         cdef cv_problem p = self.asked(_OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
-        p.wide_w, p.wide_y = wide_w, wide_y
+        p.shifted, p.wide_y = shifted, wide_y
         return self.plan(&p, names, exact)
 
-    def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace, bint wide_w=False,
+    def verdicts(self, str op, char code, bint fresh, int threads, Py_ssize_t max_workspace, bint shifted=False,
                  bint wide_y=False):
         """Return (name, family, refusal or None, predicted nanoseconds, scratch) of each implementation."""
         cdef cv_problem p = self.asked(_OPERATIONS[op], type_of(code, 1), fresh, threads, max_workspace)
-        p.wide_w, p.wide_y = wide_w, wide_y
+        p.shifted, p.wide_y = shifted, wide_y
         return verdicts(&p)
 
 

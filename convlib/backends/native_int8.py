@@ -47,12 +47,10 @@ def way_of(
         return None
     _, threads, bound = settings()
     problem = conv_problem(plain_padded(spec))
-    wide_w, wide_y = _is_wide(w_dtype, quantised), quantised.result == dtypes.INT64
-    weights = int(np.prod(spec.w_shape))
-    copied = 0 if prepared or (w_dtype == np.int8 and not (wide_w or spec.flip)) else weights
-    copied *= 1 + wide_w
+    shifted, wide_y = _zeros(w_dtype, quantised) is not None, quantised.result == dtypes.INT64
+    copied = 0 if prepared or (w_dtype == np.int8 and not spec.flip) else int(np.prod(spec.w_shape))
     code = ord(x_dtype.char)
-    plan = problem.chosen("conv_int8", code, None, True, not prepared, threads, bound - copied, wide_w, wide_y)
+    plan = problem.chosen("conv_int8", code, None, True, not prepared, threads, bound - copied, shifted, wide_y)
     if plan is None or plan.nanoseconds > _as_floats(spec, prepared):
         return None
     return Way(problem, plan, quantised.x_zero, padding, copied)
@@ -64,22 +62,24 @@ def prepare(
     """See `Backend.prepare_quantised`; `way_of` named a way."""
     way = way_of(spec, dtype, w.dtype, quantised, None, prepared)
     assert way is not None
-    weights = _weights(spec, w, quantised)
+    weights, zeros = _weights(spec, w), _zeros(w.dtype, quantised, spec.oc)
     if bias is not None:
         bias = np.require(bias, np.int32, ["A", "C"])
     packed = None
     if prepared:
         weights = np.ascontiguousarray(weights)
         wide_y = quantised.result == dtypes.INT64
-        packed = _native_int8.PackedInt8(way.problem, ord(dtype.char), weights, wide_y, None, *settings()[1:])
+        packed = _native_int8.PackedInt8(
+            way.problem, ord(dtype.char), weights, zeros is not None, wide_y, None, *settings()[1:]
+        )
 
     def run(x: Array, out: Array | None) -> Array:
         fits = out is not None and out.flags.aligned and all(step % out.itemsize == 0 for step in out.strides)
         y = out if fits else np.empty(spec.y_shape, quantised.result)
         threads, bound = settings()[1:]
         _native_int8.conv_int8(
-            way.problem, channels_first(x, spec), way.zero, way.padding, weights, bias, channels_first(y, spec), None,
-            threads, bound - way.copied, packed,
+            way.problem, channels_first(x, spec), way.zero, way.padding, weights, zeros, bias, channels_first(y, spec),
+            None, threads, bound - way.copied, packed,
         )  # fmt: skip
         if out is None or fits:
             return y
@@ -103,17 +103,15 @@ def _padding(spec: ConvSpec, dtype: np.dtype[Any], quantised: Quantised) -> int 
     return int(value) if known and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max else None
 
 
-def _is_wide(dtype: np.dtype[Any], quantised: Quantised) -> bool:
-    """Return whether weights less their zero points may leave int8, by their type."""
-    return set(quantised.w_zero) != {0 if dtype == np.int8 else 128}
+def _zeros(dtype: np.dtype[Any], quantised: Quantised, channels: int = 1) -> Array | None:
+    """Return the zero points of `_weights`, int32, one for each output channel; None where all are 0."""
+    zeros = np.asarray(quantised.w_zero, np.int32) - (0 if dtype == np.int8 else 128)
+    return np.ascontiguousarray(np.broadcast_to(zeros, max(channels, zeros.size))) if zeros.any() else None
 
 
-def _weights(spec: ConvSpec, w: Array, quantised: Quantised) -> Array:
-    """Return the weights less their zero points, int8 or int16, (groups, OC / groups, C / groups, *kernel)."""
-    if _is_wide(w.dtype, quantised):
-        zero = np.asarray(quantised.w_zero, np.int16).reshape(-1, *(1,) * (w.ndim - 1))
-        w = w.astype(np.int16) - zero
-    elif w.dtype != np.int8:
+def _weights(spec: ConvSpec, w: Array) -> Array:
+    """Return the weights as int8, those of uint8 less 128, (groups, OC / groups, C / groups, *kernel)."""
+    if w.dtype != np.int8:
         w = (w ^ np.uint8(128)).view(np.int8)
     if spec.flip:
         w = np.ascontiguousarray(w[(..., *(slice(None, None, -1),) * spec.nd)])

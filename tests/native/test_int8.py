@@ -36,11 +36,11 @@ def name(request: pytest.FixtureRequest) -> Any:
 
 
 class Way(NamedTuple):
-    """Types of x, w and y, zero point, padding, and how the call is made."""
+    """Types of x and y, zero points, padding, and how the call is made."""
 
     x: str = "u1"
-    w: str = "i1"
     y: str = "i4"
+    shifted: bool = False
     zero: int = 3
     padding: int = 3
     last: bool = False
@@ -52,15 +52,16 @@ class Way(NamedTuple):
     workspace: int = WORKSPACE
 
 
-def numbers(problem: Problem, way: Way, extreme: bool = False) -> tuple[Any, Any, Any]:
-    """Return x, w and bias of the types, anywhere in their range or at its ends."""
+def numbers(problem: Problem, way: Way, extreme: bool = False) -> tuple[Any, Any, Any, Any]:
+    """Return x, w, its zero points and the bias, anywhere in their range or at its ends."""
     rng = np.random.default_rng(problem.icg + 7 * problem.ocg)
     found = []
-    for kind, shape in zip((way.x, way.w), shapes(problem), strict=True):
-        least, most = (-255, 255) if kind == "i2" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    outputs = problem.groups * problem.ocg
+    for kind, shape in zip((way.x, "i1", "i2"), (*shapes(problem), outputs), strict=True):
+        least, most = (-255, 127) if kind == "i2" else (np.iinfo(kind).min, np.iinfo(kind).max)
         a = rng.choice([least, most], shape) if extreme else rng.integers(least, most + 1, shape)
-        found.append(a.astype(kind))
-    return found[0], found[1], rng.integers(-(2**20), 2**20, problem.groups * problem.ocg).astype("i4")
+        found.append(a.astype("i4" if kind == "i2" else kind))
+    return *found, rng.integers(-(2**20), 2**20, outputs).astype("i4")
 
 
 def answer(problem: Problem, way: Way, x: Any, w: Any, bias: Any) -> Any:
@@ -81,14 +82,17 @@ USUAL = Way()
 def check(problem: Problem, name: str, way: Way = USUAL, extreme: bool = False) -> None:
     """Run a problem, compare every number, and see that nothing beside the result was written."""
     said = f"{name}, {problem}, {way}"
-    x, w, b = numbers(problem, way, extreme)
-    expected = answer(problem, way, x, w, b)
+    x, w, zeros, b = numbers(problem, way, extreme)
+    if not way.shifted:
+        zeros = None
+    less = w if zeros is None else w - zeros.reshape(-1, *(1,) * (w.ndim - 1))
+    expected = answer(problem, way, x, less, b)
     whole, y = framed_like(expected.shape, way.y, way.last, way.framed)
-    wide = way.w == "i2", way.y == "i8"
+    kinds = way.shifted, way.y == "i8"
     p = conv.ConvProblem(*problem, way.last)
     packed = None
     if way.packed:
-        packed = int8.PackedInt8(p, ord(x.dtype.char), w, wide[1], name, way.threads, way.workspace)
+        packed = int8.PackedInt8(p, ord(x.dtype.char), w, *kinds, name, way.threads, way.workspace)
     given = turned(w, problem.groups, way.turned) if way.turned else w
     bias = b if way.bias else None
     x = laid(x, way.last)
@@ -96,13 +100,13 @@ def check(problem: Problem, name: str, way: Way = USUAL, extreme: bool = False) 
     peak = traced(
         name, way.workspace,
         lambda: int8.conv_int8(
-            p, x, way.zero, way.padding, given, bias, y, name, way.threads, way.workspace, packed
+            p, x, way.zero, way.padding, given, zeros, bias, y, name, way.threads, way.workspace, packed
         ),
     )  # fmt: skip
     assert peak is not None, f"{said}: refused"
     if not (way.framed or way.turned or way.packed):
         plan = conv.ConvProblem(*problem, way.last).chosen(
-            "conv_int8", ord(x.dtype.char), name, True, True, way.threads, way.workspace, *wide
+            "conv_int8", ord(x.dtype.char), name, True, True, way.threads, way.workspace, *kinds
         )
         assert peak == plan.scratch, f"{said}: {peak} bytes allocated, {plan.scratch} said"
     assert (y == expected).all(), f"{said}: {(y != expected).sum()} of {y.size} differ"
@@ -123,30 +127,32 @@ def test_every_row_serves_somewhere() -> None:
 def test_edges_of_tiles(name: str) -> None:
     vector = lanes("int32")
     for ocg, (oh, ow) in itertools.product(edges(vector, 3 * vector), ((1, 1), (2, 3), (3, 7), (5, 17), (1, 50))):
-        check(sizes(1, 1, 5, ocg, (oh, ow), (3, 3), lo=1), name)
-        check(sizes(2, 1, 5, ocg, (oh, ow), (1, 1)), name, Way(last=True))
+        for shifted in (False, True):
+            check(sizes(1, 1, 5, ocg, (oh, ow), (3, 3), lo=1), name, Way(shifted=shifted))
+            check(sizes(2, 1, 5, ocg, (oh, ow), (1, 1)), name, Way(last=True, shifted=shifted))
 
 
-@pytest.mark.parametrize("icg", [1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33])
+@pytest.mark.parametrize("icg", [1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65])
 def test_channels_that_do_not_fill_a_lane_or_a_block(name: str, icg: int) -> None:
     for k, dil, last, framed in itertools.product((1, 2, 3), (1, 2), (False, True), (False, True)):
-        check(sizes(1, 2, icg, 9, (9, 19), (k, k), dil=dil, lo=k // 2), name, Way(last=last, framed=framed))
+        way = Way(last=last, framed=framed, shifted=framed)
+        check(sizes(1, 2, icg, 9, (9, 19), (k, k), dil=dil, lo=k // 2), name, way)
+
+
+@pytest.mark.parametrize("width", range(1, 34))
+def test_rows_that_do_not_fill_a_block(name: str, width: int) -> None:
+    """Rows of pixels are turned round 16 at a time, the last ones once more with some of those before."""
+    for icg, k in itertools.product((3, 16, 20), (1, 3)):
+        check(sizes(1, 1, icg, 5, (3, width), (k, k), lo=k // 2), name, Way(shifted=k == 3))
 
 
 @pytest.mark.parametrize(("x", "y"), [*itertools.product(("i1", "u1"), ("i4", "i8"))])
 def test_types_at_their_ends(name: str, x: str, y: str) -> None:
     """Two products of unsigned and signed bytes leave int16: what saturates there is wrong by far."""
-    info, weights = np.iinfo(x), ("i1",) if name == "int8_dots" else ("i1", "i2")
-    for w, last, zero, extreme in itertools.product(weights, (False, True), (info.min, 0, info.max), (False, True)):
-        way = Way(x=x, w=w, y=y, zero=zero, padding=info.max, last=last)
+    info, both = np.iinfo(x), (False, True)
+    for shifted, last, zero, extreme in itertools.product(both, both, (info.min, 0, info.max), both):
+        way = Way(x=x, y=y, shifted=shifted, zero=zero, padding=info.max, last=last)
         check(sizes(2, 1, 19, 33, (9, 10), (3, 3), lo=1), name, way, extreme)
-
-
-def test_dots_refuse_weights_less_zero_points() -> None:
-    problem = conv.ConvProblem(*sizes(1, 1, 8, 8, (9, 9), (3, 3)))
-    said = {name: refusal for name, _, refusal, *_ in problem.verdicts("conv_int8", ord("b"), True, 1, WORKSPACE, True)}
-    assert said["int8_pairs"] is None
-    assert "int8" in said["int8_dots"] or "dot products" in said["int8_dots"]
 
 
 def test_sums_that_reach_the_end_of_int32(name: str) -> None:
@@ -154,7 +160,7 @@ def test_sums_that_reach_the_end_of_int32(name: str) -> None:
     problem = sizes(1, 1, 65793, 1, (1, 2), (1, 1))
     x, w, y = np.full((1, 65793, 1, 2), 255, "u1"), np.full((1, 65793, 1, 1), -128, "i1"), np.empty((1, 1, 1, 2), "i4")
     for zero in (0, 255):
-        int8.conv_int8(conv.ConvProblem(*problem), x, zero, zero, w, None, y, name, 1, WORKSPACE)
+        int8.conv_int8(conv.ConvProblem(*problem), x, zero, zero, w, None, None, y, name, 1, WORKSPACE)
         assert (y == (255 - zero) * -128 * 65793).all()
 
 
@@ -162,7 +168,7 @@ def test_sums_that_reach_the_end_of_int32(name: str) -> None:
 def test_axes_strides_and_dilations(name: str, nd: int, stride: int) -> None:
     for dil, groups, last, order in itertools.product((1, 2), (1, 3), (False, True), (0, 1, 2)):
         problem = sizes(2, groups, 6, 10, (7, 9, 11)[-nd:], (3,) * nd, stride=stride, dil=dil, lo=2)
-        check(problem, name, Way(last=last, turned=order))
+        check(problem, name, Way(last=last, turned=order, shifted=dil == stride))
 
 
 def test_no_result_depends_on_threads_scratch_or_packing(name: str) -> None:
@@ -174,20 +180,24 @@ def test_no_result_depends_on_threads_scratch_or_packing(name: str) -> None:
             assert bound == 1 << 16, "refused although there is room"
             continue
         check(problem, name, Way(threads=threads, workspace=bound, packed=packed))
+        check(problem, name, Way(threads=threads, workspace=bound, packed=packed, shifted=True))
 
 
 def test_arrays_of_other_types_are_refused() -> None:
     p = conv.ConvProblem(*sizes(1, 1, 1, 1, (4, 4), (1, 1)))
     x, w, y = np.zeros((1, 1, 4, 4), "i1"), np.zeros((1, 1, 1, 1), "i1"), np.zeros((1, 1, 4, 4), "i4")
-    for bad in ((x.astype("i2"), w, None, y), (x, w.view("u1"), None, y), (x, w, None, y.astype("f4")),
-                (x, w, np.zeros(1, "i8"), y)):  # fmt: skip
+    eights, halves = np.zeros(1, "i8"), w.astype("i2")
+    for bad in ((x.astype("i2"), w, None, None, y), (x, w.view("u1"), None, None, y), (x, halves, None, None, y),
+                (x, w, eights, None, y), (x, w, None, eights, y), (x, w, None, None, y.astype("f4"))):  # fmt: skip
         with pytest.raises(TypeError, match="int8"):
-            int8.conv_int8(p, bad[0], 0, 0, bad[1], bad[2], bad[3], None, 1, WORKSPACE)
+            int8.conv_int8(p, bad[0], 0, 0, *bad[1:], None, 1, WORKSPACE)
+    with pytest.raises(ValueError, match="size or type"):
+        int8.conv_int8(p, x, 0, 0, w, np.zeros(2, "i4"), None, y, None, 1, WORKSPACE)
 
 
 CALLS: dict[str, Any] = {
     "int8": ("i1", "i1", {}, 0), "bytes with zero points": ("u1", "i1", {"x_zero_point": 7, "out_dtype": "int32"}, 0),
-    "weights of uint8": ("u1", "u1", {"w_zero_point": 3}, 2), "flipped": ("i1", "i1", {"flip": True}, 1),
+    "weights of uint8": ("u1", "u1", {"w_zero_point": 3}, 1), "flipped": ("i1", "i1", {"flip": True}, 1),
     "the middle of uint8": ("i1", "u1", {"w_zero_point": 128}, 1), "padding": ("u1", "i1", {"pad_value": 5}, 0),
 }  # fmt: skip
 

@@ -69,8 +69,8 @@ typedef struct {
 /* What is asked of the engine: an operation on arrays of one type, sizes, and what it may use.
  *   CV_OP_CONV         y = conv(x, w) + bias
  *   CV_OP_CONV_INT8    the same with x - zero in place of x, modulo 2^32: x of the type, int8 or
- *                      uint8; w int8, or int16 within ±255 (weights less their zero points);
- *                      bias int32; y int32, or int64 that holds the same
+ *                      uint8; and w - w_zeros in place of w, which is int8; bias int32; y int32, or
+ *                      int64 that holds the same
  *   CV_OP_GRAD_INPUT   x = the adjoint in x, of w and y; what few strides have, others are
  *                      convolutions, one for each phase
  *   CV_OP_GRAD_WEIGHT  w = the adjoint in w, of x and y
@@ -82,7 +82,7 @@ typedef struct {
     int fresh;   /* convolution: weights come with each call, so that packing them is part of it */
     int indices; /* pooling: places are wanted, or given */
     int add;     /* spreading to places: numbers that meet are added, else one of them stays */
-    int wide_w, wide_y; /* CONV_INT8: w is int16; y is int64 */
+    int shifted, wide_y; /* CONV_INT8: w has zero points; y is int64 */
     int threads;
     ptrdiff_t max_workspace; /* bytes of scratch at most */
     cv_conv conv;
@@ -99,6 +99,7 @@ typedef struct {
     char *scratch; /* of the plan's size, 64-byte aligned */
     int insist;    /* nothing else serves the call: CV_UNFIT is no answer */
     int zero, padding; /* CONV_INT8: the zero point of x; what pads x, a number of its type */
+    const int32_t *w_zeros; /* CONV_INT8: the zero points of w, one for each output channel */
 } cv_call;
 
 /* What ends a convolution. */

@@ -49,8 +49,9 @@ typedef struct {
     ptrdiff_t own;
     int in_place, straight, threads; /* straight: sums go straight to y */
     /* of integers of 8 bits: their problem's; 128 where x is signed; the zero point and the padding
-     * of the copy */
-    int wide_w, wide_y, flip, zero, padding;
+     * of the copy; zero points of the weights */
+    int shifted, wide_y, flip, zero, padding;
+    const T *zeros;
 } CV_(broadcast_job);
 
 typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
@@ -119,6 +120,7 @@ typedef struct {
     CV_(fed) *copy;
     T *sums, *init, *own;
     char *packed; /* which panels of that group lie in own, if it has room for all */
+    T *windows, *zeros; /* of weights with zero points: sums of x under each output; those points */
 } CV_(broadcast_scratch);
 
 static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
@@ -126,16 +128,18 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
     const ptrdiff_t copy =
         j->in_place ? 0
                     : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
-    const ptrdiff_t sizes[6] = {
+    const ptrdiff_t sizes[8] = {
         (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
         copy * (ptrdiff_t)sizeof(CV_(fed)),
         CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T),
         CV_NV * VL * (ptrdiff_t)sizeof(T),
         j->own * (ptrdiff_t)sizeof(T),
         j->panels,
+        j->shifted * (j->pixels + VL) * (ptrdiff_t)sizeof(T),
+        j->shifted * CV_NV * VL * (ptrdiff_t)sizeof(T),
     };
-    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[6];
-    for (int i = 0; i < 6; i++) {
+    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[8];
+    for (int i = 0; i < 8; i++) {
         starts[i] = offset;
         offset += CV_ROUND64(sizes[i]);
     }
@@ -145,15 +149,17 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                       .sums = (T *)(base + starts[2]),
                                       .init = (T *)(base + starts[3]),
                                       .own = (T *)(base + starts[4]),
-                                      .packed = base + starts[5]};
+                                      .packed = base + starts[5],
+                                      .windows = (T *)(base + starts[6]),
+                                      .zeros = (T *)(base + starts[7])};
     }
     return offset;
 }
 
-/* Copy the strip unless this worker has it, and find the windows of its outputs. */
-static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s, ptrdiff_t g,
-                                ptrdiff_t strip, const ptrdiff_t *first, const ptrdiff_t *count,
-                                ptrdiff_t pixels) {
+/* Copy the strip unless this worker has it, and find the windows of its outputs, in x. */
+static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s,
+                                const CV_(fed) *x, ptrdiff_t g, ptrdiff_t strip,
+                                const ptrdiff_t *first, const ptrdiff_t *count, ptrdiff_t pixels) {
     if (s->held == g * j->all + strip + 1)
         return;
     if ((s->held - 1) / j->all != g || !s->held)
@@ -172,6 +178,12 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
     }
     for (; i < pixels + CV_PX; i++)
         s->at[i] = s->at[pixels - 1];
+#if !CV_FLOAT
+    if (j->shifted)
+        CV_(feed_windows)(j, x, s->at, pixels, s->windows);
+#else
+    (void)x;
+#endif
 }
 
 /* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w. */
@@ -192,6 +204,13 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
         for (ptrdiff_t i = 0; i < segments; i++)
             w += j->segments[r + i].len * ld;
     }
+#if !CV_FLOAT
+    if (j->shifted) {
+        const T *windows = s->windows + b0;
+        CV_(feed_end)(s->zeros, windows, whole, nv, y + (pixel + b0) * p->ys[4], p->ys[4]);
+        CV_(feed_end)(s->zeros, windows + whole, b1 - b0 - whole, nv, s->sums + whole * ld, ld);
+    }
+#endif
     if (b0 + whole < b1)
         CV_(deliver)(j, pixel + b0 + whole, b1 - b0 - whole, oc, outs, s->sums + whole * ld, ld);
 #if CV_FLOAT
@@ -216,13 +235,13 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
     /* axes after one that is cut are whole */
     for (int a = 0; a < 4; a++)
         pixel = pixel * outs[a] + first[a];
-    CV_(broadcast_hold)(j, s, g, strip, first, count, pixels);
     const CV_(fed) *x = s->copy;
     if (j->in_place) {
         x = (const CV_(fed) *)j->x + first[0] * p->xs[0] + g * p->icg * p->xs[1];
         for (int a = 0; a < 3; a++)
             x += first[a + 1] * p->stride[a] * p->xs[a + 2];
     }
+    CV_(broadcast_hold)(j, s, x, g, strip, first, count, pixels);
     for (ptrdiff_t i = part * j->panels / j->parts; i < (part + 1) * j->panels / j->parts; i++) {
         const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                         l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
@@ -234,7 +253,9 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
         s->packed[i] = 1;
         for (ptrdiff_t l = 0; l < l1 - l0; l++)
             s->init[l] = j->bias && l < real ? j->bias[oc + l] : 0;
-        CV_(feed_init)(j, w, l1 - l0, s->init);
+#if !CV_FLOAT
+        CV_(feed_init)(j, w, oc, real, l1 - l0, s->init, s->zeros);
+#endif
         w += CV_HEAD * (l1 - l0);
         for (ptrdiff_t b = 0; b < pixels; b += CV_BROADCAST_TILES * CV_PX)
             CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b,

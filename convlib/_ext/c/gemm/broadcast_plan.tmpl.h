@@ -78,7 +78,7 @@ static void CV_(broadcast_runs)(CV_(broadcast_job) *j) {
 /* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
 static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *problem, int fresh) {
     *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv),
-                              .wide_w = problem->wide_w,
+                              .shifted = problem->shifted,
                               .wide_y = problem->wide_y};
     const cv_conv *p = &j->p;
     j->vecs = (p->ocg + VL - 1) / VL;

@@ -33,11 +33,6 @@ CV_INLINE int CV_(feed_in_place)(const cv_problem *problem) {
     return problem->conv.xs[1] == 1 || problem->conv.icg == 1;
 }
 
-/* What sums begin with, beside the bias. */
-CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t n, T *init) {
-    (void)j, (void)w, (void)n, (void)init;
-}
-
 /* The sums of `count` pixels for the channels from `oc` on. */
 CV_INLINE void CV_(deliver)(const CV_(broadcast_job) *j, ptrdiff_t pixel, ptrdiff_t count,
                             ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld) {

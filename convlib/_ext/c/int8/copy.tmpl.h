@@ -5,10 +5,11 @@
 #include "../layout/weights.tmpl.h"
 
 enum { CV_BLOCK = 16 }; /* bytes that are turned round at once */
-#define CV_BEYOND CV_BLOCK /* elements of the copy that are written or read past its end */
+#define CV_BEYOND CV_VB /* elements of the copy that are written or read past its end */
 
 typedef uint8_t cv_bytes __attribute__((vector_size(CV_BLOCK)));
 typedef uint8_t cv_bytes_at __attribute__((vector_size(CV_BLOCK), aligned(1), may_alias));
+typedef uint64_t cv_words __attribute__((vector_size(CV_BLOCK)));
 typedef CV_FED cv_feds __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED))));
 typedef CV_FED cv_feds_at
     __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED)), aligned(1), may_alias));
@@ -17,6 +18,7 @@ CV_INLINE void CV_(feed_begin)(CV_(broadcast_job) *j, const cv_call *call) {
     const int offset = CV_DEPTH == 4 ? j->flip : 0;
     j->zero = call->zero + offset;
     j->padding = call->padding + offset;
+    j->zeros = call->w_zeros;
 }
 
 static void CV_(feed_padding)(const CV_(broadcast_job) *j, CV_FED *dst, ptrdiff_t n) {
@@ -44,23 +46,39 @@ CV_INLINE void CV_(feed_part)(const CV_(broadcast_job) *j, cv_bytes v, ptrdiff_t
 CV_INLINE cv_bytes CV_(some_bytes)(const uint8_t *from, ptrdiff_t next, ptrdiff_t n) {
     if (next == 1 && n == CV_BLOCK)
         return *(const cv_bytes_at *)from;
-    cv_bytes v = {0};
-    if (next == 1) {
-        __builtin_memcpy(&v, from, (size_t)n);
-    } else {
-        for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = from[i * next];
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (next == 1 && n >= 4) { /* its ends, which overlap */
+        cv_words words = {0};
+        if (n >= 8) {
+            uint64_t ends[2];
+            __builtin_memcpy(ends, from, 8);
+            __builtin_memcpy(ends + 1, from + n - 8, 8);
+            words = (cv_words){ends[0], n > 8 ? ends[1] >> 8 * (CV_BLOCK - n) : 0};
+        } else {
+            uint32_t ends[2];
+            __builtin_memcpy(ends, from, 4);
+            __builtin_memcpy(ends + 1, from + n - 4, 4);
+            words[0] = ends[0] | (uint64_t)ends[1] << 8 * (n - 4);
+        }
+        return (cv_bytes)words;
     }
+#endif
+    cv_bytes v = {0};
+    for (ptrdiff_t i = 0; i < n; i++)
+        v[i] = from[i * next];
     return v;
 }
 
 static void CV_(feed_run)(const CV_(broadcast_job) *j, const uint8_t *from, ptrdiff_t n,
                           CV_FED *dst) {
-    ptrdiff_t i = 0;
-    for (; i + CV_BLOCK <= n; i += CV_BLOCK)
+    if (n < CV_BLOCK) {
+        CV_(feed_part)(j, CV_(some_bytes)(from, 1, n), n, dst);
+        return;
+    }
+    for (ptrdiff_t at = 0; at < n; at += CV_BLOCK) {
+        const ptrdiff_t i = CV_MIN2(at, n - CV_BLOCK);
         CV_(feed_block)(j, *(const cv_bytes_at *)(from + i), dst + i);
-    if (i < n)
-        CV_(feed_part)(j, CV_(some_bytes)(from + i, 1, n - i), n - i, dst + i);
+    }
 }
 
 /* A block of rows, turned round. */
@@ -81,8 +99,9 @@ CV_INLINE void CV_(turn_bytes)(cv_bytes *v) {
     }
 }
 
-/* `n` pixels from `from` on, `next` apart, to dst, channels last.  A pixel of less than a block is
- * written as one: the next pixel, or what follows the row, is written later. */
+/* `n` pixels from `from` on, `next` apart, to dst, channels last.  The last of several blocks
+ * overlaps the one before.  A pixel of less than a block is written as one: the next pixel, or what
+ * follows the row, is written later. */
 static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrdiff_t next,
                           ptrdiff_t n, CV_FED *dst) {
     const cv_conv *p = &j->p;
@@ -96,11 +115,11 @@ static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrd
             CV_(feed_run)(j, from + i * next, icg, dst + i * icg);
         return;
     }
-    for (ptrdiff_t i = 0; i < n; i += CV_BLOCK) {
-        const ptrdiff_t pixels = CV_MIN2(CV_BLOCK, n - i);
-        for (ptrdiff_t c = 0; c < icg; c += CV_BLOCK) {
-            const ptrdiff_t channels = CV_MIN2(CV_BLOCK, icg - c);
-            const int whole = channels == CV_BLOCK || icg < CV_BLOCK;
+    const ptrdiff_t pixels = CV_MIN2(CV_BLOCK, n), channels = CV_MIN2(CV_BLOCK, icg);
+    for (ptrdiff_t x = 0; x < n; x += CV_BLOCK) {
+        const ptrdiff_t i = CV_MIN2(x, n - pixels);
+        for (ptrdiff_t first = 0; first < icg; first += CV_BLOCK) {
+            const ptrdiff_t c = CV_MIN2(first, icg - channels);
             const uint8_t *src = from + i * next + c * p->xs[1];
             CV_FED *to = dst + i * icg + c;
             cv_bytes v[CV_BLOCK];
@@ -117,26 +136,21 @@ static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrd
             for (ptrdiff_t r = 0; r < CV_BLOCK; r++, src += p->xs[1])
                 v[r] = r < channels ? CV_(some_bytes)(src, next, pixels) : (cv_bytes){0};
             CV_(turn_bytes)(v);
-            for (ptrdiff_t q = 0; q < pixels; q++, to += icg) {
-                if (whole)
-                    CV_(feed_block)(j, v[q], to);
-                else
-                    CV_(feed_part)(j, v[q], channels, to);
-            }
+            for (ptrdiff_t q = 0; q < pixels; q++, to += icg)
+                CV_(feed_block)(j, v[q], to);
         }
     }
 }
 
 /* One lane of each of `real` channels, `step` elements apart: the n numbers that lie `at`. */
-CV_INLINE void CV_(gather_parts)(const int wide, const ptrdiff_t n, const char *w,
-                                 const ptrdiff_t *at, ptrdiff_t step, ptrdiff_t real, T *row) {
+CV_INLINE void CV_(gather_parts)(const ptrdiff_t n, const int8_t *w, const ptrdiff_t *at,
+                                 ptrdiff_t step, ptrdiff_t real, T *row) {
     for (ptrdiff_t l = 0; l < real; l++) {
         CV_PART parts[CV_DEPTH] = {0};
         CV_UNROLL(4)
         for (int d = 0; d < CV_DEPTH; d++) {
             if (d < n)
-                parts[d] = wide ? (CV_PART)((const int16_t *)w)[at[d] + l * step]
-                                : (CV_PART)((const int8_t *)w)[at[d] + l * step];
+                parts[d] = w[at[d] + l * step];
         }
         __builtin_memcpy(row + l, parts, sizeof(T));
     }
@@ -148,7 +162,6 @@ static void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t
                               ptrdiff_t l1, T *dst) {
     const cv_conv *p = &j->p;
     const ptrdiff_t width = l1 - l0, real = CV_MIN2(l1, p->ocg) - l0;
-    const char *from = (const char *)w;
     T *row = dst + width;
     for (ptrdiff_t run = 0; run < p->k[0] * p->k[1] * j->apart; run++) {
         const ptrdiff_t kx = run % j->apart, ky = run / j->apart % p->k[1],
@@ -160,11 +173,9 @@ static void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t
             for (ptrdiff_t d = 0; d < n; d++)
                 at[d] = base + (kx + (e + d) / p->icg) * p->ws[5] + (e + d) % p->icg * p->ws[2];
             if (n < CV_DEPTH)
-                CV_(gather_parts)(j->wide_w, n, from, at, p->ws[1], real, row);
-            else if (CV_DEPTH == 2 && j->wide_w)
-                CV_(gather_parts)(1, CV_DEPTH, from, at, p->ws[1], real, row);
+                CV_(gather_parts)(n, (const int8_t *)w, at, p->ws[1], real, row);
             else
-                CV_(gather_parts)(0, CV_DEPTH, from, at, p->ws[1], real, row);
+                CV_(gather_parts)(CV_DEPTH, (const int8_t *)w, at, p->ws[1], real, row);
             for (ptrdiff_t l = real; l < width; l++)
                 row[l] = 0;
         }
@@ -184,10 +195,76 @@ CV_INLINE int CV_(feed_in_place)(const cv_problem *problem) {
            problem->conv.icg % 4 == 0;
 }
 
-/* What sums begin with, beside the bias. */
-CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *sums, ptrdiff_t n, T *init) {
+/* What the sums of a panel begin with, beside the bias; the zero points of its weights. */
+CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *sums, ptrdiff_t oc,
+                              ptrdiff_t real, ptrdiff_t n, T *init, T *zeros) {
     for (ptrdiff_t l = 0; l < n; l++)
         init[l] = (T)((uint32_t)init[l] - (uint32_t)j->zero * (uint32_t)sums[l]);
+    for (ptrdiff_t l = 0; j->shifted && l < n; l++)
+        zeros[l] = l < real ? j->zeros[oc + l] : 0;
+}
+
+typedef uint32_t CV_(modulo) __attribute__((vector_size(CV_VB)));
+
+/* Up to a vector of lanes of the copy, or of x: `n` of them; zeros past these. */
+CV_INLINE vec CV_(fed_lanes)(const CV_(fed) *x, ptrdiff_t n) {
+    if (n < VL)
+        return CV_(load_n)((const T *)x, n);
+    vec v;
+    __builtin_memcpy(&v, x, sizeof v);
+    return v;
+}
+
+/* The sum of x - zero under each of `n` outputs, whose windows lie `at`; a vector of them at a
+ * time, whose lanes are added up by turning them round. */
+static void CV_(feed_windows)(const CV_(broadcast_job) *j, const CV_(fed) *x, const ptrdiff_t *at,
+                              ptrdiff_t n, T *windows) {
+    const ptrdiff_t all = VL * CV_DEPTH, left = j->len % all,
+                    lanes = j->in_place ? (left + CV_DEPTH - 1) / CV_DEPTH : VL,
+                    runs = j->p.k[0] * j->p.k[1] * j->apart;
+    CV_PART ones[2 * VL * CV_DEPTH];
+    for (ptrdiff_t i = 0; i < all; i++) {
+        ones[i] = 1;
+        ones[all + i] = i < left;
+    }
+    const vec full = CV_(fed_lanes)((CV_(fed) *)ones, VL),
+              some = CV_(fed_lanes)((CV_(fed) *)(ones + all), VL),
+              none = CV_(set1)((T)(0 - (uint32_t)j->zero * (uint32_t)(runs * j->len)));
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        vec v[VL];
+        CV_(modulo) sum = (CV_(modulo))none;
+        for (ptrdiff_t q = 0; q < VL; q++) {
+            const CV_(fed) *window = x + at[CV_MIN2(i + q, n - 1)];
+            vec each = {0};
+            for (ptrdiff_t r = 0; r < j->n_segments; r += j->cuts) {
+                const CV_(fed) *run = window + j->segments[r].at;
+                ptrdiff_t e = 0;
+                for (; e + all <= j->len; e += all)
+                    each = CV_(multiply_add)(each, CV_(fed_lanes)(run + e, VL), full);
+                if (left)
+                    each = CV_(multiply_add)(each, CV_(fed_lanes)(run + e, lanes), some);
+            }
+            v[q] = each;
+        }
+        CV_(transpose)(v);
+        CV_UNROLL(16)
+        for (int q = 0; q < VL; q++)
+            sum += (CV_(modulo))v[q];
+        CV_(store)(windows + i, (vec)sum);
+    }
+}
+
+/* Sums of `count` pixels less the zero points of their weights times the sums of the windows. */
+static void CV_(feed_end)(const T *zeros, const T *windows, ptrdiff_t count, ptrdiff_t nv, T *c,
+                          ptrdiff_t ldc) {
+    for (ptrdiff_t v = 0; v < nv; v++) {
+        const CV_(modulo) zero = (CV_(modulo))CV_(load)(zeros + v * VL);
+        for (ptrdiff_t i = 0; i < count; i++) {
+            T *to = c + i * ldc + v * VL;
+            const CV_(modulo) sum = (CV_(modulo))CV_(load)(to);
+            CV_(store)(to, (vec)(sum - zero * (CV_(modulo))CV_(set1)(windows[i])));
+        }
+    }
 }
 
 /* The sums of `count` pixels for the channels from `oc` on. */

@@ -4,7 +4,12 @@
  *   sum (x - zero) w = sum (x + offset) w - (zero + offset) sum w
  *
  * so that the copy holds x + offset, unsigned where bytes are multiplied.  The sums of the weights
- * are the first row of a panel.  All is modulo 2^32.
+ * are the first row of a panel.  Weights with a zero point w0 of their output stay as they are:
+ *
+ *   sum (x - zero) (w - w0) = sum (x - zero) w - w0 sum (x - zero)
+ *
+ * whose last sum is one for all outputs of a pixel, and made once for each strip.  All is modulo
+ * 2^32.
  */
 #ifndef CV_FEED
 #define CV_FEED

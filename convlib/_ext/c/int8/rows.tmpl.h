@@ -10,8 +10,6 @@ CV_ONCE const char *CV_(int8_fits)(const cv_problem *problem) {
 #if defined(CV_BYTE_DOTS)
     if (!__builtin_cpu_supports("avx512vnni"))
         return "needs " CV_BYTE_DOTS ", which this processor lacks";
-    if (problem->wide_w)
-        return "serves weights of int8, not weights less zero points";
 #endif
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }

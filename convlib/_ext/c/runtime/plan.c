@@ -196,7 +196,7 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
     const cv_problem *p = &plan->problem;
     const int int8 = p->op == CV_OP_CONV_INT8;
     const ptrdiff_t size = item_bytes(p->type), each = plan->part_outputs;
-    const ptrdiff_t w_size = int8 ? 1 + p->wide_w : size, y_size = int8 ? 4 << p->wide_y : size;
+    const ptrdiff_t y_size = int8 ? 4 << p->wide_y : size;
     const ptrdiff_t bias_size = int8 ? 4 : size;
     const ptrdiff_t groups = each == c->ocg ? 1 : c->groups;
     int status = CV_OK;
@@ -206,12 +206,13 @@ static int run_parts(const cv_plan *plan, const cv_call *call) {
             const ptrdiff_t output = g * c->ocg + oc;
             const cv_call some = {
                 .x = (const char *)call->x + g * c->icg * c->xs[1] * size,
-                .w = (const char *)call->w + (g * c->ws[0] + oc * c->ws[1]) * w_size,
+                .w = (const char *)call->w + (g * c->ws[0] + oc * c->ws[1]) * size,
                 .packed = call->scratch,
                 .bias = call->bias ? (const char *)call->bias + output * bias_size : NULL,
                 .y = (char *)call->y + output * c->ys[1] * y_size,
                 .zero = call->zero,
                 .padding = call->padding,
+                .w_zeros = call->w_zeros ? call->w_zeros + output : NULL,
                 .scratch = call->scratch + round64(part->packed),
             };
             status = cv_plan_pack(part, some.w, call->scratch);

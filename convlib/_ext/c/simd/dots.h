@@ -1,5 +1,5 @@
 /* Products of integers added up in lanes of int32: CV_(dots)(sum, a, b), where each lane of a and b
- * holds CV_DEPTH numbers, of type CV_FED in a and CV_PART in b.  Those of int16 lie within ±255, so
+ * holds CV_DEPTH numbers, of type CV_FED in a and CV_PART in b.  Those of int16 are bytes, so
  * that no sum of two products overflows; sums do so modulo 2^32.
  */
 #if defined(CV_BYTE_DOTS)

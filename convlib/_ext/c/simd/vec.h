@@ -121,8 +121,11 @@ CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
     if (lo == 0 && hi == VL)
         return CV_(load)(p);
     vec v = {0};
-    for (ptrdiff_t i = lo; i < hi; i++)
-        v[i] = p[i];
+    for (ptrdiff_t i = lo; i < hi; i++) { /* at any address, as the others are read */
+        T lane;
+        __builtin_memcpy(&lane, p + i, sizeof lane);
+        v[i] = lane;
+    }
     return v;
 }
 CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
