@@ -44,6 +44,15 @@ def test_missing_compiled_parts_are_an_error_and_no_slower_library(copy):
     assert "CONVLIB_PURE=1" in done.stderr
 
 
+def test_a_checkout_tells_who_has_installed_it_where_to_start(copy, tmp_path):
+    """After ``pip install .`` Python still finds the sources first, if it starts among them."""
+    (tmp_path / "setup.py").write_text("")
+    done = copy("", pure=False)
+    assert done.returncode == 1
+    assert f"ImportError: this is the checkout, {tmp_path}, and not a convlib that is installed" in done.stderr
+    assert "`python -P`" in done.stderr
+
+
 def test_the_pure_build_says_so(copy):
     done = copy("convlib.show_config()", pure=True)
     assert done.returncode == 0, done.stderr

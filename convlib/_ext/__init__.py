@@ -5,16 +5,22 @@ build has.  Where compiled parts are merely missing, importing convlib fails: no
 """
 
 from importlib.util import find_spec as _find_spec
+from pathlib import Path as _Path
 from typing import Any as _Any
 
 #: Whether this is the pure-Python build.
 PURE = _find_spec(f"{__name__}._pure") is not None
 
 if not PURE and _find_spec(f"{__name__}._native") is None:
+    if (_Path(__path__[0]).parents[1] / "setup.py").exists():  # where who has just installed convlib may still stand
+        raise ImportError(
+            f"this is the checkout, {_Path(__path__[0]).parents[1]}, and not a convlib that is installed: start Python "
+            "in another folder, or as `python -P`, to use what `pip install .` has made; or compile here: "
+            "`python setup.py build_ext --inplace`"
+        )
     raise ImportError(
         f"convlib's compiled parts for this Python are not in {__path__[0]}: install a wheel, build them (`pip install "
-        ".` with a C compiler, or `python setup.py build_ext --inplace` in a checkout), or ask for the pure-Python "
-        "build, which is slower: CONVLIB_PURE=1 pip install ."
+        ".` with a C compiler), or ask for the pure-Python build, which is slower: CONVLIB_PURE=1 pip install ."
     )
 
 
