@@ -9,6 +9,7 @@
 #include "window_rows.tmpl.h"
 
 #define CV_POOL_LINE 65536 /* elements of a row buffer, at most */
+#define CV_POOL_FAR (1 << 21) /* elements that come from memory, not from a cache */
 
 /* Lanes lo .. hi-1 of the columns from ix on of many rows, summed. */
 CV_NOINLINE CV_UNUSED vec CV_(sum_rows)(const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t lo,
@@ -57,10 +58,11 @@ CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
 
 /* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers; returns whether a nan_free
  * row met a NaN.  back: they begin one column before the row, as in 3x3 with padding 1; the column
- * before each is kept from the last vector, and whole vectors lie inside the row. */
+ * before each is kept from the last vector, and whole vectors lie inside the row.  ask: for the
+ * rows of the windows below, as rows are too short for the processor to foresee them. */
 CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, const int back,
-                             const int known, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                             ptrdiff_t rest, T *y) {
+                             const int known, const int ask, const CV_(pool_job) *j,
+                             const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
     const vec start = CV_(set1)(CV_START(kind));
@@ -71,6 +73,10 @@ CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, co
     for (ptrdiff_t ox = -VL; ox < p->out[2]; ox += VL, ix += 2 * VL) { /* the first only loads */
         vec next = a, next_odd = odd;
         if ((k == 3 && !back) || ox + VL < p->out[2]) {
+            for (ptrdiff_t c = 0; ask && c < 2 * VL; c += 64 / (ptrdiff_t)sizeof(T)) {
+                __builtin_prefetch(w->rows[0] + ix + c + 2 * p->xs[3]);
+                __builtin_prefetch(w->rows[1] + ix + c + 2 * p->xs[3]);
+            }
             const vec first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad),
                       second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
             next = CV_(even)(first, second);
@@ -151,27 +157,29 @@ CV_INLINE void CV_(line_row)(const int kind, const CV_(pool_job) *j, const CV_(w
 }
 
 CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
-                               ptrdiff_t rest, T *y) {
+                               int far, ptrdiff_t rest, T *y) {
     const ptrdiff_t s = j->p.stride[2], k = j->p.dil[2] == 1 ? j->p.k[2] : 0;
     /* under cheap masks a join that heeds NaN costs no more than to look for one */
     const int quick = !CV_CHEAP_MASKS;
     int again = 0;
-    if (s == 2 && k == 2 && w->count == 2)
-        again = CV_(slide_row)(kind, quick, 2, 0, 2, j, w, rest, y);
+    if (s == 2 && k == 2 && w->count == 2 && !(CV_FLOAT && far))
+        again = CV_(slide_row)(kind, quick, 2, 0, 2, 0, j, w, rest, y);
+    else if (s == 2 && k == 2 && w->count == 2)
+        again = CV_(slide_row)(kind, quick, 2, 0, 2, 1, j, w, rest, y);
     else if (s == 2 && k == 2)
-        again = CV_(slide_row)(kind, quick, 2, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 2, 0, 0, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3)
-        again = CV_(slide_row)(kind, quick, 3, 1, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 1, 3, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && w->count == 3)
-        again = CV_(slide_row)(kind, quick, 3, 0, 3, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 3, 0, j, w, rest, y);
     else if (s == 2 && k == 3)
-        again = CV_(slide_row)(kind, quick, 3, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 0, 0, j, w, rest, y);
     else
         CV_(line_row)(kind, j, w, rest, y);
     if (again && k == 2)
-        CV_(slide_row)(kind, 0, 2, 0, 0, j, w, rest, y);
+        CV_(slide_row)(kind, 0, 2, 0, 0, 0, j, w, rest, y);
     else if (again)
-        CV_(slide_row)(kind, 0, 3, 0, 0, j, w, rest, y);
+        CV_(slide_row)(kind, 0, 3, 0, 0, 0, j, w, rest, y);
 }
 
 /* Some rows of outputs of one plane. */
@@ -180,11 +188,12 @@ CV_INLINE void CV_(windows_item)(const int kind, const CV_(pool_job) *j, ptrdiff
     const cv_pool *p = &j->p;
     const CV_(rows_item) at = CV_(rows_item_of)(j, p->c, item);
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
+    const int far = p->n * p->c * p->in[0] * p->in[1] * p->in[2] >= CV_POOL_FAR;
     double work = 0;
     for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
         const cv_window wy = CV_(window)(j, 1, oy);
         CV_(list_rows)(j, at.x, at.z, wy, &w);
-        CV_(window_row)(kind, j, &w, at.z.counted * wy.counted, j->y + at.to + oy * p->ys[3]);
+        CV_(window_row)(kind, j, &w, far, at.z.counted * wy.counted, j->y + at.to + oy * p->ys[3]);
         if (cv_stop_after(&work, (double)(w.count + p->k[2]) * (double)(p->out[2] * p->stride[2])))
             return;
     }
