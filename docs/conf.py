@@ -185,7 +185,7 @@ def related(name):
 
 
 def complete(name, lines):
-    """Give an operator's docstring the sections that it lacks, so that all have the same: See Also and Notes."""
+    """Give an operator's docstring what it lacks, so that all have the same sections: See Also and Notes."""
     heads = [i for i, line in enumerate(lines[:-1]) if line and set(lines[i + 1]) == {"-"}]
     sections = {lines[i]: i for i in heads}
     also = ["See Also", "--------", ", ".join(related(name)), ""]
@@ -201,6 +201,11 @@ def complete(name, lines):
     if "See Also" not in sections:
         at = sections.get("Notes", sections["Examples"])
         lines[at:at] = also
+    else:
+        at = sections["See Also"] + 2
+        said = re.findall(r"\w+", " ".join(lines[at:min(i for i in heads if i >= at)]))
+        missing = [other for other in related(name) if other not in said]
+        lines[at:at] = [", ".join(missing)] if missing else []
 
 
 def prepare(app, what, name, thing, options, lines):
