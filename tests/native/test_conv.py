@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from expected import under_isa
 
 from convlib._ext import _native as native
 
-from .common import Problem, Way, check, family_of, kernels, lanes, pairs
+from .common import Problem, Way, check, family_of, kernels, lanes, pairs, posed, reference, run, sizes, target
 from .shapes import convolutions
 
 #: A problem is run in each of these; so many of a plain one's arrays have gaps, or weights in another order.
@@ -58,6 +59,36 @@ def test_plain_sums(isa: str, name: str, dtype: str, record_property: Callable[[
 @pytest.mark.parametrize(("isa", "name", "dtype"), KERNELS)
 def test_plain_sums_of_all_windows(isa: str, name: str, dtype: str) -> None:
     assert check_all(isa, name, dtype, True) >= ENOUGH
+
+
+BROADCAST = [kernel for kernel in KERNELS if kernel[1] == "gemm_broadcast"]
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
+def test_tiles_whose_taps_lie_in_padding(isa: str, name: str, dtype: str) -> None:
+    """Taps along the outer axis that are padding for all pixels of a tile are left out; rows are short and long."""
+    ways = Way(threads=1), Way(packed=True, threads=3), Way(last=True)
+    with under_isa(isa):
+        for nd, lo, dil, stride, width in itertools.product((2, 3), (1, 5), (1, 3), (1, 2), (1, 17)):
+            problem = sizes(2, 1, 5, 9, (*(6,) * (nd - 1), width), (3,) * (nd - 1) + (1,), stride, dil, lo)
+            assert all([check(problem, name, dtype, way) for way in ways]), problem
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
+def test_padding_meets_weights_that_are_not_finite(isa: str, name: str, dtype: str) -> None:
+    """Zero times infinity is no number, in whichever tile the padding lies."""
+    problem = sizes(2, 1, 24, 40, (9, 9), (3, 3), lo=2)
+    x, w, *_ = posed(problem)
+    w = w.copy()
+    w[3, 5, 0, 1], w[39, 0, 2, 2] = np.inf, np.nan
+    with np.errstate(invalid="ignore"):
+        expected = reference(problem, x, w, None)
+    with under_isa(isa):
+        for threads, packed in itertools.product((1, 2, 5), (False, True)):
+            _, y = target(problem, dtype)
+            arrays = (a.astype(dtype) for a in (x, w))
+            assert run(problem, name, *arrays, None, y, Way(threads=threads, packed=packed)) is not None
+            np.testing.assert_array_equal(y, expected)
 
 
 def test_every_implementation_has_kernels_under_every_instruction_set_that_it_may() -> None:

@@ -48,6 +48,7 @@ typedef struct {
     /* elements of weights that a worker packs for itself, where it uses them */
     ptrdiff_t own;
     int in_place, straight, threads; /* straight: sums go straight to y */
+    int outer; /* the axis whose taps in padding are left out; -1: none lie there */
     /* of integers of 8 bits: their problem's; 128 where x is signed; the zero point and the padding
      * of the copy; zero points of the weights */
     int shifted, wide_y, flip, zero, padding;
@@ -120,6 +121,8 @@ typedef struct {
     CV_(fed) *copy;
     T *sums, *init, *own;
     char *packed; /* which panels of that group lie in own, if it has room for all */
+    /* of each tile: the segments under taps that lie in x, along the outer axis, for some pixel */
+    ptrdiff_t (*taps)[2];
     T *windows, *zeros; /* of weights with zero points: sums of x under each output; those points */
 } CV_(broadcast_scratch);
 
@@ -128,7 +131,7 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
     const ptrdiff_t copy =
         j->in_place ? 0
                     : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
-    const ptrdiff_t sizes[8] = {
+    const ptrdiff_t sizes[9] = {
         (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
         copy * (ptrdiff_t)sizeof(CV_(fed)),
         CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T),
@@ -137,9 +140,10 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
         j->panels,
         j->shifted * (j->pixels + VL) * (ptrdiff_t)sizeof(T),
         j->shifted * CV_NV * VL * (ptrdiff_t)sizeof(T),
+        (j->outer >= 0) * (j->pixels / CV_PX + 1) * (ptrdiff_t)sizeof *s->taps,
     };
-    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[8];
-    for (int i = 0; i < 8; i++) {
+    ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[9];
+    for (int i = 0; i < 9; i++) {
         starts[i] = offset;
         offset += CV_ROUND64(sizes[i]);
     }
@@ -151,10 +155,36 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                       .own = (T *)(base + starts[4]),
                                       .packed = base + starts[5],
                                       .windows = (T *)(base + starts[6]),
-                                      .zeros = (T *)(base + starts[7])};
+                                      .zeros = (T *)(base + starts[7]),
+                                      .taps = (ptrdiff_t(*)[2])(base + starts[8])};
     }
     return offset;
 }
+
+#if CV_FLOAT
+/* The segments that each tile needs: others lie in padding for all of its pixels. */
+static void CV_(broadcast_taps)(const CV_(broadcast_job) *j, const ptrdiff_t *first,
+                                const ptrdiff_t *count, ptrdiff_t pixels, ptrdiff_t (*taps)[2]) {
+    const cv_conv *p = &j->p;
+    const int a = j->outer;
+    const ptrdiff_t size = count[a + 1], inner = (a ? 1 : count[2]) * count[3],
+                    each = j->n_segments / p->k[a];
+    for (ptrdiff_t i = 0; i < pixels; i += CV_PX, taps++) {
+        const ptrdiff_t q0 = i / inner, q1 = CV_MIN2(i + CV_PX, pixels) - 1;
+        ptrdiff_t lo = first[a + 1], hi = lo + size - 1; /* outputs of the tile along the axis */
+        if (q0 / size == q1 / inner / size) {
+            hi = lo + q1 / inner % size;
+            lo += q0 % size;
+        }
+        lo = lo * p->stride[a] - p->lo[a];
+        hi = hi * p->stride[a] - p->lo[a];
+        const ptrdiff_t begin = hi < 0 ? (p->dil[a] - 1 - hi) / p->dil[a] : 0,
+                        end = lo < p->in[a] ? (p->in[a] - 1 - lo) / p->dil[a] + 1 : 0;
+        (*taps)[0] = CV_MIN2(begin, p->k[a]) * each;
+        (*taps)[1] = CV_MIN2(end, p->k[a]) * each;
+    }
+}
+#endif
 
 /* Copy the strip unless this worker has it, and find the windows of its outputs, in x. */
 static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s,
@@ -183,26 +213,40 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
         CV_(feed_windows)(j, x, s->at, pixels, s->windows);
 #else
     (void)x;
+    if (j->outer >= 0)
+        CV_(broadcast_taps)(j, first, count, pixels, s->taps);
 #endif
 }
 
-/* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w. */
+/* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w.
+ * skip: what is padding for all pixels of a tile is left out. */
 static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s,
                                  const CV_(fed) *x, const T *w, ptrdiff_t oc, ptrdiff_t outs,
-                                 ptrdiff_t nv, ptrdiff_t pixel, ptrdiff_t b0, ptrdiff_t b1) {
+                                 ptrdiff_t nv, const int skip, ptrdiff_t pixel, ptrdiff_t b0,
+                                 ptrdiff_t b1) {
     const cv_conv *p = &j->p;
     const ptrdiff_t ld = nv * VL, whole = j->straight && outs == ld ? (b1 - b0) / CV_PX * CV_PX : 0;
     T *y = j->y + oc * p->ys[1];
-    for (ptrdiff_t r = 0; r < j->n_segments; r += j->chunk) {
+    for (ptrdiff_t r = 0, passed = 0; r < j->n_segments; r += j->chunk) {
         const ptrdiff_t segments = CV_MIN2(j->chunk, j->n_segments - r);
         for (ptrdiff_t i = b0; i < b1; i += CV_PX) {
             const int direct = i - b0 < whole;
-            CV_(broadcast_tiles)[nv](j->segments + r, segments, x, s->at + i, w, r ? NULL : s->init,
+            ptrdiff_t from = r, to = r + segments, lanes = passed;
+            if (skip) {
+                const ptrdiff_t *taps = s->taps[i / CV_PX];
+                if (taps[0] > from) {
+                    from = CV_MIN2(taps[0], to);
+                    lanes = taps[0] / j->cuts * j->lanes;
+                }
+                to = CV_MAX2(CV_MIN2(taps[1], to), from);
+            }
+            CV_(broadcast_tiles)[nv](j->segments + from, to - from, x, s->at + i, w + lanes * ld,
+                                     r ? NULL : s->init,
                                      direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
                                      direct ? p->ys[4] : ld);
         }
         for (ptrdiff_t i = 0; i < segments; i++)
-            w += j->segments[r + i].len * ld;
+            passed += j->segments[r + i].len;
     }
 #if !CV_FLOAT
     if (j->shifted) {
@@ -246,7 +290,7 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
         const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                         l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
         const ptrdiff_t oc = g * p->ocg + l0, real = CV_MIN2(l1, p->ocg) - l0;
-        const T *w = j->own ? s->own + (j->all > 1 ? l0 * j->k : 0)
+        const T *w = j->own ? s->own + (j->all > 1 ? l0 * j->rows : 0)
                             : j->w + (g * j->vecs * VL + l0) * j->rows;
         if (CV_FLOAT && j->own && !(j->all > 1 && s->packed[i]))
             CV_(feed_weights)(j, j->w, g, l0, l1, (T *)w);
@@ -256,9 +300,10 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
 #if !CV_FLOAT
         CV_(feed_init)(j, w, oc, real, l1 - l0, s->init, s->zeros);
 #endif
+        const int skip = CV_FLOAT && j->outer >= 0 && w[0] == 0;
         w += CV_HEAD * (l1 - l0);
         for (ptrdiff_t b = 0; b < pixels; b += CV_BROADCAST_TILES * CV_PX)
-            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, pixel, b,
+            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, skip, pixel, b,
                                  CV_MIN2(b + CV_BROADCAST_TILES * CV_PX, pixels));
     }
 }

@@ -75,6 +75,11 @@ static void CV_(broadcast_runs)(CV_(broadcast_job) *j) {
     j->rows = CV_HEAD + j->k;
 }
 
+/* How far windows reach along an axis, from the first element on. */
+CV_INLINE ptrdiff_t CV_(broadcast_reach)(const cv_conv *p, int a) {
+    return (p->out[a] - 1) * p->stride[a] - p->lo[a] + (p->k[a] - 1) * p->dil[a] + 1;
+}
+
 /* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
 static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *problem, int fresh) {
     *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv),
@@ -85,19 +90,22 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
     j->panels = CV_(lane_panels)(j->vecs);
     j->in_place = CV_(feed_in_place)(problem);
     for (int a = 0; a < 3; a++)
-        j->in_place &=
-            !p->lo[a] && (p->out[a] - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] < p->in[a];
+        j->in_place &= !p->lo[a] && CV_(broadcast_reach)(p, a) <= p->in[a];
     CV_(broadcast_runs)(j);
+    const int outer = p->k[0] == 1;
+    j->outer = CV_FLOAT && (p->lo[outer] || CV_(broadcast_reach)(p, outer) > p->in[outer])
+                   ? outer
+                   : -1;
     j->straight = p->ys[1] == 1 && !j->wide_y && p->ys[3] == p->out[2] * p->ys[4] &&
                   p->ys[2] == p->out[1] * p->ys[3] &&
                   (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
     for (;; j->threads--) {
         CV_(broadcast_cut)(j, problem->max_workspace);
-        const ptrdiff_t all = j->vecs * VL * j->k;
+        const ptrdiff_t all = j->vecs * VL * j->rows;
         /* one strip: each panel is read by one worker only, so room for one is enough */
         j->own = !fresh                                   ? 0
-                 : j->all == 1 && j->panels >= j->threads ? j->k * CV_MIN2(CV_NV, j->vecs) * VL
+                 : j->all == 1 && j->panels >= j->threads ? j->rows * CV_MIN2(CV_NV, j->vecs) * VL
                  : j->threads * all * (ptrdiff_t)sizeof(T) <= CV_OWN_BYTES ? all
                                                                            : 0;
         j->each = CV_(broadcast_layout)(j, NULL, NULL);
@@ -146,12 +154,24 @@ CV_ONCE const char *CV_(broadcast_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
+/* The part of the taps along the outer axis that lie in x, over all outputs. */
+CV_ONCE double CV_(broadcast_share)(const cv_conv *p) {
+    const int a = p->k[0] == 1;
+    ptrdiff_t taps = 0;
+    for (ptrdiff_t k = 0; k < p->k[a]; k++) {
+        ptrdiff_t lo, hi;
+        cv_lanes(k * p->dil[a] - p->lo[a], p->stride[a], p->in[a], p->out[a], &lo, &hi);
+        taps += CV_MAX2(hi - lo, 0);
+    }
+    return (double)taps / (double)(p->k[a] * p->out[a]);
+}
+
 /* Pixels are copied to channels last and sums are brought back, unless channels come last
  * already. */
 CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p),
-                 k = (double)(p.icg * cv_taps(&p));
+                 k = (double)(p.icg * cv_taps(&p)) * CV_(broadcast_share)(&p);
     const double vecs = (double)((p.ocg + VL - 1) / VL);
     double inputs = (double)(p.n * p.groups * p.icg);
     for (int a = 0; a < 3; a++)

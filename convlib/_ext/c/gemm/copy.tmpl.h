@@ -22,10 +22,18 @@ CV_INLINE void CV_(feed_row)(const CV_(broadcast_job) *j, const T *from, ptrdiff
     CV_(nhwc_in)(&j->p, from, next, n, dst);
 }
 
-/* The panel of the channels l0 .. l1-1 of group g. */
+/* The panel of the channels l0 .. l1-1 of group g, and before it a 0, or a NaN if some of its
+ * weights are not finite. */
 CV_INLINE void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t g, ptrdiff_t l0,
                                  ptrdiff_t l1, T *dst) {
-    CV_(pack_lanes)(&j->p, w + g * j->p.ws[0], l0, l1, dst);
+    const ptrdiff_t width = l1 - l0;
+    vec nothing = {0};
+    CV_(pack_lanes)(&j->p, w + g * j->p.ws[0], l0, l1, dst + width);
+    for (ptrdiff_t i = width; i < width * j->rows; i += VL)
+        nothing += CV_(load)(dst + i) * (vec){0};
+    dst[0] = 0;
+    for (int l = 0; l < VL; l++)
+        dst[0] += nothing[l];
 }
 
 /* Whether x may be read as a copy of it would be, but for padding. */

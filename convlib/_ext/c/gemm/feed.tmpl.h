@@ -7,7 +7,7 @@ typedef T CV_(fed);    /* an element of its copy */
 #define CV_DEPTH 1     /* elements of the copy that fill a lane */
 #define CV_BROADCAST_COPY (3.0 / VL) /* ns to copy an input */
 #define CV_PANELS_EACH 4 /* of output channels, that threads may share instead of strips */
-#define CV_HEAD 0      /* rows before those of a panel of weights */
+#define CV_HEAD 1      /* rows before those of a panel of weights: whether all are finite */
 
 CV_INLINE T CV_(fed_lane)(const CV_(fed) *x) { return *x; }
 CV_INLINE vec CV_(multiply_add)(vec sum, vec a, vec b) { return sum + a * b; }
