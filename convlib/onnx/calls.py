@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,15 @@ def by_rank(family: str, nd: int) -> Any:
     return getattr(convlib, f"{family}{nd}d")
 
 
+@lru_cache(maxsize=256)
+def _options(
+    given: tuple[tuple[str, Any], ...], x_shape: tuple[int, ...], w_shape: tuple[int, ...]
+) -> tuple[dict[str, Any], tuple[int, ...] | None]:
+    """Return the keywords of a convolution with the attributes `given`, and its size where that is empty."""
+    options = rules.conv(dict(given), x_shape, w_shape)
+    return options, rules.empty_size(x_shape, w_shape[2:], options)
+
+
 def convolve(
     attributes: rules.Attributes, x: Array, w: Array, bias: Array | None = None, result: Any = None,
     plans: PlanCache | None = None, **more: Any,
@@ -29,8 +39,8 @@ def convolve(
 
     With `plans` it runs by one of those kept if its weights cannot change.
     """
-    options = rules.conv(attributes, x.shape, w.shape)
-    empty = rules.empty_size(x.shape, w.shape[2:], options)
+    given = tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in attributes.items())
+    options, empty = _options(given, x.shape, w.shape)
     if empty is not None:
         return np.empty((x.shape[0], w.shape[0], *empty), result or np.result_type(x, w))
     kept = None if plans is None else plans.plan(x.ndim - 2, x, w, bias, (*options.values(), *REST), None)

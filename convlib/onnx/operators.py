@@ -16,9 +16,11 @@ from onnx.reference.ops.op_relu import Relu as StockRelu
 
 import convlib
 
+from .._ext import _finish
 from ..dtypes import is_bfloat16
 from ..errors import ConvlibError, SpecError
 from ..functional.kept import PlanCache
+from ..threads import get_num_threads
 from . import deform, integer, rules
 from .calls import by_rank, convolve
 from .errors import NodeError
@@ -226,26 +228,28 @@ class _Operator(OpRun):
 
 
 class Relu(StockRelu):
-    """Relu as ONNX's evaluator computes it, but of floats into memory that is used again."""
+    """Relu as ONNX's evaluator computes it, but of floats by all threads into memory that is used again."""
 
     def _run(self, x: Array) -> tuple[Array, ...]:
         if x.dtype not in PLAIN:
             found: tuple[Array, ...] = super()._run(x)
             return found
         y = new(x.shape, x.dtype)
-        np.clip(x, x.dtype.type(0), x.dtype.type(np.inf), out=y)
+        if not _finish.finish(y, None, _finish.ACTIVATIONS["relu"], get_num_threads(), x):
+            np.clip(x, x.dtype.type(0), x.dtype.type(np.inf), out=y)
         return (y,)
 
 
 class Add(StockAdd):
-    """Add as ONNX's evaluator computes it, but of floats of one shape into memory that is used again."""
+    """Add as ONNX's evaluator computes it, but of floats of one shape by all threads into memory that is used again."""
 
     def _run(self, a: Array, b: Array) -> tuple[Array, ...]:
         if a.dtype not in PLAIN or (a.shape, a.dtype) != (b.shape, b.dtype):
             found: tuple[Array, ...] = super()._run(a, b)
             return found
         y = new(a.shape, a.dtype)
-        np.add(a, b, out=y)
+        if not _finish.finish(y, b, 0, get_num_threads(), a):
+            np.add(a, b, out=y)
         return (y,)
 
 
