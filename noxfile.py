@@ -60,7 +60,7 @@ def slow(session):
 
 @nox.session(default=False)
 def mutation(session):
-    """Change the spec, and a backend, in one small way after another: the tests must notice 90 % (hours)."""
+    """Change the spec, and a backend, in one small way after another: the tests must notice 90 %; `--seconds 600`."""
     compiled_here(session)
     for target in ("spec", "naive"):
         session.run("python", ".ci/mutate.py", target, *session.posargs, env={"PYTHONPATH": "."})

@@ -95,6 +95,8 @@ def test_the_adjoint_of_a_pooling(kind, divisor):
         assert adjoint is not None
         assert (adjoint.x_shape, adjoint.y_shape) == (spec.y_shape, spec.x_shape)
         assert min(adjoint.pad_lo + adjoint.pad_hi) >= 0
+        # As many windows as there are inputs, if the last ends where the padding does.
+        assert spec.out_size[0] + adjoint.pad_lo[0] + adjoint.pad_hi[0] == size + (kernel - 1) * dilation
         x, grad_y = rng.integers(-9, 10, size), rng.integers(-9, 10, spec.out_size[0])
         assert math.isclose(pooled(spec, x) @ grad_y, x @ pooled(adjoint, grad_y), abs_tol=1e-9)
         # What counts in each average is what the divisor says, at the ends, too.

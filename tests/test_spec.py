@@ -9,7 +9,7 @@ from hypothesis import assume, given, strategies as st
 
 import convlib
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import make_adaptive, make_transpose, make_unpool, origin
+from convlib.spec import make_adaptive, make_pool, make_transpose, make_unpool, origin
 
 BEYOND = "beyond"  # what a window of ceil_mode reaches behind the padding
 
@@ -305,3 +305,52 @@ def test_padding_is_made_of_the_elements_that_numpy_takes(mode, size):
     lo, hi = 3 * size + 1, 4 * size
     expected = np.pad(np.arange(size), (lo, hi), mode=mode)
     np.testing.assert_array_equal([origin(mode, p - lo, size) for p in range(len(expected))], expected)
+
+
+#: Which element a mode repeats at a place before and behind an axis of n elements.
+REPEATED = {
+    "reflect": lambda i, n: -i if i < 0 else 2 * n - 2 - i,
+    "symmetric": lambda i, n: -i - 1 if i < 0 else 2 * n - 1 - i,
+    "edge": lambda i, n: 0 if i < 0 else n - 1,
+}
+
+
+@pytest.mark.parametrize("mode", REPEATED)
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_padding_is_left_out_where_each_window_holds_what_it_repeats(mode, dilation):
+    found = set()
+    for n, k, stride, lo, hi, ceil in itertools.product((3, 6, 7), (2, 3, 5), (1, 2, 3), (0, 1, 2), (0, 1, 2), (0, 1)):
+        if max(lo, hi) >= k or n + lo + hi < (k - 1) * dilation + 1:
+            continue
+        spec = PoolSpec.make(
+            "max", (1, 1, n), (k,), stride=stride, padding=((lo, hi),), dilation=dilation, ceil_mode=bool(ceil),
+            padding_mode=mode,
+        )  # fmt: skip
+        held = True
+        for o in range(spec.out_size[0]):
+            places = [o * stride - lo + tap * dilation for tap in range(k)]
+            inside = {i for i in places if 0 <= i < n}
+            outside = {REPEATED[mode](i, n) for i in places if -lo <= i < 0 or n <= i < n + hi}
+            held &= outside <= inside
+        if dilation == 1:
+            assert (spec.with_places(False).padding_mode == "constant") == held, spec
+        else:  # not looked at
+            assert spec.with_places(False).padding_mode == mode
+        # Of equal elements the first counts, which may be a mirrored one.
+        assert mode == "edge" or spec.with_places(True).padding_mode == mode
+        found.add(held)
+    assert found == ({True} if mode == "edge" and dilation == 1 else {False, True})
+
+
+def test_a_pooling_to_a_size_that_divides_is_the_ordinary_one():
+    even = make_adaptive(2, "avg", (1, 1, 6, 8), (3, 2))
+    assert even == make_pool(2, "avg", (1, 1, 6, 8), (2, 4))
+    assert even.with_places(False) is even
+    assert (even.places, even.with_places(True).places) == (False, True)
+
+
+def test_along_live_axes_there_is_more_than_one_element_which_is_the_window():
+    assert make_pool(3, "max", (1, 1, 1, 1, 1), 1).live_axes == (2,)  # at least one
+    assert make_pool(3, "max", (1, 1, 1, 4, 1), 1).live_axes == (1,)
+    assert make_pool(3, "max", (1, 1, 2, 1, 3), (2, 1, 1)).live_axes == (0, 2)
+    assert make_pool(2, "max", (1, 1, 1, 1), (2, 1), padding=((1, 0), (0, 0))).live_axes == (0,)

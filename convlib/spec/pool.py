@@ -165,7 +165,7 @@ class PoolSpec(WindowSpec):
 
 @cached
 def _with_places(spec: PoolSpec, places: bool) -> PoolSpec:
-    idle = spec.kind in ("max", "min") and spec.padding_mode in _OVERLAP and all(
+    idle = spec.kind in ("max", "min") and spec.padding_mode in ("edge", *_OVERLAP) and all(
         _holds_what_is_repeated(spec, axis) for axis in range(spec.nd)
     )  # fmt: skip
     if idle and (spec.padding_mode == "edge" or not places):  # mirrored, the first of equals may lie elsewhere
@@ -174,18 +174,18 @@ def _with_places(spec: PoolSpec, places: bool) -> PoolSpec:
 
 
 #: By how many elements a window must reach further into the input than into its padding, to hold what that repeats.
-_OVERLAP = {"reflect": 1, "symmetric": 0, "edge": None}
+_OVERLAP = {"reflect": 1, "symmetric": 0}
 
 
 def _holds_what_is_repeated(spec: PoolSpec, axis: int) -> bool:
     """Return whether each window holds the elements on `axis` that its padding repeats."""
     if spec.dilation[axis] != 1:
         return False
+    if spec.padding_mode == "edge":
+        return True  # no window sees nothing but padding
     k, overlap = spec.kernel[axis], _OVERLAP[spec.padding_mode]
     before = spec.pad_lo[axis]
     after = (spec.out_size[axis] - 1) * spec.stride[axis] - before + k - spec.in_size[axis]  # of the last window
-    if overlap is None:
-        return max(before, after) < k
     return 2 * before + overlap <= k and after + min(after, spec.pad_hi[axis]) + overlap <= k
 
 

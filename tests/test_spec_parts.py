@@ -1,0 +1,146 @@
+"""What the spec says of boxes of windows and of inputs, and of padding in memory, against lists of single windows."""
+
+import itertools
+import math
+
+import pytest
+
+from convlib import ConvSpec, PoolSpec, SpecError
+from convlib.spec import make_adaptive, make_pool
+from convlib.spec.windows import needs_padding, plain_padded, repeats, zero_padded
+
+SPECS = {
+    s: [
+        PoolSpec.make("sum", (1, 1, n), (k,), stride=s, dilation=d, padding=((lo, hi),), ceil_mode=bool(ceil))
+        for n, k, d, lo, hi, ceil in itertools.product((1, 4, 7), (1, 2, 3), (1, 2), (0, 2), (0, 1), (0, 1))
+        if max(lo, hi) < k and n + lo + hi >= (k - 1) * d + 1
+    ]
+    for s in (1, 2, 4)
+}
+
+
+def boxes(size):
+    """All stretches of an axis."""
+    return [slice(begin, end) for begin in range(size) for end in range(begin + 1, size + 1)]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_a_box_of_windows_needs_the_inputs_under_it(stride):
+    for spec in SPECS[stride]:
+        longest = dict.fromkeys(range(1, spec.out_size[0] + 1), 0)
+        for box in boxes(spec.out_size[0]):
+            part, (inputs,), (outputs,) = spec.under([box])
+            assert (outputs, part.out_size) == (box, (box.stop - box.start,))
+            assert part.in_size == (inputs.stop - inputs.start,)
+            assert min(part.pad_lo + part.pad_hi) >= 0
+            for o in range(box.stop - box.start):
+                whole = spec.window(0, box.start + o)
+                assert [(tap, at + inputs.start) for tap, at in part.window(0, o)] == whole
+                assert part.counted(0, o) == spec.counted(0, box.start + o)
+            first, last = (o * spec.stride[0] - spec.pad_lo[0] for o in (box.start, box.stop - 1))
+            covered = range(max(0, first), min(spec.in_size[0], last + spec.extent(0)))
+            whole = box == slice(0, spec.out_size[0])  # which keeps what no window sees
+            assert inputs == (slice(0, spec.in_size[0]) if whole else slice(covered.start, covered.stop))
+            longest[box.stop - box.start] = max(longest[box.stop - box.start], inputs.stop - inputs.start)
+        for outputs, inputs in longest.items():
+            reach = (outputs - 1) * spec.stride[0] + spec.extent(0)
+            assert inputs <= spec.span(0, outputs) == (
+                spec.in_size[0] if outputs == spec.out_size[0] else min(spec.in_size[0], reach)
+            )
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_a_box_of_inputs_goes_with_the_windows_above_it(stride):
+    for spec in SPECS[stride]:
+        for box in boxes(spec.in_size[0]):
+            part, (inputs,), (outputs,) = spec.above([box])
+            assert inputs == box
+            assert (part.in_size, part.out_size) == ((box.stop - box.start,), (outputs.stop - outputs.start,))
+            assert min(part.pad_lo + part.pad_hi) >= 0
+            mine = set(range(box.start, box.stop))
+            for o in range(spec.out_size[0]):
+                held = [(tap, at - box.start) for tap, at in spec.window(0, o) if at in mine]
+                if outputs.start <= o < outputs.stop:
+                    assert part.window(0, o - outputs.start) == held
+                else:
+                    assert held == []
+            assert 1 <= outputs.stop - outputs.start <= max(1, spec.over(0, box.stop - box.start))
+            if box == slice(0, spec.in_size[0]):
+                assert (outputs, part) == (slice(0, spec.out_size[0]), spec)
+                continue
+            # From the first that reaches into the box, or begins before it, to the last that does not begin behind it.
+            starts = [o * stride - spec.pad_lo[0] for o in range(spec.out_size[0])]
+            reaching = [o for o, start in enumerate(starts) if start + spec.extent(0) > box.start]
+            before = [o for o, start in enumerate(starts) if start <= box.start]
+            first = min(reaching[:1] + before[-1:] + [spec.out_size[0] - 1])
+            last = max([first, *(o for o, start in enumerate(starts) if start < box.stop)])
+            assert outputs == slice(first, last + 1)
+            end = starts[last] + spec.extent(0)
+            assert (part.pad_lo, part.pad_hi) == ((box.start - starts[first],), (max(0, end - box.stop),))
+
+
+def test_how_many_windows_hold_neighbouring_inputs():
+    spec = PoolSpec.make("sum", (1, 1, 99), (3,), stride=2, dilation=2)  # of five elements
+    assert [spec.over(0, inputs) for inputs in (1, 2, 3, 99)] == [4, 4, 5, 48]
+    assert spec.out_size == (48,)
+
+
+def test_an_axis_can_be_cut_where_no_window_sees_padding_alone():
+    for lo, hi, cut in ((0, 0, True), (4, 0, True), (0, 4, True), (5, 0, False), (0, 5, False)):
+        spec = ConvSpec.make((1, 1, 9), (1, 1, 3), dilation=2, padding=((lo, hi),))
+        assert spec.divisible(0) == cut
+
+
+@pytest.mark.parametrize(("size", "out", "longest"), [(5, 3, 3), (7, 5, 3), (3, 2, 3), (1, 2, 1), (6, 3, 2)])
+def test_the_longest_window_of_an_adaptive_pooling(size, out, longest):
+    spec = make_adaptive(1, "avg", (1, 1, size), out)
+    assert spec.longest == (longest,)
+    assert max(len(spec.taps(0, o)) for o in range(out)) <= longest
+
+
+def test_padded_values_get_no_gradient_but_as_the_largest_element():
+    asked = make_pool(1, "lp", (1, 1, 9), 3, padding=1, norm=2, pad_value=3)
+    assert asked.pad_value == 3
+    assert asked.of_gradient() == make_pool(1, "lp", (1, 1, 9), 3, padding=1, norm=2)
+    extreme = make_pool(1, "lp", (1, 1, 9), 3, padding=1, norm=math.inf, pad_value=3)
+    assert extreme.of_gradient() is extreme
+    plain = make_pool(1, "avg", (1, 1, 9), 3, padding=1)
+    assert plain.of_gradient() is plain
+
+
+def test_complex_numbers_are_twice_the_channels():
+    spec = ConvSpec.make((2, 6, 9), (3, 6, 6), w_layout="WIO")
+    assert spec.w_memory
+    assert spec.paired() == ConvSpec.make((2, 12, 9), (12, 12, 3))
+
+
+def test_gradients_have_the_shape_of_the_result():
+    conv, pool = ConvSpec.make((1, 2, 9), (4, 2, 3)), make_pool(1, "avg", (1, 2, 9), 3)
+    conv.check_grad((1, 4, 7))
+    pool.check_grad("grad_y", (1, 2, 3))
+    with pytest.raises(SpecError, match=r"grad_y has the shape \(1, 4, 8\).* gives \(1, 4, 7\)"):
+        conv.check_grad((1, 4, 8))
+    with pytest.raises(SpecError, match=r"indices has the shape \(1, 2, 4\).* gives \(1, 2, 3\)"):
+        pool.check_grad("indices", (1, 2, 4))
+
+
+def test_padding_that_must_be_written():
+    def conv(**options):
+        return ConvSpec.make((1, 1, 9, 9), (1, 1, 3, 3), **options)
+
+    asked = {
+        "none": (conv(), False, 1),
+        "zeros": (conv(padding=1), False, 1),
+        "a value without padding": (conv(pad_value=2), False, 1),
+        "a value": (conv(padding=1, pad_value=2), True, 1),
+        "a mode without padding": (conv(padding_mode="edge"), False, 1),
+        "a mode": (conv(padding=((1, 0), (0, 2)), padding_mode="edge"), True, 2 * 3),
+        "left out of extremes": (make_pool(2, "max", (1, 1, 9, 9), 3, padding=1), False, 1),
+        "zeros in extremes": (make_pool(2, "max", (1, 1, 9, 9), 3, padding=1, pad_value=0), True, 1),
+    }
+    for name, (spec, needs, often) in asked.items():
+        assert (needs_padding(spec), repeats(spec)) == (needs, often), name
+        plain, seen = plain_padded(spec), zero_padded(spec)
+        assert (plain.padding_mode, plain.pad_value, plain.pad_lo) == ("constant", spec.unset, spec.pad_lo)
+        assert seen == (plain_padded(spec.unpadded()) if needs else spec)
+        assert seen.padded == (spec.padded and not needs)
