@@ -31,6 +31,7 @@ SOURCES = {
     "_native_conv": [],
     "_native_int8": [],
     "_native_pad": [],
+    "_native_pieces": [],
     "_native_pool": [],
 }
 

@@ -108,6 +108,7 @@ cdef class Problem:
 
 
 cdef const cv_isa* active() except NULL
+cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil
 cdef int refuse(names, Py_ssize_t max_workspace) except -1
 cdef void* allocate(Py_ssize_t size) except NULL
 cdef void release(void* block) noexcept

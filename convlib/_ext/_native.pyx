@@ -208,6 +208,11 @@ cdef Plan planned(const cv_isa* isa, const cv_row* row, const cv_problem* p):
     return plan
 
 
+cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil:
+    """Run a plan and return the engine's status, for modules that do so without the lock."""
+    return cv_plan_run(plan, call)
+
+
 cdef int refuse(names, Py_ssize_t max_workspace) except -1:
     who = f"native:{names}" if names else "native"
     raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")

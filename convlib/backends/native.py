@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -36,7 +36,9 @@ from .native_calls import (
     strided_weights,
     ways_of,
 )
-from .native_quick import folded, quick_conv, quick_gradient, quick_pool
+from .native_padding import folded, pieces
+from .native_prepared import Prepared
+from .native_quick import quick_conv, quick_gradient, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
 
 Array = NDArray[Any]
@@ -201,6 +203,10 @@ class NativeBackend(Backend):
         fresh = not self._packs(spec, dtype, algorithm)
         return max((call.scratch(algorithm, fresh) for call in calls_of("conv", spec, dtype)), default=0)
 
+    def padded_pieces(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+        """See `Backend.padded_pieces`."""
+        return pieces(spec, dtype) if op in ("conv", "pool") else None
+
     def _packs(self, spec: ConvSpec, dtype: np.dtype[Any], names: str | None) -> bool:
         """Return whether a plan keeps packed weights, or else calls as anybody would."""
         ready = dtype.kind == "f" and plain(spec)
@@ -219,7 +225,7 @@ class NativeBackend(Backend):
             conv_problem(spec), np.ascontiguousarray(self._weights(w, compute, spec)),
             None if bias is None else self._usable(bias, compute, False), algorithm, *settings(),
         )  # fmt: skip
-        return _Prepared(self, spec, ready, compute)
+        return Prepared(self, spec, ready, compute)
 
     def quantised_way(
         self, spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised, algorithm: str | None,
@@ -359,42 +365,3 @@ class NativeBackend(Backend):
             self._check_places(spec, indices)
         elif not _native_pool.spread(pool_problem(spec), x, indices, y, add, algorithm, *settings()[1:]):
             self._check_places(spec, indices)
-
-
-class _Prepared:
-    """A convolution whose weights are packed."""
-
-    def __init__(self, backend: NativeBackend, spec: ConvSpec, packed: Any, dtype: np.dtype[Any]) -> None:
-        self._backend, self._spec, self._dtype = backend, spec, dtype
-        x_shape, y_shape = (shape if spec.batched else (1, *shape) for shape in (spec.x_shape, spec.y_shape))
-        self._runner = _native_conv.Runner(conv_problem(spec), packed, None, False, x_shape, y_shape, dtype)
-
-    def __call__(self, x: Array, out: Array | None) -> Array:
-        spec = self._spec
-        self._backend.check_out(out, spec.y_shape, self._dtype, x)
-        x = np.require(x, self._dtype, ["A", "C"])
-        target = out if out is None or spec.batched else out[None]
-        y: Array = self._runner(x if spec.batched else x[None], *settings()[1:], None, None, target)
-        return out if out is not None else y if spec.batched else y[0]
-
-    def ended(self, x: Any, out: Array | None, residual: Array | None, activation: str | None) -> Array | None:
-        """Return the result for plain arrays, ended in the same pass, or None where that takes a pass of its own."""
-        code = _finish.ACTIVATIONS.get(activation)
-        if code is None or not self._spec.batched or type(x) is not np.ndarray:
-            return None
-        if out is not None:
-            self._backend.check_out(out, self._spec.y_shape, self._dtype, x)
-        rest = None, None, out, residual, code
-        return self._runner(x, get_num_threads(), config.get_max_workspace(), *rest)  # type: ignore[no-any-return]
-
-    def short(self, activation: str | None) -> Callable[..., Array | None] | None:
-        """Return what takes `x`, threads and bound on memory, and `residual=`, and ends with an activation.
-
-        It gives None where it cannot take the arrays as they are, or has to end them in a pass of its own.
-        """
-        code = _finish.ACTIVATIONS.get(activation)
-        return None if code is None or not self._spec.batched else partial(self._runner, activation=code)
-
-    def quick(self, x: Any) -> Array | None:
-        """Return the result for an array of the plan's very shape and dtype, None for anything else."""
-        return self._runner(x, get_num_threads(), config.get_max_workspace())  # type: ignore[no-any-return]

@@ -57,9 +57,15 @@ class Call(NamedTuple):
             return code, fresh
         return code, self.dtype.itemsize, self.indices
 
-    def plan(self, names: str | None, fresh: bool, exact: bool | None = None) -> Any:
-        """Return the plan by one of the named implementations, None for any; None if none of them fits."""
+    def plan(
+        self, names: str | None, fresh: bool, exact: bool | None = None, within: tuple[int, int] | None = None
+    ) -> Any:
+        """Return the plan by one of the named implementations, None for any; None if none of them fits.
+
+        `within` gives threads and bytes of scratch that are not those of the settings.
+        """
         strict, threads, bound = settings()
+        threads, bound = within or (threads, bound)
         exact = strict if exact is None else exact
         if self.op.startswith("conv"):
             code, fresh = self._arguments(fresh)

@@ -18,7 +18,7 @@ _PUBLIC = (*OPERATIONS, "conv_transpose", "conv_transpose_grad_input", "conv_tra
 #: Methods by which a backend says what it is.
 _SAYS = (
     "available", "supports", "choose", "settled", "supports_algorithm", "exact_algorithm", "choose_prepared",
-    "workspace", "workspace_prepared", "implementations", "takes_halves", "integers_as_floats",
+    "workspace", "workspace_prepared", "padded_pieces", "implementations", "takes_halves", "integers_as_floats",
     "complex_as_floats", "from_numpy", "to_numpy", "prepare_conv", "quick_conv", "quick_pool",
 )  # fmt: skip
 _FLAGS = ("strided", "channels_last", "exact", "whole_unpool", "lazy")

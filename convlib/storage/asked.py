@@ -91,6 +91,11 @@ class Call(NamedTuple):
         """Whether the padding holds what hooks do not know."""
         return needs_padding(self.spec)
 
+    def padded_pieces(self, copied: str) -> tuple[int, int, int] | None:
+        """Return what `Backend.padded_pieces` says where the input is copied for its padding alone."""
+        alone = self.pads and copied == "p" and self.dtype == self.types.result
+        return self.backend.padded_pieces(self.op, self.spec, self.dtype) if alone else None
+
     def _taken(self, a: Array) -> bool:
         return self.backend.takes(a, self.dtype, self.spec)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes
-from ..backends.base.arrays import SMALL_COPY, channels_first
+from ..backends.base.arrays import GRADIENT_COPY, SMALL_COPY, channels_first
 from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, plain_padded, zero_padded
@@ -21,9 +21,6 @@ from . import pairs
 from .asked import RESULTS, Call
 from .cutting import Block, Blocks, Size, Slices, blocks, borders
 from .padding import fill, fold
-
-#: How many times as large copies gradients make in one piece: their borders, narrow images, are slow by themselves.
-_COPIED_BY_GRADIENTS = 4
 
 
 class Job:
@@ -274,7 +271,7 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None
-    small = SMALL_COPY * (1 if RESULTS[call.op] == "y" else _COPIED_BY_GRADIENTS)
+    small = SMALL_COPY if RESULTS[call.op] == "y" else GRADIENT_COPY
     if math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(small, limit):
         return None
     found = borders(call.op, spec, call.item(), limit)

@@ -12,7 +12,7 @@ from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import Quantised, Types
 from ..backends.base.contract import Array
-from ..spec import WindowSpec
+from ..spec import WindowSpec, zero_padded
 from .asked import RESULTS, Call
 from .cutting import Blocks, Item, Size, blocks
 from .job import Job
@@ -84,6 +84,10 @@ def _scratch(
         if not copied:
             return most
     if copied or call.conjugated or call.pads:
+        pieces = call.padded_pieces(copied)
+        if pieces is not None:
+            own = call.backend.workspace(call.op, zero_padded(call.spec), call.dtype, call.algorithm)
+            most = pieces[2] + pieces[1] * own
         return max(most, Job(call, copied).scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 

@@ -20,6 +20,9 @@ from .pieces import assign
 #: Bytes of padded input that are copied in one piece, rather than that its borders are served by calls of their own.
 SMALL_COPY = 1 << 20
 
+#: The same of gradients, whose borders, narrow images, are slow by themselves.
+GRADIENT_COPY = 4 * SMALL_COPY
+
 #: Elements of a padded axis up to which the table of its sources is kept for the next call: 128 KiB.
 _SHORT_AXIS = 1 << 14
 

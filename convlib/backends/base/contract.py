@@ -124,6 +124,13 @@ class Contract:
         """Return what `workspace` would for a convolution whose weights a plan has prepared."""
         return self.workspace("conv", spec, dtype, algorithm)
 
+    def padded_pieces(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+        """Return in how many pieces a short way copies the input with its padding, how many at once, and the bytes.
+
+        None where what `convlib.storage` cuts is copied.
+        """
+        return None
+
     def implementations(
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], prepared: bool = False
     ) -> tuple[Implementation, ...]:

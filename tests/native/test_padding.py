@@ -1,0 +1,151 @@
+"""Padding that is no zeros on the short ways: a few channels at a time, borders alone, gradients in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tools import padded, small
+
+import convlib
+from convlib._ext import _native as native, _native_pad
+from convlib.backends import native_padding
+from convlib.backends.base.arrays import padding_sources
+from convlib.spec import make_conv, make_pool
+from convlib.storage import job
+
+MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"padding": 1}, {"padding": ((0, 2), (2, 1)), "stride": 2}, {"padding": ((3, 1), (0, 0)), "dilation": 2},
+)  # fmt: skip
+
+
+def mode_of(mode: str) -> dict[str, Any]:
+    """Return the options of a mode; constant padding is not zero."""
+    return {"pad_value": 3} if mode == "constant" else {"padding_mode": mode}
+
+
+def wide(x: Any, options: dict[str, Any], mode: str) -> tuple[Any, dict[str, Any]]:
+    """Return the input with its padding, and the options that are left."""
+    rest = {key: value for key, value in options.items() if key != "padding"}
+    return padded(x, options["padding"], mode), rest
+
+
+@pytest.fixture(params=["a few channels", "borders"])
+def served(request, monkeypatch):
+    """Take one of two ways, whatever the size of the input."""
+    if request.param == "borders":
+        monkeypatch.setattr(native_padding, "PIECE", 0)
+        monkeypatch.setattr(native_padding, "SMALL_COPY", 0)
+    else:
+        monkeypatch.setattr(native_padding, "PIECE", 9 << 10)  # two or three planes of the tests
+        monkeypatch.setattr(native_padding, "WORTH", 0)
+    for cached in (convlib.functional.conv._quick, convlib.functional.pool._quick):
+        cached.cache_clear()
+    yield request.param
+    for cached in (convlib.functional.conv._quick, convlib.functional.pool._quick):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_convolutions(served: str, dtype: str, mode: str, options: dict[str, Any]) -> None:
+    for channels, each, outs in ((7, 1, 1), (10, 2, 3)):  # of a group: input and output channels
+        groups = channels // each
+        x, w = small(2, channels, 31, 33).astype(dtype), small(groups * outs, each, 3, 3, seed=1).astype(dtype)
+        bias, (whole, rest) = small(groups * outs, seed=2).astype(dtype), wide(x, options, mode)
+        expected = convlib.conv2d(whole, w, bias, groups=groups, backend="cython", **rest)
+        for threads in (1, 2):
+            out = np.empty_like(expected)
+            with convlib.num_threads(threads):
+                given = {"groups": groups, **options, **mode_of(mode)}
+                np.testing.assert_array_equal(convlib.conv2d(x, w, bias, **given), expected)
+                np.testing.assert_array_equal(convlib.conv2d(x[1], w, bias, **given), expected[1])
+                assert convlib.conv2d(x, w, bias, out=out, **given) is out
+            np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_poolings(served: str, dtype: str, mode: str, options: dict[str, Any]) -> None:
+    kernel, options = 4, {"stride": 1, **options}
+    x = small(2, 7, 31, 33).astype(dtype)
+    whole, rest = wide(x, options, mode)
+    own = np.broadcast_to(np.arange(31 * 33).reshape(31, 33), x.shape)
+    origins, _ = wide(own, options, mode)
+    if mode == "constant":
+        origins = np.where(wide(np.ones_like(own), options, mode)[0] == 1, origins, -1)
+    expected, at = convlib.max_pool2d(whole, kernel, return_indices=True, backend="cython", **rest)
+    places = np.take_along_axis(origins.reshape(2, 7, -1), at.reshape(2, 7, -1), 2).reshape(at.shape)
+    total = convlib.sum_pool2d(whole, kernel, backend="cython", **rest)
+    for threads in (1, 2):
+        with convlib.num_threads(threads):
+            given = {**options, **mode_of(mode)}
+            found, found_at = convlib.max_pool2d(x, kernel, return_indices=True, **given)
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(found_at, places, strict=True)
+            np.testing.assert_array_equal(convlib.max_pool2d(x, kernel, **given), expected)
+            np.testing.assert_array_equal(convlib.max_pool2d(x[1], kernel, **given), expected[1])
+            np.testing.assert_array_equal(convlib.sum_pool2d(x, kernel, **given), total)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_go_the_short_way(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the long way would do is not asked."""
+    x, w, grad_y = small(2, 3, 9, 11), small(4, 3, 3, 3, seed=1), small(2, 4, 9, 11, seed=2)
+    options: dict[str, Any] = {"padding": 1, "backend": "native", **mode_of(mode)}
+    (whole, _), inner = wide(x, {"padding": 1}, mode), {"backend": "cython"}
+    expected = convlib.conv2d_grad_weight(grad_y, whole, w.shape, **inner)
+    monkeypatch.setattr(job.Job, "__init__", None)
+    np.testing.assert_array_equal(convlib.conv2d_grad_weight(grad_y, x, w.shape, **options), expected)
+    if mode != "constant":
+        grad_x = convlib.conv2d_grad_input(grad_y, w, x.shape, **options)
+        assert np.vdot(grad_x, x) == np.vdot(grad_y, convlib.conv2d(x, w, **options))
+        grad_y = grad_y[:, :3].copy()
+        grad_x = convlib.sum_pool2d_grad_input(grad_y, x.shape, 3, stride=1, **options)
+        assert np.vdot(grad_x, x) == np.vdot(grad_y, convlib.sum_pool2d(x, 3, stride=1, **options))
+
+
+def test_pieces_are_what_is_said() -> None:
+    """So many copies as `explain` says, each by the implementation that it names."""
+    x, w = np.ones((1, 64, 112, 112), "f4"), np.ones((64, 1, 3, 3), "f4")
+    said = convlib.explain("conv2d", x.shape, w.shape, groups=64, padding=1, padding_mode="wrap")
+    copy, = said.copies
+    each = native_padding.groups_at_once(said.spec, x.dtype)
+    assert copy.parts == -(-64 // each) > 1
+    native.trace()
+    convlib.conv2d(x, w, groups=64, padding=1, padding_mode="wrap")
+    rows, most = native.traced()
+    assert rows == (said.algorithm,)
+    assert copy.nbytes <= most <= said.workspace_nbytes < x.nbytes / 4
+
+
+def test_borders_are_those_of_what_padding_changes() -> None:
+    spec = make_conv(2, (1, 1, 20, 30), (1, 1, 3, 5), padding=((1, 0), (2, 3)), padding_mode="edge")
+    seen = np.zeros(spec.out_size, int)
+    for box in native_padding._changed(spec):
+        seen[box] += 1
+    changed = np.ones(spec.out_size, int)
+    changed[1:, 2:-3] = 0
+    np.testing.assert_array_equal(seen, changed)
+
+
+def test_a_part_of_a_padded_input() -> None:
+    x, spec = small(2, 3, 9, 11), make_pool(2, "sum", (2, 3, 9, 11), 3, 1, 2, padding_mode="wrap")
+    sources = [padding_sources(spec, axis) for axis in range(2)]
+    whole = padded(x, 2, "wrap")
+    for rows, columns in ((slice(0, 3), slice(0, 15)), (slice(2, 11), slice(12, 15)), (slice(1, 4), slice(0, 2))):
+        part = whole[:, :, rows, columns]
+        lo = [max(0, 2 - at.start) for at in (rows, columns)]
+        border = _native_pad.Border(
+            x.shape, part.shape, x.dtype, 6, 1, (9, 11), part.shape[2:],
+            [min(a, size) for a, size in zip(lo, part.shape[2:], strict=True)],
+            [sources[0][rows], sources[1][columns]], 0.0,
+        )  # fmt: skip
+        np.testing.assert_array_equal(border.wide(x, 2), part)
+        assert border.wide(x[..., ::-1], 2) is None
+        with pytest.raises(ValueError, match="part of the input"):
+            border.fold(border.room(), x, 1)
