@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from expected import under_isa
 
 import convlib
 import convlib.layers
@@ -56,6 +57,29 @@ def test_large_weights_of_any_strides(view):
     plain = np.ascontiguousarray(view(w))
     expected = convlib.conv2d(x, plain, padding=1, accuracy="strict")
     np.testing.assert_array_equal(convlib.conv2d(x, view(w), padding=1, accuracy="strict"), expected)
+
+
+@pytest.mark.parametrize("isa", _native.detected_isas())
+@pytest.mark.parametrize("window", [(3, 3), (5, 5), (4, 2), (1, 9), (3, 2, 3), (17,)], ids=str)
+def test_windows_turned_round(window, isa):
+    """As gradients of the input see them: each window backwards in memory, channels in and out swapped."""
+    nd = len(window)
+    x, w = integers(1, 20, *(12,) * (nd - 1), 40), integers(20, 37, *window)
+    turned = np.flip(w, range(2, nd + 2)).swapaxes(0, 1)
+    expected = np.round(getattr(convlib, f"conv{nd}d")(x, np.ascontiguousarray(turned), backend="cython"))
+    served, refused = [], []
+    with under_isa(isa):
+        for name, *_ in _native.implementations("conv"):
+            try:
+                y = getattr(convlib, f"conv{nd}d")(x, turned, backend=f"native:{name}")
+            except (convlib.UnsupportedError, MemoryError) as error:  # or not with gaps in the weights
+                refused.append(f"{name}: {error}")
+                continue
+            served.append(name)
+            np.testing.assert_array_equal(np.round(y), expected, err_msg=name)
+    assert "gemm_panels" in served, refused
+    assert "gemm_broadcast" in served or isa == "scalar"
+    assert (window in [(3, 3), (5, 5)]) == ("winograd" in served)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "float16", "float64"])

@@ -36,11 +36,21 @@ static inline CV_UNUSED ptrdiff_t cv_tap_of(const cv_conv *p, ptrdiff_t tap) {
            tap % p->k[2] * p->ws[5];
 }
 
+/* Whether the taps of a window, one channel's, lie in a row: 1, or -1 where they are turned round,
+ * as in gradients of the input, else 0. */
+static inline CV_UNUSED int cv_joined_taps(const cv_conv *p) {
+    const ptrdiff_t way = p->k[2] > 1 ? p->ws[5] : p->k[1] > 1 ? p->ws[4] : p->ws[3];
+    if (p->k[0] * p->k[1] * p->k[2] == 1)
+        return 1;
+    return (way == 1 || way == -1) && (p->k[1] == 1 || p->ws[4] == way * p->k[2]) &&
+                   (p->k[0] == 1 || p->ws[3] == way * p->k[1] * p->k[2])
+               ? (int)way
+               : 0;
+}
+
 /* Whether the weights of an output channel lie in a row. */
 static inline CV_UNUSED int cv_joined_weights(const cv_conv *p) {
-    return (p->k[2] == 1 || p->ws[5] == 1) && (p->k[1] == 1 || p->ws[4] == p->k[2]) &&
-           (p->k[0] == 1 || p->ws[3] == p->k[1] * p->k[2]) &&
-           p->ws[2] == p->k[0] * p->k[1] * p->k[2];
+    return cv_joined_taps(p) > 0 && p->ws[2] == p->k[0] * p->k[1] * p->k[2];
 }
 
 /* First row of K of run r (r may be v->runs: the end). */

@@ -60,7 +60,8 @@ static void CV_(copy_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_
 static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1,
                                       T *dst) {
     const ptrdiff_t taps = cv_taps(p), k = p->icg * taps, width = l1 - l0;
-    const int joined = cv_joined_weights(p);
+    const int way = cv_joined_taps(p), joined = cv_joined_weights(p),
+              windows = !joined && way && taps >= VL / 2;
     if (p->ws[1] == 1 && p->ocg > 1) {
         CV_(copy_lanes)(p, w, l0, l1, dst);
         return;
@@ -81,8 +82,21 @@ static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0
                 }
             }
         }
+        /* or those of a window do */
+        for (ptrdiff_t c = 0; windows && c < p->icg; c++) {
+            for (ptrdiff_t t = 0; t < taps; t += VL) {
+                const ptrdiff_t n = CV_MIN2(VL, taps - t);
+                vec v[VL];
+                CV_(transpose_rows)(from + c * p->ws[2] + (way > 0 ? t : t - taps + 1), p->ws[1],
+                                    1, lanes, n, v);
+                for (ptrdiff_t i = 0; i < n; i++) {
+                    const ptrdiff_t tap = way > 0 ? t + i : taps - 1 - t - i;
+                    CV_(store)(dst + (tap * p->icg + c) * width, v[i]);
+                }
+            }
+        }
         /* else those of a tap are blocks of channels, by rows of any step */
-        for (ptrdiff_t tap = 0; !joined && tap < taps; tap++) {
+        for (ptrdiff_t tap = 0; !joined && !windows && tap < taps; tap++) {
             for (ptrdiff_t c = 0; c < p->icg; c += VL) {
                 const ptrdiff_t n = CV_MIN2(VL, p->icg - c);
                 vec v[VL];

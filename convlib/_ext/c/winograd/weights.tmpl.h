@@ -9,16 +9,20 @@
  * to[tap][lane]. */
 CV_INLINE void CV_(wino_gather)(const int r, const cv_conv *p, const T *w, ptrdiff_t l, ptrdiff_t c,
                                 ptrdiff_t kz, T *to) {
+    const int turned = p->ws[5] < 0;
     w += l * p->ws[1] + c * p->ws[2] + kz * p->ws[3];
-    if (cv_joined_weights(p)) {
+    if (cv_joined_taps(p)) {
+        const T *first = turned ? w - (r * r - 1) : w;
+        const ptrdiff_t step = turned ? -VL : VL;
+        T *place = turned ? to + (r * r - 1) * VL : to;
         CV_UNROLL(8)
         for (int t = 0; t < r * r; t += VL) {
             vec v[VL];
-            CV_(transpose_rows)(w + t, p->ws[1], 1, p->ocg - l, CV_MIN2(VL, r * r - t), v);
+            CV_(transpose_rows)(first + t, p->ws[1], 1, p->ocg - l, CV_MIN2(VL, r * r - t), v);
             CV_UNROLL(16)
-            for (int i = 0; i < VL; i++) {
+            for (int i = 0; i < VL; i++, place += step) {
                 if (t + i < r * r)
-                    CV_(store)(to + (t + i) * VL, v[i]);
+                    CV_(store)(place, v[i]);
             }
         }
         return;
