@@ -22,18 +22,27 @@ CV_INLINE void CV_(feed_row)(const CV_(broadcast_job) *j, const T *from, ptrdiff
     CV_(nhwc_in)(&j->p, from, next, n, dst);
 }
 
-/* The panel of the channels l0 .. l1-1 of group g, and before it a 0, or a NaN if some of its
- * weights are not finite. */
+/* The panel of the channels l0 .. l1-1 of group g, and before it, where taps may be left out, a 0,
+ * or a NaN if some of its weights are not finite. */
 CV_INLINE void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdiff_t g, ptrdiff_t l0,
                                  ptrdiff_t l1, T *dst) {
-    const ptrdiff_t width = l1 - l0;
-    vec nothing = {0};
+    const ptrdiff_t width = l1 - l0, end = width * j->rows;
     CV_(pack_lanes)(&j->p, w + g * j->p.ws[0], l0, l1, dst + width);
-    for (ptrdiff_t i = width; i < width * j->rows; i += VL)
-        nothing += CV_(load)(dst + i) * (vec){0};
+    if (j->outer < 0)
+        return;
+    vec nothing[4] = {{0}};
+    ptrdiff_t i = width;
+    for (; i + 4 * VL <= end; i += 4 * VL) {
+        CV_UNROLL(4)
+        for (int q = 0; q < 4; q++)
+            nothing[q] += CV_(load)(dst + i + q * VL) * (vec){0};
+    }
+    for (; i < end; i += VL)
+        nothing[0] += CV_(load)(dst + i) * (vec){0};
+    nothing[0] += nothing[1] + nothing[2] + nothing[3];
     dst[0] = 0;
     for (int l = 0; l < VL; l++)
-        dst[0] += nothing[l];
+        dst[0] += nothing[0][l];
 }
 
 /* Whether x may be read as a copy of it would be, but for padding. */
