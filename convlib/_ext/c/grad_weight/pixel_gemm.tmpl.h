@@ -109,9 +109,8 @@ static void CV_(pixels_copy_unit)(void *context, ptrdiff_t unit, int worker) {
 
 CV_INLINE void CV_(pixels_tile)(const int nv, const cv_stretch *s, const cv_stretch *end,
                                 ptrdiff_t step, const T *x, const ptrdiff_t *rows, const T *b,
-                                double *c) {
+                                T *sums, int fresh, double *c) {
     vec acc[CV_MR][CV_NV];
-    T sums[CV_MR * CV_NV * VL];
     CV_UNROLL(16)
     for (int m = 0; m < CV_MR; m++) {
         CV_UNROLL(4)
@@ -143,21 +142,41 @@ CV_INLINE void CV_(pixels_tile)(const int nv, const cv_stretch *s, const cv_stre
         for (int v = 0; v < nv; v++)
             CV_(store)(sums + (m * nv + v) * VL, acc[m][v]);
     }
+    if (!c)
+        return;
+    if (fresh) {
+        for (int i = 0; i < CV_MR * nv * VL; i++)
+            c[i] = (double)sums[i];
+        return;
+    }
     for (int i = 0; i < CV_MR * nv * VL; i++)
         c[i] += (double)sums[i];
 }
 
 CV_NOINLINE void CV_(pixels_tiles)(int nv, const cv_stretch *s, const cv_stretch *end,
                                    ptrdiff_t step, const T *x, const ptrdiff_t *rows, const T *b,
-                                   double *c) {
+                                   T *sums, int fresh, double *c) {
     if (nv == 1)
-        CV_(pixels_tile)(1, s, end, step, x, rows, b, c);
+        CV_(pixels_tile)(1, s, end, step, x, rows, b, sums, fresh, c);
     else if (nv == 2)
-        CV_(pixels_tile)(2, s, end, step, x, rows, b, c);
+        CV_(pixels_tile)(2, s, end, step, x, rows, b, sums, fresh, c);
 #if CV_NV == 3
     else
-        CV_(pixels_tile)(3, s, end, step, x, rows, b, c);
+        CV_(pixels_tile)(3, s, end, step, x, rows, b, sums, fresh, c);
 #endif
+}
+
+/* The sums of a tile, [row][lane], to where each of `lanes` output channels has its weights. */
+CV_INLINE void CV_(pixels_deliver)(const T *tile, ptrdiff_t width, ptrdiff_t lanes, ptrdiff_t rows,
+                                   T *to, ptrdiff_t k) {
+    for (ptrdiff_t l = 0; l < lanes; l += VL) {
+        for (ptrdiff_t m = 0; m < rows; m += VL) {
+            vec v[VL];
+            CV_(transpose_rows)(tile + m * width + l, width, 1, CV_MIN2(VL, CV_MR - m), VL, v);
+            for (ptrdiff_t i = 0; i < CV_MIN2(VL, lanes - l); i++)
+                CV_(store_n)(to + (l + i) * k + m, v[i], CV_MIN2(VL, rows - m));
+        }
+    }
 }
 
 /* A block of rows by a block of panels, over all pixels of the pass. */
@@ -168,37 +187,41 @@ static void CV_(pixels_unit)(void *context, ptrdiff_t unit, int worker) {
                     g = unit / j->k_blocks / j->oc_blocks;
     const ptrdiff_t k0 = kb * j->k_block, k1 = CV_MIN2(k0 + j->k_block, j->k_panels);
     const ptrdiff_t o0 = ob * j->oc_block, o1 = CV_MIN2(o0 + j->oc_block, j->oc_panels);
-    const ptrdiff_t lane0 = CV_(pixels_lane)(j, o0), step = p->stride[2] * p->xs[4];
+    const ptrdiff_t step = p->stride[2] * p->xs[4];
     const T *x = j->x + g * p->icg * p->xs[1], *b = j->b + g * j->lanes * j->pixels;
     double *sums = j->sums + worker * j->sums_each;
-    for (ptrdiff_t i = 0; i < (k1 - k0) * CV_MR * (CV_(pixels_lane)(j, o1) - lane0); i++)
-        sums[i] = 0;
+    const cv_stretch *all = j->stretches + j->stretch_count, *end;
+    T tile[CV_MR * CV_NV * VL];
 
-    for (const cv_stretch *s = j->stretches, *all = s + j->stretch_count, *end; s < all; s = end) {
+    for (const cv_stretch *s = j->stretches; s < all; s = end) {
         for (end = s + 1; end < all && end->at + end->len - s->at <= CV_GRAD_PIXELS;)
             end++;
+        const int first = s == j->stretches, once = first && end == all && p->n == j->images;
         double *c = sums;
         for (ptrdiff_t kp = k0; kp < k1; kp++) {
             for (ptrdiff_t op = o0; op < o1; op++) {
                 const ptrdiff_t l0 = CV_(pixels_lane)(j, op),
                                 width = CV_(pixels_lane)(j, op + 1) - l0;
                 CV_(pixels_tiles)((int)(width / VL), s, end, step, x, j->rows + kp * CV_MR,
-                                  b + l0 * j->pixels + s->at * width, c);
+                                  b + l0 * j->pixels + s->at * width, tile, first,
+                                  once ? NULL : c);
+                T *to = j->gw + (g * p->ocg + l0) * j->k + kp * CV_MR;
+                const ptrdiff_t lanes = CV_MIN2(width, p->ocg - l0),
+                                rows = CV_MIN2(CV_MR, j->k - kp * CV_MR);
+                if (once) { /* few pixels: no sums to go on with */
+                    CV_(pixels_deliver)(tile, width, lanes, rows, to, j->k);
+                    continue;
+                }
+                if (end == all) {
+                    for (ptrdiff_t l = 0; l < lanes && j->first; l++)
+                        for (ptrdiff_t m = 0; m < rows; m++)
+                            c[m * width + l] += (double)to[l * j->k + m];
+                    for (ptrdiff_t i = 0; i < CV_MR * width; i++)
+                        tile[i] = (T)c[i];
+                    CV_(pixels_deliver)(tile, width, lanes, rows, to, j->k);
+                }
                 c += CV_MR * width;
             }
-        }
-    }
-    const double *c = sums;
-    for (ptrdiff_t kp = k0; kp < k1; kp++) {
-        for (ptrdiff_t op = o0; op < o1; op++) {
-            const ptrdiff_t l0 = CV_(pixels_lane)(j, op), width = CV_(pixels_lane)(j, op + 1) - l0;
-            const ptrdiff_t count = CV_MIN2(CV_MR, j->k - kp * CV_MR);
-            for (ptrdiff_t l = 0; l < CV_MIN2(width, p->ocg - l0); l++) {
-                T *to = j->gw + (g * p->ocg + l0 + l) * j->k + kp * CV_MR;
-                for (ptrdiff_t m = 0; m < count; m++)
-                    to[m] = (T)((j->first ? (double)to[m] : 0) + c[m * width + l]);
-            }
-            c += CV_MR * width;
         }
     }
 }
