@@ -76,7 +76,7 @@ def groups_at_once(spec: Any, dtype: np.dtype[Any]) -> int:
     """Return how many groups of channels are copied at once with their padding, 0 where the short way has no such."""
     conv = isinstance(spec, ConvSpec)
     groups, channels = (spec.groups, spec.icg) if conv else (spec.c, 1)
-    floats = dtype.kind == "f" and dtype.itemsize >= 4
+    floats = dtype.kind == "f" and dtype.itemsize >= 4 and getattr(spec, "kind", "") != "lp"  # more than a sum
     if spec.channels_last or not floats or (conv and (groups == 1 or channels > FEW or spec.flip)):
         return 0
     return int(min(groups, PIECE // (channels * math.prod(zero_padded(spec).in_size) * dtype.itemsize)))
@@ -227,8 +227,8 @@ def padded_gradient(
     """
     inner = zero_padded(spec)
     nbytes = math.prod(inner.x_shape) * dtype.itemsize
-    if nbytes > GRADIENT_COPY:
-        return None
+    if nbytes > min(GRADIENT_COPY, config.get_max_workspace() // 4):
+        return None  # what is said is then served by parts
     bound = config.get_max_workspace() - nbytes
     border = _native_pad.Border(*_border(spec, spec.x_shape, inner.x_shape, dtype, spec.n * spec.c, 1))
 
