@@ -258,3 +258,10 @@ def test_plans(backend: str, dtype: str) -> None:
             used, said = sum(held(partial(plan, x))), plan.workspace_nbytes
         assert used <= said + SMALL, f"{mode}: {used} taken, {said} said"
         assert said <= MIB, f"{mode}: {said} said"
+
+
+def test_large_weights_are_looked_through_in_pieces() -> None:
+    """Whether they are finite is asked of 4 Mi numbers at a time: not of all, which gives an answer for each."""
+    x, w = np.ones((1, 512, 4, 4), "f4"), np.ones((1536, 512, 4, 4), "f4")
+    with config.max_workspace(4 * MIB):
+        assert sum(held(partial(convlib.conv2d, x, w, backend="fft"))) < 9 * MIB < w.size

@@ -22,6 +22,7 @@ from ..spec import ConvSpec, WindowSpec, effective_kernel
 from ..threads import get_num_threads
 from . import fft_range
 from .base import Backend
+from .base.pieces import finite
 from .fft_plan import SMALL, Ints, Plan, complex_type, make_plan, spectrum_shape
 from .taps import FORWARD, convolve
 
@@ -104,7 +105,7 @@ class _Group:
     def run(self) -> None:
         """Fill `y`."""
         blocks = list(_blocks(self.spec, self.plan))
-        if np.isfinite(self.w).all():
+        if finite(self.w):
             for outs, ins, taps in self._parts():
                 first = ins.start == 0 and not any(t.start for t in taps)
                 _Part(self, outs, ins, taps, first).run(blocks)
@@ -149,9 +150,8 @@ class _Part:
             t.start * d - lo for t, d, lo in zip(taps, self.spec.dilation, self.spec.pad_lo, strict=True)
         )
         # Each output channel of the weights is a tile of its own, of which nothing is left out.
-        sizes = self.w if self.real else np.abs(self.w)
-        axes = tuple(range(1, self.w.ndim))
-        extremes = list(zip(sizes.min(axis=axes).tolist(), sizes.max(axis=axes).tolist(), strict=True))
+        sizes = iter(self.w) if self.real else map(np.abs, self.w)
+        extremes = [(float(size.min()), float(size.max())) for size in sizes]
         self.shifts = np.array([fft_range.shift_of(max(-low, high)) for low, high in extremes])
         self.signs = np.array([fft_range.sign_of(low, high) if self.real else 0 for low, high in extremes])
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..spec import ConvSpec, WindowSpec
 from . import loops
+from .base.pieces import finite
 
 #: Which array `convolve` adds to: y or x.
 FORWARD, INPUT = range(2)
@@ -60,7 +61,7 @@ def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
 
     For sums that skip the padding.  Of each output channel, the outputs whose windows lie right are a box.
     """
-    if not spec.padded or w.dtype.kind not in "fc" or np.isfinite(w).all():
+    if not spec.padded or w.dtype.kind not in "fc" or finite(w):
         return
     wild = ~np.isfinite(w).all(axis=1)
     for o in np.nonzero(wild.reshape(len(w), -1).any(axis=1))[0]:

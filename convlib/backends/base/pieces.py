@@ -49,6 +49,11 @@ def assign(target: Any, source: Any) -> None:
         target[at] = source[at] if spread else source
 
 
+def finite(a: Any) -> bool:
+    """Return whether all numbers are finite, without as many answers at once."""
+    return all(np.isfinite(a[at]).all() for at in pieces(a))
+
+
 def add(target: Any, source: Any) -> None:
     """Add an array of the shape of `target` to it."""
     for at in pieces(target):
