@@ -33,6 +33,9 @@ _EACH = 40
 #: Elements of windows searched, or of an input looked through, at once.
 _PIECE = 1 << 15
 
+#: Elements, of up to 8 bytes, of some rows that are copied where they have gaps.
+_COPIED = 1 << 15
+
 #: Bits between a window's largest power and the scale that its powers are computed with, at most: a double has 1022
 #: below 1, and 53 are needed below the largest.
 _BITS = 900
@@ -60,7 +63,7 @@ def scratch(spec: PoolSpec) -> int:
     # Of each way the first part is the largest.  Norms take as much once more, for powers of some rows.
     needs = [partial(_bytes, indices=way) for way in ways]
     sizes = [next((need(part) for part, _, _ in parts(spec, need, _bound(spec))), 0) for need in needs]
-    return max(sizes) * (2 if spec.kind == "lp" else 1)
+    return max(sizes) * (2 if spec.kind == "lp" else 1) + 8 * _COPIED
 
 
 def parts(spec: PoolSpec, need: Need, most: int) -> Iterator[tuple[PoolSpec, Slices, Slices]]:
@@ -95,7 +98,8 @@ def _part(spec: PoolSpec, box: list[slice]) -> tuple[PoolSpec, Slices, Slices]:
 
 def _bound(spec: PoolSpec) -> int:
     """Return the bytes that a part may take; large parts of norms save powers of rows that two parts share."""
-    return config.get_max_workspace() // 2 if spec.kind == "lp" else min(_SCRATCH, config.get_max_workspace())
+    bound = config.get_max_workspace() - 8 * _COPIED
+    return bound // 2 if spec.kind == "lp" else min(_SCRATCH, bound)
 
 
 def _bytes(part: PoolSpec, indices: bool) -> int:
@@ -138,12 +142,14 @@ def _fold(spec: PoolSpec, x: Array, start: Any, dtype: Any, combine: np.ufunc, p
         total = np.full((*x.shape[:2], *size), start, dtype)
         # The axis in front, so that one index reaches it.
         source, target = np.moveaxis(x, axis + 2, 0), np.moveaxis(total, axis + 2, 0)
-        if power is None or axis:
+        gaps = x.shape[-1] > 1 and x.strides[-1] != x.itemsize  # which NumPy's fast loops do not take
+        if axis or not (power or (gaps and source[:1].size <= _COPIED)):
             _along(spec, axis, 0, source, target, combine)
         else:
-            rows = max(1, _bound(spec) // (_EACH * max(1, source[:1].size)))
+            most = _bound(spec) // _EACH if power else _COPIED
+            rows, change = max(1, most // max(1, source[:1].size)), power or np.ascontiguousarray
             for first in range(0, len(source), rows):
-                _along(spec, axis, first, power(source[first : first + rows]), target, combine)
+                _along(spec, axis, first, change(source[first : first + rows]), target, combine)
         x = total
     return x
 
