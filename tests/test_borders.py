@@ -235,3 +235,17 @@ def test_views_with_gaps_are_copied_within_the_bound(case: str) -> None:
         tracemalloc.stop()
     assert most <= MIB + (32 << 10)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["conv1d", "conv1d_grad_input", "conv1d_grad_weight"])
+def test_long_axes_have_no_tables(name: str) -> None:
+    """A place for each element would be twice as large as the input, and kept for the next call."""
+    x, w, options = np.ones((1, 1, 900_000), "f4"), np.ones((1, 1, 9), "f4"), {"padding": 4, "padding_mode": "reflect"}
+    arrays: Any = {"conv1d": (x, w), "conv1d_grad_input": (x, w, x.shape), "conv1d_grad_weight": (x, x, w.shape)}[name]
+    shapes = [getattr(a, "shape", a) for a in arrays]
+    said = convlib.explain(name, *shapes, **options).workspace_nbytes
+    tracemalloc.start()
+    result = getattr(convlib, name)(*arrays, **options)
+    most = tracemalloc.get_traced_memory()[1] - result.nbytes
+    tracemalloc.stop()
+    assert most <= said + (320 << 10)

@@ -17,7 +17,7 @@ from .. import config
 from .._ext import _native_conv, _native_pad, _native_pieces, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
-from .base.arrays import GRADIENT_COPY, SMALL_COPY, channels_first, padding_sources
+from .base.arrays import GRADIENT_COPY, SMALL_COPY, channels_first, padding_sources, short_axes
 from .native_calls import Call, conv_problem, pool_problem
 
 Array = Any
@@ -42,6 +42,8 @@ def padded(
     ``runner(spec, x_shape)`` gives that of padding which hooks know; `shapes` are those of input, padded input and
     result.
     """
+    if not short_axes(spec):  # whose tables would be as large as the input
+        return None
     each = groups_at_once(spec, dtype)
     if each:
         return _pieces(spec, each, shapes, dtype, algorithm)
@@ -89,7 +91,7 @@ def _wakes(spec: Any) -> bool:
 
 def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
     """See `Backend.padded_pieces`."""
-    each = groups_at_once(spec, dtype) if needs_padding(spec) else 0
+    each = groups_at_once(spec, dtype) if needs_padding(spec) and short_axes(spec) else 0
     if not each:
         return None
     groups, channels = (spec.groups, spec.icg) if isinstance(spec, ConvSpec) else (spec.c, 1)
@@ -227,7 +229,7 @@ def padded_gradient(
     """
     inner = zero_padded(spec)
     nbytes = math.prod(inner.x_shape) * dtype.itemsize
-    if nbytes > min(GRADIENT_COPY, config.get_max_workspace() // 4):
+    if not short_axes(spec) or nbytes > min(GRADIENT_COPY, config.get_max_workspace() // 4):
         return None  # what is said is then served by parts
     bound = config.get_max_workspace() - nbytes
     border = _native_pad.Border(*_border(spec, spec.x_shape, inner.x_shape, dtype, spec.n * spec.c, 1))
@@ -252,7 +254,9 @@ def padded_gradient(
 
 
 def folded(spec: Any, wide: Array, x: Array) -> bool:
-    """Write the gradient of a padded input to that of the input by all threads; False if these have gaps."""
+    """Write the gradient of a padded input to that of the input by all threads; False for gaps or long axes."""
+    if not short_axes(spec):
+        return False
     sources = [padding_sources(spec, axis) for axis in range(spec.nd)]
     sizes = spec.in_size, zero_padded(spec).in_size, spec.pad_lo
     return _native_pad.fold(wide, x, *sizes, sources, get_num_threads())

@@ -33,6 +33,11 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
 
 
+def short_axes(spec: Any) -> bool:
+    """Return whether the tables of `padding_sources` are small."""
+    return all(lo + i + hi <= _SHORT_AXIS for lo, i, hi in zip(spec.pad_lo, spec.in_size, spec.pad_hi, strict=True))
+
+
 def padding_sources(spec: Any, axis: int) -> Any:
     """Return which element stands at each place of a padded axis, -1 for the value of constant padding; read-only."""
     short = spec.pad_lo[axis] + spec.in_size[axis] + spec.pad_hi[axis] <= _SHORT_AXIS
