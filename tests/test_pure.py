@@ -65,6 +65,27 @@ def test_the_pure_build_says_so(copy):
     assert "this is the pure-Python build of convlib" in done.stdout
 
 
+def test_the_pure_build_runs_operators_of_onnx(copy):
+    pytest.importorskip("onnx", reason="needs onnx")
+    done = copy(
+        """
+import convlib.onnx
+from onnx import helper, TensorProto
+from onnx.reference import ReferenceEvaluator
+nodes = [helper.make_node("Conv", ["x", "w"], ["y"]), helper.make_node("Relu", ["y"], ["z"]),
+         helper.make_node("Add", ["y", "z"], ["s"])]
+given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 3, 3]) for name in "xw"]
+wanted = [helper.make_tensor_value_info("s", TensorProto.FLOAT, None)]
+model = helper.make_model(helper.make_graph(nodes, "g", given, wanted))
+x, w = np.arange(9, dtype="f4").reshape(1, 1, 3, 3), np.ones((1, 1, 3, 3), "f4")
+print(ReferenceEvaluator(model, new_ops=convlib.onnx.OPS).run(None, {"x": x, "w": w})[0].ravel())
+""",
+        pure=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[72.]\n"
+
+
 def test_the_pure_build_serves_every_case_by_numpy(copy):
     """Each conformance case by the automatic choice; its results are those of the compiled build, bit for bit."""
     done = copy(

@@ -9,9 +9,14 @@ import numpy as np
 
 import convlib
 
+from .._ext import PURE
 from ..functional.kept import PlanCache
+from ..threads import get_num_threads
 from . import rules
 from .memory import PLAIN, Array, new
+
+if not PURE:
+    from .._ext import _finish
 
 #: The options of a convolution that ONNX has not, as the public functions order them.
 REST = ("constant", 0, False, "NCHW", "OIHW")
@@ -75,3 +80,13 @@ def plan(
     if rules.empty_size(x_shape, w.shape[2:], options) is not None:
         return None
     return by_rank("plan_conv", len(x_shape) - 2)(x_shape, w, bias, dtype=dtype, **options, **more)
+
+
+def finished(y: Array, x: Array, residual: Array | None, activation: str | None) -> bool:
+    """Write the sum of x and `residual`, if there is one, after an activation to y, by all threads.
+
+    Returns False, and does nothing, if the arrays are not floats of one kind without gaps, or nothing is compiled.
+    """
+    if PURE:
+        return False
+    return _finish.finish(y, residual, _finish.ACTIVATIONS[activation], get_num_threads(), x)
