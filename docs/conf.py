@@ -12,9 +12,6 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-import pydata_sphinx_theme
-import sphinx
-
 import convlib
 from convlib.functional.described import public
 from convlib.testing import cases
@@ -256,6 +253,9 @@ def lead_to_the_first_page(app, error):
 
 def speak_russian(app, page, template, context, doctree):
     """Let the frame of the Russian pages be Russian, and say so to programs that read aloud."""
+    import pydata_sphinx_theme
+    import sphinx
+
     if page.startswith("docs/ru/"):
         words = gettext.translation("sphinx", Path(pydata_sphinx_theme.__file__).with_name("locale"), ["ru"])
         words.add_fallback(gettext.translation("sphinx", Path(sphinx.__file__).with_name("locale"), ["ru"]))
