@@ -6,7 +6,8 @@ import math
 import pytest
 
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import make_adaptive, make_pool
+from convlib.spec import check_ending, make_adaptive, make_pool
+from convlib.spec.arguments import frozen
 from convlib.spec.windows import needs_padding, plain_padded, repeats, zero_padded
 
 SPECS = {
@@ -108,6 +109,15 @@ def test_padded_values_get_no_gradient_but_as_the_largest_element():
     assert plain.of_gradient() is plain
 
 
+def test_padded_zeros_change_no_sum_and_other_values_do():
+    sums = {kind: make_pool(1, kind, (1, 1, 9), 3, padding=1) for kind in ("sum", "avg")}
+    for kind, plain in sums.items():
+        assert make_pool(1, kind, (1, 1, 9), 3, padding=1, pad_value=0) == plain
+        assert make_pool(1, kind, (1, 1, 9), 3, padding=1, pad_value=1).pad_value == 1
+    for kind in ("max", "min"):
+        assert make_pool(1, kind, (1, 1, 9), 3, padding=1, pad_value=0).pad_value == 0
+
+
 def test_complex_numbers_are_twice_the_channels():
     spec = ConvSpec.make((2, 6, 9), (3, 6, 6), w_layout="WIO")
     assert spec.w_memory
@@ -144,3 +154,23 @@ def test_padding_that_must_be_written():
         assert (plain.padding_mode, plain.pad_value, plain.pad_lo) == ("constant", spec.unset, spec.pad_lo)
         assert seen == (plain_padded(spec.unpadded()) if needs else spec)
         assert seen.padded == (spec.padded and not needs)
+
+
+def test_taps_behind_the_padding_do_not_count():
+    spec = make_pool(1, "avg", (1, 1, 7), 3, stride=4, dilation=2, ceil_mode=True)
+    assert [spec.counted(0, o) for o in range(2)] == [3, 2]  # the last would lie at 8
+    assert [len(spec.taps(0, o)) for o in range(2)] == [3, 2]
+
+
+def test_what_follows_a_convolution():
+    assert [check_ending(name, (2, 3), (2, 3)) for name in (None, "relu", "hardswish")] == [None, "relu", "hardswish"]
+    with pytest.raises(SpecError, match="activation='swish'"):
+        check_ending("swish", None, (2, 3))
+    with pytest.raises(SpecError, match=r"residual has the shape \(2, 4\)"):
+        check_ending(None, (2, 4), (2, 3))
+
+
+@pytest.mark.parametrize("bad", [(1.0, 1.0), (True, True), (1, 1.0), [True]])
+def test_entries_that_only_equal_integers_are_refused(bad):
+    with pytest.raises(TypeError, match="integer"):
+        frozen(bad)
