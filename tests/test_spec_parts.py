@@ -97,6 +97,7 @@ def test_the_longest_window_of_an_adaptive_pooling(size, out, longest):
     spec = make_adaptive(1, "avg", (1, 1, size), out)
     assert spec.longest == (longest,)
     assert max(len(spec.taps(0, o)) for o in range(out)) <= longest
+    assert spec.taps_inside(0) == sum(len(spec.taps(0, o)) for o in range(out))
 
 
 def test_padded_values_get_no_gradient_but_as_the_largest_element():
