@@ -74,10 +74,14 @@ def _border(
 # ------------------------------------------------------------------------------- a few channels at a time
 
 
+def _groups(spec: Any) -> tuple[int, int]:
+    """Return how many groups of channels are served alone, and the input channels of each."""
+    return (spec.groups, spec.icg) if isinstance(spec, ConvSpec) else (spec.c, 1)
+
+
 def groups_at_once(spec: Any, dtype: np.dtype[Any]) -> int:
     """Return how many groups of channels are copied at once with their padding, 0 where the short way has no such."""
-    conv = isinstance(spec, ConvSpec)
-    groups, channels = (spec.groups, spec.icg) if conv else (spec.c, 1)
+    conv, (groups, channels) = isinstance(spec, ConvSpec), _groups(spec)
     floats = dtype.kind == "f" and dtype.itemsize >= 4 and getattr(spec, "kind", "") != "lp"  # more than a sum
     if spec.channels_last or not floats or (conv and (groups == 1 or channels > FEW or spec.flip)):
         return 0
@@ -94,7 +98,7 @@ def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
     each = groups_at_once(spec, dtype) if needs_padding(spec) and short_axes(spec) else 0
     if not each:
         return None
-    groups, channels = (spec.groups, spec.icg) if isinstance(spec, ConvSpec) else (spec.c, 1)
+    groups, channels = _groups(spec)
     plane, parts = math.prod(zero_padded(spec).in_size), spec.n * -(-groups // each)
     table = 4 * plane if getattr(spec, "places", False) else 0
     workers = min(get_num_threads(), parts) if _wakes(spec) else 1
@@ -104,7 +108,7 @@ def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
 def _pieces(spec: Any, each: int, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
     """Serve some groups of channels after the others, each copied together with its padding."""
     conv, inner, places = isinstance(spec, ConvSpec), zero_padded(spec), bool(getattr(spec, "places", False))
-    groups, channels, outs = (spec.groups, spec.icg, spec.ocg) if conv else (spec.c, 1, 1)
+    (groups, channels), outs = _groups(spec), spec.ocg if conv else 1
     alone = spec.n * -(-groups // each) == 1
 
     def plans(count: int, threads: int, max_workspace: int) -> Any:

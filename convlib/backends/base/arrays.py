@@ -35,13 +35,16 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
 
 def short_axes(spec: Any) -> bool:
     """Return whether the tables of `padding_sources` are small."""
-    return all(lo + i + hi <= _SHORT_AXIS for lo, i, hi in zip(spec.pad_lo, spec.in_size, spec.pad_hi, strict=True))
+    return all(_is_short(spec, axis) for axis in range(spec.nd))
+
+
+def _is_short(spec: Any, axis: int) -> bool:
+    return bool(spec.pad_lo[axis] + spec.in_size[axis] + spec.pad_hi[axis] <= _SHORT_AXIS)
 
 
 def padding_sources(spec: Any, axis: int) -> Any:
     """Return which element stands at each place of a padded axis, -1 for the value of constant padding; read-only."""
-    short = spec.pad_lo[axis] + spec.in_size[axis] + spec.pad_hi[axis] <= _SHORT_AXIS
-    return _kept_sources(spec, axis) if short else _sources(spec, axis)
+    return _kept_sources(spec, axis) if _is_short(spec, axis) else _sources(spec, axis)
 
 
 @lru_cache(maxsize=64)
