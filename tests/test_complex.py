@@ -20,6 +20,14 @@ OPTIONS = {
 }
 #: Pairs of the types of x or y, and w.
 TYPES = [("complex128", "complex128"), ("complex64", "complex64"), ("float64", "complex128"), ("complex128", "float32")]
+#: Scratch that cuts calls into many blocks, and for which the types take turns, and scratch that does not.
+CUT, WHOLE = 3000, 1 << 26
+
+
+def calls(types, names):
+    """List (name of options, types, bound of scratch): every pair in one piece, and one after the other in blocks."""
+    whole = [(name, *pair, WHOLE) for name in names for pair in types]
+    return whole + [(name, *types[turn % len(types)], CUT) for turn, name in enumerate(names)]
 
 
 def integers(dtype, *shape, seed):
@@ -47,9 +55,7 @@ def truth(op, name, type_x, type_w, with_bias):
     return make, x, w, bias, options, make(x, w, bias, backend="naive", **options)
 
 
-@pytest.mark.parametrize(("type_x", "type_w"), TYPES)
-@pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("bound", [3000, 1 << 26])
+@pytest.mark.parametrize(("name", "type_x", "type_w", "bound"), calls(TYPES, OPTIONS))
 def test_gradients_of_a_convolution_are_its_adjoints(backend, name, type_x, type_w, bound):
     _, x, w, _, options, y = truth("conv", name, type_x, type_w, False)
     grad_y = integers(type_x, *y.shape, seed=2)
@@ -60,9 +66,7 @@ def test_gradients_of_a_convolution_are_its_adjoints(backend, name, type_x, type
     assert np.vdot(grad_y, y) == np.vdot(grad_w, w)
 
 
-@pytest.mark.parametrize(("type_x", "type_w"), TYPES)
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "reflect"])
-@pytest.mark.parametrize("bound", [3000, 1 << 26])
+@pytest.mark.parametrize(("name", "type_x", "type_w", "bound"), calls(TYPES, [o for o in OPTIONS if o != "reflect"]))
 def test_gradients_of_a_transposed_convolution_are_its_adjoints(backend, name, type_x, type_w, bound):
     _, x, w, _, options, y = truth("transpose", name, type_x, type_w, False)
     grad_y = integers(type_x, *y.shape, seed=2)
@@ -73,10 +77,8 @@ def test_gradients_of_a_transposed_convolution_are_its_adjoints(backend, name, t
     assert np.vdot(grad_y, y) == np.vdot(grad_w, w)
 
 
-@pytest.mark.parametrize(("type_x", "type_w"), [TYPES[1], TYPES[2], ("int8", "complex64")])
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(("name", "type_x", "type_w", "bound"), calls([*TYPES[1:3], ("int8", "complex64")], OPTIONS))
 @pytest.mark.parametrize("op", ["conv", "transpose"])
-@pytest.mark.parametrize("bound", [3000, 1 << 26])
 def test_sums_are_those_of_the_formula(backend, op, name, type_x, type_w, bound):
     if op == "transpose" and name == "reflect":
         pytest.skip("a transposed convolution has no padding mode")

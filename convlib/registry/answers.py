@@ -12,7 +12,7 @@ from .. import config
 from ..backends.base import Backend
 from ..errors import BackendError, did_you_mean
 from ..spec import WindowSpec
-from .plugins import backends, get_backend, load, said
+from .plugins import backends, get_backend, load, of_arrays, said
 
 STRICT = "accuracy='strict' forbids algorithms that round more than direct summation"
 
@@ -73,6 +73,12 @@ def algorithm_of(
 def verdicts(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str, skip: str = "") -> tuple[Verdict, ...]:
     """Return what each backend but `skip` says to a call; of one that cannot even say it, what went wrong."""
     return tuple(_verdict(name, op, spec, dtype, array_type) for name in backends() if name != skip)
+
+
+def serving(op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> list[str]:
+    """Return the names of the backends that serve a call; those of other arrays are not asked."""
+    found = (_verdict(name, op, spec, dtype, array_type) for name in of_arrays(array_type))
+    return [verdict.backend for verdict in found if verdict.serves]
 
 
 def _verdict(name: str, op: str, spec: WindowSpec, dtype: np.dtype[Any], array_type: str) -> Verdict:

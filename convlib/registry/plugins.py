@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from threading import RLock
@@ -143,15 +143,19 @@ def get_backend(name: str) -> Backend:
     return backend
 
 
-def takes(array_type: str) -> bool:
-    """Return whether any backend that can be imported takes arrays of this type."""
+def of_arrays(array_type: str) -> Iterator[str]:
+    """Yield the names of the backends that take arrays of a type, of those that can be imported."""
     for name in backends():
         try:
             if load(name).array_type == array_type:
-                return True
+                yield name
         except BackendError:
             continue
-    return False
+
+
+def takes(array_type: str) -> bool:
+    """Return whether any backend that can be imported takes arrays of this type."""
+    return any(of_arrays(array_type))
 
 
 def said(backend: Backend, method: str, kind: type, *args: Any) -> Any:

@@ -23,7 +23,7 @@ from ..errors import BackendError, UnsupportedError, quote
 from ..spec import WindowSpec
 from ..threads import get_num_threads
 from . import policy
-from .answers import STRICT, Verdict, algorithm_of, algorithm_refusal, refusal, sums_directly, verdicts
+from .answers import STRICT, Verdict, algorithm_of, algorithm_refusal, refusal, serving, sums_directly
 from .plugins import PassingError, backends, changed, get_backend, load, version
 
 #: Names of backends and algorithms, and the seconds that they took, the fastest first.
@@ -208,7 +208,7 @@ def _named(
     if algorithm is not None and reason is None:
         reason = algorithm_refusal(backend, algorithm, op, spec, dtype)
     if reason is not None:
-        able = ", ".join(v.backend for v in verdicts(op, spec, dtype, array_type) if v.serves)
+        able = ", ".join(serving(op, spec, dtype, array_type))
         advice = f"These can: {able}" if able else "No backend can"
         end = "" if reason.endswith("?") else "."
         raise UnsupportedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def arrays_of(case: Case) -> list[Array]:
     for position, shape in enumerate(case.arrays):
         dtype = case.dtypes[min(position, len(case.dtypes) - 1)]
         fill = "small" if case.fill == "large" and position else case.fill
-        made.append(_filled(shape, dtype, seed + position, fill))
+        made.append(_filled(shape, dtype, seed + position, fill).copy())
     if case.fill == "norms":
         forward = getattr(functional, case.call.removesuffix("_grad_input"))
         made[-1] = forward(made[1], *case.args, **case.options, backend="naive")
@@ -125,6 +126,7 @@ def case_arrays(name: str) -> tuple[Array, ...]:
     return tuple(VARIANTS[variant](a) if variant in VARIANTS else a for a in made)
 
 
+@lru_cache(maxsize=4096)  # the same for every backend, and small
 def _filled(shape: tuple[int, ...], dtype: str, seed: int, fill: str) -> Array:
     a = integer_array(shape, dtype, seed)
     rng = np.random.default_rng(seed + 99)

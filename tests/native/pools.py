@@ -157,8 +157,12 @@ def poolings(dtype: str, whole: bool = False) -> list[Pooling]:
         kinds += ["sum"]
     found = []
     for turn, shape in enumerate(shapes):
-        crossed = whole or (turn < len(every) and dtype in FLOATS)
-        for kind in kinds if crossed else (kinds[turn % len(kinds)],):
+        taken = [kinds[turn % len(kinds)]]
+        if whole or (turn < len(every) and dtype == "float32"):
+            taken = kinds
+        elif turn < len(every) and dtype == "float64":  # one extreme and one sum
+            taken = [kinds[turn % 2], kinds[2 + turn % 4]]
+        for kind in taken:
             problem = shape._replace(
                 kind=kind.split()[0], count_include_pad=kind != "avg of inside", divisor=4 if kind == "avg by 4" else 0
             )
