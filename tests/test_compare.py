@@ -102,8 +102,14 @@ def started(*arguments, **words):
     """Start ``convlib compare`` in a group of its own, as a shell does."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "convlib", "compare", *arguments], text=True, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, stderr=subprocess.PIPE, **words,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)}, stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts, **words,
     )  # fmt: skip
+
+
+def heed_interrupts():
+    """Let Ctrl-C end what is started: a shell's background ignores it, and so would Python and all its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_interrupted_run_is_kept_and_gone_on_with(tmp_path, capsys):
