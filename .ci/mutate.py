@@ -2,9 +2,10 @@
 
 ``python .ci/mutate.py spec`` mutates convlib/spec and runs the tests that judge it; ``python .ci/mutate.py naive``
 mutates the naive backend and lets the conformance suite judge it as if it were a new one.  Names of files behind the
-target take only these, ``--seconds N`` begins no mutant after so long.  What was killed is kept in build/mutation, and
-the next run goes on from there.  Prints each survivor, and the score by file; exits with an error below 90 %.  Mutants
-that no test can notice stand with their reasons in `.ci/equivalent_mutants.txt` and do not count.
+target take only these, ``--seconds N`` begins no mutant after so long, ``--seed N`` draws them in another order.  What
+was killed is kept in build/mutation, and what survived the tests as they are: the next run goes on from there.  Prints
+each survivor, and the score by file; exits with an error below 90 %.  Mutants that no test can notice stand with their
+reasons in `.ci/equivalent_mutants.txt` and do not count.
 
 mutmut leaves out functions under decorators, as most of the spec are, and Cosmic Ray starts Python for each mutant:
 here the tests are collected once, a child is forked for each mutant, gets the changed code in the functions that are
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib
 import importlib.util
 import io
 import math
@@ -154,11 +156,14 @@ def noticed(judge: Callable[[Mutant], str], mutant: Mutant, seconds: int) -> str
 class Results:
     """What happened to the mutants, of this run and those before it."""
 
-    def __init__(self, target: str, seconds: float) -> None:
+    def __init__(self, target: str, seconds: float, seed: int) -> None:
         self.kept = KEPT / f"{target}.txt"
         KEPT.mkdir(parents=True, exist_ok=True)
         self.kept.touch()
         self.known = set(self.kept.read_text().splitlines())
+        read = sorted(path for name in ("convlib", "tests") for path in (ROOT / name).rglob("*.py"))
+        self.tree = hashlib.sha256(b"".join(path.read_bytes() for path in read)).hexdigest()[:24]
+        self.seed = seed
         excused = (ROOT / ".ci/equivalent_mutants.txt").read_text().splitlines()
         self.excused = {line for line in excused if " | " in line}
         self.counts: dict[str, Counter[str]] = {}
@@ -166,34 +171,50 @@ class Results:
 
     def try_all(self, mutants: Iterable[Mutant], judge: Callable[[Mutant], str], prefer=lambda name: None) -> None:
         """Try those that are not known to be killed, as long as there is time."""
-        mutants = sorted(mutants, key=lambda mutant: mutant.key)  # in no order: those of a short time are a fair sample
-        new = [mutant for mutant in mutants if mutant.key not in self.known]
-        seconds = 0
-        if new:
-            began = os.times()
-            if by := noticed(judge, Mutant(new[0].path, 1, "nothing", ("body", "same"), False), 600):
-                raise SystemExit(f"{by} fails on the code as it is: no mutant would tell anything")
-            done = os.times()
-            used = done.children_user + done.children_system - began.children_user - began.children_system
-            seconds = math.ceil(PATIENCE * used)
+        # In no order: those of a short time are a fair sample.
+        mutants = sorted(mutants, key=lambda mutant: hashlib.sha256(f"{self.seed} {mutant.key}".encode()).digest())
+        new = [mutant for mutant in mutants if not {mutant.key, self.survival(mutant)} & self.known]
+        seconds = self.patience(new[0], judge) if new else 0
         for mutant in mutants:
             counts = self.counts.setdefault(mutant.file, Counter())
             if mutant.key in self.known:
                 counts["killed"] += 1
-            elif time.monotonic() > self.until:
+            elif time.monotonic() > self.until and self.survival(mutant) not in self.known:
                 counts["left"] += 1
-            elif by := noticed(judge, mutant, seconds):
+            elif self.survival(mutant) not in self.known and (by := noticed(judge, mutant, seconds)):
                 counts["killed"] += 1
                 prefer(by)
-                with self.kept.open("a") as file:
-                    print(mutant.key, file=file)
+                self.keep(mutant.key)
                 if mutant.title in self.excused:
                     print(f"{mutant.title}: {by} notices it, though it is listed as equivalent", flush=True)
-            elif mutant.title in self.excused:
-                counts["equivalent"] += 1
             else:
-                counts["survived"] += 1
-                print(f"{mutant.file}:{mutant.line}: {mutant.title.partition(' | ')[2]} survives", flush=True)
+                self.keep(self.survival(mutant))
+                counts["equivalent" if mutant.title in self.excused else "survived"] += 1
+                if mutant.title not in self.excused:
+                    print(f"{mutant.file}:{mutant.line}: {mutant.title.partition(' | ')[2]} survives", flush=True)
+
+    def patience(self, mutant: Mutant, judge: Callable[[Mutant], str]) -> int:
+        """Return how many seconds of a processor a mutant has, once the tests pass on the code as it is."""
+        head = f"{judge.__name__} passes {self.tree} "
+        if not (kept := [line for line in self.known if line.startswith(head)]):
+            began = os.times()
+            if by := noticed(judge, Mutant(mutant.path, 1, "nothing", ("body", "same"), False), 600):
+                raise SystemExit(f"{by} fails on the code as it is: no mutant would tell anything")
+            done = os.times()
+            used = done.children_user + done.children_system - began.children_user - began.children_system
+            kept = [f"{head}{math.ceil(PATIENCE * used)}"]
+            self.keep(kept[0])
+        return int(kept[0].removeprefix(head))
+
+    def survival(self, mutant: Mutant) -> str:
+        """Return what is kept of a mutant that the tests as they are do not notice."""
+        return f"{mutant.key} survives {self.tree}"
+
+    def keep(self, line: str) -> None:
+        """Remember something for the next run."""
+        if line not in self.known:
+            with self.kept.open("a") as file:
+                print(line, file=file)
 
     def report(self) -> float:
         """Print the score by file, and return that of all."""
@@ -213,11 +234,12 @@ def main() -> int:
     parser.add_argument("target", choices=("spec", "naive"))
     parser.add_argument("files", nargs="*", help="files of the spec, such as blocks.py; all if none is named")
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     os.chdir(ROOT)
     os.environ["CI"] = "1"  # the same draws every time: scores can be compared
-    results = Results(asked.target, asked.seconds)
+    results = Results(asked.target, asked.seconds, asked.seed)
     if asked.target == "spec":
         import hypothesis.strategies, numpy, pytest, scipy.fft, scipy.linalg.cython_blas, scipy.signal  # noqa: E401, F401, I001
 

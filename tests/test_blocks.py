@@ -92,6 +92,14 @@ def test_blocks_of_a_convolution_see_what_the_whole_sees(axis, sizes, mode):
         assert min((cut.target.stop - cut.target.start) * spec.stride[0] for cut in cuts) >= shared
 
 
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_a_block_that_reaches_to_both_ends_and_no_further_is_not_copied(mode):
+    first, second = blocks.forward(convolution((9, 2, 1, 1, 1, 0), mode), 0, (1, 8))
+    assert first.places
+    assert second.x == (slice(0, 9),)
+    assert not second.places
+
+
 @given(axes, chunks, st.booleans())
 def test_blocks_of_a_pooling_see_and_count_what_the_whole_does(axis, sizes, ceil_mode):
     check_forward(pooling(axis, ceil_mode=ceil_mode), cut_up(axis[0], sizes))

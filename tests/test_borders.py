@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tracemalloc
 from functools import cache
 from typing import Any
@@ -13,7 +12,6 @@ from tools import padded, small
 
 import convlib
 from convlib import config
-from convlib.spec import PADDING_MODES, runs
 
 MIB = 1 << 20
 MODES = ("reflect", "symmetric", "edge", "wrap")
@@ -141,18 +139,6 @@ def test_large_arrays_are_not_copied(
     tracemalloc.stop()
     # complex numbers are taken apart, in blocks
     assert most <= said + (96 << 10) < (x.nbytes / 4 if x.dtype.kind == "f" else config.get_max_workspace())
-
-
-@pytest.mark.parametrize("mode", sorted({*PADDING_MODES.values()} - {"constant"}))
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_runs_of_padding_are_those_of_numpy(mode: str, size: int) -> None:
-    for lo, hi in itertools.product((0, 1, 2, 5, 20), repeat=2):
-        expected = np.pad(np.arange(size), (lo, hi), mode=mode)
-        found: list[int] = []
-        for run in runs(mode, -lo, size + hi, size):
-            assert run.start == len(found) - lo
-            found += np.broadcast_to(np.arange(size)[run.source], (run.stop - run.start,)).tolist()
-        assert found == expected.tolist()
 
 
 def test_huge_calls_are_explained_at_once() -> None:

@@ -3,10 +3,11 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import check_ending, make_adaptive, make_pool
+from convlib.spec import check_ending, make_adaptive, make_pool, runs
 from convlib.spec.arguments import frozen
 from convlib.spec.windows import needs_padding, plain_padded, repeats, zero_padded
 
@@ -175,3 +176,14 @@ def test_what_follows_a_convolution():
 def test_entries_that_only_equal_integers_are_refused(bad):
     with pytest.raises(TypeError, match="integer"):
         frozen(bad)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge", "wrap"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_runs_of_padding_are_those_of_numpy(mode, size):
+    for lo, hi in itertools.product((0, 1, 2, 5, 20), repeat=2):
+        found = []
+        for run in runs(mode, -lo, size + hi, size):
+            assert run.start == len(found) - lo
+            found += np.broadcast_to(np.arange(size)[run.source], (run.stop - run.start,)).tolist()
+        assert found == np.pad(np.arange(size), (lo, hi), mode=mode).tolist()

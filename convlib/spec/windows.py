@@ -30,7 +30,7 @@ class WindowSpec:
     pad_hi: Ints
     out_size: Ints
     channels_last: bool = False
-    batched: bool = True
+    batched: bool
 
     def __hash__(self) -> int:
         # Specs are dictionary keys on every call: a few telling fields hash faster than all.

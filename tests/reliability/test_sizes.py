@@ -110,6 +110,33 @@ def test_the_largest_array_has_less_than_two_to_the_62_bytes():
         convlib.conv_output_shape((1, 1, MOST), (1, 1, 1))
 
 
+def test_the_most_work_has_less_than_two_to_the_62_window_elements():
+    """2**31 windows of 2**31 elements, all of them in the input."""
+    assert convlib.conv_output_shape((1, 1, 2**32 - 2), (1, 1, 2**31)) == (1, 1, 2**31 - 1)
+    with pytest.raises(SpecError, match=rf"^{2**62} window elements over 1 planes are 2\*\*62 or more"):
+        convlib.conv_output_shape((1, 1, 2**32 - 1), (1, 1, 2**31))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "hi", "served"),
+    [
+        (2**17, 4, 2**17 - 5, True),  # 2**32 - 2**17 window elements: little enough to look at
+        (2**17, 4, 2**17 - 1, False),  # 2**32, of which 2**15 lie in the input
+        (2**16, 1, 2**16 - 1, True),  # 2**32, of which 2**16 do
+        (2**16 + 1, 1, 2**16, False),  # less than one of 2**16
+    ],
+)
+def test_how_much_padding_is_too_much_to_look_at(kernel, stride, hi, served):
+    def make():
+        return convlib.PoolSpec.make("sum", (1, 1, 1), kernel, nd=1, stride=stride, padding=((kernel - 1, hi),))
+
+    if served:
+        assert make().pad_hi == (hi,)
+    else:
+        with pytest.raises(SpecError, match=r"window elements over 1 planes only .* lie in the input"):
+            make()
+
+
 def test_windows_that_reach_far_over_a_large_input_are_served():
     """An echo: two taps, a second apart."""
     x = np.zeros((1, 1, 100_000), np.float32)
