@@ -48,6 +48,11 @@ static inline CV_UNUSED int cv_joined_taps(const cv_conv *p) {
                : 0;
 }
 
+/* Whether windows of neighbouring outputs lie nearer than those of neighbouring channels. */
+static inline CV_UNUSED int cv_near_lanes(const cv_conv *p) {
+    return p->ws[1] > 0 && p->ws[1] < p->ws[2];
+}
+
 /* Whether the weights of an output channel lie in a row. */
 static inline CV_UNUSED int cv_joined_weights(const cv_conv *p) {
     return cv_joined_taps(p) > 0 && p->ws[2] == p->k[0] * p->k[1] * p->k[2];

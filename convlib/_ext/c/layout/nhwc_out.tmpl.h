@@ -19,11 +19,17 @@ CV_INLINE void CV_(put)(void *y, ptrdiff_t at, vec v, ptrdiff_t n, const int wid
             ((int64_t *)y)[at + i] = (int64_t)lanes[i];
     }
 }
-CV_INLINE void CV_(put_one)(void *y, ptrdiff_t at, T value, const int wide) {
-    if (wide)
-        ((int64_t *)y)[at] = (int64_t)value;
-    else
-        ((T *)y)[at] = value;
+/* Numbers that lie `from_step` apart to elements that lie `step` apart. */
+CV_INLINE void CV_(put_apart)(void *y, ptrdiff_t at, ptrdiff_t step, const T *from,
+                              ptrdiff_t from_step, ptrdiff_t n, const int wide) {
+    if (wide) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            ((int64_t *)y)[at + i * step] = (int64_t)from[i * from_step];
+    } else {
+        CV_UNROLL(4)
+        for (ptrdiff_t i = 0; i < n; i++)
+            ((T *)y)[at + i * step] = from[i * from_step];
+    }
 }
 
 /* The sums of `count` pixels, the first one number `pixel` of the batch, to y; outs channels, the
@@ -47,29 +53,28 @@ CV_INLINE void CV_(nhwc_out_as)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t cou
             }
             continue;
         }
+        if (p->ys[4] != 1) { /* one of the phases: no vector lies together */
+            for (ptrdiff_t l = 0; l < outs; l++)
+                CV_(put_apart)(y, to + l * p->ys[1], p->ys[4], sums + l, ld, n, wide);
+            continue;
+        }
         for (ptrdiff_t l = 0; l < outs; l += VL) {
             for (ptrdiff_t i = 0; i < n; i += VL) {
                 const ptrdiff_t pixels = CV_MIN2(VL, n - i), lanes = CV_MIN2(VL, outs - l);
-                ptrdiff_t row_to = to + l * p->ys[1] + i * p->ys[4];
+                ptrdiff_t row_to = to + l * p->ys[1] + i;
                 vec v[VL];
                 CV_UNROLL(16)
                 for (int q = 0; q < VL; q++)
                     v[q] = CV_(load)(sums + CV_MIN2(i + q, n - 1) * ld + l);
                 CV_(transpose)(v);
-                if (!wide && lanes == VL && pixels == VL && p->ys[4] == 1) {
+                if (!wide && lanes == VL && pixels == VL) {
                     CV_UNROLL(16)
                     for (int q = 0; q < VL; q++)
                         CV_(store)((T *)y + row_to + q * p->ys[1], v[q]);
                     continue;
                 }
-                for (ptrdiff_t q = 0; q < lanes; q++, row_to += p->ys[1]) {
-                    if (p->ys[4] == 1) {
-                        CV_(put)(y, row_to, v[q], pixels, wide);
-                    } else {
-                        for (ptrdiff_t s = 0; s < pixels; s++)
-                            CV_(put_one)(y, row_to + s * p->ys[4], v[q][s], wide);
-                    }
-                }
+                for (ptrdiff_t q = 0; q < lanes; q++, row_to += p->ys[1])
+                    CV_(put)(y, row_to, v[q], pixels, wide);
             }
         }
     }

@@ -41,6 +41,11 @@ CV_INLINE ptrdiff_t CV_(lane_of)(ptrdiff_t vecs, ptrdiff_t panels, ptrdiff_t i) 
 
 #define CV_FAR_ROWS 16 /* ahead of where they are copied: rows may lie further apart than a page */
 
+CV_INLINE void CV_(prefetch_row)(const T *row, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(T))
+        __builtin_prefetch(row + i);
+}
+
 /* What pack_lanes does, where lanes are neighbours in memory. */
 static void CV_(copy_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *dst) {
     const ptrdiff_t whole = CV_MIN2(l1, p->ocg) - l0;
@@ -56,6 +61,27 @@ static void CV_(copy_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_
     }
 }
 
+/* The same where they are nearer than channels, as in gradients of the input: rows of windows. */
+static void CV_(gather_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *dst) {
+    const ptrdiff_t width = l1 - l0, whole = CV_MIN2(l1, p->ocg) - l0, next = p->icg * width;
+    for (ptrdiff_t c = 0; c < p->icg; c++, dst += width) {
+        const T *row = w + l0 * p->ws[1] + c * p->ws[2];
+        CV_(prefetch_row)(row + CV_FAR_ROWS * p->ws[2], whole * p->ws[1]);
+        T *to = dst;
+        for (ptrdiff_t tap = 0; tap < cv_taps(p); tap++, to += next) {
+            const T *from = row + cv_tap_of(p, tap);
+            ptrdiff_t i = 0;
+            for (; i + VL <= whole; i += VL) {
+                CV_UNROLL(16)
+                for (int l = 0; l < VL; l++)
+                    to[i + l] = from[(i + l) * p->ws[1]];
+            }
+            for (; i < width; i++)
+                to[i] = i < whole ? from[i * p->ws[1]] : 0;
+        }
+    }
+}
+
 /* Output channels l0 .. l1-1 of the group at w to [tap][c][lane], zero past the last channel. */
 static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1,
                                       T *dst) {
@@ -64,6 +90,10 @@ static CV_UNUSED void CV_(pack_lanes)(const cv_conv *p, const T *w, ptrdiff_t l0
               windows = !joined && way && taps >= VL / 2;
     if (p->ws[1] == 1 && p->ocg > 1) {
         CV_(copy_lanes)(p, w, l0, l1, dst);
+        return;
+    }
+    if (cv_near_lanes(p) && !windows) {
+        CV_(gather_lanes)(p, w, l0, l1, dst);
         return;
     }
     for (ptrdiff_t l = l0; l < l1; l += VL, dst += VL) {

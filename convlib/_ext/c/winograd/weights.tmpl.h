@@ -47,6 +47,9 @@ CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const
     T taps[25 * VL];
     for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
         for (ptrdiff_t c = 0; c < p->icg; c++, u += width) {
+            if (cv_near_lanes(p))
+                CV_(prefetch_row)(w + l0 * p->ws[1] + (c + CV_FAR_ROWS) * p->ws[2],
+                                  width * p->ws[1]);
             for (ptrdiff_t l = 0; l < width; l += VL / 2) {
                 if (l % VL == 0)
                     CV_(wino_gather)(r, p, w, l0 + l, c, kz, taps);
