@@ -11,6 +11,8 @@ import pytest  # noqa: E402
 
 import convlib  # noqa: E402
 from convlib import registry  # noqa: E402
+from convlib.backends.base import arrays  # noqa: E402
+from convlib.functional import conv, pool  # noqa: E402
 from convlib.storage import job  # noqa: E402
 
 #: How long an example takes says how busy the machine is, not whether the library is right.
@@ -92,13 +94,16 @@ def environment(monkeypatch):
 @pytest.fixture(params=["copied in one piece", "borders alone"])
 def way(request, monkeypatch):
     """Serve padding that is no zeros in both ways that small images have; a call with `out` leaves the short one."""
+    kept = job._settled, conv._quick, pool._quick
     if request.param == "borders alone":
-        monkeypatch.setattr(job, "SMALL_COPY", 0)
+        monkeypatch.setattr(arrays, "SMALL_COPY", 0)
         monkeypatch.setattr(job, "GRADIENT_COPY", 0)
-        job._settled.cache_clear()
+        for cached in kept:
+            cached.cache_clear()
     yield request.param
     if request.param == "borders alone":
-        job._settled.cache_clear()  # what was settled so is no matter of the next test
+        for cached in kept:
+            cached.cache_clear()  # what was settled so is no matter of the next test
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 # cython: freethreading_compatible=True
-"""Images whose padding is no zeros, of which a few channels at a time are copied with it, and served."""
+"""Images whose padding is no zeros, copied with it and served a few channels at a time, or at their borders alone."""
 
 cimport numpy as cnp
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
 
 from convlib._ext._native cimport CV_OK, Plan, active, allocate, cv_call, cv_plan, execute, release
-from convlib._ext._native_arrays cimport finish
+from convlib._ext._native_arrays cimport Shaped, fill, finish
 from convlib._ext._native_pad cimport Border, Frame, extend_planes
 from convlib._ext._threads cimport parallel
 
@@ -179,3 +180,185 @@ cdef class PiecesRunner(Border):
     cdef bint dense(self, a, Py_ssize_t size) noexcept:
         return (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)
                 and cnp.PyArray_SIZE(<cnp.ndarray>a) == size)
+
+
+cdef struct Strip:
+    Frame frame  # of the input under it
+    const cv_plan* plan
+    Py_ssize_t start[3]  # where it lies in the result
+    Py_ssize_t size[3]
+
+
+cdef struct Strips:
+    Strip* strips
+    bint doubles
+    double value
+    cv_call call  # its arrays are those of the whole
+    Py_ssize_t planes, inner  # of the result, and numbers side by side in each place
+    Py_ssize_t out[3]
+    char* blocks  # of each worker: the input under a strip, results, places
+    Py_ssize_t block, results, places
+    int status
+
+
+cdef void put(const Strips* job, const Strip* s, Py_ssize_t itemsize, const char* part, char* whole) noexcept nogil:
+    """Write what a strip gave to its place in the result."""
+    cdef Py_ssize_t plane, z, r, row, run = s.size[2] * job.inner * itemsize
+    for plane in range(job.planes):
+        for z in range(s.size[0]):
+            for r in range(s.size[1]):
+                row = (plane * job.out[0] + s.start[0] + z) * job.out[1] + s.start[1] + r
+                memcpy(whole + (row * job.out[2] + s.start[2]) * job.inner * itemsize, part, run)
+                part += run
+
+
+cdef int64_t origin(const Frame* f, int64_t place) noexcept nogil:
+    """Return which element of the input stands at a place of a padded plane, -1 for none."""
+    cdef int64_t c, r, z
+    if place < 0:
+        return -1
+    c = f.source[2][place % f.padded[2]]
+    r = f.source[1][place // f.padded[2] % f.padded[1]]
+    z = f.source[0][place // f.padded[2] // f.padded[1]]
+    return -1 if c < 0 or r < 0 or z < 0 else (z * f.size[1] + r) * f.size[2] + c
+
+
+cdef void strip(void* context, Py_ssize_t unit, int worker) noexcept nogil:
+    cdef Strips* job = <Strips*>context
+    cdef Strip* s = job.strips + unit
+    cdef cv_call call = job.call
+    cdef char* block = job.blocks + worker * job.block
+    cdef int64_t* places = <int64_t*>(block + job.places)
+    cdef Py_ssize_t i
+    cdef int status
+    extend_planes(&s.frame, job.doubles, job.call.x, block, job.value)
+    call.x, call.y = block, block + job.results
+    if job.call.indices != NULL:
+        call.indices = places
+    status = execute(s.plan, &call)
+    if status != CV_OK:
+        job.status = status
+        return
+    put(job, s, 8 if job.doubles else 4, block + job.results, <char*>job.call.y)
+    if job.call.indices != NULL:
+        for i in range(job.planes * job.inner * s.size[0] * s.size[1] * s.size[2]):
+            places[i] = origin(&s.frame, places[i])
+        put(job, s, 8, <char*>places, <char*>job.call.indices)
+
+
+cdef class StripsRunner(Shaped):
+    """A convolution or pooling of contiguous arrays with zeros for padding, whose borders are then served once more.
+
+    Parameters
+    ----------
+    run : Runner
+        What serves all with zeros.
+    plans : callable
+        ``plans()`` gives the plans of the borders and the scratch that each may take, or None.
+    x_shape, y_shape, dtype
+        As for `Shaped`.
+    placed, shared : bool
+        Whether the places of extremes are wanted, and whether threads share the borders out.
+    planes, inner : int
+        Of the result, as for `Border`.
+    out : sequence of int
+        Spatial sizes of the result.
+    borders : list of (Border, sequence of int, sequence of int)
+        What lies under each of them, where it begins in the result, and its size there.
+    """
+
+    cdef object run, plans
+    cdef list kept, made  # borders, and plans for these settings
+    cdef bint placed, shared
+    cdef Py_ssize_t max_workspace, scratch
+    cdef const void* isa
+    cdef Strips job
+    cdef int count, threads
+
+    def __init__(self, run, plans, tuple x_shape, tuple y_shape, dtype, bint placed, bint shared,
+                 Py_ssize_t planes, Py_ssize_t inner, out, list borders):
+        cdef Strips* job = &self.job
+        cdef Py_ssize_t wide = 0, outs = 0, itemsize = dtype.itemsize
+        cdef Border border
+        cdef Strip* s
+        Shaped.__init__(self, x_shape, y_shape, dtype)
+        self.run, self.plans, self.count, self.placed, self.shared = run, plans, len(borders), placed, shared
+        memset(job, 0, sizeof(job[0]))
+        job.doubles, job.planes, job.inner = self.code == c"d", planes, inner
+        fill(job.out, out, 1)
+        self.kept = [border for border, _, _ in borders]
+        job.strips = <Strip*>calloc(self.count, sizeof(Strip))
+        if job.strips == NULL:
+            raise MemoryError("no memory for the borders of padding")
+        for i, (border, start, size) in enumerate(borders):
+            s = job.strips + <int>i
+            s.frame, job.value = border.frame, border.value
+            fill(s.start, start, 0)
+            fill(s.size, size, 1)
+            wide = max(wide, border.nbytes)
+            outs = max(outs, planes * inner * s.size[0] * s.size[1] * s.size[2])
+        job.results = (wide + 63) // 64 * 64
+        job.places = job.results + (outs * itemsize + 63) // 64 * 64
+        job.block = job.places + (outs * 8 + 63) // 64 * 64 * placed
+
+    def __dealloc__(self):
+        free(self.job.strips)
+
+    @property
+    def nbytes(self):
+        """Bytes that are copied at once by each thread."""
+        return self.job.block
+
+    cdef list settle(self, int threads, Py_ssize_t max_workspace):
+        """Return the plans, or None if there are none."""
+        if (self.made is None or threads != self.threads or max_workspace != self.max_workspace
+                or self.isa != <const void*>active()):
+            found = self.plans()
+            if found is None:
+                return None
+            self.threads, self.max_workspace, self.isa = threads, max_workspace, <const void*>active()
+            self.made, self.scratch = found
+        return self.made
+
+    def __call__(self, x, int threads, Py_ssize_t max_workspace, w=None, bias=None, out=None):
+        """Return the result, which is `out` if given, with places if `placed`; None if an array cannot be used."""
+        cdef Strips job = self.job  # of this call alone
+        cdef Strip* strips
+        cdef int workers = min(threads, self.count) if self.shared else 1, i, status
+        cdef list plans
+        if not self.shaped(x) or not (out is None or self.serves(out)):
+            return None
+        for a in (x, w, bias):
+            if a is not None and not (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)):
+                return None
+        plans = self.settle(threads, max_workspace)
+        if plans is None or workers * (job.block + self.scratch) > max_workspace:
+            return None
+        found = self.run(x, threads, max_workspace, w, bias, out=out)
+        if found is None:
+            return None
+        y, places = found if self.placed else (found, None)
+        if not self.serves(y):
+            raise ValueError("the result is not an array without gaps")
+        job.call.x, job.call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(<cnp.ndarray>y)
+        if w is not None:  # of the size that the whole was served with
+            job.call.w = cnp.PyArray_DATA(<cnp.ndarray>w)
+        if bias is not None:
+            job.call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
+        if places is not None:
+            job.call.indices = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>places)
+        job.status = CV_OK
+        job.blocks = <char*>allocate(workers * job.block + self.count * sizeof(Strip))
+        strips = <Strip*>(job.blocks + workers * job.block)
+        memcpy(strips, job.strips, self.count * sizeof(Strip))
+        job.strips = strips
+        for i in range(self.count):
+            strips[i].plan = (<Plan>plans[i]).plan
+        try:
+            with nogil:
+                status = parallel(strip, &job, self.count, workers)
+        finally:
+            release(job.blocks)
+        finish(status)
+        finish(job.status)
+        return found

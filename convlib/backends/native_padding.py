@@ -7,17 +7,17 @@ planes nothing is copied but what lies under the outputs that padding changes; a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import config
-from .._ext import _native_conv, _native_pad, _native_pieces, _native_pool
+from .._ext import _native_pad, _native_pieces
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
-from .base.arrays import GRADIENT_COPY, SMALL_COPY, channels_first, padding_sources, short_axes
+from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
 from .native_calls import Call, conv_problem, pool_problem
 
 Array = Any
@@ -47,7 +47,7 @@ def padded(
     each = groups_at_once(spec, dtype)
     if each:
         return _pieces(spec, each, shapes, dtype, algorithm)
-    if math.prod(shapes[1]) * dtype.itemsize > SMALL_COPY:
+    if not copied_whole(spec, dtype.itemsize):
         return _strips(spec, shapes, dtype, algorithm, runner)
     if isinstance(spec, PoolSpec) and (spec.places or dtype.kind != "f"):
         return None
@@ -85,7 +85,8 @@ def groups_at_once(spec: Any, dtype: np.dtype[Any]) -> int:
     floats = dtype.kind == "f" and dtype.itemsize >= 4 and getattr(spec, "kind", "") != "lp"  # more than a sum
     if spec.channels_last or not floats or (conv and (groups == 1 or channels > FEW or spec.flip)):
         return 0
-    return int(min(groups, PIECE // (channels * math.prod(zero_padded(spec).in_size) * dtype.itemsize)))
+    most = int(min(groups, PIECE // (channels * math.prod(zero_padded(spec).in_size) * dtype.itemsize)))
+    return -(-groups // -(-groups // most)) if most else 0  # pieces alike, so that threads have as much to do
 
 
 def _wakes(spec: Any) -> bool:
@@ -95,9 +96,11 @@ def _wakes(spec: Any) -> bool:
 
 def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
     """See `Backend.padded_pieces`."""
-    each = groups_at_once(spec, dtype) if needs_padding(spec) and short_axes(spec) else 0
-    if not each:
+    if not needs_padding(spec) or not short_axes(spec):
         return None
+    each = groups_at_once(spec, dtype)
+    if not each:
+        return _said_of_strips(spec, dtype)
     groups, channels = _groups(spec)
     plane, parts = math.prod(zero_padded(spec).in_size), spec.n * -(-groups // each)
     table = 4 * plane if getattr(spec, "places", False) else 0
@@ -132,93 +135,72 @@ def _pieces(spec: Any, each: int, shapes: list[Ints], dtype: np.dtype[Any], algo
 # ------------------------------------------------------------------------------- borders alone
 
 
-class _Strip(NamedTuple):
-    """A part of the outputs that padding changes."""
-
-    border: Any
-    problem: Any
-    where: tuple[slice, ...]  # in the result
-    box: tuple[slice, ...]  # what lies under it, in the padded input
-    shape: Ints  # of its outputs
-
-
 def _strips(
     spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None, runner: Callable[[Any, Ints], Run]
 ) -> Run | None:
     """Serve all with zeros, and then once more what padding changes: the rows and columns at the ends of each axis."""
     conv, inner, places = isinstance(spec, ConvSpec), zero_padded(spec), bool(getattr(spec, "places", False))
-    if dtype.kind != "f" or dtype.itemsize < 4:
+    found = _strips_of(spec, shapes[0], dtype)
+    if not found:
         return None
-    strips = []
+    op, problem = ("conv", conv_problem) if conv else ("pool", pool_problem)
+
+    def plans() -> tuple[list[Any], int] | None:
+        """Return the plans of the borders, by the implementation that serves the whole, and the scratch of that."""
+        chosen = Call(problem(inner), op, dtype, places).plan(algorithm, True)
+        if chosen is None:
+            return None
+        calls = [Call(problem(part), op, dtype, places) for part, *_ in found]
+        made = [call.plan(chosen.name, True, False, (1, chosen.scratch)) for call in calls]
+        return None if None in made else (made, chosen.scratch)
+
+    run: Run = _strips_runner(spec, found, shapes[0], dtype, runner(plain_padded(spec), shapes[0]), plans)
+    return run
+
+
+def _strips_runner(
+    spec: Any, strips: list[Any], x_shape: Ints, dtype: np.dtype[Any], run: Run | None, plans: Run | None
+) -> Any:
+    outs = spec.oc if isinstance(spec, ConvSpec) else spec.c
+    sizes = (spec.n, outs) if spec.channels_last else (spec.n * outs, 1)
+    y_shape = (spec.n, *spec.out_size, outs) if spec.channels_last else (spec.n, outs, *spec.out_size)
+    # What is said of weights that are turned round has one border at a time.
+    how = bool(getattr(spec, "places", False)), not getattr(spec, "flip", False)
+    borders = [strip[1:] for strip in strips]
+    return _native_pieces.StripsRunner(run, plans, x_shape, y_shape, dtype, *how, *sizes, spec.out_size, borders)
+
+
+def _said_of_strips(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+    """Return how many borders are copied, how many at once, and the bytes; None where none is served so."""
+    batch = replace(spec, batched=True)
+    if copied_whole(spec, dtype.itemsize) or getattr(spec, "flip", False):
+        return None
+    strips = _strips_of(spec, batch.x_shape, dtype) if getattr(spec, "kind", "") != "lp" else []
+    if not strips:
+        return None
+    workers = min(get_num_threads(), len(strips))
+    each = _strips_runner(spec, strips, batch.x_shape, dtype, None, None).nbytes
+    return len(strips), workers, workers * each
+
+
+def _strips_of(spec: Any, x_shape: Ints, dtype: np.dtype[Any]) -> list[tuple[Any, Any, Ints, Ints]]:
+    """Return of each border its problem, what lies under it, and where in the result it begins and how large it is.
+
+    None where borders are the larger part, or are not served so.
+    """
+    inner, boxes = zero_padded(spec), list(spec.borders())
+    if dtype.kind != "f" or dtype.itemsize < 4:
+        return []
+    if 2 * changed(spec) > spec.out_count:
+        return []
     planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
-    for outs in _changed(spec):
+    strips = []
+    for outs in boxes[::2] + boxes[1::2]:  # so that each of two threads has one of either kind
         part, box, _ = inner.under(outs)
         part = replace(part, batched=True)
-        border = _border(spec, shapes[0], part.x_shape, dtype, planes, side, box)
-        problem = conv_problem(part) if conv else pool_problem(part)
-        where = slice(None), slice(None), *outs
-        strips.append(_Strip(_native_pad.Border(*border), problem, where, box, part.y_shape))
-    if not strips or _too_wide(spec, strips):
-        return None
-    op, whole = "conv" if conv else "pool", conv_problem(inner) if conv else pool_problem(inner)
-    numbers = 1 + (8 // dtype.itemsize if places else 0)
-    most = max(strip.border.nbytes + numbers * math.prod(strip.shape) * dtype.itemsize for strip in strips)
-    run = runner(plain_padded(spec), shapes[0])
-
-    def call(x: Array, threads: int, max_workspace: int, w: Array, bias: Array | None, out: Array | None = None) -> Any:
-        chosen = Call(whole, op, dtype, places).plan(algorithm, True)
-        calls = [Call(strip.problem, op, dtype, places) for strip in strips]
-        within = threads, max_workspace - most
-        if chosen is None or 4 * most > max_workspace or not all(a is None or a.flags.c_contiguous for a in (x, w)):
-            return None
-        if any(call.plan(chosen.name, True, False, within) is None for call in calls):
-            return None
-        found = run(x, threads, max_workspace, w, bias, out=out)
-        if found is None:
-            return None
-        arrays = [channels_first(a, batch) for a in (found if places else (found,))]
-        for strip in strips:
-            wide = channels_first(strip.border.wide(x, threads), batch)
-            parts = [channels_first(np.empty(strip.shape, a.dtype), batch) for a in arrays]
-            if conv:
-                _native_conv.conv(strip.problem, wide, w, bias, parts[0], chosen.name, False, *within)
-            else:
-                _native_pool.pool(strip.problem, wide, parts[0], parts[1] if places else None, chosen.name, *within)
-            if places:
-                parts[1] = _origins(spec, strip.box, parts[1])
-            for result, part in zip(arrays, parts, strict=True):
-                result[strip.where] = part
-        return found
-
-    batch = replace(spec, batched=True)
-    return call
-
-
-def _changed(spec: Any) -> Iterator[tuple[slice, ...]]:
-    """Yield boxes of the outputs whose windows reach into the padding: together all of them, each output once."""
-    inside = []
-    for axis in range(spec.nd):
-        first = spec.reach(axis, 0)[0]  # whose first tap lies inside; and from the end, whose last one does
-        inside.append(slice(first, max(first, spec.reach(axis, spec.kernel[axis] - 1)[1])))
-    for axis, size in enumerate(spec.out_size):
-        for end in (slice(0, inside[axis].start), slice(inside[axis].stop, size)):
-            if end.start < end.stop:
-                yield (*inside[:axis], end, *(slice(0, rest) for rest in spec.out_size[axis + 1 :]))
-
-
-def _too_wide(spec: Any, strips: list[_Strip]) -> bool:
-    """Return whether the borders are the larger part."""
-    return bool(2 * sum(math.prod(part.stop - part.start for part in s.where[2:]) for s in strips) > spec.out_count)
-
-
-def _origins(spec: Any, box: tuple[slice, ...], places: Array) -> Array:
-    """Return places in a part of the padded planes as places in those of the input, -1 where a value was padded."""
-    table = np.zeros(1, np.int64)
-    for axis, part in enumerate(box):
-        source = padding_sources(spec, axis)[part]
-        joined = table[:, None] * spec.in_size[axis] + source
-        table = np.where((table[:, None] < 0) | (source < 0), -1, joined).reshape(-1)
-    return np.where(places < 0, -1, table[places])
+        border = _native_pad.Border(*_border(spec, x_shape, part.x_shape, dtype, planes, side, box))
+        strips.append((part, border, tuple(s.start for s in outs), part.out_size))
+    return strips
 
 
 # ------------------------------------------------------------------------------- gradients

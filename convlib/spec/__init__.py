@@ -19,12 +19,12 @@ from .ending import ACTIVATIONS, check_ending
 from .padding import PADDING_MODES, PADDING_NAMES, effective_kernel, origin, resolve_padding, runs, window_counts
 from .pool import PoolSpec, make_adaptive, make_pool, make_scatter, make_unpool
 from .weights import WeightOrder, weight_order
-from .windows import WindowSpec, make_col2im, make_columns, needs_padding, plain_padded, repeats, zero_padded
+from .windows import WindowSpec, make_col2im, make_columns, needs_padding, plain_padded, repeats, rim, zero_padded
 
 __all__ = [
     "ACTIVATIONS", "PADDING_MODES", "PADDING_NAMES", "ConvSpec", "Phase", "Phases", "PoolSpec", "WeightOrder",
     "WindowSpec", "check_bias", "check_ending", "effective_kernel", "frozen", "make_adaptive", "make_col2im",
     "make_columns", "make_conv", "make_filter", "make_pool", "make_scatter", "make_transpose", "make_unpool",
-    "needs_padding", "origin", "plain_padded", "repeats", "resolve_padding", "runs", "shape", "weight_order",
+    "needs_padding", "origin", "plain_padded", "repeats", "resolve_padding", "rim", "runs", "shape", "weight_order",
     "window_counts", "zero_padded",
 ]  # fmt: skip

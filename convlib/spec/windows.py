@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Self
@@ -89,6 +89,24 @@ class WindowSpec:
         start = max(0, -(offset // s))  # the first o with o * s + offset >= 0
         stop = min(self.out_size[axis], -((offset - self.in_size[axis]) // s))
         return start, max(start, stop)
+
+    def inside(self, axis: int) -> slice:
+        """Return the windows of which the first tap and the last one lie inside the input along an axis."""
+        first = self.reach(axis, 0)[0]
+        return slice(first, max(first, self.reach(axis, self.kernel[axis] - 1)[1]))
+
+    def borders(self) -> Iterator[tuple[slice, ...]]:
+        """Return boxes of windows that together hold all that reach into the padding, each window once.
+
+        Boxes at the ends of the rows' axis are two rows high, if there are so many: there are kernels that cut planes
+        into rows.
+        """
+        inside = [self.inside(axis) for axis in range(self.nd)]
+        if self.nd > 1:
+            size, (start, stop) = self.out_size[-2], (inside[-2].start, inside[-2].stop)
+            start = min(2, stop) if start == 1 else start
+            inside[-2] = slice(start, max(start, size - 2) if size - stop == 1 else stop)
+        return rim(inside, self.out_size)
 
     def live_taps(self, axis: int) -> Sequence[int]:
         """Return the taps that lie inside the input in some window, in order."""
@@ -193,6 +211,14 @@ def count_axes(x_shape: Ints, kernel_size: Any) -> int:
             f"plane (H, W) is x[None, None], or x[None] with kernel_size=({quote(kernel_size)}, {quote(kernel_size)})"
         )
     return len(x_shape) - 2
+
+
+def rim(inside: Sequence[slice], sizes: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Yield boxes that together are what lies around a box within these sizes."""
+    for axis, size in enumerate(sizes):
+        for end in (slice(0, inside[axis].start), slice(inside[axis].stop, size)):
+            if end.start < end.stop:
+                yield (*inside[:axis], end, *(slice(0, rest) for rest in sizes[axis + 1 :]))
 
 
 @cached

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..spec import ConvSpec, zero_padded
+from ..spec import ConvSpec, rim, zero_padded
 
 Slices = tuple[slice, ...]
 
@@ -219,24 +219,15 @@ def borders(op: str, spec: ConvSpec, item: Item, limit: int) -> Blocks | None:
     the padding; the blocks are those of an input that holds it.
     """
     inner, adjoint = zero_padded(spec), op.startswith("conv_grad")
-    whole = inner.in_size if adjoint else inner.out_size
-    inside = tuple(slice(*_inside(spec, axis, adjoint)) for axis in range(spec.nd))
-    if 2 * math.prod(part.stop - part.start for part in inside) < math.prod(whole):
-        return None
-    sizes = []
-    for axis, size in enumerate(whole):
-        for border in (slice(0, inside[axis].start), slice(inside[axis].stop, size)):
-            if border.start < border.stop:
-                domain = (*inside[:axis], border, *(slice(0, rest) for rest in whole[axis + 1 :]))
-                sizes.append(_shrunk(Size(op, inner, item, domain, adjoint), limit))
-    return Blocks(inner, tuple(sizes))
-
-
-def _inside(spec: ConvSpec, axis: int, adjoint: bool) -> tuple[int, int]:
     if adjoint:
-        return spec.pad_lo[axis], spec.pad_lo[axis] + spec.in_size[axis]
-    first = spec.reach(axis, 0)[0]  # whose first tap lies inside; and from the end, whose last one does
-    return first, max(first, spec.reach(axis, spec.kernel[axis] - 1)[1])
+        own = [slice(lo, lo + size) for lo, size in zip(spec.pad_lo, spec.in_size, strict=True)]
+        domains = list(rim(own, inner.in_size))
+    else:
+        domains = list(spec.borders())
+    changed = sum(math.prod(part.stop - part.start for part in domain) for domain in domains)
+    if 2 * changed > math.prod(inner.in_size if adjoint else inner.out_size):
+        return None
+    return Blocks(inner, tuple(_shrunk(Size(op, inner, item, domain, adjoint), limit) for domain in domains))
 
 
 def _cut(spec: Any, size: Size, ends: int = 0) -> Iterator[Block]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes
-from ..backends.base.arrays import GRADIENT_COPY, SMALL_COPY, channels_first
+from ..backends.base.arrays import GRADIENT_COPY, channels_first, copied_whole
 from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
 from ..spec import PoolSpec, plain_padded, zero_padded
@@ -271,8 +271,9 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
         return None
     if call.dtype != call.types.result or Size(call.op, spec, call.item()).weights() * call.dtype.itemsize > limit // 2:
         return None
-    small = SMALL_COPY if RESULTS[call.op] == "y" else GRADIENT_COPY
-    if math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize <= min(small, limit):
+    nbytes = math.prod(zero_padded(spec).x_shape) * call.dtype.itemsize
+    small = copied_whole(spec, call.dtype.itemsize) if RESULTS[call.op] == "y" else nbytes <= GRADIENT_COPY
+    if small and nbytes <= limit:
         return None
     found = borders(call.op, spec, call.item(), limit)
     for part in () if found is None else (plain_padded(call.spec), *found.kinds):

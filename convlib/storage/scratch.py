@@ -87,7 +87,7 @@ def _scratch(
         pieces = call.padded_pieces(copied)
         if pieces is not None:
             own = call.backend.workspace(call.op, zero_padded(call.spec), call.dtype, call.algorithm)
-            most = pieces[2] + pieces[1] * own
+            most = min(pieces[2] + pieces[1] * own, config.get_max_workspace())  # else it goes the long way
         return max(most, Job(call, copied).scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 

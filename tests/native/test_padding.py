@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from expected import under_isa
 from tools import padded, small
 
 import convlib
 from convlib._ext import _native as native, _native_pad
 from convlib.backends import native_padding
+from convlib.backends.base import arrays
 from convlib.backends.base.arrays import padding_sources
 from convlib.spec import make_conv, make_pool
 from convlib.storage import job
@@ -37,7 +39,7 @@ def served(request, monkeypatch):
     """Take one of two ways, whatever the size of the input."""
     if request.param == "borders":
         monkeypatch.setattr(native_padding, "PIECE", 0)
-        monkeypatch.setattr(native_padding, "SMALL_COPY", 0)
+        monkeypatch.setattr(arrays, "SMALL_COPY", 0)
     else:
         monkeypatch.setattr(native_padding, "PIECE", 9 << 10)  # two or three planes of the tests
         monkeypatch.setattr(native_padding, "WORTH", 0)
@@ -126,11 +128,39 @@ def test_pieces_are_what_is_said() -> None:
 def test_borders_are_those_of_what_padding_changes() -> None:
     spec = make_conv(2, (1, 1, 20, 30), (1, 1, 3, 5), padding=((1, 0), (2, 3)), padding_mode="edge")
     seen = np.zeros(spec.out_size, int)
-    for box in native_padding._changed(spec):
+    for box in spec.borders():
         seen[box] += 1
     changed = np.ones(spec.out_size, int)
-    changed[1:, 2:-3] = 0
+    changed[2:, 2:-3] = 0  # two rows, of which padding changes one
     np.testing.assert_array_equal(seen, changed)
+
+
+@pytest.mark.parametrize("isa", native.detected_isas())
+def test_borders_are_served_by_the_implementation_of_the_whole(isa: str) -> None:
+    """One that cuts planes into rows serves no single one."""
+    x, w = small(1, 3, 300, 500), small(16, 3, 3, 3, seed=1)
+    with under_isa(isa):
+        said = convlib.explain("conv2d", x.shape, w.shape, padding=1, padding_mode="reflect", backend="native")
+        copy, = said.copies
+        assert copy.parts == 4
+        assert copy.nbytes < x.nbytes / 4
+        for threads in (1, 2):
+            native.trace()
+            with convlib.num_threads(threads):
+                y = convlib.conv2d(x, w, padding=1, padding_mode="reflect", backend="native")
+            rows, most = native.traced()
+            assert rows == (said.algorithm,)
+            assert most <= said.workspace_nbytes
+    expected = convlib.conv2d(padded(x, 1, "reflect"), w, backend="cython")
+    np.testing.assert_allclose(y, expected, atol=1e-3)  # scalar serves it by Winograd
+
+
+def test_inputs_of_many_channels_are_copied_whole() -> None:
+    """Their borders take longer than a copy."""
+    for channels, size, parts in ((64, 64, 1), (256, 40, 1), (4, 300, 4)):
+        shapes = (1, channels, size, size), (channels, channels, 3, 3)
+        copy, = convlib.explain("conv2d", *shapes, padding=1, padding_mode="wrap", backend="native").copies
+        assert copy.parts == parts
 
 
 def test_a_part_of_a_padded_input() -> None:

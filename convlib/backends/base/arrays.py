@@ -5,6 +5,7 @@ Whatever a hook can take as it is, is never copied.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, final
 
@@ -23,6 +24,10 @@ SMALL_COPY = 1 << 20
 #: The same of gradients, whose borders, narrow images, are slow by themselves.
 GRADIENT_COPY = 4 * SMALL_COPY
 
+#: A convolution whose borders have more multiply-adds per output of the whole is copied up to this many times as large:
+#: they are narrow images, which kernels serve slowly, and the copy is little beside the sums.
+_DENSE, _LARGER = 16, 16
+
 #: Elements of a padded axis up to which the table of its sources is kept for the next call: 128 KiB.
 _SHORT_AXIS = 1 << 14
 
@@ -31,6 +36,19 @@ def channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""
     a = a if spec.batched else a[None]
     return a.transpose(0, a.ndim - 1, *range(1, a.ndim - 1)) if spec.channels_last else a
+
+
+def copied_whole(spec: Any, itemsize: int) -> bool:
+    """Return whether all of an input is sooner copied with its padding than its borders are served once more."""
+    nbytes = math.prod(zero_padded(spec).x_shape) * itemsize
+    if nbytes <= SMALL_COPY or nbytes > _LARGER * SMALL_COPY or not isinstance(spec, ConvSpec):
+        return bool(nbytes <= SMALL_COPY)
+    return bool(changed(spec) * spec.ocg * spec.taps_count > _DENSE * spec.out_count)
+
+
+def changed(spec: Any) -> int:
+    """Return how many outputs of a plane are served once more if borders are."""
+    return sum(math.prod(part.stop - part.start for part in outs) for outs in spec.borders())
 
 
 def short_axes(spec: Any) -> bool:
