@@ -204,7 +204,7 @@ cdef Plan planned(const cv_isa* isa, const cv_row* row, const cv_problem* p):
     cdef Plan plan = Plan.__new__(Plan)
     plan.isa, plan.plan = isa, cv_plan_new(row, p)
     if plan.plan == NULL:
-        raise MemoryError("no memory for the tables of a plan")
+        raise MemoryError("the tables of a plan")
     return plan
 
 
@@ -215,13 +215,18 @@ cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil:
 
 cdef int refuse(names, Py_ssize_t max_workspace) except -1:
     who = f"native:{names}" if names else "native"
-    raise MemoryError(f"{who} cannot serve these arrays within {max_workspace} bytes of scratch")
+    error = MemoryError(
+        f"{who} cannot serve these arrays within {max_workspace} bytes of scratch; raise convlib.max_workspace, or leave "
+        "the backend to be chosen"
+    )
+    error.explained = True  # to those who say what helps
+    raise error
 
 
 cdef void* allocate(Py_ssize_t size) except NULL:
     cdef void* block = cv_alloc(size)
     if block == NULL:
-        raise MemoryError("no memory for packed weights or a padded copy")
+        raise MemoryError(f"{size} bytes of packed weights or a padded copy")
     return block
 
 

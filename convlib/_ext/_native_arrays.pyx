@@ -119,7 +119,7 @@ cdef void dense_steps(Py_ssize_t* steps, const Py_ssize_t* size, Py_ssize_t chan
 
 cdef int finish(int status) except -1:
     if status == CV_NOMEM:
-        raise MemoryError("no memory for the scratch of a kernel")
+        raise MemoryError("the scratch of a kernel")
     if status == CV_INTERRUPTED:
         raise_pending()
         raise KeyboardInterrupt

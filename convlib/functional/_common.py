@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import config, dtypes
 from ..errors import SpecError, quote
 from . import _foreign
-from ._words import check_call
+from ._words import check_call, explain_shortage
 
 Array: TypeAlias = NDArray[Any]
 ArrayLike: TypeAlias = Any  # what numpy.asarray takes, or an array of another library that a backend takes
@@ -141,6 +141,9 @@ def per_rank(
                 return function(nd, *args, **kwargs)
             except TypeError as error:
                 check_call(call.__name__, signature, error, (call.__code__, _with_options.__code__), args, kwargs)
+                raise
+            except MemoryError as error:
+                explain_shortage(call.__name__, error, signature, kwargs)
                 raise
 
         functools.update_wrapper(call, function)

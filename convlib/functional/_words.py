@@ -1,13 +1,15 @@
-"""Arguments that do not fit, in the words of the public function that was called."""
+"""Arguments that do not fit, and memory that does not suffice, in the words of the public function that was called."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, ParamSpec, TypeVar, cast
 
+from .. import config
 from ..errors import did_you_mean
 from ..spec.arguments import OTHER_NAMES
 
@@ -60,8 +62,30 @@ def hinting(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError as error:
             check_call(function.__name__, signature, error, (cast(Any, call).__code__,), args, options)
             raise
+        except MemoryError as error:
+            explain_shortage(function.__name__, error, signature, options)
+            raise
 
     return call
+
+
+def explain_shortage(
+    name: str, error: MemoryError, signature: inspect.Signature, options: Mapping[str, Any]
+) -> None:
+    """Raise an error that says what a public function had no memory for, and what helps, unless `error` says it."""
+    if getattr(error, "explained", False):
+        return
+    bound, shape, dtype = config.get_max_workspace(), getattr(error, "shape", None), getattr(error, "dtype", None)
+    nbytes = 0 if shape is None or dtype is None else math.prod(shape) * dtype.itemsize
+    what = f"{nbytes} bytes, an array of shape {shape} and type {dtype}" if nbytes else str(error) or "its scratch"
+    if nbytes > bound:  # no scratch is as large
+        room = "out" in signature.parameters and options.get("out") is None and not options.get("return_indices")
+        advice = "give parts of the arrays" + ", or a numpy.memmap as out, which lies in a file" * room
+    else:
+        advice = f"free some, or lower convlib.max_workspace, by which scratch takes up to {bound} bytes"
+    better = MemoryError(f"{name}: no memory for {what}; {advice}")
+    better.explained = True  # type: ignore[attr-defined]
+    raise better from error
 
 
 def hinting_init(init: Callable[..., None]) -> Callable[..., None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from ..registry import Choice, Explanation
 from ..spec import ConvSpec, check_bias, check_ending, frozen, make_conv, shape, weight_order
 from ._common import Array, ArrayLike, adapted, element_type, per_rank, plain, take
 from ._quantised import is_quantised, quantised
+from ._words import explain_shortage
 from .stream import ConvStream
 
 
@@ -78,17 +80,21 @@ class ConvPlan:
 
     def __call__(self, x: ArrayLike, out: Array | None = None, residual: ArrayLike | None = None) -> Array:
         """Convolve `x`, of the plan's shape and dtype; see `conv2d` for `out` and `residual`."""
-        if residual is None and self.activation is None:
-            return self._sum(x, out)
-        usual = type(residual) is np.ndarray and residual.dtype == self._result and residual.shape == self._y_shape
-        if residual is not None and (out is not None or not usual):
-            residual = self._taken(residual, out)
-        if self._ended is not None:
-            found = self._ended(x, plain(out), residual, self.activation)
-            if found is not None:
-                return found if out is None else out
-        y = self._sum(x, out)
-        storage.finish(self.backend, plain(y), residual, self.activation)
+        try:
+            if residual is None and self.activation is None:
+                return self._sum(x, out)
+            usual = type(residual) is np.ndarray and residual.dtype == self._result and residual.shape == self._y_shape
+            if residual is not None and (out is not None or not usual):
+                residual = self._taken(residual, out)
+            if self._ended is not None:
+                found = self._ended(x, plain(out), residual, self.activation)
+                if found is not None:
+                    return found if out is None else out
+            y = self._sum(x, out)
+            storage.finish(self.backend, plain(y), residual, self.activation)
+        except MemoryError as error:
+            explain_shortage("a plan", error, _CALL, {"out": out})
+            raise
         return y
 
     def short(self) -> Callable[..., Array | None] | None:
@@ -179,6 +185,9 @@ class ConvPlan:
     def __repr__(self) -> str:
         name = self._choice.backend.name + (f":{self._choice.algorithm}" if self._choice.algorithm else "")
         return f"<ConvPlan {self.spec.x_shape} * {self.spec.w_shape} -> {self.spec.y_shape} {self.dtype}, {name}>"
+
+
+_CALL = inspect.signature(ConvPlan.__call__)
 
 
 def of_plain_weights(

@@ -70,6 +70,42 @@ def test_every_height_of_the_limit(name, step):
     assert (done.returncode, done.stdout) == (0, "True True [] True True\n"), done.stderr[-3000:]
 
 
+def test_what_helps_against_too_large_results_does(tmp_path):
+    """A file as `out`, or a part of the input, as the error says; what has too little scratch is told of its bound."""
+    done = python("-c", """
+import resource, sys
+import numpy as np
+import convlib
+
+x, w = np.ones((1, 1, 2048, 2048), "f4"), np.ones((8, 1, 1, 1), "f4")
+plan = convlib.plan_conv2d(x.shape, w)
+convlib.conv2d(x, w[:1])  # threads start
+with open("/proc/self/status") as file:
+    held = next(int(line.split()[1]) << 10 for line in file if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (held + (96 << 20), -1))
+for call in convlib.conv2d, plan:
+    rest = (w,) if call is not plan else ()
+    try:
+        call(x, *rest)
+    except MemoryError as error:
+        print(error)
+    out = np.memmap(sys.argv[1], "f4", "w+", shape=(1, 8, 2048, 2048))
+    print(call(x, *rest, out=out).sum() == 2**25)
+print(convlib.conv2d(x[:, :, :512], w).shape)
+try:
+    convlib.max_pool2d(np.broadcast_to(np.int8(1), (1, 1, 2**13, 2**13)), 1, return_indices=True)
+except MemoryError as error:
+    print(error)
+""", str(tmp_path / "out"))  # fmt: skip
+    asked = "no memory for 134217728 bytes, an array of shape (1, 8, 2048, 2048) and type float32; give parts of the "
+    file = "arrays, or a numpy.memmap as out, which lies in a file"
+    pooled = "no memory for 536870912 bytes, an array of shape (1, 1, 8192, 8192) and type int64; give parts of the "
+    assert done.stdout.splitlines() == [
+        f"conv2d: {asked}{file}", "True", f"a plan: {asked}{file}", "True", "(1, 8, 512, 2048)",
+        f"max_pool2d: {pooled}arrays",
+    ], done.stderr[-3000:]  # fmt: skip
+
+
 def test_a_call_that_dies_of_the_limit_would_be_noticed():
     """As a library does that writes to what malloc gave without a look."""
     died = python("-c", """
