@@ -216,8 +216,8 @@ cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil:
 cdef int refuse(names, Py_ssize_t max_workspace) except -1:
     who = f"native:{names}" if names else "native"
     error = MemoryError(
-        f"{who} cannot serve these arrays within {max_workspace} bytes of scratch; raise convlib.max_workspace, or leave "
-        "the backend to be chosen"
+        f"{who} cannot serve these arrays within {max_workspace} bytes of scratch; raise convlib.max_workspace, or "
+        "leave the backend to be chosen"
     )
     error.explained = True  # to those who say what helps
     raise error
