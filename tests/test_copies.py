@@ -54,7 +54,8 @@ def copied(case, arrays, result, seen):
 
 
 @pytest.mark.parametrize("attributes", [
-    {"strided": False, "channels_last": False}, {"strided": False, "channels_last": True}, {"strided": True},
+    {"strided": False, "channels_last": False, "any_columns": False}, {"strided": False, "channels_last": True},
+    {"strided": True},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("variant", ["", "gaps", "fortran", "negative-strides", "misaligned", "byte-swapped"])
 def test_copies(register, variant, attributes):

@@ -206,6 +206,23 @@ def test_arrays_with_gaps(backend: str) -> None:
     assert check(poolings("f4"), backend, (MIB,), True) > 25
 
 
+def off_by_a_byte(a: np.ndarray[Any, Any]) -> Any:
+    """Return a copy that is not aligned."""
+    wide = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    wide[...] = a
+    return wide
+
+
+@pytest.mark.parametrize("backend", ["native", "cython", "im2col"])
+@pytest.mark.parametrize("change", [off_by_a_byte, lambda a: a.astype(">f4")], ids=["misaligned", "byte-swapped"])
+def test_arrays_of_other_bytes(change: Callable[[Any], Any], backend: str) -> None:
+    calls = [
+        (name, tuple(change(a) if isinstance(a, np.ndarray) and a.dtype == "f4" else a for a in args), options)
+        for name, args, options in (*convolutions("f4"), *poolings("f4"))
+    ]
+    assert check(iter(calls), backend, (MIB,), False) > 40
+
+
 @pytest.mark.parametrize("backend", ["native", None])
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
 def test_large_windows_of_broadcast_arrays(name: str, backend: str | None) -> None:
@@ -265,3 +282,24 @@ def test_large_weights_are_looked_through_in_pieces() -> None:
     x, w = np.ones((1, 512, 4, 4), "f4"), np.ones((1536, 512, 4, 4), "f4")
     with config.max_workspace(4 * MIB):
         assert sum(held(partial(convlib.conv2d, x, w, backend="fft"))) < 9 * MIB < w.size
+
+
+@pytest.mark.parametrize("call", ["conv2d", "max_pool2d"])
+def test_what_is_kept_of_padding_is_its_axes(call: str) -> None:
+    """The first call of a shape keeps 8 bytes for each place of a padded axis, as docs/use/memory.md says."""
+    convlib.conv2d(made((1, 1, 9, 9), "f4"), made((1, 1, 3, 3), "f4"), padding=1, padding_mode="reflect")
+    for width in (16_000, 16_001):  # the second is not the first of anything else
+        x, w = made((1, 1, 9, width), "f4"), made((1, 1, 3, 3), "f4")
+        args = (x, 3) if call == "max_pool2d" else (x, w)
+        options = {"stride": 1, "padding": 1, "padding_mode": "wrap"}
+        said = convlib.explain(call, *args, **options).workspace_nbytes
+        _native.trace()
+        tracemalloc.start()
+        result = getattr(convlib, call)(*args, **options)
+        kept, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        most += _native.traced()[1]
+        tables = 8 * (9 + 2 + width + 2)
+        assert kept - result.nbytes < tables + (64 << 10)
+        assert most - result.nbytes < said + 3 * tables + SMALL
+    assert kept - result.nbytes > tables // 2, "no table was made"

@@ -22,6 +22,7 @@ class CupyArrays(ColumnSlabs, Backend):
 
     array_type = "cupy"
     strided = True
+    any_columns = False
 
     def __init__(self) -> None:
         self._xp: device.Namespace | None = None

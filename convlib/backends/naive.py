@@ -64,6 +64,7 @@ class NaiveBackend(Backend):
     determinism = "the same for any number of threads"
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
     strided = True
+    any_columns = True
 
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`: gradients are summed as Python numbers, each an object beside its place."""

@@ -49,6 +49,8 @@ def divisors(spec: PoolSpec) -> Any:
 class ColumnSlabs:
     """The im2col and col2im hooks for any number of axes, one NumPy copy per tap."""
 
+    any_columns = True
+
     def _im2col(self, spec: WindowSpec, x: Any, cols: Any) -> None:
         columns = cols.reshape(spec.n, spec.c, spec.taps_count, *spec.out_size)
         assign(columns, 0)  # what lies in the padding

@@ -148,6 +148,8 @@ def _of_columns(
     backend: Backend, op: str, spec: WindowSpec, storage: np.dtype[Any], dtype: np.dtype[Any],
     arrays: Mapping[str, tuple[Array, ...]],
 ) -> tuple[Copy, ...]:  # fmt: skip
+    if op == "im2col" and backend.any_columns:
+        return ()
     place = "x" if op == "im2col" else "y"
     given = arrays.get(place, ())
     strided = backend.strided and op == "im2col"

@@ -55,6 +55,8 @@ class Contract:
         Whether `_unpool` itself zeroes the result and refuses indices outside their plane, by `_check_places`.
     determinism : str
         What holds for the bits of its results, in words; "" says nothing.
+    any_columns : bool
+        Whether `_im2col` takes arrays of any strides, alignment and byte order, which it only copies from.
     lazy : bool
         Whether its arrays hold no numbers yet, so that its operations take them as they are, of any type.
     algorithms : dict of str to tuple of str
@@ -69,6 +71,7 @@ class Contract:
     channels_last: ClassVar[bool] = False
     exact: ClassVar[bool] = True
     whole_unpool: ClassVar[bool] = False
+    any_columns: ClassVar[bool] = False
     lazy: ClassVar[bool] = False
     determinism: ClassVar[str] = ""
     algorithms: ClassVar[dict[str, tuple[str, ...]]] = {}

@@ -277,7 +277,10 @@ class Backend(Arrays):
         """Lay the windows of `x` out as columns, ``(N, C * prod(kernel), L)``; padding reads as zero."""
         dtypes.check("x", x.dtype)
         dtype = x.dtype.newbyteorder("=")
-        x = self._input(x, dtype, spec)
+        if not self.any_columns:
+            x = self._input(x, dtype, spec)
+        elif not spec.batched:
+            x = x[None]
         cols = self.xp.empty((spec.n, spec.c * spec.taps_count, spec.out_count), dtype)
         _fill(cols, cols, self._im2col, spec, x, cols)
         return cols if spec.batched else cols[0]
