@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def divisors(spec: PoolSpec) -> Any:
 class ColumnSlabs:
     """The im2col and col2im hooks for any number of axes, one NumPy copy per tap."""
 
-    any_columns = True
+    any_columns: ClassVar[bool] = True
 
     def _im2col(self, spec: WindowSpec, x: Any, cols: Any) -> None:
         columns = cols.reshape(spec.n, spec.c, spec.taps_count, *spec.out_size)

@@ -61,7 +61,7 @@ def scratch(
         sizes = [] if found is None else [Size(op, part, Item(dtype.itemsize)) for part in found.kinds]
         return max((size.nbytes(copies) for size in sizes), default=0)
     if op == "im2col" and not (backend.any_columns or backend.lazy):
-        copied = sum(a.nbytes for a in (arrays or {}).get("x", ()) if not backend.takes(a, dtype, spec))
+        copied = sum(int(a.nbytes) for a in (arrays or {}).get("x", ()) if not backend.takes(a, dtype, spec))
         return backend.workspace(op, spec, dtype, algorithm) + copied
     if op not in RESULTS or backend.lazy:
         return backend.workspace(op, spec, dtype, algorithm)
