@@ -99,4 +99,43 @@ static inline CV_UNUSED double cv_pool_passes(const cv_pool *p) {
 static inline CV_UNUSED ptrdiff_t cv_reach(const cv_pool *p, int a, ptrdiff_t count) {
     return (count - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] + 1;
 }
+
+/* The elements under a window of taps side by side: axes by the steps between their elements, the
+ * longest first, and joined where one goes on where another ends. */
+typedef struct {
+    ptrdiff_t count[3], step[3];
+    ptrdiff_t number[3]; /* how far places in the plane lie apart */
+    int ordered;         /* whether they ascend */
+} cv_box;
+
+CV_NOINLINE CV_UNUSED cv_box cv_box_of(const cv_pool *p, cv_window z, cv_window y, cv_window w) {
+    cv_box b = {{z.end - z.first, y.end - y.first, w.end - w.first},
+                {p->xs[2], p->xs[3], p->xs[4]},
+                {p->in[1] * p->in[2], p->in[2], 1},
+                1};
+    for (int pass = 0; pass < 2; pass++) {
+        for (int a = 0; a < 2; a++) {
+            const ptrdiff_t count = b.count[a], step = b.step[a], number = b.number[a];
+            const ptrdiff_t far = step < 0 ? -step : step;
+            const ptrdiff_t next = b.step[a + 1] < 0 ? -b.step[a + 1] : b.step[a + 1];
+            if (count == 1 || (far >= next && b.count[a + 1] > 1))
+                continue;
+            if (b.count[a + 1] > 1)
+                b.ordered = 0;
+            b.count[a] = b.count[a + 1];
+            b.step[a] = b.step[a + 1];
+            b.number[a] = b.number[a + 1];
+            b.count[a + 1] = count;
+            b.step[a + 1] = step;
+            b.number[a + 1] = number;
+        }
+    }
+    for (int a = 1; a < 3; a++) { /* a-1 goes on where a ends */
+        if (b.step[a - 1] != b.step[a] * b.count[a] || b.number[a - 1] != b.number[a] * b.count[a])
+            continue;
+        b.count[a] *= b.count[a - 1];
+        b.count[a - 1] = 1;
+    }
+    return b;
+}
 #endif

@@ -99,8 +99,9 @@ CV_INLINE vec CV_(vjoin)(const int kind, vec a, vec b) { return CV_(meet)(kind, 
  * with its length. */
 #define CV_PART 16 /* numbers that a part adds up in a row */
 CV_INLINE void CV_(carry)(vec *sum, vec *lost, vec part) {
-    const vec y = part - *lost, t = *sum + y;
-    *lost = (t - *sum) - y;
+    const vec y = part - *lost, t = *sum + y, more = (t - *sum) - y;
+    /* what is not finite has lost nothing: it would make NaN of an infinity */
+    *lost = CV_(select)((ivec)(more - more == 0), more, (vec){0});
     *sum = t;
 }
 /* A long sum of single numbers: a double, which is no slower. */

@@ -305,6 +305,7 @@ CV_INLINE vec CV_(strided)(const T *p, ptrdiff_t step) {
 #endif
     return CV_(gather)(p, step, 0, VL);
 }
+#endif
 
 /* Whether any lane of a comparison is set. */
 CV_INLINE int CV_(any)(ivec mask) {
@@ -315,4 +316,3 @@ CV_INLINE int CV_(any)(ivec mask) {
         all |= parts[i];
     return all != 0;
 }
-#endif
