@@ -2,10 +2,11 @@
 
 ``python .ci/mutate.py spec`` mutates convlib/spec and runs the tests that judge it; ``python .ci/mutate.py naive``
 mutates the naive backend and lets the conformance suite judge it as if it were a new one.  Names of files behind the
-target take only these, ``--seconds N`` begins no mutant after so long, ``--seed N`` draws them in another order.  What
-was killed is kept in build/mutation, and what survived the tests as they are: the next run goes on from there.  Prints
-each survivor, and the score by file; exits with an error below 90 %.  Mutants that no test can notice stand with their
-reasons in `.ci/equivalent_mutants.txt` and do not count.
+target take only these; ``--seconds N`` begins no mutant after so long, but for the tests of the code as it is, which
+come first; ``--seed N`` draws them in another order.  What was killed is kept in build/mutation, and what survived the
+code and tests as they are: the next run goes on from there.  Prints each survivor, and the score by file; exits with an
+error below 90 %.  Mutants that no test can notice stand with their reasons in `.ci/equivalent_mutants.txt` and do not
+count.
 
 mutmut leaves out functions under decorators, as most of the spec are, and Cosmic Ray starts Python for each mutant:
 here the tests are collected once, a child is forked for each mutant, gets the changed code in the functions that are
@@ -36,6 +37,7 @@ KEPT = ROOT / "build/mutation"
 WANTED = 0.9
 PATIENCE = 3  # times the processor's time that the code as it is takes; what takes longer loops forever
 MEMORY = 4 << 30  # bytes for one mutant; what takes more never stops to grow
+IMPORTED = 0.1  # of the time is for the few mutants of what runs while modules are imported, each of which takes long
 
 #: The quickest judges first: most mutants fall to them.
 JUDGES = (
@@ -167,19 +169,22 @@ class Results:
         excused = (ROOT / ".ci/equivalent_mutants.txt").read_text().splitlines()
         self.excused = {line for line in excused if " | " in line}
         self.counts: dict[str, Counter[str]] = {}
-        self.until = time.monotonic() + seconds
+        self.seconds = seconds
 
-    def try_all(self, mutants: Iterable[Mutant], judge: Callable[[Mutant], str], prefer=lambda name: None) -> None:
-        """Try those that are not known to be killed, as long as there is time."""
+    def try_all(
+        self, mutants: Iterable[Mutant], judge: Callable[[Mutant], str], share: float = 1, prefer=lambda name: None
+    ) -> None:
+        """Try those that nothing is known of, as long as there is time, of which they have a share."""
         # In no order: those of a short time are a fair sample.
         mutants = sorted(mutants, key=lambda mutant: hashlib.sha256(f"{self.seed} {mutant.key}".encode()).digest())
         new = [mutant for mutant in mutants if not {mutant.key, self.survival(mutant)} & self.known]
         seconds = self.patience(new[0], judge) if new else 0
+        until = time.monotonic() + share * self.seconds
         for mutant in mutants:
             counts = self.counts.setdefault(mutant.file, Counter())
             if mutant.key in self.known:
                 counts["killed"] += 1
-            elif time.monotonic() > self.until and self.survival(mutant) not in self.known:
+            elif time.monotonic() > until and self.survival(mutant) not in self.known:
                 counts["left"] += 1
             elif self.survival(mutant) not in self.known and (by := noticed(judge, mutant, seconds)):
                 counts["killed"] += 1
@@ -245,9 +250,9 @@ def main() -> int:
 
         names = asked.files or sorted(path.name for path in (ROOT / "convlib/spec").glob("*.py"))
         found = [mutant for name in names for mutant in mutants(ROOT / "convlib/spec" / name)]
-        results.try_all([mutant for mutant in found if not mutant.in_function], judged_by_import)
+        results.try_all([mutant for mutant in found if not mutant.in_function], judged_by_import, IMPORTED)
         session = Session(lambda judge: results.try_all(
-            [mutant for mutant in found if mutant.in_function], judge, session.prefer
+            [mutant for mutant in found if mutant.in_function], judge, 1 - IMPORTED, session.prefer
         ))  # fmt: skip
         files = [str(ROOT / "tests" / f"{name}.py") for name in JUDGES]
         if pytest.main([*OPTIONS, *files], plugins=[session]) != 0:
