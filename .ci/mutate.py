@@ -83,8 +83,13 @@ class Session:
         """Try all mutants instead of running the tests once."""
         self.items = [item for item in session.items if backend_of(item) in (None, *BACKENDS)]
         objects = gc.get_objects()
-        self.functions = [thing for thing in objects if isinstance(thing, FunctionType)]
+        self.functions: dict[str, list[FunctionType]] = {}
+        for thing in objects:
+            if isinstance(thing, FunctionType):
+                self.functions.setdefault(thing.__code__.co_filename, []).append(thing)
         self.caches = [thing for thing in objects if isinstance(thing, type(lru_cache(len)))]
+        del objects
+        gc.freeze()  # a child that looks through all of them would copy their pages
         self.tries(self.judge)
         return True
 
@@ -109,9 +114,8 @@ class Session:
         """Give the functions of a file the changed code, and forget what they have answered."""
         codes = {(code.co_qualname, code.co_firstlineno): code
                  for code in all_codes(compile(mutant.tree(), str(mutant.path), "exec"))}  # fmt: skip
-        for function in self.functions:
-            if function.__code__.co_filename == str(mutant.path):
-                function.__code__ = codes[function.__code__.co_qualname, function.__code__.co_firstlineno]
+        for function in self.functions.get(str(mutant.path), ()):
+            function.__code__ = codes[function.__code__.co_qualname, function.__code__.co_firstlineno]
         for cache in self.caches:
             cache.cache_clear()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import check_ending, make_adaptive, make_pool, runs
+from convlib.spec import check_ending, make_adaptive, make_pool, make_scatter, runs, weight_order
 from convlib.spec.arguments import frozen
 from convlib.spec.windows import needs_padding, plain_padded, repeats, zero_padded
 
@@ -187,3 +187,41 @@ def test_runs_of_padding_are_those_of_numpy(mode, size):
             assert run.start == len(found) - lo
             found += np.broadcast_to(np.arange(size)[run.source], (run.stop - run.start,)).tolist()
         assert found == np.pad(np.arange(size), (lo, hi), mode=mode).tolist()
+
+
+@pytest.mark.parametrize(
+    ("order", "w_shape", "groups", "stored"),
+    [
+        ("HWCM", (6, 1, 4, 5), 3, (4, 5, 3, 2)),
+        ("HWCM", (6, 1, 4, 5), 1, (4, 5, 1, 6)),
+        ("HWCM", (0, 1, 4, 5), 0, (4, 5, 0, 0)),
+        ("HWIO", (6, 3, 4, 5), 1, (4, 5, 3, 6)),
+    ],
+)
+def test_the_shape_in_which_weights_are_stored(order, w_shape, groups, stored):
+    assert weight_order(2, order).stored_shape(w_shape, groups) == stored
+
+
+def test_indices_that_were_kept_stand_for_windows_of_one_element():
+    spec = make_scatter(2, (1, 2, 3, 4), (1, 2, 9, 9))
+    assert (spec.in_size, spec.out_size) == ((9, 9), (3, 4))
+    assert spec.kernel == spec.stride == spec.dilation == (1, 1)
+    assert spec.pad_lo == spec.pad_hi == (0, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_taps_where_the_stride_is_the_size_of_the_input_or_more(size):
+    for more, k, lo, hi in itertools.product(range(2), (2, 4), range(5), range(9)):
+        if size + lo + hi < k:
+            continue
+        spec = ConvSpec.make((1, 1, size), (1, 1, k), stride=size + more, padding=((lo, hi),))
+        held = {tap for o in range(spec.out_size[0]) for tap, _ in spec.window(0, o)}
+        assert list(spec.live_taps(0)) == sorted(held)
+
+
+def test_words_of_a_spec_that_is_asked_for_by_name():
+    with pytest.raises(TypeError, match=r"^PoolSpec.make\(\): got an unexpected keyword argument 'strides'.*stride"):
+        PoolSpec.make("max", (1, 1, 9), 3, nd=1, strides=1)
+    for axes in (0, 63):
+        with pytest.raises(SpecError, match=f"nd={axes} is out of range; valid: 1 to 62"):
+            PoolSpec.make("max", (1, 1, 9), 3, nd=axes)

@@ -137,6 +137,20 @@ def test_how_much_padding_is_too_much_to_look_at(kernel, stride, hi, served):
             make()
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel", "options", "said", "advice"),
+    [
+        (MOST - 1, 1, {"padding": ((1, 0),), "stride": 2}, "padding lo", "lo [+] hi of at most 0"),
+        (9, 3, {"padding": 2**60, "dilation": 2**60}, "dilation", f"at most {(MOST - 2) // 2}"),
+        # A smaller stride would not help: the window alone is too large.
+        (9, 3, {"padding": 2**59, "dilation": 2**59, "stride": 2**61}, "dilation", f"at most {(MOST - 2) // 2}"),
+    ],
+)
+def test_what_reaches_too_far_is_named(size, kernel, options, said, advice):
+    with pytest.raises(SpecError, match=rf"^{said}.* reaches too far: .*; use {advice} on axis 0$"):
+        convlib.conv_output_shape((1, 1, size), (1, 1, kernel), **options)
+
+
 def test_windows_that_reach_far_over_a_large_input_are_served():
     """An echo: two taps, a second apart."""
     x = np.zeros((1, 1, 100_000), np.float32)
