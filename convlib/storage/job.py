@@ -16,6 +16,7 @@ from .. import config, dtypes
 from ..backends.base.arrays import GRADIENT_COPY, channels_first, copied_whole
 from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
+from ..backends.base.pieces import MOST, assign
 from ..spec import PoolSpec, plain_padded, zero_padded
 from . import pairs
 from .asked import RESULTS, Call
@@ -120,7 +121,11 @@ class Job:
             return pairs.matrices(a, dtypes.real_type(self.call.dtype), self.call.transposed)
         if place not in self.call.shifted:
             kept = place == "w" or (self.call.backend.strided and not self.call.backend.flat)
-            return a.astype(self.call.dtype, order="K" if kept else "C", copy=False)
+            if a.size <= MOST or (a.dtype == self.call.dtype and (kept or a.flags.c_contiguous)):
+                return a.astype(self.call.dtype, order="K" if kept else "C", copy=False)
+            part = self.call.backend.xp.empty_like(a, self.call.dtype, order="K" if kept else "C")
+            assign(part, a)  # what one window takes is not cut, and Ctrl-C is to be answered
+            return part
         part = self.call.backend.xp.empty(a.shape, self.call.dtype)
         self._write(part, a, place, block)
         return part

@@ -53,6 +53,7 @@ MORE = [
     'conv2d(ones(2, 1000, 1000), np.ones((2, 1, 401, 401), "f4"), groups=2, backend="native:depthwise_channels")',
     'max_pool2d(x, 1500, stride=1, return_indices=True, backend="native:pool_double")',
     'avg_pool2d(x, 1000, stride=1, backend="native:pool_double")',
+    'max_pool2d(ones(1, 16000, 16000).transpose(0, 1, 3, 2), 16000, backend="native")',  # a window is copied whole
     'avg_pool2d(ones(1, 3000, 3000, dtype="i1"), 1000, stride=1, backend="native")',
     'max_pool2d(ones(1000, 1000, 16), 500, stride=1, layout="NHWC", backend="native:pool_channels")',
     'max_pool2d(ones(1000, 1000, 16), 500, stride=1, layout="NHWC", return_indices=True, backend="native:pool_double")',
