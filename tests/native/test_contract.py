@@ -61,6 +61,25 @@ def test_the_bits_depend_on_neither_threads_nor_scratch_nor_packing(name: str) -
     assert check_bits(problem, name, ways) >= 4
 
 
+#: Whose copies are larger for few threads than for many, and others.
+TIGHT = (
+    Problem(2, 2, 3, 14, (26, 240), (3, 7), (6, 48), (5, 5), (1, 1), (1, 1)),
+    sizes(1, 1, 3, 32, (56, 58), (7, 7), 2, lo=3), *PLAIN,
+)  # fmt: skip
+
+
+def test_little_scratch_is_kept_to(name: str) -> None:
+    """Packed weights and the copies of all threads share it; which problems fit depends on no number of threads."""
+    if (name, native.active_isa()) == ("bf16x3", "scalar"):
+        pytest.skip("a matrix unit in plain C takes minutes for so many calls")
+    bounds = [int(20_000 * 1.2**step) for step in range(24)]
+    for problem, packed in itertools.product(TIGHT, (False, True)):
+        for bound in bounds:
+            ways = [Way(threads=threads, workspace=bound, packed=packed) for threads in (1, 2, 3, 8)]
+            fits = [check(problem, name, "float32", way) for way in ways]
+            assert len(set(fits)) == 1 or bound < 1 << 16, f"{problem}, {bound} bytes: {fits}"
+
+
 def test_scratch_said_is_scratch_allocated(name: str) -> None:
     """And it stays below its bound, or the call is refused; fresh weights and packed, tables and parts."""
     compared = 0

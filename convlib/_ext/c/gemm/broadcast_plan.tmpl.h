@@ -47,9 +47,11 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
                 j->pixels *= j->count[b];
                 j->all *= j->strips[b];
             }
+            const ptrdiff_t taken = j->threads * CV_(broadcast_layout)(j, NULL, NULL) +
+                                    j->n_segments * (ptrdiff_t)sizeof *j->segments;
             const int large = (bytes > CV_BROADCAST_STRIP && j->pixels > CV_BROADCAST_FEW) ||
                               bytes > CV_BROADCAST_MOST || j->pixels > 4096 ||
-                              (!j->in_place && j->threads * bytes > max_workspace);
+                              taken > max_workspace;
             const int few = j->threads > 1 && p->groups * j->all < 4 * j->threads &&
                             j->pixels > enough;
             if (!large && !few)
@@ -101,6 +103,7 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
                   (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
     for (;; j->threads--) {
+        j->own = 0;
         CV_(broadcast_cut)(j, problem->max_workspace);
         const ptrdiff_t all = j->vecs * VL * j->rows;
         /* one strip: each panel is read by one worker only, so room for one is enough */

@@ -145,13 +145,16 @@ static void CV_(strips_sizes)(CV_(strips_job) *j, const cv_problem *problem) {
     j->row = j->phases * j->phase;
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
     const ptrdiff_t planes = p->n * p->groups * p->out[0];
-    const ptrdiff_t want = j->threads > 1 ? 8 * j->threads : 1;
+    const ptrdiff_t want = j->threads > 1 ? 8 * j->threads : 1,
+                    tables = CV_ROUND64(j->view.k * (ptrdiff_t)sizeof *j->at);
     for (j->pieces = CV_MIN2(p->out[1], (want + planes - 1) / planes);;
          j->pieces += 1 + j->pieces / 8) {
         j->rows = (p->out[1] + j->pieces - 1) / j->pieces;
         j->height = (j->rows - 1) * p->stride[1] + (p->k[1] - 1) * p->dil[1] + 1;
         j->each = p->icg * p->k[0] * j->height * j->row;
-        if (j->rows == 1 || j->each * (ptrdiff_t)sizeof(T) <= CV_STRIP_BYTES)
+        const ptrdiff_t bytes = j->each * (ptrdiff_t)sizeof(T);
+        if (j->rows == 1 ||
+            (bytes <= CV_STRIP_BYTES && j->threads * bytes + tables <= problem->max_workspace))
             break;
     }
     j->pieces = (p->out[1] + j->rows - 1) / j->rows;

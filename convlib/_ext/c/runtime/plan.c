@@ -144,14 +144,28 @@ const cv_row *cv_choose(const cv_isa *isa, const cv_problem *problem, uint64_t o
 
 /* ---- plans */
 
+static int fill(cv_plan *plan);
+
+/* The plan of a part, which must be the one that the scratch of the whole was counted for: with as
+ * many threads, though these leave less than they could. */
+static cv_plan *plan_of_part(const cv_plan *whole, ptrdiff_t outputs) {
+    const cv_problem part = part_of(&whole->problem, outputs);
+    cv_plan *plan = cv_aligned(sizeof *plan);
+    if (!plan)
+        return NULL;
+    sketch(whole->row, &part, plan);
+    if (fill(plan))
+        return plan;
+    cv_plan_free(plan);
+    return NULL;
+}
+
 static int fill(cv_plan *plan) {
-    const cv_problem *p = &plan->problem;
     if (plan->part_outputs) {
-        const ptrdiff_t left = p->conv.ocg % plan->part_outputs;
-        const cv_problem part = part_of(p, plan->part_outputs), rest = part_of(p, left);
-        plan->part = cv_plan_new(plan->row, &part);
+        const ptrdiff_t left = plan->problem.conv.ocg % plan->part_outputs;
+        plan->part = plan_of_part(plan, plan->part_outputs);
         if (left)
-            plan->rest = cv_plan_new(plan->row, &rest);
+            plan->rest = plan_of_part(plan, left);
         return plan->part && (plan->rest || !left);
     }
     if (!plan->tables)
