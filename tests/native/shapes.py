@@ -119,6 +119,11 @@ def strips(dtype: str) -> Iterator[Problem]:
         sizes(1, 1, 40, 33, (20, 20), (2, 2), 3, lo=1), sizes(1, 1, 40, 16, (12, 13), (1, 5), 2, lo=2),
         sizes(1, 1, 80, 16, (2, 3), (1, 1), lo=3), sizes(2, 1, 3, 32, (30, 31), (5, 5), 2, lo=2),
     )  # fmt: skip
+    # tiles of 8 or 4 pixels and of one less, none in vain from so many on; 16 of them in a block; in one image or two
+    for pixels in (*range(2, 9), 15, 17, 41, 42, 55, 57, 64, *edges(128), *edges(64)):
+        vector = lanes(dtype)
+        yield sizes(1, 1, 9, vector * (1 + pixels % 3) - pixels % 2, (pixels,), (3,), lo=1)
+        yield sizes(2, 1, 17, 3 * vector + pixels % 2, (pixels // 2 or 1, 1), (1, 1))
     for pixels in sorted({*edges(lanes(dtype), 3 * lanes(dtype)), 255, 256, 257} - {1}):
         for n, g, icg, k, stride in ((1, 1, 35, 3, 1), (2, 2, 5, 5, 1), (1, 1, 9, 3, 2), (1, 1, 70, 1, 2)):
             yield sizes(n, g, icg, n * pixels + 9, (stride * (pixels - 1) + 1,), (k,), stride, lo=k // 2)

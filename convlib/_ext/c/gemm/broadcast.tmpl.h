@@ -1,12 +1,12 @@
 /* The GEMM with its roles exchanged and no windows packed: lanes are output channels, and inputs
  * are broadcast.
  *
- * A tile is CV_PX pixels by up to CV_NV vectors of output channels.  A window's inputs are segments
- * of neighbouring numbers
- * if channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So
- * pixels are read where they lie if channels come last and nothing is padded; else from a copy of
- * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs kh x
- * kw times less than windows would, and any stride is free.
+ * A tile is CV_PX pixels, or one less, by up to CV_NV vectors of output channels: 24 sums in 32
+ * registers, or 12 in 16.  A window's inputs are segments of neighbouring numbers if channels come
+ * last: kw·C of them under a row of taps, C under one tap if taps are apart.  So pixels are read
+ * where they lie if channels come last and nothing is padded; else from a copy of the strip of
+ * input under a strip of outputs, channels last, with its padding.  A copy costs kh x kw times less
+ * than windows would, and any stride is free.
  * Packed weights are [panel of channels][tap][c][lane].
  *
  * The same serves integers of 8 bits, whose lanes take several neighbours of a window at once:
@@ -58,22 +58,35 @@ typedef struct {
 typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                   const ptrdiff_t *at, const T *w, const T *init, T *c,
                                   ptrdiff_t ldc);
-#define CV_PIXELS(nv)                                                                         \
-    static __attribute__((noinline)) void CV_(broadcast_##nv)(                                \
+#define CV_PIXELS(name, px, nv)                                                               \
+    static __attribute__((noinline)) void CV_(name)(                                          \
         const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x, const ptrdiff_t *at,      \
         const T *w, const T *init, T *c, ptrdiff_t ldc) {                                     \
-        CV_(broadcast_tile)(CV_PX, nv, 0, segments, n, x, at, 0, w, init, c, ldc);            \
+        CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc);               \
     }
-CV_PIXELS(1)
-CV_PIXELS(2)
+CV_PIXELS(broadcast_1, CV_PX, 1)
+CV_PIXELS(broadcast_2, CV_PX, 2)
+CV_PIXELS(broadcast_less_1, CV_PX - 1, 1)
+CV_PIXELS(broadcast_less_2, CV_PX - 1, 2)
 #if CV_NV == 3
-CV_PIXELS(3)
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1), CV_(broadcast_2),
-                                                         CV_(broadcast_3)};
+CV_PIXELS(broadcast_3, CV_PX, 3)
+CV_PIXELS(broadcast_less_3, CV_PX - 1, 3)
+static const CV_(broadcast_fn) CV_(broadcast_tiles)[][CV_NV] = {
+    {CV_(broadcast_less_1), CV_(broadcast_less_2), CV_(broadcast_less_3)},
+    {CV_(broadcast_1), CV_(broadcast_2), CV_(broadcast_3)}};
 #else
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {NULL, CV_(broadcast_1), CV_(broadcast_2)};
+static const CV_(broadcast_fn) CV_(broadcast_tiles)[][CV_NV] = {
+    {CV_(broadcast_less_1), CV_(broadcast_less_2)}, {CV_(broadcast_1), CV_(broadcast_2)}};
 #endif
 #undef CV_PIXELS
+
+/* How many tiles so many pixels are cut into, and where tile t begins: the last ones are a pixel
+ * shorter, so that from CV_PX * CV_PX pixels on none is computed in vain. */
+CV_INLINE ptrdiff_t CV_(tiles_of)(ptrdiff_t pixels) { return (pixels + CV_PX - 1) / CV_PX; }
+CV_INLINE ptrdiff_t CV_(tile_at)(ptrdiff_t pixels, ptrdiff_t t) {
+    const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(pixels);
+    return t * CV_PX - CV_MAX2(t - CV_MAX2(whole, 0), 0);
+}
 
 #if CV_FLOAT
 #include "copy.tmpl.h"
@@ -169,8 +182,9 @@ static void CV_(broadcast_taps)(const CV_(broadcast_job) *j, const ptrdiff_t *fi
     const int a = j->outer;
     const ptrdiff_t size = count[a + 1], inner = (a ? 1 : count[2]) * count[3],
                     each = j->n_segments / p->k[a];
-    for (ptrdiff_t i = 0; i < pixels; i += CV_PX, taps++) {
-        const ptrdiff_t q0 = i / inner, q1 = CV_MIN2(i + CV_PX, pixels) - 1;
+    for (ptrdiff_t t = 0; t < CV_(tiles_of)(pixels); t++, taps++) {
+        const ptrdiff_t q0 = CV_(tile_at)(pixels, t) / inner,
+                        q1 = CV_MIN2(CV_(tile_at)(pixels, t + 1), pixels) - 1;
         ptrdiff_t lo = first[a + 1], hi = lo + size - 1; /* outputs of the tile along the axis */
         if (q0 / size == q1 / inner / size) {
             hi = lo + q1 / inner % size;
@@ -218,32 +232,37 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
 #endif
 }
 
-/* Outputs [b0, b1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w.
+/* Tiles [t0, t1) of a strip, channels l0 .. l1-1 of a group, whose weights lie at w.
  * skip: what is padding for all pixels of a tile is left out. */
 static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s,
                                  const CV_(fed) *x, const T *w, ptrdiff_t oc, ptrdiff_t outs,
-                                 ptrdiff_t nv, const int skip, ptrdiff_t pixel, ptrdiff_t b0,
-                                 ptrdiff_t b1) {
+                                 ptrdiff_t nv, const int skip, ptrdiff_t pixel,
+                                 ptrdiff_t pixels, ptrdiff_t t0, ptrdiff_t t1) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t ld = nv * VL, whole = j->straight && outs == ld ? (b1 - b0) / CV_PX * CV_PX : 0;
+    const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(pixels, t0), end = CV_(tile_at)(pixels, t1),
+                    b1 = CV_MIN2(end, pixels);
+    /* those that go straight to y: not the last tile, if it has less pixels than it computes */
+    const ptrdiff_t whole =
+        !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(pixels, t1 - 1)) - b0;
     T *y = j->y + oc * p->ys[1];
     for (ptrdiff_t r = 0, passed = 0; r < j->n_segments; r += j->chunk) {
         const ptrdiff_t segments = CV_MIN2(j->chunk, j->n_segments - r);
-        for (ptrdiff_t i = b0; i < b1; i += CV_PX) {
+        for (ptrdiff_t t = t0, i = b0, next; t < t1; t++, i = next) {
+            next = CV_(tile_at)(pixels, t + 1);
             const int direct = i - b0 < whole;
             ptrdiff_t from = r, to = r + segments, lanes = passed;
             if (skip) {
-                const ptrdiff_t *taps = s->taps[i / CV_PX];
+                const ptrdiff_t *taps = s->taps[t];
                 if (taps[0] > from) {
                     from = CV_MIN2(taps[0], to);
                     lanes = taps[0] / j->cuts * j->lanes;
                 }
                 to = CV_MAX2(CV_MIN2(taps[1], to), from);
             }
-            CV_(broadcast_tiles)[nv](j->segments + from, to - from, x, s->at + i, w + lanes * ld,
-                                     r ? NULL : s->init,
-                                     direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
-                                     direct ? p->ys[4] : ld);
+            CV_(broadcast_tiles)[next - i == CV_PX][nv - 1](
+                j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
+                direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
+                direct ? p->ys[4] : ld);
         }
         for (ptrdiff_t i = 0; i < segments; i++)
             passed += j->segments[r + i].len;
@@ -302,9 +321,10 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
 #endif
         const int skip = CV_FLOAT && j->outer >= 0 && w[0] == 0;
         w += CV_HEAD * (l1 - l0);
-        for (ptrdiff_t b = 0; b < pixels; b += CV_BROADCAST_TILES * CV_PX)
-            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, skip, pixel, b,
-                                 CV_MIN2(b + CV_BROADCAST_TILES * CV_PX, pixels));
+        const ptrdiff_t tiles = CV_(tiles_of)(pixels);
+        for (ptrdiff_t t = 0; t < tiles; t += CV_BROADCAST_TILES)
+            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, skip, pixel, pixels, t,
+                                 CV_MIN2(t + CV_BROADCAST_TILES, tiles));
     }
 }
 #endif

@@ -3,8 +3,9 @@
 #define CV_BROADCAST_PLAN
 #include "broadcast.tmpl.h"
 
-/* a strip of input: stays in L2 beside a part of the weights */
-#define CV_BROADCAST_STRIP (384 * 1024)
+/* a strip of input: stays in L2 beside a part of the weights, and is so long that these, which all
+ * strips read, come from behind it seldom; processors with AVX-512 have 1 MB and more */
+#define CV_BROADCAST_STRIP ((CV_VB == 64 ? 768 : 384) * 1024)
 /* where reading all weights for each of so few outputs would be the limit */
 #define CV_BROADCAST_MOST (1536 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */

@@ -25,7 +25,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
                                    const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                    const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init,
                                    T *c, ptrdiff_t ldc) {
-    vec acc[CV_PX + 1][CV_NV];
+    vec acc[CV_PX][CV_NV];
     CV_UNROLL(16)
     for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
@@ -33,7 +33,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
             acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
     }
     for (; n > 0; n--, segments++) {
-        const CV_(fed) *q[CV_PX + 1];
+        const CV_(fed) *q[CV_PX];
         CV_UNROLL(16)
         for (int i = 0; i < px; i++)
             q[i] = x + (at ? at[i] : i * pitch) + segments->at;

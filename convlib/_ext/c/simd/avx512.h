@@ -15,6 +15,6 @@
 #define CV_PACE 4.0 /* multiply-adds of vectors in a nanosecond: one or two a cycle */
 #define CV_MR 8
 #define CV_NV 3
-#define CV_PX 7
+#define CV_PX 8
 CV_TARGET("avx512f,avx512bw,avx512vl,avx512dq,fma" CV_AND)
 #endif

@@ -9,5 +9,5 @@
 #define CV_PACE 6.0
 #define CV_MR 8
 #define CV_NV 3
-#define CV_PX 7
+#define CV_PX 8
 #endif

@@ -8,9 +8,6 @@
 
 #include <stdatomic.h>
 
-/* tiles at once: 24 accumulators of 32 registers, or 12 of 16 */
-#define CV_WPX (CV_PX == 7 ? 8 : CV_PX)
-
 /* A block: of images, output slices, rows of tiles (phase by phase) and columns of tiles (of all
  * phases). */
 typedef struct {

@@ -26,7 +26,7 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
     { CV_(wino_##px##_1), CV_(wino_##px##_2) }
 #endif
 CV_WINO_TILE_ROW(4)
-#if CV_PX == 7 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
+#if CV_PX == 8 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
 CV_WINO_TILE_ROW(5)
 CV_WINO_TILE_ROW(6)
 CV_WINO_TILE_ROW(7)
@@ -52,8 +52,8 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]), ld = nv * VL;
     /* tiles of all slices lie in a row, unless windows span slices or step over them */
     const int even = slices == b->count[1], groups = even ? 1 : (int)(b->count[0] * b->count[1]);
-    const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_WPX / 2;
-    const ptrdiff_t parts = (tiles + CV_WPX - 1) / CV_WPX;
+    const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_PX / 2;
+    const ptrdiff_t parts = (tiles + CV_PX - 1) / CV_PX;
     for (ptrdiff_t z = 0; z < p->k[0]; z++)
         s->segments[z] = (cv_segment){z * p->dil[0] * step, j->p.icg};
     T *mm = s->mm;
