@@ -189,3 +189,12 @@ def test_isa_names() -> None:
     assert ISAS[-1] == "scalar"
     with pytest.raises(ValueError, match="cannot run here"):
         native.set_isa("mmx")
+
+
+def test_padding_that_is_copied_is_counted(isa: str) -> None:
+    """Windows far beyond the input, in steps that no copy of it should have: the direct sums are the least."""
+    for icg in (1, 2, 4):
+        p = conv.ConvProblem(2, 16, icg, 8, (8,), (3,), (7832,), (274175,), (137087,), (2**30,))
+        said = p.verdicts("conv", ord("f"), True, 2, WORKSPACE)
+        times = {row: time for row, _, refusal, time, _ in said if not refusal}
+        assert times["direct"] * 20 < times.get("gemm_broadcast", float("inf")), times

@@ -179,15 +179,19 @@ CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p),
                  k = (double)(p.icg * cv_taps(&p)) * CV_(broadcast_share)(&p);
     const double vecs = (double)((p.ocg + VL - 1) / VL);
-    double inputs = (double)(p.n * p.groups * p.icg);
-    for (int a = 0; a < 3; a++)
+    double inputs = (double)(p.n * p.groups * p.icg), copied = inputs; /* with its padding */
+    for (int a = 0; a < 3; a++) {
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
+        copied *= (double)(p.k[a] == 1 ? p.out[a] : CV_(broadcast_reach)(&p, a) + p.lo[a]);
+    }
     double ns =
         pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
     if (!p.last)
         ns += inputs * (p.icg <= 4 ? 0.15 : CV_BROADCAST_COPY);
     else if (p.lo[0] || p.lo[1] || p.lo[2])
         ns += inputs * 0.6 / VL;
+    if (copied > inputs)
+        ns += (copied - inputs) * 0.05;
     if (problem->fresh)
         ns += (p.ws[1] == 1 ? 0.8 : 3.0) * (double)p.groups * vecs * k;
     return 400 + ns;
