@@ -66,24 +66,24 @@ typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const
     }
 CV_PIXELS(broadcast_1, CV_PX, 1)
 CV_PIXELS(broadcast_2, CV_PX, 2)
-CV_PIXELS(broadcast_less_1, CV_PX - 1, 1)
-CV_PIXELS(broadcast_less_2, CV_PX - 1, 2)
 #if CV_NV == 3
 CV_PIXELS(broadcast_3, CV_PX, 3)
-CV_PIXELS(broadcast_less_3, CV_PX - 1, 3)
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[][CV_NV] = {
-    {CV_(broadcast_less_1), CV_(broadcast_less_2), CV_(broadcast_less_3)},
-    {CV_(broadcast_1), CV_(broadcast_2), CV_(broadcast_3)}};
+static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2),
+                                                         CV_(broadcast_3)};
 #else
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[][CV_NV] = {
-    {CV_(broadcast_less_1), CV_(broadcast_less_2)}, {CV_(broadcast_1), CV_(broadcast_2)}};
+static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2)};
+#endif
+#if CV_FLOAT
+CV_PIXELS(broadcast_less, CV_PX - 1, CV_NV)
 #endif
 #undef CV_PIXELS
 
-/* How many tiles so many pixels are cut into, and where tile t begins: the last ones are a pixel
- * shorter, so that from CV_PX * CV_PX pixels on none is computed in vain. */
+/* How many tiles so many pixels are cut into, and where tile t begins.  less: the last ones are a
+ * pixel shorter, so that from CV_PX * CV_PX pixels on none is computed in vain. */
 CV_INLINE ptrdiff_t CV_(tiles_of)(ptrdiff_t pixels) { return (pixels + CV_PX - 1) / CV_PX; }
-CV_INLINE ptrdiff_t CV_(tile_at)(ptrdiff_t pixels, ptrdiff_t t) {
+CV_INLINE ptrdiff_t CV_(tile_at)(int less, ptrdiff_t pixels, ptrdiff_t t) {
+    if (!less)
+        return t * CV_PX;
     const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(pixels);
     return t * CV_PX - CV_MAX2(t - CV_MAX2(whole, 0), 0);
 }
@@ -134,7 +134,8 @@ typedef struct {
     CV_(fed) *copy;
     T *sums, *init, *own;
     char *packed; /* which panels of that group lie in own, if it has room for all */
-    /* of each tile: the segments under taps that lie in x, along the outer axis, for some pixel */
+    /* of each CV_PX pixels: the segments under taps that lie in x, along the outer axis, for some
+     * pixel */
     ptrdiff_t (*taps)[2];
     T *windows, *zeros; /* of weights with zero points: sums of x under each output; those points */
 } CV_(broadcast_scratch);
@@ -175,16 +176,15 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
 }
 
 #if CV_FLOAT
-/* The segments that each tile needs: others lie in padding for all of its pixels. */
+/* The segments that each CV_PX pixels need: others lie in padding for all of them. */
 static void CV_(broadcast_taps)(const CV_(broadcast_job) *j, const ptrdiff_t *first,
                                 const ptrdiff_t *count, ptrdiff_t pixels, ptrdiff_t (*taps)[2]) {
     const cv_conv *p = &j->p;
     const int a = j->outer;
     const ptrdiff_t size = count[a + 1], inner = (a ? 1 : count[2]) * count[3],
                     each = j->n_segments / p->k[a];
-    for (ptrdiff_t t = 0; t < CV_(tiles_of)(pixels); t++, taps++) {
-        const ptrdiff_t q0 = CV_(tile_at)(pixels, t) / inner,
-                        q1 = CV_MIN2(CV_(tile_at)(pixels, t + 1), pixels) - 1;
+    for (ptrdiff_t i = 0; i < pixels; i += CV_PX, taps++) {
+        const ptrdiff_t q0 = i / inner, q1 = CV_MIN2(i + CV_PX, pixels) - 1;
         ptrdiff_t lo = first[a + 1], hi = lo + size - 1; /* outputs of the tile along the axis */
         if (q0 / size == q1 / inner / size) {
             hi = lo + q1 / inner % size;
@@ -239,30 +239,37 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
                                  ptrdiff_t nv, const int skip, ptrdiff_t pixel,
                                  ptrdiff_t pixels, ptrdiff_t t0, ptrdiff_t t1) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(pixels, t0), end = CV_(tile_at)(pixels, t1),
-                    b1 = CV_MIN2(end, pixels);
+    const int less = CV_FLOAT && nv == CV_NV;
+    const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(less, pixels, t0),
+                    end = CV_(tile_at)(less, pixels, t1), b1 = CV_MIN2(end, pixels);
     /* those that go straight to y: not the last tile, if it has less pixels than it computes */
     const ptrdiff_t whole =
-        !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(pixels, t1 - 1)) - b0;
+        !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(less, pixels, t1 - 1)) - b0;
     T *y = j->y + oc * p->ys[1];
     for (ptrdiff_t r = 0, passed = 0; r < j->n_segments; r += j->chunk) {
         const ptrdiff_t segments = CV_MIN2(j->chunk, j->n_segments - r);
         for (ptrdiff_t t = t0, i = b0, next; t < t1; t++, i = next) {
-            next = CV_(tile_at)(pixels, t + 1);
+            next = CV_(tile_at)(less, pixels, t + 1);
             const int direct = i - b0 < whole;
             ptrdiff_t from = r, to = r + segments, lanes = passed;
             if (skip) {
-                const ptrdiff_t *taps = s->taps[t];
-                if (taps[0] > from) {
-                    from = CV_MIN2(taps[0], to);
-                    lanes = taps[0] / j->cuts * j->lanes;
+                const ptrdiff_t *taps = s->taps[i / CV_PX],
+                                *last = s->taps[(CV_MIN2(next, pixels) - 1) / CV_PX];
+                const ptrdiff_t begin = CV_MIN2(taps[0], last[0]);
+                if (begin > from) {
+                    from = CV_MIN2(begin, to);
+                    lanes = begin / j->cuts * j->lanes;
                 }
-                to = CV_MAX2(CV_MIN2(taps[1], to), from);
+                to = CV_MAX2(CV_MIN2(CV_MAX2(taps[1], last[1]), to), from);
             }
-            CV_(broadcast_tiles)[next - i == CV_PX][nv - 1](
-                j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
-                direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
-                direct ? p->ys[4] : ld);
+            CV_(broadcast_fn) tile = CV_(broadcast_tiles)[nv - 1];
+#if CV_FLOAT
+            if (next - i < CV_PX)
+                tile = CV_(broadcast_less);
+#endif
+            tile(j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
+                 direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
+                 direct ? p->ys[4] : ld);
         }
         for (ptrdiff_t i = 0; i < segments; i++)
             passed += j->segments[r + i].len;
