@@ -68,10 +68,7 @@ def test_a_handler_forks_during_a_call() -> None:
         call = lambda: convlib.conv2d(x, w, padding=1, backend="native:direct", out=y)
         y = np.empty((2, 64, 40, 40), "f4")
         expected = call().copy()
-        start = time.perf_counter()
-        call()
-        duration = time.perf_counter() - start
-        inside, children, parent, good, last = 0, [], os.getpid(), 0, False
+        durations, inside, children, good, last = [], 0, [], 0, False
 
         def fork(*_):
             global inside, last
@@ -82,9 +79,14 @@ def test_a_handler_forks_during_a_call() -> None:
                 children.append(child)
 
         signal.signal(signal.SIGALRM, fork)
-        for i in range(200):
+        for _ in range(10):
+            start = time.perf_counter()
+            call()
+            durations.append(time.perf_counter() - start)
+        while len(children) < 200 or inside <= 20 and len(children) < 3000:  # on a busy machine few come during a call
+            i = len(children)
             y[...] = 0.5
-            signal.setitimer(signal.ITIMER_REAL, duration * rng.uniform(0.2, 0.7))
+            signal.setitimer(signal.ITIMER_REAL, min(durations) * rng.uniform(0.2, 0.7))
             call()
             while len(children) == i and not last:
                 time.sleep(1e-4)
@@ -93,8 +95,8 @@ def test_a_handler_forks_during_a_call() -> None:
                 again = np.array_equal(call(), expected) and _threads.live_workers() == 2
                 os._exit(0 if same_here and again else 3)
             good += same_here
-        print(good, {os.waitpid(child, 0)[1] for child in children}, len(children), inside > 20)
-    """) == "200 {0} 200 True"  # fmt: skip
+        print(good == len(children), {os.waitpid(child, 0)[1] for child in children}, inside > 20)
+    """) == "True {0} True"  # fmt: skip
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
