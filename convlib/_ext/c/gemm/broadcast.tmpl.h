@@ -64,10 +64,12 @@ typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const
         const T *w, const T *init, T *c, ptrdiff_t ldc) {                                     \
         CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc);               \
     }
-CV_PIXELS(broadcast_1, CV_PX, 1)
-CV_PIXELS(broadcast_2, CV_PX, 2)
+/* Tiles of fewer vectors, and of bytes: 7 divides maps of 7x7, 14x14, ... */
+#define CV_FEW_PX (CV_PX == 8 ? 7 : CV_PX)
+CV_PIXELS(broadcast_1, CV_FEW_PX, 1)
+CV_PIXELS(broadcast_2, CV_FEW_PX, 2)
 #if CV_NV == 3
-CV_PIXELS(broadcast_3, CV_PX, 3)
+CV_PIXELS(broadcast_3, CV_FLOAT ? CV_PX : CV_FEW_PX, 3)
 static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2),
                                                          CV_(broadcast_3)};
 #else
@@ -80,11 +82,13 @@ CV_PIXELS(broadcast_less, CV_PX - 1, CV_NV)
 
 /* How many tiles so many pixels are cut into, and where tile t begins.  less: the last ones are a
  * pixel shorter, so that from CV_PX * CV_PX pixels on none is computed in vain. */
-CV_INLINE ptrdiff_t CV_(tiles_of)(ptrdiff_t pixels) { return (pixels + CV_PX - 1) / CV_PX; }
+CV_INLINE ptrdiff_t CV_(tiles_of)(int less, ptrdiff_t pixels) {
+    return less ? (pixels + CV_PX - 1) / CV_PX : (pixels + CV_FEW_PX - 1) / CV_FEW_PX;
+}
 CV_INLINE ptrdiff_t CV_(tile_at)(int less, ptrdiff_t pixels, ptrdiff_t t) {
     if (!less)
-        return t * CV_PX;
-    const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(pixels);
+        return t * CV_FEW_PX;
+    const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(1, pixels);
     return t * CV_PX - CV_MAX2(t - CV_MAX2(whole, 0), 0);
 }
 
@@ -264,7 +268,7 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
             }
             CV_(broadcast_fn) tile = CV_(broadcast_tiles)[nv - 1];
 #if CV_FLOAT
-            if (next - i < CV_PX)
+            if (less && next - i < CV_PX)
                 tile = CV_(broadcast_less);
 #endif
             tile(j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
@@ -328,7 +332,8 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
 #endif
         const int skip = CV_FLOAT && j->outer >= 0 && w[0] == 0;
         w += CV_HEAD * (l1 - l0);
-        const ptrdiff_t tiles = CV_(tiles_of)(pixels);
+        const int less = CV_FLOAT && (l1 - l0) / VL == CV_NV;
+        const ptrdiff_t tiles = CV_(tiles_of)(less, pixels);
         for (ptrdiff_t t = 0; t < tiles; t += CV_BROADCAST_TILES)
             CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, skip, pixel, pixels, t,
                                  CV_MIN2(t + CV_BROADCAST_TILES, tiles));
