@@ -186,13 +186,11 @@ def _said_of_strips(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | N
 def _strips_of(spec: Any, x_shape: Ints, dtype: np.dtype[Any]) -> list[tuple[Any, Any, Ints, Ints]]:
     """Return of each border its problem, what lies under it, and where in the result it begins and how large it is.
 
-    None where borders are the larger part, or are not served so.
+    No border where they are the larger part, or are not served so.
     """
+    if dtype.kind != "f" or dtype.itemsize < 4 or 2 * changed(spec) > spec.out_count:
+        return []
     inner, boxes = zero_padded(spec), list(spec.borders())
-    if dtype.kind != "f" or dtype.itemsize < 4:
-        return []
-    if 2 * changed(spec) > spec.out_count:
-        return []
     planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
     strips = []
     for outs in boxes[::2] + boxes[1::2]:  # so that each of two threads has one of either kind

@@ -80,15 +80,17 @@ CV_PIXELS(broadcast_less, CV_PX - 1, CV_NV)
 #endif
 #undef CV_PIXELS
 
-/* How many tiles so many pixels are cut into, and where tile t begins.  less: the last ones are a
- * pixel shorter, so that from CV_PX * CV_PX pixels on none is computed in vain. */
-CV_INLINE ptrdiff_t CV_(tiles_of)(int less, ptrdiff_t pixels) {
-    return less ? (pixels + CV_PX - 1) / CV_PX : (pixels + CV_FEW_PX - 1) / CV_FEW_PX;
+/* How many tiles of nv vectors so many pixels are cut into, and where tile t begins.  The last ones
+ * of whole panels of floats are a pixel shorter, so that from CV_PX * CV_PX pixels on none is
+ * computed in vain. */
+CV_INLINE ptrdiff_t CV_(tiles_of)(ptrdiff_t nv, ptrdiff_t pixels) {
+    const ptrdiff_t px = CV_FLOAT && nv == CV_NV ? CV_PX : CV_FEW_PX;
+    return (pixels + px - 1) / px;
 }
-CV_INLINE ptrdiff_t CV_(tile_at)(int less, ptrdiff_t pixels, ptrdiff_t t) {
-    if (!less)
+CV_INLINE ptrdiff_t CV_(tile_at)(ptrdiff_t nv, ptrdiff_t pixels, ptrdiff_t t) {
+    if (!CV_FLOAT || nv < CV_NV)
         return t * CV_FEW_PX;
-    const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(1, pixels);
+    const ptrdiff_t whole = pixels - (CV_PX - 1) * CV_(tiles_of)(nv, pixels);
     return t * CV_PX - CV_MAX2(t - CV_MAX2(whole, 0), 0);
 }
 
@@ -243,17 +245,16 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
                                  ptrdiff_t nv, const int skip, ptrdiff_t pixel,
                                  ptrdiff_t pixels, ptrdiff_t t0, ptrdiff_t t1) {
     const cv_conv *p = &j->p;
-    const int less = CV_FLOAT && nv == CV_NV;
-    const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(less, pixels, t0),
-                    end = CV_(tile_at)(less, pixels, t1), b1 = CV_MIN2(end, pixels);
+    const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(nv, pixels, t0),
+                    end = CV_(tile_at)(nv, pixels, t1), b1 = CV_MIN2(end, pixels);
     /* those that go straight to y: not the last tile, if it has less pixels than it computes */
     const ptrdiff_t whole =
-        !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(less, pixels, t1 - 1)) - b0;
+        !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(nv, pixels, t1 - 1)) - b0;
     T *y = j->y + oc * p->ys[1];
     for (ptrdiff_t r = 0, passed = 0; r < j->n_segments; r += j->chunk) {
         const ptrdiff_t segments = CV_MIN2(j->chunk, j->n_segments - r);
         for (ptrdiff_t t = t0, i = b0, next; t < t1; t++, i = next) {
-            next = CV_(tile_at)(less, pixels, t + 1);
+            next = CV_(tile_at)(nv, pixels, t + 1);
             const int direct = i - b0 < whole;
             ptrdiff_t from = r, to = r + segments, lanes = passed;
             if (skip) {
@@ -268,7 +269,7 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
             }
             CV_(broadcast_fn) tile = CV_(broadcast_tiles)[nv - 1];
 #if CV_FLOAT
-            if (less && next - i < CV_PX)
+            if (nv == CV_NV && next - i < CV_PX)
                 tile = CV_(broadcast_less);
 #endif
             tile(j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
@@ -332,10 +333,9 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
 #endif
         const int skip = CV_FLOAT && j->outer >= 0 && w[0] == 0;
         w += CV_HEAD * (l1 - l0);
-        const int less = CV_FLOAT && (l1 - l0) / VL == CV_NV;
-        const ptrdiff_t tiles = CV_(tiles_of)(less, pixels);
+        const ptrdiff_t nv = (l1 - l0) / VL, tiles = CV_(tiles_of)(nv, pixels);
         for (ptrdiff_t t = 0; t < tiles; t += CV_BROADCAST_TILES)
-            CV_(broadcast_block)(j, s, x, w, oc, real, (l1 - l0) / VL, skip, pixel, pixels, t,
+            CV_(broadcast_block)(j, s, x, w, oc, real, nv, skip, pixel, pixels, t,
                                  CV_MIN2(t + CV_BROADCAST_TILES, tiles));
     }
 }

@@ -146,18 +146,24 @@ const cv_row *cv_choose(const cv_isa *isa, const cv_problem *problem, uint64_t o
 
 static int fill(cv_plan *plan);
 
-/* The plan of a part, which must be the one that the scratch of the whole was counted for: with as
- * many threads, though these leave less than they could. */
-static cv_plan *plan_of_part(const cv_plan *whole, ptrdiff_t outputs) {
-    const cv_problem part = part_of(&whole->problem, outputs);
+/* A plan as a function sketches it, with its tables. */
+static cv_plan *plan_as(void (*sketched)(const cv_row *, const cv_problem *, cv_plan *),
+                        const cv_row *row, const cv_problem *problem) {
     cv_plan *plan = cv_aligned(sizeof *plan);
     if (!plan)
         return NULL;
-    sketch(whole->row, &part, plan);
+    sketched(row, problem, plan);
     if (fill(plan))
         return plan;
     cv_plan_free(plan);
     return NULL;
+}
+
+/* The plan of a part, which must be the one that the scratch of the whole was counted for: with as
+ * many threads, though these leave less than they could. */
+static cv_plan *plan_of_part(const cv_plan *whole, ptrdiff_t outputs) {
+    const cv_problem part = part_of(&whole->problem, outputs);
+    return plan_as(sketch, whole->row, &part);
 }
 
 static int fill(cv_plan *plan) {
@@ -177,14 +183,7 @@ static int fill(cv_plan *plan) {
 }
 
 cv_plan *cv_plan_new(const cv_row *row, const cv_problem *problem) {
-    cv_plan *plan = cv_aligned(sizeof *plan);
-    if (!plan)
-        return NULL;
-    sketch_within(row, problem, plan);
-    if (fill(plan))
-        return plan;
-    cv_plan_free(plan);
-    return NULL;
+    return plan_as(sketch_within, row, problem);
 }
 
 void cv_plan_free(cv_plan *plan) {
