@@ -54,8 +54,9 @@ CV_INLINE void CV_(fetch)(const int nv, const int sw, const int masked, const CV
             if (pair)
                 w[i] = CV_(odds)(a, b);
         } else {
-            v[i] = CV_(gather)(p + i * VL * t->xstep, t->xstep, masked ? q[i].lo : 0,
-                               masked ? q[i].hi : VL);
+            const T *at = p + i * VL * t->xstep;
+            v[i] = masked ? CV_(gather_some)(at, t->xstep, q[i].lo, q[i].hi)
+                          : CV_(gather_all)(at, t->xstep);
         }
     }
 }

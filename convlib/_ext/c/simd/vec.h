@@ -243,7 +243,24 @@ CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
 #include "shuffles.tmpl.h"
 
 #if CV_BITS >= 32
-/* Lanes lo..hi-1 of the elements at src, src + step, …; zero elsewhere. */
+/* The elements at src, src + step, … */
+CV_INLINE vec CV_(gather_all)(const T *src, ptrdiff_t step) {
+    vec v;
+    CV_UNROLL(16)
+    for (int i = 0; i < VL; i++)
+        v[i] = src[i * step];
+    return v;
+}
+/* Lanes lo..hi-1 of them; zero elsewhere.  Some lanes go by memory: GCC takes ten cycles for a lane
+ * whose number it does not know. */
+CV_NOINLINE vec CV_(gather_some)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
+    if (lo == 0 && hi == VL)
+        return CV_(gather_all)(src, step);
+    T lanes[VL] = {0};
+    for (ptrdiff_t i = lo; i < hi; i++)
+        lanes[i] = src[i * step];
+    return CV_(load)(lanes);
+}
 CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
     if (step == 1)
         return CV_(load_range)(src, lo, hi);
@@ -253,10 +270,7 @@ CV_INLINE vec CV_(gather)(const T *src, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t 
         return CV_(even)(CV_(load_range)(src, CV_MIN2(a, VL), CV_MIN2(b, VL)),
                          CV_(load_range)(src + VL, CV_MAX2(a - VL, 0), CV_MAX2(b - VL, 0)));
     }
-    vec v = {0};
-    for (ptrdiff_t i = lo; i < hi; i++)
-        v[i] = src[i * step];
-    return v;
+    return CV_(gather_some)(src, step, lo, hi);
 }
 
 #endif
