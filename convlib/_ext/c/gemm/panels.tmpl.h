@@ -59,11 +59,21 @@ static double CV_(panels_load)(const CV_(panels_job) *j, double packing) {
     return most;
 }
 
+/* ns to pack a vector of B. */
+static double CV_(packing)(const cv_conv *p) {
+    if (cv_in_place(p))
+        return 0.1;
+    /* a tap's geometry serves a block of channels */
+    const double pieces = 14.0 / (double)CV_MIN2(p->icg, CV_ICB);
+    const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
+    return pieces + (p->xs[4] != 1 || p->stride[2] > 2 ? apart : p->stride[2] == 2 ? 1.6 : 0.7);
+}
+
 /* Cut pixels further, and output channels, for each block of which the pixels are packed again, so
  * that threads finish together; a late one leaves its last unit to others, so these are small. */
 static void CV_(panels_divide)(CV_(panels_job) *j) {
     const ptrdiff_t images = j->p.n * j->p.groups;
-    const double packing = j->in_place ? 0.3 : 1;
+    const double packing = CV_(packing)(&j->p) * 0.86 * CV_PACE / CV_MR;
     /* blocks of two threads meet within a line of each row of y */
     const double tile = (double)(CV_MR * j->view.k) / CV_PACE;
     const double meeting = images % j->threads ? (double)j->p.ocg * CV_MEET / tile : 0;
@@ -157,8 +167,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const ptrdiff_t oc_block = unit % j->oc_blocks, rest = unit / j->oc_blocks;
     const ptrdiff_t v0 = CV_(block_at)(j, rest % j->blocks),
                     vecs = CV_(block_at)(j, rest % j->blocks + 1) - v0;
-    /* cut evenly: 13 vectors are 2+3+2+3+3, not 3+3+3+3+1 */
-    const ptrdiff_t panels = CV_(most)(vecs, CV_NV);
+    /* cut evenly, as cv_part does, but without its divisions: 13 vectors are 2+3+2+3+3, not
+     * 3+3+3+3+1 */
+    const ptrdiff_t panels = CV_(most)(vecs, CV_NV), each = vecs / panels, left = vecs % panels;
     const ptrdiff_t g = rest / j->blocks % p->groups, n = rest / j->blocks / p->groups;
     const ptrdiff_t op0 = cv_part(j->oc_panels, j->oc_blocks, oc_block),
                     op1 = cv_part(j->oc_panels, j->oc_blocks, oc_block + 1);
@@ -176,10 +187,15 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                     *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
             const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - op * CV_MR);
             T *bp = b;
-            for (ptrdiff_t i = 0; i < panels; i++) {
-                const ptrdiff_t p0 = (v0 + cv_part(vecs, panels, i)) * VL,
-                                width = (v0 + cv_part(vecs, panels, i + 1)) * VL - p0;
-                const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0), nv = width / VL;
+            ptrdiff_t p0 = v0 * VL, width, over = 0;
+            for (ptrdiff_t i = 0; i < panels; i++, p0 += width) {
+                ptrdiff_t nv = each;
+                if ((over += left) >= panels) {
+                    over -= panels;
+                    nv++;
+                }
+                width = nv * VL;
+                const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0);
                 CV_(tile_out) o = {y + op * CV_MR * p->ys[1] + p0, p->ys[1], rows,
                                    count - width + VL, r0 ? NULL : bias};
                 if (!j->flat) {
@@ -220,11 +236,7 @@ CV_ONCE double CV_(panels_cost)(const cv_problem *problem) {
     const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
     const double vecs = (double)((cv_outputs(&p) + VL - 1) / VL);
     const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    /* a tap's geometry serves a block of channels */
-    const double pieces = 14.0 / (double)CV_MIN2(p.icg, CV_ICB);
-    const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
-    const double load = p.xs[4] != 1 || p.stride[2] > 2 ? apart : p.stride[2] == 2 ? 1.6 : 0.7;
-    double each = rows / (0.86 * CV_PACE) + (cv_in_place(&p) ? 0.1 : pieces + load);
+    double each = rows / (0.86 * CV_PACE) + CV_(packing)(&p);
     /* few weights: each channel of a large map is another page to its panel */
     if (cv_in_place(&p) && (double)(p.icg * p.out[2]) * sizeof(T) > CV_FAR)
         each = CV_MAX2(each, CV_PIECE * CV_VB);
