@@ -167,9 +167,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const ptrdiff_t oc_block = unit % j->oc_blocks, rest = unit / j->oc_blocks;
     const ptrdiff_t v0 = CV_(block_at)(j, rest % j->blocks),
                     vecs = CV_(block_at)(j, rest % j->blocks + 1) - v0;
-    /* cut evenly, as cv_part does, but without its divisions: 13 vectors are 2+3+2+3+3, not
-     * 3+3+3+3+1 */
-    const ptrdiff_t panels = CV_(most)(vecs, CV_NV), each = vecs / panels, left = vecs % panels;
+    /* cut evenly: 13 vectors are 2+3+2+3+3, not 3+3+3+3+1 */
+    const ptrdiff_t panels = CV_(most)(vecs, CV_NV);
+    const cv_sizes cut = cv_sizes_of(vecs, panels);
     const ptrdiff_t g = rest / j->blocks % p->groups, n = rest / j->blocks / p->groups;
     const ptrdiff_t op0 = cv_part(j->oc_panels, j->oc_blocks, oc_block),
                     op1 = cv_part(j->oc_panels, j->oc_blocks, oc_block + 1);
@@ -187,13 +187,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                     *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
             const ptrdiff_t rows = CV_MIN2(CV_MR, p->ocg - op * CV_MR);
             T *bp = b;
-            ptrdiff_t p0 = v0 * VL, width, over = 0;
-            for (ptrdiff_t i = 0; i < panels; i++, p0 += width) {
-                ptrdiff_t nv = each;
-                if ((over += left) >= panels) {
-                    over -= panels;
-                    nv++;
-                }
+            cv_sizes c = cut;
+            for (ptrdiff_t i = 0, p0 = v0 * VL, width; i < panels; i++, p0 += width) {
+                const ptrdiff_t nv = cv_next_size(&c);
                 width = nv * VL;
                 const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0);
                 CV_(tile_out) o = {y + op * CV_MR * p->ys[1] + p0, p->ys[1], rows,

@@ -46,6 +46,19 @@ static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(ti
 #endif
 #undef CV_APART
 
+/* The vector at x + at of a row of `size` elements, zero where there are none. */
+CV_INLINE vec CV_(strips_load)(const T *x, ptrdiff_t at, ptrdiff_t size, int inside) {
+    return inside ? CV_(load)(x + at) : CV_(load_set)(x + at, CV_(lane_set)(-at, size - at));
+}
+/* Two of them as their even and their odd elements. */
+CV_INLINE void CV_(strips_split)(const T *x, ptrdiff_t at, ptrdiff_t size, int inside, vec *even,
+                                 vec *odd) {
+    const vec a = CV_(strips_load)(x, at, size, inside),
+              b = CV_(strips_load)(x, at + VL, size, inside);
+    *even = CV_(even)(a, b);
+    *odd = CV_(odd)(a, b);
+}
+
 /* A row of the input, or of zeros (NULL), split by the stride. */
 CV_NOINLINE void CV_(strips_row)(const CV_(strips_job) *j, const T *x, T *dst) {
     const cv_conv *p = &j->p;
@@ -53,23 +66,31 @@ CV_NOINLINE void CV_(strips_row)(const CV_(strips_job) *j, const T *x, T *dst) {
         __builtin_memset(dst, 0, (size_t)j->row * sizeof(T));
         return;
     }
-    for (ptrdiff_t q = 0; q < j->phase; q += VL) {
-        const ptrdiff_t from = q * p->stride[2] - p->lo[2];
-        const int inside = from >= 0 && from + VL * j->phases <= p->in[2];
-        if (inside && p->stride[2] == 1) {
-            CV_(store)(dst + q, CV_(load)(x + from));
-            continue;
-        }
-        if (inside && p->stride[2] == 2 && j->phases == 2) {
-            const vec a = CV_(load)(x + from), b = CV_(load)(x + from + VL);
-            CV_(store)(dst + q, CV_(even)(a, b));
-            CV_(store)(dst + j->phase + q, CV_(odd)(a, b));
-            continue;
-        }
-        for (ptrdiff_t i = 0; i < j->phases; i++) {
-            ptrdiff_t lo, hi;
-            cv_lanes(from + i, p->stride[2], p->in[2], VL, &lo, &hi);
-            CV_(store)(dst + i * j->phase + q, CV_(gather)(x + from + i, p->stride[2], lo, hi));
+    const ptrdiff_t stride = p->stride[2], before = p->lo[2], size = p->in[2], phases = j->phases,
+                    phase = j->phase;
+    vec even[2], odd[2];
+    for (ptrdiff_t q = 0; q < phase; q += VL) {
+        const ptrdiff_t at = q * stride - before;
+        const int inside = at >= 0 && at + VL * phases <= size;
+        if (stride == 1) {
+            CV_(store)(dst + q, CV_(strips_load)(x, at, size, inside));
+        } else if (stride == 2 && phases == 2) {
+            CV_(strips_split)(x, at, size, inside, even, odd);
+            CV_(store)(dst + q, even[0]);
+            CV_(store)(dst + phase + q, odd[0]);
+        } else if (stride == 4 && phases == 4) {
+            CV_(strips_split)(x, at, size, inside, even, odd);
+            CV_(strips_split)(x, at + 2 * VL, size, inside, even + 1, odd + 1);
+            CV_(store)(dst + q, CV_(even)(even[0], even[1]));
+            CV_(store)(dst + phase + q, CV_(even)(odd[0], odd[1]));
+            CV_(store)(dst + 2 * phase + q, CV_(odd)(even[0], even[1]));
+            CV_(store)(dst + 3 * phase + q, CV_(odd)(odd[0], odd[1]));
+        } else {
+            for (ptrdiff_t i = 0; i < phases; i++) {
+                ptrdiff_t lo, hi;
+                cv_lanes(at + i, stride, size, VL, &lo, &hi);
+                CV_(store)(dst + i * phase + q, CV_(gather)(x + at + i, stride, lo, hi));
+            }
         }
     }
 }
@@ -99,6 +120,7 @@ static void CV_(strips_unit)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t g = plane % p->groups, n = plane / p->groups;
     const ptrdiff_t r0 = cv_part(p->out[1], j->pieces, piece),
                     r1 = cv_part(p->out[1], j->pieces, piece + 1);
+    const cv_sizes cut = cv_sizes_of(j->vecs, j->tiles);
     T *copy = j->scratch + worker * j->each;
     double work = 0;
     CV_(strips_copy)(j, j->x + n * p->xs[0] + g * p->icg * p->xs[1], oz, r0, r1, copy);
@@ -109,9 +131,9 @@ static void CV_(strips_unit)(void *context, ptrdiff_t unit, int worker) {
             const T *a = j->a + (g * j->oc_panels + op) * j->view.k * CV_MR;
             T *y = j->y + n * p->ys[0] + oc * p->ys[1] + oz * p->ys[2] + r * p->ys[3];
             const int plain = !j->ending.residual; /* an activation is applied in registers then */
-            for (ptrdiff_t i = 0; i < j->tiles; i++) {
-                const ptrdiff_t v0 = cv_part(j->vecs, j->tiles, i),
-                                v1 = cv_part(j->vecs, j->tiles, i + 1);
+            cv_sizes c = cut;
+            for (ptrdiff_t v0 = 0, v1; v0 < j->vecs; v0 = v1) {
+                v1 = v0 + cv_next_size(&c);
                 const CV_(tile_out) o = {
                     .c = y + v0 * VL,
                     .ldc = p->ys[1],
@@ -187,9 +209,10 @@ CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
     const double rows = planes * (double)p->out[1], panels = (double)j.oc_panels;
     const double copies = planes * (double)j.pieces * (double)j.each;
     /* elements of the copy one by one, or by vectors, of which those at both ends take masks */
-    const double apart = p->stride[2] > 2 ? 1.0 : 1.5 / VL + 8.0 / (double)j.phase;
-    double ns = rows * panels * CV_MR * (double)j.vecs * (k / (0.88 * CV_PACE) + 0.8) +
-                rows * panels * (double)j.tiles * 4 + copies * apart;
+    const int split = p->stride[2] <= 2 || (p->stride[2] == 4 && j.phases == 4);
+    const double apart = split ? 1.5 / VL + 8.0 / (double)j.phase : 1.0;
+    double ns = rows * panels * CV_MR * (double)j.vecs * (k / (0.91 * CV_PACE) + 0.4) +
+                rows * panels * (double)j.tiles * 2 + copies * apart;
     if (problem->fresh)
         ns += 0.3 * (double)p->groups * panels * CV_MR * k;
     return 500 + ns;

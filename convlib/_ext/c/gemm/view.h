@@ -100,7 +100,11 @@ static inline CV_UNUSED int cv_pieces(const cv_conv *p, ptrdiff_t p0, ptrdiff_t 
 /* Lanes l of [0, len) with 0 <= base + l·stride < size. */
 static inline CV_UNUSED void cv_lanes(ptrdiff_t base, ptrdiff_t stride, ptrdiff_t size,
                                       ptrdiff_t len, ptrdiff_t *lo, ptrdiff_t *hi) {
-    /* usual strides need no division */
+    *lo = 0;
+    *hi = len;
+    if (base >= 0 && base + (len - 1) * stride < size) /* no division where all are inside */
+        return;
+    /* nor for usual strides */
     const ptrdiff_t first = -base + stride - 1, end = size - base + stride - 1;
     const ptrdiff_t a = base >= 0     ? 0
                         : stride == 1 ? first

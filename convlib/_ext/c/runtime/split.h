@@ -25,6 +25,20 @@ static inline ptrdiff_t cv_part(ptrdiff_t units, ptrdiff_t parts, ptrdiff_t i) {
     return i * units / parts;
 }
 
+/* Sizes of those parts, one after the other, without a division for each. */
+typedef struct {
+    ptrdiff_t parts, each, left, over;
+} cv_sizes;
+static inline cv_sizes cv_sizes_of(ptrdiff_t units, ptrdiff_t parts) {
+    return (cv_sizes){parts, units / parts, units % parts, 0};
+}
+static inline ptrdiff_t cv_next_size(cv_sizes *c) {
+    c->over += c->left;
+    const int more = c->over >= c->parts;
+    c->over -= more ? c->parts : 0;
+    return c->each + more;
+}
+
 /* Multiply-adds, or elements, between two looks at Ctrl-C inside a unit: a few milliseconds. */
 #define CV_WORK_STOP 1e7
 
