@@ -128,7 +128,7 @@ def strips(dtype: str) -> Iterator[Problem]:
         for n, g, icg, k, stride in ((1, 1, 35, 3, 1), (2, 2, 5, 5, 1), (1, 1, 9, 3, 2), (1, 1, 70, 1, 2)):
             yield sizes(n, g, icg, n * pixels + 9, (stride * (pixels - 1) + 1,), (k,), stride, lo=k // 2)
     # rows of outputs about vectors and tiles, copies split by the stride, in several strips; as many products as may be
-    ways = itertools.cycle(((1, 1), (2, 1), (3, 1), (4, 2), (2, 3), (1, 2), (5, 1)))
+    ways = itertools.cycle(((1, 1), (2, 1), (3, 1), (4, 2), (2, 3), (1, 2), (5, 1), (4, 1), (3, 2)))
     for width, height in itertools.product(edges(lanes(dtype), 3 * lanes(dtype)), (2, 19)):
         for k, (stride, dil) in zip((3, 4, 7, 2), ways, strict=False):
             size = height + dil * k, max(1, stride * (width - 1) + 1 + dil * (k - 3))

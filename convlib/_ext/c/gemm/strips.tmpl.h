@@ -211,7 +211,10 @@ CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
     /* elements of the copy one by one, or by vectors, of which those at both ends take masks */
     const int split = p->stride[2] <= 2 || (p->stride[2] == 4 && j.phases == 4);
     const double apart = split ? 1.5 / VL + 8.0 / (double)j.phase : 1.0;
-    double ns = rows * panels * CV_MR * (double)j.vecs * (k / (0.91 * CV_PACE) + 0.4) +
+    /* the rows of B of many channels come from the second-level cache */
+    const double each = k / ((CV_REGISTERS == 32 ? 0.91 : 0.97) * CV_PACE) *
+                        (1 + (double)p->icg / 240);
+    double ns = rows * panels * CV_MR * (double)j.vecs * (each + 0.4) +
                 rows * panels * (double)j.tiles * 2 + copies * apart;
     if (problem->fresh)
         ns += 0.3 * (double)p->groups * panels * CV_MR * k;
