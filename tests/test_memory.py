@@ -231,6 +231,18 @@ def test_large_windows_of_broadcast_arrays(name: str, backend: str | None) -> No
     assert check(iter([(name, (x, 500), {})]), backend, (2 * MIB,), False) == 1
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i1"])
+@pytest.mark.parametrize("backend", ["native", "cython", "im2col", None])
+def test_windows_larger_than_the_bound(dtype: str, backend: str | None) -> None:
+    """They are served in parts where arrays have gaps or another type."""
+    x, large = made((1, 1, 900, 1000), dtype), made((1, 1, 400_000), dtype)
+    calls: list[Call] = [(f"{kind}_pool2d", (x, (900, 1000)), {}) for kind in ("max", "min", "avg", "sum")]
+    calls += [("max_pool2d", (x, (900, 1000)), {"return_indices": True}), ("lp_pool2d", (x, 2.0, (900, 1000)), {})]
+    calls += [("max_pool2d", (x, 880), {"stride": (9, 40), "padding": 20, "padding_mode": "reflect"})]
+    calls += [("avg_pool1d", (large, 390_000), {"stride": 5000}), ("adaptive_avg_pool2d", (x, (1, 3)), {})]
+    assert check(iter(calls), backend, (MIB,), True) >= 7
+
+
 @pytest.mark.parametrize("dtype", ["f8", "c16", "i2", "i4", "i8", "u8", "?"])
 def test_the_automatic_choice(dtype: str) -> None:
     assert check(convolutions(dtype), None, (MIB,), False) > 15

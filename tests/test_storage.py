@@ -131,6 +131,47 @@ def test_pooling_of_planes_with_windows_of_different_sizes(backend, cuts):
     same(convlib.max_pool3d, [floats(1, 1, 14, 15, 9)], 3, stride=1, return_indices=True, cuts=cuts, backend=backend)
 
 
+LARGE = {
+    "whole": ((1, 2, 90, 80), (90, 80), {}),
+    "overlap and padding": ((1, 1, 90, 80), (70, 66), {"stride": (30, 20), "padding": (12, 9)}),
+    "dilation": ((1, 1, 90, 80), (30, 20), {"dilation": (3, 4), "stride": 1}),
+    "no window without gaps": ((1, 1, 90, 80), (2, 3), {"dilation": (85, 39), "stride": 2, "padding": (60, 0)}),
+    "ceil": ((1, 1, 90, 80), (70, 61), {"stride": 50, "padding": 20, "ceil_mode": True}),
+    "reflect": ((1, 1, 90, 80), (90, 80), {"padding": 5, "padding_mode": "reflect", "stride": 5}),
+    "one axis": ((2, 1, 9000), (9000,), {}),
+    "three axes": ((1, 1, 20, 30, 12), (20, 30, 12), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["first", "last"])
+@pytest.mark.parametrize("name", LARGE)
+def test_windows_larger_than_the_bound(backend, layout, name, cuts):
+    """Windows are cut, too: the first of equals stays, and the last NaN."""
+    shape, kernel, options = LARGE[name]
+    nd, more = len(kernel), {**options, "cuts": cuts, "backend": backend, "bound": 16_000}
+    x = integers(*shape)
+    if layout == "last":
+        x, more["layout"] = np.moveaxis(x, 1, -1).copy(), {1: "NWC", 2: "NHWC", 3: "NDHWC"}[nd]
+    for counting in (True, False) if name != "reflect" else (True,):
+        same(getattr(convlib, f"avg_pool{nd}d"), [x], kernel, count_include_pad=counting, **more)
+    same(getattr(convlib, f"sum_pool{nd}d"), [np.maximum(x, 1)], kernel, **more)
+    if name != "ceil":  # norms of such windows take as much scratch beside the powers
+        same(getattr(convlib, f"lp_pool{nd}d"), [x], 1.0, kernel, **more)
+    for kind in ("max", "min"):
+        pool = getattr(convlib, f"{kind}_pool{nd}d")
+        same(pool, [x], kernel, return_indices=True, **more)
+        wild = x.copy()
+        wild.reshape(-1)[[50, 4000, 7000]] = np.nan
+        same(pool, [wild], kernel, return_indices=True, **more)
+
+
+def test_large_windows_of_different_sizes(cuts):
+    x = integers(1, 1, 601, 701)
+    with config.scratch(400_000):
+        for name in ("adaptive_max_pool2d", "adaptive_avg_pool2d"):
+            same(getattr(convlib, name), [x], 2, cuts=cuts, bound=400_000)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_boxes_hold_what_their_windows_need(seed):
     """Every product of a box is one of the whole, and none is missing, for boxes of outputs and of inputs."""

@@ -28,6 +28,7 @@ from .asked import RESULTS, Call
 from .job import Job
 from .quantised import UNSHIFTED, lazily, way
 from .scratch import column_blocks, exact_float, terms
+from .windows import pooled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -186,14 +187,13 @@ def pool(
             found = backend.pool(job.inner, x, indices, y, job.named)
             if indices:
                 places = found[1]
-        for block in blocks:
+        for _, same in groupby(blocks, key=lambda block: block.y):
             room = job.room(y)
-            found = backend.pool(block.spec, job.take(x, block, "x"), indices, room, job.named)
-            values = found[0] if indices else found
+            block, values, found = pooled(job, same, x, indices, room)
             if room is None or job.around:
                 job.put(y, block, values)
             if indices:
-                job.put(places, block, found[1], job.places)
+                job.put(places, block, found)
             del found, values  # before the next block is there
     return (y, places) if indices else y
 

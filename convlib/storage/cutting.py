@@ -1,7 +1,8 @@
 """Cutting a call into blocks whose copies fit a bound: groups of images, then of channels, then boxes of results.
 
 A block is a call of its own: a spec, and where its arrays lie in those of the whole.  A result is summed as it would be
-in one piece; no sum is cut, but those of a weight gradient, whose parts add up in the compute type.
+in one piece; no sum is cut, but those of a weight gradient, whose parts add up in the compute type, and pooling windows
+that alone exceed the bound, whose parts are pooled, and then what these gave.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..spec import ConvSpec, rim, zero_padded
+from ..spec import ConvSpec, PoolSpec, rim, zero_padded
 
 Slices = tuple[slice, ...]
 
@@ -40,6 +41,8 @@ class Block(NamedTuple):
     w: Slices
     #: Of a pooling's gradient, whose windows reach beyond it: where its own elements lie in `x`, and in the whole.
     own: tuple[Slices, Slices] | None = None
+    #: Of a part of a window: the pooling of what its parts give, which follow one another with the same `y`.
+    joining: PoolSpec | None = None
 
 
 class Item(NamedTuple):
@@ -75,9 +78,13 @@ class Size:
         #: What of the results is asked for, and the size of a block of it.
         self.domain = tuple(slice(0, size) for size in whole) if domain is None else domain
         self.box: tuple[int, ...] = tuple(part.stop - part.start for part in self.domain)
+        #: Where windows are cut, which then are served one by one: taps per axis of a part.
+        self.taps: tuple[int, ...] = ()
 
     def count(self, weights: bool = False) -> int:
         """Return how many blocks of this size there are, or how many parts of the weights they share."""
+        if self.taps:
+            return math.prod((self.spec.n, self.spec.c, *map(self._parts, range(self.spec.nd))))
         axes = self.axes()[: 3 if weights else None]
         return math.prod(-(-(whole.stop - whole.start) // max(1, part)) for whole, part in axes)
 
@@ -91,6 +98,10 @@ class Size:
     def nbytes(self, copied: str = "xyw") -> int:
         """Return the bytes of a block's copies of x, y and w, as far as they are `copied`."""
         spec = self.spec
+        if self.taps:
+            reach = [min(spec.in_size[a], (taps - 1) * spec.dilation[a] + 1) for a, taps in enumerate(self.taps)]
+            inputs = math.prod(reach) * (copied.count("x") + copied.count("p"))
+            return int(self.item.nbytes * (inputs + copied.count("y")) + self.item.indices)
         reach = [spec.over(a, size) if self.adjoint else spec.span(a, size) for a, size in enumerate(self.box)]
         ins, outs = (self.box, reach) if self.adjoint else (reach, self.box)
         if self.op == "pool_grad_input":  # all inputs of each window, for its divisor or norm
@@ -128,7 +139,26 @@ class Size:
             elif getattr(self, name) > 1:
                 setattr(self, name, -(-getattr(self, name) // 2))
                 return True
-        return "b" in order and self._shrink_box(1)  # windows so large that few results are too many
+        if "b" in order and self._shrink_box(1):  # windows so large that few results are too many
+            return True
+        return self.op == "pool" and self._shrink_window()
+
+    def _shrink_window(self) -> bool:
+        """Halve parts along the first axis that they are not yet thin on, so that elements stay in order."""
+        if not self.taps:
+            if self.spec.adaptive and self.spec.taps_count < _LARGE:
+                return False
+            self.taps, self.box = self.spec.longest, (1,) * self.spec.nd
+            return True
+        axis = next((axis for axis, taps in enumerate(self.taps) if taps > 1), None)
+        if axis is not None:
+            self.taps = (*self.taps[:axis], -(-self.taps[axis] // 2), *self.taps[axis + 1 :])
+        return axis is not None
+
+    def _parts(self, axis: int) -> int:
+        """Return the parts of all windows along an axis."""
+        taps = (len(self.spec.taps(axis, o)) for o in range(self.domain[axis].start, self.domain[axis].stop))
+        return sum(max(1, -(-count // self.taps[axis])) for count in taps)
 
     def _shrink_box(self, multiple: int) -> bool:
         for axis, size in enumerate(self.box):
@@ -175,7 +205,7 @@ class Blocks:
         if self.whole:
             yield one_piece(self._spec)
         for size in self._sizes:
-            yield from _cut(self._spec, size, ends)
+            yield from (_cut_windows if size.taps else _cut)(self._spec, size, ends)
 
     def count(self, weights: bool = False) -> int:
         """Return how many blocks there are, or how many parts of the weights they take one after another."""
@@ -191,6 +221,9 @@ class Blocks:
 
 #: Blocks at either end of a row of them that padding may reach, and how many are kept.
 _ENDS, _FEW = 4, 64
+
+#: Elements of adaptive windows that repay a call for each.
+_LARGE = 1 << 16
 
 
 @lru_cache(maxsize=256)
@@ -254,6 +287,32 @@ def _windows(spec: Any, box: Sequence[slice], outs: Slices) -> tuple[Any, Slices
     there = tuple(slice(start, max(start, stop)) for start, stop in ends)
     here = tuple(slice(own.start - x.start, own.stop - x.start) for own, x in zip(there, ins, strict=True))
     return part, ins, outs, ((slice(None), slice(None), *here), there)
+
+
+def _cut_windows(spec: PoolSpec, size: Size, ends: int = 0) -> Iterator[Block]:
+    """Yield the parts of each window, those that hold its first elements first."""
+    one, zero, axes = (1,) * spec.nd, (0,) * spec.nd, range(spec.nd)
+    images, channels = slice(0, spec.n), slice(0, spec.c)
+    kind: Any = "sum" if spec.kind == "avg" else spec.kind
+    plain = replace(spec, n=1, c=1, batched=True, stride=one, pad_lo=zero, pad_hi=zero, out_size=one, adaptive=False)
+    for n, c, *outs in product(*(_steps(whole, 1, ends) for whole in (images, channels, *size.domain))):
+        at, taps = (n, c, *outs), [spec.taps(axis, box.start) for axis, box in enumerate(outs)]
+        counts = (len(taps[a]) if not spec.count_include_pad else spec.counted(a, outs[a].start) for a in axes)
+        divisor = (spec.divisor or math.prod(counts)) if spec.kind == "avg" else None
+        cuts = [
+            [along[i : i + part] for i in range(0, len(along), part)]
+            for along, part in zip(taps, size.taps, strict=True)
+        ]
+        sizes = tuple(map(len, cuts))
+        joining = replace(plain, in_size=sizes, kernel=sizes, dilation=one, channels_last=False, divisor=divisor)
+        for parts in product(*cuts):
+            ins = tuple(slice(part[0], part[-1] + 1) for part in parts)
+            extent = tuple(inside.stop - inside.start for inside in ins)
+            alone = replace(plain, kind=kind, in_size=extent, kernel=tuple(map(len, parts)))
+            yield Block(alone, (n, c, *ins), at, (), None, joining)
+        if 0 in sizes:  # an empty window
+            part, ins, _ = spec.under(outs)
+            yield Block(replace(part, n=1, c=1, batched=True), (n, c, *ins), at, ())
 
 
 def _steps(whole: slice, part: int, ends: int) -> list[slice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -205,9 +205,9 @@ class Job:
         else:
             fold(value, target, self.call.spec, where)
 
-    def places(self, found: Array, block: Block, spec: PoolSpec) -> Array:
+    def places(self, found: Array, block: Block) -> Array:
         """Return the places that a block found in its planes as places in those of the whole, without padding."""
-        found = shifted(found, block, spec)
+        found = shifted(found, block, self.spec)
         return self.call.backend.origins(found, self.call.spec) if self.padding else found
 
     @property
@@ -225,8 +225,8 @@ class Job:
             return channels_first(target, self.call.spec)
         return target if self.call.spec.batched else target[None]
 
-    def put(self, target: Array, block: Block, value: Array, change: Callable[..., Array] | None = None) -> None:
-        """Write the result of a block to its place; ``change(values, block, spec)`` gives what it is there."""
+    def put(self, target: Array, block: Block, value: Array) -> None:
+        """Write the result of a block to its place."""
         place = RESULTS[self.call.op]
         if place == "w":
             if self.paired:
@@ -241,7 +241,7 @@ class Job:
         if self.paired:
             pairs.read(value, room)
         else:
-            room[...] = change(value, block, self.spec) if change else value
+            room[...] = value
 
 
 @lru_cache(maxsize=256)
