@@ -243,6 +243,17 @@ def test_windows_larger_than_the_bound(dtype: str, backend: str | None) -> None:
     assert check(iter(calls), backend, (MIB,), True) >= 7
 
 
+@pytest.mark.parametrize("backend", ["native", None])
+def test_large_windows_that_overlap(backend: str | None) -> None:
+    """They are pooled along one axis after the other, with what is between."""
+    x, apart = made((1, 1, 900, 1000), "f4"), {"stride": 1}
+    calls: list[Call] = [(f"{kind}_pool2d", (x, (700, 650)), apart) for kind in ("max", "sum", "avg")]
+    calls += [("max_pool2d", (x, (700, 650)), {"return_indices": True, **apart})]
+    calls += [("lp_pool2d", (x, 2.0, (700, 650)), apart)]
+    calls += [("sum_pool2d_grad_input", (made((1, 1, 201, 351), "f4"), x.shape, (700, 650)), apart)]
+    assert check(iter(calls), backend, (MIB, 8 * MIB, 64 * MIB), False) == 3 * len(calls)
+
+
 @pytest.mark.parametrize("dtype", ["f8", "c16", "i2", "i4", "i8", "u8", "?"])
 def test_the_automatic_choice(dtype: str) -> None:
     assert check(convolutions(dtype), None, (MIB,), False) > 15

@@ -284,10 +284,8 @@ def test_a_backend_that_cannot_run_here_says_why(register):
         ("conv_transpose1d", ((1, 1, 200), (1, 1, 10**5)), {"stride": 50_000}, "cython"),
         ("conv_transpose2d", ((1, 64, 8, 8), (64, 16, 8, 8)), {"stride": 8}, "im2col"),
         ("conv_transpose2d", ((1, 64, 16, 16), (64, 64, 8, 8)), {"stride": 8}, "native"),
-        ("max_pool2d", ((1, 1, 2000, 2000), 1601), {"stride": 1}, "im2col"),
-        ("sum_pool2d", ((1, 1, 2000, 2000), 801), {"stride": 1, "dtype": "float64"}, "im2col"),
-        ("max_pool2d", ((1, 1, 2000, 2000), 801), {}, "native"),
-        ("max_pool2d", ((1, 1, 2000, 2000), 101), {"stride": 1}, "native"),
+        ("max_pool2d", ((1, 1, 2000, 2000), 1601), {"stride": 1}, "native"),
+        ("sum_pool2d", ((1, 1, 2000, 2000), 801), {"stride": 1, "dtype": "float64"}, "native"),
     ],
 )
 def test_sizes_at_which_other_ways_pay(name, arguments, options, served):

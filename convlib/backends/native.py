@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from .. import config, dtypes
 from .._ext import _finish, _native, _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
-from . import native_int8, native_norms
+from . import native_apart, native_int8, native_norms
 from .base import Backend, Implementation
 from .base.checks import Quantised
 from .base.pieces import assign, finite
@@ -181,7 +181,8 @@ class NativeBackend(Backend):
         """See `Backend.implementations`."""
         found: dict[str, Implementation] = {}
         rounding = _rounding() if settings()[0] else ()
-        for call in chain(*ways_of(op, spec, dtype)):
+        ways = (calls_of(op, spec, dtype),) if op.startswith("pool") else ways_of(op, spec, dtype)
+        for call in chain(*ways):
             for name, _, refusal, nanoseconds, scratch in call.verdicts(not prepared):
                 if refusal is None and name in rounding:
                     refusal = 'rounds more than direct summation, which accuracy="strict" forbids'
@@ -191,12 +192,20 @@ class NativeBackend(Backend):
                 )
         return tuple(found.values())
 
-    def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
+    def workspace(self, op: str, spec: Any, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
-        if isinstance(spec, PoolSpec) and (op, spec.kind) == ("pool", "lp"):
-            inner, itemsize = zero_padded(spec), dtype.itemsize
-            return native_norms.scratch(inner, itemsize, lambda part: self.workspace(op, part, dtype, algorithm))
+        pooling = spec if op == "pool" else spec.adjoint() if op == "pool_grad_input" and filled(spec) else None
+        if pooling is not None:
+            inner, itemsize, taken = zero_padded(pooling), dtype.itemsize, partial(self._taken, dtype, algorithm)
+            if self._apart(inner, dtype, algorithm):
+                return native_apart.scratch(inner, itemsize, taken)
+            if inner.kind == "lp":
+                return native_norms.scratch(inner, itemsize, taken)
         return max((call.scratch(algorithm, True) for call in calls_of(op, spec, dtype, algorithm)), default=0)
+
+    def _taken(self, dtype: np.dtype[Any], algorithm: str | None, spec: PoolSpec) -> int:
+        """Return the scratch of a pooling that another consists of."""
+        return self.workspace("pool", spec, dtype, algorithm)
 
     def workspace_prepared(self, spec: ConvSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace_prepared`."""
@@ -335,8 +344,15 @@ class NativeBackend(Backend):
         if code is None or not _finish.finish(y, residual, code, get_num_threads()):
             super()._finish(y, residual, activation)
 
+    def _apart(self, spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> bool:
+        """Return whether a pooling is served along one axis after the other."""
+        return len(calls_of("pool", spec, dtype, algorithm)) > 1
+
     def _pool(self, spec: PoolSpec, x: Array, y: Array, indices: Array | None, algorithm: str | None) -> None:
-        if y.size and spec.kind == "lp":
+        if y.size and self._apart(spec.with_places(indices is not None), x.dtype, algorithm):
+            hook = partial(self._pool, algorithm=algorithm)
+            native_apart.pool(spec.with_places(indices is not None), x, y, indices, hook)
+        elif y.size and spec.kind == "lp":
             native_norms.pool(spec, x, y, lambda part, x, y: self._pool(part, x, y, None, algorithm))
         elif y.size:
             _native_pool.pool(pool_problem(spec), x, y, indices, algorithm, *settings()[1:])
@@ -351,7 +367,7 @@ class NativeBackend(Backend):
         elif adjoint is None:
             _native_pool.spread(pool_problem(spec), grad_y, None, grad_x, True, algorithm, *settings()[1:])
         else:
-            _native_pool.pool(pool_problem(adjoint), grad_y, grad_x, None, algorithm, *settings()[1:])
+            self._pool(adjoint, grad_y, grad_x, None, algorithm)
 
     def _put_folded(self, spec: WindowSpec, wide: Array, x: Array) -> None:
         if not (x.size and folded(spec, wide, x)):

@@ -13,6 +13,7 @@ from .. import config, dtypes
 from .._ext import _native, _native_conv, _native_pool
 from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
+from . import native_apart
 from .taps import seeing
 
 #: More weights than that are packed from where they lie, in whatever order.
@@ -50,6 +51,7 @@ class Call(NamedTuple):
     indices: bool = False
     copied: int = 0  # bytes of weights that are copied for it
     telling: Any = None  # of its padded result: elements that are finite only if all weights are
+    share: int = 1  # of max_workspace: it leaves the others to what is between it and the next call
 
     def _arguments(self, fresh: bool) -> tuple[Any, ...]:
         code = ord(self.dtype.char)
@@ -65,7 +67,7 @@ class Call(NamedTuple):
         `within` gives threads and bytes of scratch that are not those of the settings.
         """
         strict, threads, bound = settings()
-        threads, bound = within or (threads, bound)
+        threads, bound = within or (threads, bound // self.share)
         exact = strict if exact is None else exact
         if self.op.startswith("conv"):
             code, fresh = self._arguments(fresh)
@@ -75,7 +77,8 @@ class Call(NamedTuple):
 
     def verdicts(self, fresh: bool = True) -> list[tuple[str, str, str | None, float, int]]:
         """Return (name, family, refusal or None, predicted nanoseconds, bytes of scratch) of each implementation."""
-        said: list[Any] = self.problem.verdicts(self.op, *self._arguments(fresh), *settings()[1:])
+        _, threads, bound = settings()
+        said: list[Any] = self.problem.verdicts(self.op, *self._arguments(fresh), threads, bound // self.share)
         return said
 
     def scratch(self, names: str | None, fresh: bool) -> int:
@@ -89,7 +92,7 @@ def calls_of(op: str, spec: Any, dtype: np.dtype[Any], names: str | None = None)
 
     Where several ways lead to the result, it is the one of least predicted time by the named implementations.
     """
-    if op == "conv_grad_input":
+    if op in ("conv_grad_input", "pool", "pool_grad_input"):
         return best_way(op, spec, dtype, names, settings(), _native.active_isa())
     (way,) = ways_of(op, spec, dtype)
     return way
@@ -102,7 +105,13 @@ def ways_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[tuple[Call, ...],
     if op.startswith("conv") and dtype.kind == "c":
         spec, dtype = spec.paired(), dtypes.real_type(dtype)
     if op == "pool" and min(spec.n, spec.c, *spec.out_size) > 0:
-        return ((Call(pool_problem(spec), "pool", dtype, spec.places),),)
+        whole = (Call(pool_problem(spec), "pool", dtype, spec.places),)
+        pays = native_apart.pays(spec, dtype.itemsize)
+        if not native_apart.serves(spec) or not (pays or whole[0].plan(None, True) is None):
+            return (whole,)
+        passes = (Call(pool_problem(one), "pool", dtype, one.places, share=2) for one in native_apart.passes(spec))
+        # Of norms, what takes most is not seen in a cost: the powers of each window.
+        return (tuple(passes),) if spec.kind == "lp" else (whole, tuple(passes))
     if not filled(spec) or (op.startswith("conv") and dtype.kind != "f"):
         return ((),)
     if op == "conv_grad_input":
@@ -112,7 +121,7 @@ def ways_of(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[tuple[Call, ...],
         return ((Call(conv_problem(spec), op, dtype),),)
     adjoint = spec.adjoint() if op == "pool_grad_input" else None
     if adjoint is not None:
-        return ((Call(pool_problem(adjoint), "pool", dtype),),)
+        return ways_of("pool", adjoint, dtype)
     return ((Call(pool_problem(spec), "spread", dtype, op == "unpool"),),)
 
 

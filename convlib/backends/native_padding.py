@@ -17,6 +17,7 @@ from .. import config
 from .._ext import _native_pad, _native_pieces
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
+from . import native_apart
 from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
 from .native_calls import Call, conv_problem, pool_problem
 
@@ -97,6 +98,8 @@ def _wakes(spec: Any) -> bool:
 def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
     """See `Backend.padded_pieces`."""
     if not needs_padding(spec) or not short_axes(spec):
+        return None
+    if isinstance(spec, PoolSpec) and native_apart.pays(zero_padded(spec), dtype.itemsize):
         return None
     each = groups_at_once(spec, dtype)
     if not each:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import dtypes
 from .._ext import _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, zero_padded
+from . import native_apart
 from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
 from .native_padding import padded, padded_gradient
 
@@ -53,6 +54,8 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
     if not filled(spec) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
         return None
     inner = zero_padded(spec)
+    if native_apart.pays(inner, dtype.itemsize):
+        return None
     shapes = [shape if spec.batched else (1, *shape) for shape in (spec.x_shape, inner.x_shape, spec.y_shape)]
 
     def runner(inner: PoolSpec, x_shape: tuple[int, ...]) -> Run:

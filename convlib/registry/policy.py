@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -84,19 +83,6 @@ _MANY_PHASES = (
 )
 
 
-def _huge_overlapping(spec: WindowSpec, dtype: np.dtype[Any]) -> bool:
-    if getattr(spec, "places", False) and dtype.kind == "f":
-        return False  # native finds places faster
-    window = math.prod(spec.extent(axis) for axis in range(spec.nd)) * dtype.itemsize
-    return window > 1 << 20 and spec.out_count * spec.taps_count > 16 * math.prod(spec.in_size)
-
-
-_HUGE_OVERLAPPING = (
-    "windows that span more than 1 048 576 bytes and together hold more than 16 times the input, but not for the "
-    "places of floats"
-)
-
-
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
 #: the two contenders took the same time when measured on one machine with two cores.
 POLICY: tuple[Rule, ...] = (
@@ -109,8 +95,6 @@ POLICY: tuple[Rule, ...] = (
          _WIDE_STRIDED),
     Rule("native", "conv_grad_input", _always, "the forward kernels over grad_y, no zero is inserted"),
     Rule("native", "conv_grad_weight", _always, "one GEMM along the pixels, which reads the image in place"),
-    Rule("im2col", "pool", _huge_overlapping, "windows of 1 MiB that overlap: along one axis after the other",
-         _HUGE_OVERLAPPING),
     Rule("native", "pool", _always, "SIMD kernels, a few operations per output whatever the window"),
     Rule("native", "pool_grad_input", _always, "each plane is filled by one thread, row by row"),
     Rule("native", "unpool", _always, "each plane is filled by one thread"),

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from .. import config, dtypes
-from ..backends.base.arrays import GRADIENT_COPY, channels_first, copied_whole
+from ..backends.base.arrays import GRADIENT_COPY, channels_first, copied_whole, shifted
 from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
 from ..backends.base.pieces import MOST, assign
-from ..spec import PoolSpec, plain_padded, zero_padded
+from ..spec import plain_padded, zero_padded
 from . import pairs
 from .asked import RESULTS, Call
 from .cutting import Block, Blocks, Size, Slices, blocks, borders
@@ -207,7 +207,8 @@ class Job:
 
     def places(self, found: Array, block: Block) -> Array:
         """Return the places that a block found in its planes as places in those of the whole, without padding."""
-        found = shifted(found, block, self.spec)
+        starts = [cut.start or 0 for cut in block.x[2:]]
+        found = shifted(found, block.spec.in_size, starts, self.spec.in_size)
         return self.call.backend.origins(found, self.call.spec) if self.padding else found
 
     @property
@@ -286,15 +287,4 @@ def _borders(call: Call, spec: Any, copied: str, limit: int, named: str | None) 
             return None
         if named and call.backend.supports_algorithm(named, call.op, part, call.dtype):
             return None
-    return found
-
-
-def shifted(places: Array, block: Block, spec: PoolSpec) -> Array:
-    """Return indices into the planes of a block as indices into those of the whole."""
-    found, rest, step = 0 * places, places, 1
-    for axis in reversed(range(spec.nd)):
-        size = block.spec.in_size[axis]
-        found = found + (rest % size + (block.x[axis + 2].start or 0)) * step
-        rest, step = rest // size, step * spec.in_size[axis]
-    found[places < 0] = -1
     return found

@@ -6,6 +6,7 @@ Whatever a hook can take as it is, is never copied.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, final
 
@@ -90,6 +91,16 @@ def _repeats(spec: Any, axis: int) -> tuple[tuple[slice, slice, bool], ...]:
     lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
     outside = *runs(spec.padding_mode, -lo, 0, size), *runs(spec.padding_mode, size, size + hi, size)
     return tuple((slice(run.start + lo, run.stop + lo), run.source, not run.step) for run in outside)
+
+
+def shifted(places: Any, size: tuple[int, ...], starts: Sequence[int], whole: tuple[int, ...]) -> Any:
+    """Return indices into a part of a plane, of this `size`, as indices into the `whole`; -1 stays."""
+    found, rest, step = 0 * places, places, 1
+    for axis in reversed(range(len(size))):
+        found = found + (rest % size[axis] + starts[axis]) * step
+        rest, step = rest // size[axis], step * whole[axis]
+    found[places < 0] = -1
+    return found
 
 
 class Arrays(Checks):

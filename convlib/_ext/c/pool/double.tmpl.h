@@ -7,9 +7,6 @@
 #define CV_POOL_DOUBLE
 #include "job.tmpl.h"
 
-#define CV_POOL_INNER 64 /* channels side by side in scratch, channels last */
-/* bytes of padded input that a worker aims at: stays in L2 with its companions */
-#define CV_POOL_SCRATCH (192 * 1024)
 #define CV_POOL_BATCH (24 * 1024) /* and of small planes taken together */
 
 /* Places are as wide as the numbers, but not so narrow that few fit. */
@@ -207,44 +204,15 @@ CV_ONCE const char *CV_(double_fits)(const cv_problem *problem) {
                : NULL;
 }
 
-/* Cut the outputs into items whose padded input stays small: halve the slices, then the rows, then
- * the columns, while that saves more than it repeats.  Returns the elements of an item. */
-static ptrdiff_t CV_(double_sizes)(CV_(pool_job) *j, ptrdiff_t max_workspace) {
-    const cv_pool *p = &j->p;
-    const ptrdiff_t size = (ptrdiff_t)sizeof(T),
-                    most = CV_MIN2(16 * CV_POOL_SCRATCH, max_workspace / 4);
-    j->inner = p->xs[1] == 1 ? CV_MIN2(p->c, CV_POOL_INNER) : 1;
-    j->blocks = (p->c + j->inner - 1) / j->inner;
-    for (int a = 0; a < 3; a++) {
-        j->step[a] = p->out[a];
-        j->size[a] = cv_reach(p, a, p->out[a]);
-    }
-    ptrdiff_t total;
-    for (int a = 0;;) {
-        total = j->size[0] * j->size[1] * j->size[2] * j->inner;
-        if (total * size <= CV_POOL_SCRATCH || a == 3)
-            break;
-        const ptrdiff_t half = (j->step[a] + 1) / 2, reach = cv_reach(p, a, half);
-        if (j->step[a] == 1 || (4 * reach > 3 * j->size[a] && total * size <= most)) {
-            a++;
-            continue;
-        }
-        j->step[a] = half;
-        j->size[a] = reach;
-    }
-    for (int a = 0; a < 3; a++)
-        j->cuts[a] = (p->out[a] + j->step[a] - 1) / j->step[a];
-    return total;
-}
-
 /* Elements of all items; items of large windows share most of them. */
 CV_ONCE double CV_(double_cost)(const cv_problem *problem) {
-    CV_(pool_job) j = {.p = problem->pool};
-    const cv_pool *p = &j.p;
+    const cv_pool *p = &problem->pool;
+    ptrdiff_t size[3], step[3], cuts[3], inner;
+    const double elements =
+        (double)cv_double_sizes(problem, (ptrdiff_t)sizeof(T), size, step, cuts, &inner) *
+        (double)p->n * (double)((p->c + inner - 1) / inner * cuts[0]) * (double)(cuts[1] * cuts[2]);
     const double outs =
         (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
-    const double elements = (double)CV_(double_sizes)(&j, problem->max_workspace) * (double)p->n *
-                            (double)(j.blocks * j.cuts[0]) * (double)(j.cuts[1] * j.cuts[2]);
     const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
     const double pass = (problem->indices ? (CV_BITS < 32 ? 12 : 8) : 1.6) * vector / CV_PACE;
     return 600 + elements * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) + outs * 1.0;
@@ -254,7 +222,9 @@ CV_ONCE void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     const cv_pool *p = &j->p;
     const ptrdiff_t size = (ptrdiff_t)sizeof(T),
-                    total = CV_(double_sizes)(j, problem->max_workspace);
+                    total =
+                        cv_double_sizes(problem, size, j->size, j->step, j->cuts, &j->inner);
+    j->blocks = (p->c + j->inner - 1) / j->inner;
     const ptrdiff_t planes = p->n * j->blocks, cuts = j->cuts[0] * j->cuts[1] * j->cuts[2];
     j->batch = CV_MAX2(
         1, CV_MIN2(CV_MIN2(planes, CV_POOL_BATCH / (total * size)), planes / (12 * j->threads)));

@@ -209,7 +209,9 @@ CV_ONCE double CV_(places_cost)(const cv_problem *problem) {
     if (CV_(places_small)(p))
         return 500 + rows * (6 + outs * 10 * across / CV_PACE);
     const double apart = p->stride[2] > 2 || p->adaptive ? 2.0 * (double)p->out[2] : 0;
-    return 500 + rows * (20 + apart + (vecs * (8 + 2.5 * down + 9 * steps) + outs * 16) / CV_PACE);
+    const double waits = vecs * down * cv_pool_waits(p, (ptrdiff_t)sizeof(T));
+    return 500 + rows * (20 + apart + waits +
+                         (vecs * (8 + 2.5 * down + 9 * steps) + outs * 16) / CV_PACE);
 }
 
 CV_ONCE void CV_(places_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -100,6 +100,51 @@ static inline CV_UNUSED ptrdiff_t cv_reach(const cv_pool *p, int a, ptrdiff_t co
     return (count - 1) * p->stride[a] + (p->k[a] - 1) * p->dil[a] + 1;
 }
 
+/* Doubling cuts the outputs into items whose padded input, of `size` elements an axis, stays small:
+ * it halves the slices, then the rows, then the columns, while that saves more than it repeats;
+ * then, if an item is still too large, the axis that it repeats least along.  Returns the elements
+ * of an item, with `inner` channels side by side. */
+#define CV_POOL_INNER 64 /* channels last: at most */
+/* bytes that a worker aims at: stays in L2 with its companions */
+#define CV_POOL_SCRATCH (192 * 1024)
+
+CV_NOINLINE CV_UNUSED ptrdiff_t cv_double_sizes(const cv_problem *problem, ptrdiff_t itemsize,
+                                                ptrdiff_t *size, ptrdiff_t *step, ptrdiff_t *cuts,
+                                                ptrdiff_t *inner) {
+    const cv_pool *p = &problem->pool;
+    *inner = p->xs[1] == 1 ? CV_MIN2(p->c, CV_POOL_INNER) : 1;
+    for (int a = 0; a < 3; a++) {
+        step[a] = p->out[a];
+        size[a] = cv_reach(p, a, step[a]);
+    }
+    for (;;) {
+        const ptrdiff_t total = size[0] * size[1] * size[2] * *inner, bytes = total * itemsize;
+        double least = bytes > problem->max_workspace / 4 ? 1 : bytes > CV_POOL_SCRATCH ? 0.75 : 0;
+        int axis = -1;
+        for (int a = 0; a < 3 && least > 0; a++) {
+            const double left = (double)cv_reach(p, a, (step[a] + 1) / 2) / (double)size[a];
+            if (step[a] == 1 || left > least)
+                continue;
+            axis = a;
+            least = left > 0.75 ? left : 0;
+        }
+        if (axis < 0) {
+            for (int a = 0; a < 3; a++)
+                cuts[a] = (p->out[a] + step[a] - 1) / step[a];
+            return total;
+        }
+        step[axis] = (step[axis] + 1) / 2;
+        size[axis] = cv_reach(p, axis, step[axis]);
+    }
+}
+
+/* Nanoseconds that a load of a row waits where a window has so many of them that, column by column,
+ * none is found in the same cache again. */
+static inline CV_UNUSED double cv_pool_waits(const cv_pool *p, ptrdiff_t itemsize) {
+    const double window = (double)(p->k[0] * p->k[1]) * (double)p->in[2] * (double)itemsize;
+    return window > 32e6 ? 20 : window > 1e6 ? 2 : 0;
+}
+
 /* The elements under a window of taps side by side: axes by the steps between their elements, the
  * longest first, and joined where one goes on where another ends. */
 typedef struct {

@@ -222,15 +222,19 @@ CV_ONCE const char *CV_(windows_fits)(const cv_problem *problem) {
     return CV_(windows_line)(problem) <= CV_POOL_LINE ? NULL : "serves rows that fit its buffer";
 }
 
-/* Loads for each output; where rows are joined first, those of a row serve all its windows. */
+/* Loads for each output; where rows are joined first, those of a row serve all its windows, and
+ * reach as far as these. */
 CV_ONCE double CV_(windows_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     const double vecs = (double)((p->out[2] + VL - 1) / VL), kyz = (double)(p->k[0] * p->k[1]),
                  kx = (double)p->k[2];
     const double rows = (double)p->n * (double)p->c * (double)(p->out[0] * p->out[1]);
     const double apart = (double)CV_MIN2(p->stride[2], p->k[2]);
-    const double loads = (kyz + kx) * apart, fill = p->stride[2] > 2 ? (double)VL * 2 : 1;
-    return 300 + rows * vecs * (loads * 2.6 + 6 + fill) / CV_PACE + rows * 8;
+    const double line = CV_MAX2(vecs * apart, (double)(cv_reach(p, 2, p->out[2]) / VL));
+    const double loads = kyz * line + kx * apart * vecs,
+                 fill = p->stride[2] > 2 ? (double)VL * 2 : 1;
+    return 300 + rows * ((loads * 2.6 + vecs * (6 + fill)) / CV_PACE + 8 +
+                         kyz * line * cv_pool_waits(p, (ptrdiff_t)sizeof(T)));
 }
 
 CV_ONCE void CV_(windows_plan)(const cv_problem *problem, cv_plan *plan) {
