@@ -168,3 +168,16 @@ def test_a_complex_layer_learns(kind):
         for parameter in layer.parameters():
             parameter.value -= 0.002 * parameter.grad
     assert np.linalg.norm(layer(x) - goal) < 1e-3 * first
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 7), (1, 33, 3, 4), (2, 2, 1, 2, 3)])
+@pytest.mark.parametrize("kind", ["complex64", "complex128"])
+def test_windows_of_one_element_over_channels_of_their_own(backend, shape, kind):
+    """Each weight is a matrix alone, 16 bytes from the next: a step at which NumPy's `negative` has read others."""
+    nd, channels = len(shape) - 2, shape[1]
+    rng = np.random.default_rng(3)
+    x, w = (
+        (rng.integers(-5, 6, s) + 1j * rng.integers(-5, 6, s)).astype(kind) for s in (shape, (channels, 1, *[1] * nd))
+    )
+    y = getattr(convlib, f"conv{nd}d")(x, w, groups=channels, backend=backend)
+    np.testing.assert_allclose(y, x * w.reshape(-1, *[1] * nd), atol=1e-4)  # transforms round

@@ -154,7 +154,7 @@ def test_padding_that_must_be_written():
         assert (needs_padding(spec), repeats(spec)) == (needs, often), name
         plain, seen = plain_padded(spec), zero_padded(spec)
         assert (plain.padding_mode, plain.pad_value, plain.pad_lo) == ("constant", spec.unset, spec.pad_lo)
-        assert seen == (plain_padded(spec.unpadded()) if needs else spec)
+        assert seen == plain_padded(spec.unpadded() if needs else spec)
         assert seen.padded == (spec.padded and not needs)
 
 

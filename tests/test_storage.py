@@ -55,6 +55,7 @@ CONVS = {
     "depthwise": ((1, 16, 20, 11), (16, 1, 5, 3), {"groups": 16, "padding": (2, 1)}),
     "padding beyond the window": ((2, 6, 9, 8), (3, 6, 2, 2), {"padding": 3}),
     "reflect": ((3, 4, 12, 11), (3, 4, 3, 3), {"padding": 2, "padding_mode": "reflect"}),
+    "edge, nothing padded": ((3, 4, 12, 11), (3, 4, 3, 3), {"padding_mode": "edge"}),
     "pad_value": ((3, 4, 12, 11), (3, 4, 3, 3), {"padding": 1, "pad_value": 2}),
     "flip": ((2, 4, 15, 14), (3, 4, 3, 2), {"flip": True}),
     "many outputs": ((1, 8, 6, 6), (90, 8, 3, 3), {"padding": 1}),
@@ -256,3 +257,28 @@ def test_an_input_alone_may_be_float16(backend, cuts):
     assert y.dtype == np.float32
     assert cuts[-1] > 1
     np.testing.assert_array_equal(y, convlib.conv2d(x.astype(np.float32), w.astype(np.float32), padding=1))
+
+
+#: Shapes of x and w of which no image, input or output channel is left.
+NOTHING = {"images": ((0, 6, 9, 8), (90, 6, 3, 3)), "inputs": ((2, 0, 9, 8), (90, 0, 3, 3)),
+           "outputs": ((2, 90, 9, 8), (0, 90, 3, 3))}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f4", "complex64", "int16"])
+@pytest.mark.parametrize("name", NOTHING)
+def test_sums_of_nothing_are_written_too(backend, name, dtype):
+    """Blocks of a call none of whose products exist: what they leave out would hold what memory held before."""
+    x_shape, w_shape = NOTHING[name]
+    x, w, bias = (np.ones(shape, dtype) for shape in (x_shape, w_shape, w_shape[:1]))
+    grad_y = np.ones(convlib.conv_output_shape(x_shape, w_shape), dtype)
+    calls = {
+        "conv2d": ((x, w, bias), 1), "conv2d_grad_input": ((grad_y, w, x_shape), 0),
+        "conv2d_grad_weight": ((grad_y, x, w_shape), 0), "conv_transpose2d": ((grad_y, w), 0),
+    }  # fmt: skip
+    for call, (arguments, value) in calls.items():
+        function = getattr(convlib, call)
+        expected = function(*arguments)
+        out = np.full_like(expected, 7)
+        with config.scratch(TINY):
+            function(*arguments, out=out, backend=backend)
+        np.testing.assert_array_equal(out, np.full_like(expected, value), err_msg=call)

@@ -74,8 +74,8 @@ class CupyBackend(CupyConvolution, CupyPooling):
             return self._cudnn.refusal(op, zero_padded(spec), dtype)
         if algorithm == "columns" and column_bytes(spec, dtype) > config.get_max_workspace():
             return f"one column needs {column_bytes(spec, dtype)} bytes, more than max_workspace allows"
-        if algorithm == "pointwise" and (spec.taps_count > 1 or spec.padded or any(s > 1 for s in spec.stride)):
-            return "pointwise needs a 1x1 kernel, stride 1 and no padding"
+        if algorithm == "pointwise" and not spec.pointwise:
+            return "pointwise needs a 1x1 kernel, no padding, and a result of the input's size"
         if algorithm == "pointwise" and max(spec.n * spec.out_count, spec.c, spec.oc) > CUBLAS_MOST:
             return f"cuBLAS takes at most {CUBLAS_MOST} columns"
         return None

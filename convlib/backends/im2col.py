@@ -80,8 +80,8 @@ class Im2colBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
         self, algorithm: str, op: str, spec: WindowSpec, dtype: np.dtype[Any]
     ) -> str | None:
         """See `Backend.supports_algorithm`."""
-        if algorithm == "pointwise" and (spec.taps_count > 1 or spec.padded or any(s > 1 for s in spec.stride)):
-            return "pointwise needs a 1x1 kernel, stride 1 and no padding"
+        if algorithm == "pointwise" and not spec.pointwise:
+            return "pointwise needs a 1x1 kernel, no padding, and a result of the input's size"
         if algorithm == "pointwise" and spec.channels_last:
             return "pointwise needs the pixels of a channel side by side"
         if algorithm == "pointwise" and dtype == dtypes.INT64:

@@ -63,6 +63,14 @@ class WindowSpec:
         return math.prod(self.kernel)
 
     @property
+    def pointwise(self) -> bool:
+        """Whether each output sees the one element in its place, so that the input is the matrix of columns.
+
+        A transposed convolution may have a larger result: with dilation, `output_padding` adds places to its end.
+        """
+        return self.taps_count == 1 and self.in_size == self.out_size and not self.padded
+
+    @property
     def out_count(self) -> int:
         """Windows per image and channel."""
         return math.prod(self.out_size)
@@ -301,5 +309,8 @@ def plain_padded(spec: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def zero_padded(spec: Any) -> Any:
-    """Return the spec as hooks see it: padding that holds what they do not know is part of the input."""
-    return plain_padded(spec.unpadded()) if needs_padding(spec) else spec
+    """Return the spec as hooks see it: padding that holds what they do not know is part of the input.
+
+    Where nothing is padded, the mode is forgotten all the same: parts of an adjoint have padding of the ordinary kind.
+    """
+    return plain_padded(spec.unpadded() if needs_padding(spec) else spec)

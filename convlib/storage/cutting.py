@@ -86,7 +86,7 @@ class Size:
         if self.taps:
             return math.prod((self.spec.n, self.spec.c, *map(self._parts, range(self.spec.nd))))
         axes = self.axes()[: 3 if weights else None]
-        return math.prod(-(-(whole.stop - whole.start) // max(1, part)) for whole, part in axes)
+        return math.prod(max(1, -(-(whole.stop - whole.start) // max(1, part))) for whole, part in axes)
 
     def axes(self) -> list[tuple[slice, int]]:
         """Return what of groups, output and input channels, images and results is asked for, and the block's share."""
@@ -316,7 +316,8 @@ def _cut_windows(spec: PoolSpec, size: Size, ends: int = 0) -> Iterator[Block]:
 
 
 def _steps(whole: slice, part: int, ends: int) -> list[slice]:
-    starts: Sequence[int] = range(whole.start, whole.stop, max(1, part))
+    """Return the shares of an axis; one of nothing is a share too: sums over no image or channel are zeros, or bias."""
+    starts: Sequence[int] = range(whole.start, whole.stop, max(1, part)) or [whole.start]
     if 0 < 2 * ends < len(starts):
         starts = [*starts[:ends], *starts[-ends:]]
     return [slice(start, min(start + part, whole.stop)) for start in starts]

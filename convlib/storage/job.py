@@ -256,7 +256,7 @@ def _settled(
     last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
     spec = replace(call.spec, channels_last=last)
     around = _borders(call, spec, copied, bound - rest, named)
-    if call.pads and call.op != "unpool":
+    if call.op != "unpool":
         spec = zero_padded(spec)
     return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
 

@@ -46,7 +46,7 @@ def matrices(w: Array, dtype: np.dtype[Any], transposed: bool) -> Array:
     if transposed:
         minus, plus = plus, minus
     minus[...] = plus[...] = 0 if imaginary is None else imaginary
-    np.negative(minus, out=minus)
+    np.multiply(minus, -1, out=minus)  # np.negative (2.4.6) reads other elements where steps are of 16 bytes
     return found.reshape(2 * outs, 2 * ins, *kernel)
 
 

@@ -84,6 +84,10 @@ DTYPES = tuple(
     )
 )  # fmt: skip
 
+DTYPES += (
+    Case("conv2d-dtype-complex64_depthwise_1x1", "conv2d", ((2, 5, 3, 4), (10, 1, 1, 1)), (), {"groups": 5}, ("complex64",)),
+)
+
 #: Of a type that the package ml_dtypes brings: computed in float32; these sums need no rounding.
 BFLOAT16 = tuple(
     Case(f"{call}-bfloat16{name}", call, arrays, args, options, dtypes) for call, name, arrays, args, options, dtypes in (
@@ -162,6 +166,10 @@ GRADIENTS = (
     Case("conv3d_grad_weight-plain", "conv3d_grad_weight", ((1, 2, 2, 2, 3), (1, 3, 4, 4, 5)), ((2, 3, 2, 2, 2),),
         {"stride": 2, "padding": ((0, 1), (0, 0), (0, 1))}),
     Case("conv2d_grad_input-int", "conv2d_grad_input", ((2, 4, 4, 3), (4, 3, 3, 3)), ((2, 3, 6, 5),), {}, ("int32",)),
+    Case("conv_transpose2d_grad_input-output_padding_1x1", "conv_transpose2d_grad_input", ((1, 3, 4, 5), (2, 3, 1, 1)),
+        ((1, 2, 3, 4),), {"dilation": 2, "output_padding": 1}),
+    Case("conv_transpose2d_grad_weight-output_padding_1x1", "conv_transpose2d_grad_weight", ((1, 3, 4, 5), (1, 2, 3, 4)),
+        ((2, 3, 1, 1),), {"dilation": 2, "output_padding": 1}),
     Case("conv2d_grad_weight-float16", "conv2d_grad_weight", ((2, 4, 4, 3), (2, 3, 6, 5)), ((4, 3, 3, 3),), {},
         ("float16",)),
 )  # fmt: skip
@@ -173,6 +181,7 @@ TRANSPOSED = tuple(
         ("stride_output_padding", (1, 2, 3, 4), (2, 3, 3, 2), None,
             {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}),
         ("output_padding_dilation", (1, 2, 3, 3), (2, 1, 2, 2), None, {"dilation": 3, "output_padding": 2}),
+        ("output_padding_1x1", (1, 2, 3, 4), (2, 3, 1, 1), (3,), {"dilation": 2, "output_padding": 1}),
         ("output_size", (1, 2, 3, 3), (2, 1, 3, 3), (1,), {"stride": 2, "output_size": (8, 7)}),
         ("groups", (1, 4, 3, 3), (4, 3, 3, 3), (6,), {"groups": 2, "padding": 1, "stride": 2}),
         ("same_upper", (1, 1, 3, 3), (1, 2, 3, 3), None, {"stride": 2, "padding": "same_upper"}),
