@@ -23,12 +23,8 @@ typedef struct {
 CV_INLINE vec CV_(strip_load)(const CV_(places_strip) *w, const T *x, const int which) {
     if (w->inside)
         return CV_(load)(x);
-    const vec lowest = CV_(set1)(-(T)INFINITY);
-#if CV_CHEAP_MASKS
-    return CV_(fill_set)(CV_(load_set)(x, w->there[which]), w->there[which], lowest);
-#else
-    return CV_(load_or)(x, w->there[which].lo, w->there[which].hi, lowest);
-#endif
+    const CV_LANE_SET there = w->there[which];
+    return CV_(fill_set)(CV_(load_set)(x, there), there, CV_(set1)(-(T)INFINITY));
 }
 
 /* Row r, joined over the columns of each window. */

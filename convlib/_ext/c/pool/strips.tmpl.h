@@ -69,7 +69,8 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t ix = ox - j->p.lo[2], in = j->p.in[1], step = j->p.xs[3], ystep = j->p.ys[3];
     const int divided = kind > CV_MIN && j->divided;
-    CV_LANE_SET there[4], wanted[3];
+    CV_LANE_SET there[4];
+    ptrdiff_t wanted[3];
     CV_(divisor) by[3];
     CV_(above) above[4];
     CV_UNROLL(4)
@@ -79,7 +80,7 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
     }
     CV_UNROLL(3)
     for (int q = 0; q < nv; q++) {
-        wanted[q] = CV_(lane_set)(0, j->p.out[2] - (ox + q * VL));
+        wanted[q] = CV_MAX2(0, CV_MIN2(VL, j->p.out[2] - (ox + q * VL)));
         by[q] = divided ? CV_(divisor_at)(j, ox + q * VL) : (CV_(divisor)){.rest = -1};
     }
     CV_FLAGS bad = {0};
@@ -109,7 +110,7 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
                 CV_(divide_by)(&by[q], counted);
                 result[q] = CV_(quotient)(result[q], &by[q]);
             }
-            CV_(store_set)(y + q * VL, result[q], wanted[q]);
+            CV_(store_n)(y + q * VL, result[q], wanted[q]);
         }
         y += ystep;
     }

@@ -95,8 +95,8 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
                          _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(hi)),               \
                                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))))
 #endif
-CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
-    return (vec)_mm256_maskload_epi32((const int *)p, CV_AVX2_MASK(lo, hi));
+CV_INLINE vec CV_(load_set)(const T *p, ivec set) {
+    return (vec)_mm256_maskload_epi32((const int *)p, (__m256i)set);
 }
 CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
     _mm256_maskstore_epi32((int *)p, CV_AVX2_MASK(lo, hi), (__m256i)v);
@@ -109,13 +109,16 @@ CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
         _mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), _mm256_setr_epi64x(0, 1, 2, 3)), \
         _mm256_cmpgt_epi64(_mm256_set1_epi64x(hi), _mm256_setr_epi64x(0, 1, 2, 3))))
 #endif
-CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
-    return (vec)_mm256_maskload_epi64((const long long *)p, CV_AVX2_MASK64(lo, hi));
+CV_INLINE vec CV_(load_set)(const T *p, ivec set) {
+    return (vec)_mm256_maskload_epi64((const long long *)p, (__m256i)set);
 }
 CV_INLINE void CV_(store_range)(T *p, vec v, ptrdiff_t lo, ptrdiff_t hi) {
     _mm256_maskstore_epi64((long long *)p, CV_AVX2_MASK64(lo, hi), (__m256i)v);
 }
 #endif
+CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
+    return CV_(load_set)(p, CV_LANES(lo, hi));
+}
 #else
 CV_INLINE vec CV_(load_range)(const T *p, ptrdiff_t lo, ptrdiff_t hi) {
     if (lo == 0 && hi == VL)
@@ -190,7 +193,7 @@ CV_INLINE vec CV_(load_or)(const T *p, ptrdiff_t lo, ptrdiff_t hi, vec fill) {
 #endif
 }
 
-/* Lanes that exist, worked out once for many loads (zero elsewhere) and stores. */
+/* Lanes that exist, worked out once for many loads (zero elsewhere). */
 #undef CV_LANE_SET
 #if CV_AVX512
 #define CV_LANE_SET CV_GLUE(CV_MASK, CV_BITS)
@@ -206,8 +209,16 @@ CV_INLINE vec CV_(load_some)(const T *p, CV_LANE_SET set) { return CV_(load_set)
 CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
     return (vec)CV_GLUE(_mm512_mask_mov_epi, CV_BITS)((__m512i)fill, set, (__m512i)v);
 }
-CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
-    CV_GLUE(_mm512_mask_storeu_epi, CV_BITS)(p, set, (__m512i)v);
+#elif CV_AVX2 && CV_BITS >= 32
+#define CV_LANE_SET ivec
+CV_INLINE CV_LANE_SET CV_(lane_set)(ptrdiff_t lo, ptrdiff_t hi) {
+    lo = CV_MIN2(VL, CV_MAX2(lo, 0));
+    hi = CV_MAX2(lo, CV_MIN2(hi, VL));
+    return CV_LANES(lo, hi);
+}
+CV_INLINE vec CV_(load_some)(const T *p, CV_LANE_SET set) { return CV_(load_set)(p, set); }
+CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
+    return (vec)_mm256_blendv_epi8((__m256i)fill, (__m256i)v, (__m256i)set);
 }
 #else
 typedef struct {
@@ -231,12 +242,6 @@ CV_INLINE vec CV_(fill_set)(vec v, CV_LANE_SET set, vec fill) {
     for (int i = 0; i < VL; i++)
         v[i] = i >= set.lo && i < set.hi ? v[i] : fill[i];
     return v;
-}
-CV_INLINE void CV_(store_set)(T *p, vec v, CV_LANE_SET set) {
-    if (set.hi == VL)
-        CV_(store)(p, v);
-    else
-        CV_(store_n)(p, v, set.hi);
 }
 #endif
 
