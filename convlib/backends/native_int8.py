@@ -19,7 +19,7 @@ from .base.contract import Array, Implementation
 from .native_calls import Call, conv_problem, filled, settings
 
 #: Nanoseconds of converting to floats and back, which is what else would be done: of a call, of an element of x, of y.
-CONVERTING, CONVERTING_X, CONVERTING_Y = 5e4, 1.0, 2.0
+CONVERTING, CONVERTING_X, CONVERTING_Y = 1e5, 0.25, 0.45
 
 
 class Way(NamedTuple):
@@ -120,7 +120,9 @@ def _weights(spec: ConvSpec, w: Array) -> Array:
 
 def _as_floats(spec: ConvSpec, prepared: bool) -> float:
     """Return the nanoseconds that the engine predicts where integers become floats and sums become integers again."""
-    plan = Call(conv_problem(plain_padded(spec)), "conv", dtypes.FLOAT32).plan(None, not prepared, True)
+    largest = spec.icg * int(np.prod(spec.kernel)) * 255**2
+    element = dtypes.FLOAT32 if largest < 2**24 else dtypes.FLOAT64
+    plan = Call(conv_problem(plain_padded(spec)), "conv", element).plan(None, not prepared, True)
     if plan is None:
         return np.inf
     images = spec.n * spec.c * float(np.prod(spec.in_size)), spec.n * spec.oc * float(np.prod(spec.out_size))

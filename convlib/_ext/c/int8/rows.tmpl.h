@@ -27,7 +27,7 @@ CV_ONCE double CV_(int8_cost)(const cv_problem *problem) {
     ns += inputs * (p.last ? 0.03 : 0.1);
     if (problem->fresh)
         ns += 0.6 * (double)(p.groups * p.ocg * p.icg * cv_taps(&p));
-    return 500 + ns;
+    return 500 + 300 * (double)p.groups + ns; /* each group begins a table and panels of its own */
 }
 
 CV_ONCE void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
