@@ -7,9 +7,11 @@ both held most is added up, though they need not have held it at the same time.
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ import pytest
 import convlib
 from convlib import config
 from convlib._ext import _native
+from convlib.backends.base import arrays
+from convlib.spec import ConvSpec
 
 MIB = 1 << 20
 #: Python's own objects, and the buffers in which NumPy's loops convert 8192 elements at a time, of up to 16 bytes.
@@ -311,7 +315,8 @@ def test_large_weights_are_looked_through_in_pieces() -> None:
 def test_what_is_kept_of_padding_is_its_axes(call: str) -> None:
     """The first call of a shape keeps 8 bytes for each place of a padded axis, as docs/use/memory.md says."""
     convlib.conv2d(made((1, 1, 9, 9), "f4"), made((1, 1, 3, 3), "f4"), padding=1, padding_mode="reflect")
-    for width in (16_000, 16_001):  # the second is not the first of anything else
+    first = 16_000 if call == "conv2d" else 16_002  # tables are shared
+    for width in (first, first + 1):  # the second is not the first of anything else
         x, w = made((1, 1, 9, width), "f4"), made((1, 1, 3, 3), "f4")
         args = (x, 3) if call == "max_pool2d" else (x, w)
         options = {"stride": 1, "padding": 1, "padding_mode": "wrap"}
@@ -326,3 +331,21 @@ def test_what_is_kept_of_padding_is_its_axes(call: str) -> None:
         assert kept - result.nbytes < tables + (64 << 10)
         assert most - result.nbytes < said + 3 * tables + SMALL
     assert kept - result.nbytes > tables // 2, "no table was made"
+
+
+def test_tables_of_padding_are_shared_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes that have an axis in common hold one table, and beyond a bound no shape gets the short way."""
+    w, options = made((1, 1, 3, 3), "f4"), {"padding": 1, "padding_mode": "reflect"}
+    arrays._kept_sources.cache_clear()
+    gc.collect()  # runners of other tests that nothing holds
+    before = set(arrays._TABLES)
+    sizes = range(1301, 1309)
+    for height, width in product(sizes, sizes):
+        convlib.conv2d(made((1, 1, height, width), "f4"), w, **options)
+    assert set(arrays._TABLES) - before == {("reflect", 1, size, 1) for size in sizes}
+    x = made((1, 1, 1400, 1400), "f4")
+    expected = convlib.conv2d(x, w, **options, backend="cython")
+    monkeypatch.setattr(arrays, "_HELD", 0)
+    spec = ConvSpec.make(x.shape, w.shape, **options)
+    assert not arrays.short_axes(spec)
+    np.testing.assert_array_equal(convlib.conv2d(x, w, **options), expected)

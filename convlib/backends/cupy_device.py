@@ -142,12 +142,13 @@ def _explained(error: MemoryError) -> MemoryError:
 
     free, total = cupy.cuda.runtime.memGetInfo()
     pool = cupy.get_default_memory_pool()
-    better = MemoryError(
+    said = (
         f"device {cupy.cuda.runtime.getDevice()} is out of memory ({error}): {free} of its {total} bytes are free, and "
         f"CuPy's pool keeps {pool.free_bytes()} unused; delete arrays, use a smaller batch, lower the scratch bound "
         "with convlib.config.max_workspace, or call cupy.get_default_memory_pool().free_all_blocks()"
     )
-    better.explained = True  # type: ignore[attr-defined]
+    better = MemoryError(said)
+    better.explained = said  # type: ignore[attr-defined]
     return better
 
 

@@ -72,9 +72,17 @@ def hinting(function: Callable[P, R]) -> Callable[P, R]:
 def explain_shortage(
     name: str, error: MemoryError, signature: inspect.Signature, options: Mapping[str, Any]
 ) -> None:
-    """Raise an error that says what a public function had no memory for, and what helps, unless `error` says it."""
-    if getattr(error, "explained", False):
-        return
+    """Raise an error that says what a public function had no memory for, and what helps.
+
+    What a function within it says is said again by its name: it is this one that was called.
+    """
+    said = getattr(error, "explained", None) or _shortage(error, signature, options)
+    better = MemoryError(f"{name}: {said}")
+    better.explained = said  # type: ignore[attr-defined]
+    raise better from error
+
+
+def _shortage(error: MemoryError, signature: inspect.Signature, options: Mapping[str, Any]) -> str:
     bound, shape, dtype = config.get_max_workspace(), getattr(error, "shape", None), getattr(error, "dtype", None)
     nbytes = 0 if shape is None or dtype is None else math.prod(shape) * dtype.itemsize
     what = f"{nbytes} bytes, an array of shape {shape} and type {dtype}" if nbytes else str(error) or "its scratch"
@@ -83,9 +91,7 @@ def explain_shortage(
         advice = "give parts of the arrays" + ", or a numpy.memmap as out, which lies in a file" * room
     else:
         advice = f"free some, or lower convlib.max_workspace, by which scratch takes up to {bound} bytes"
-    better = MemoryError(f"{name}: no memory for {what}; {advice}")
-    better.explained = True  # type: ignore[attr-defined]
-    raise better from error
+    return f"no memory for {what}; {advice}"
 
 
 def hinting_init(init: Callable[..., None]) -> Callable[..., None]:

@@ -96,13 +96,18 @@ try:
     convlib.max_pool2d(np.broadcast_to(np.int8(1), (1, 1, 2**13, 2**13)), 1, return_indices=True)
 except MemoryError as error:
     print(error)
+try:
+    convlib.filter2d(np.broadcast_to(np.float32(1), (2**13, 2**13)), np.ones((1, 1), "f4"))
+except MemoryError as error:
+    print(error)
 """, str(tmp_path / "out"))  # fmt: skip
     asked = "no memory for 134217728 bytes, an array of shape (1, 8, 2048, 2048) and type float32; give parts of the "
     file = "arrays, or a numpy.memmap as out, which lies in a file"
     pooled = "no memory for 536870912 bytes, an array of shape (1, 1, 8192, 8192) and type int64; give parts of the "
+    filtered = "no memory for 268435456 bytes, an array of shape (8192, 8192, 1) and type float32; give parts of the "
     assert done.stdout.splitlines() == [
         f"conv2d: {asked}{file}", "True", f"a plan: {asked}{file}", "True", "(1, 8, 512, 2048)",
-        f"max_pool2d: {pooled}arrays",
+        f"max_pool2d: {pooled}arrays", f"filter2d: {filtered}{file}",
     ], done.stderr[-3000:]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, final
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -32,6 +33,10 @@ _DENSE, _LARGER = 16, 16
 #: Elements of a padded axis up to which the table of its sources is kept for the next call: 128 KiB.
 _SHORT_AXIS = 1 << 14
 
+#: Such tables as long as a short way of some shape holds them, and their bytes from which on no more ways are made.
+_TABLES: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+_HELD = 32 << 20
+
 
 def channels_first(a: Array, spec: WindowSpec) -> Array:
     """See an array in the caller's order as (N, C, *spatial), without a copy."""
@@ -53,8 +58,8 @@ def changed(spec: Any) -> int:
 
 
 def short_axes(spec: Any) -> bool:
-    """Return whether the tables of `padding_sources` are small."""
-    return all(_is_short(spec, axis) for axis in range(spec.nd))
+    """Return whether the tables of `padding_sources` are small, and so are all that are held by now."""
+    return all(_is_short(spec, axis) for axis in range(spec.nd)) and sum(a.nbytes for a in _TABLES.values()) < _HELD
 
 
 def _is_short(spec: Any, axis: int) -> bool:
@@ -63,21 +68,23 @@ def _is_short(spec: Any, axis: int) -> bool:
 
 def padding_sources(spec: Any, axis: int) -> Any:
     """Return which element stands at each place of a padded axis, -1 for the value of constant padding; read-only."""
-    return _kept_sources(spec, axis) if _is_short(spec, axis) else _sources(spec, axis)
+    make = _kept_sources if _is_short(spec, axis) else _sources
+    return make(spec.padding_mode, spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis])
 
 
 @lru_cache(maxsize=64)
-def _kept_sources(spec: Any, axis: int) -> Any:
-    return _sources(spec, axis)
+def _kept_sources(*axis: Any) -> Any:
+    """Return the table of an axis that anybody holds, or a new one: shapes that have an axis in common share it."""
+    found = _TABLES.get(axis)
+    return _TABLES.setdefault(axis, _sources(*axis)) if found is None else found
 
 
-def _sources(spec: Any, axis: int) -> Any:
-    lo, size, hi = spec.pad_lo[axis], spec.in_size[axis], spec.pad_hi[axis]
+def _sources(mode: str, lo: int, size: int, hi: int) -> Any:
     places = np.full(lo + size + hi, -1)
-    if spec.padding_mode == "constant":
+    if mode == "constant":
         places[lo : lo + size] = np.arange(size)
     else:
-        for run in runs(spec.padding_mode, -lo, size + hi, size):
+        for run in runs(mode, -lo, size + hi, size):
             places[run.start + lo : run.stop + lo] = np.arange(size)[run.source]
     places.flags.writeable = False  # others may hold it, too
     return places
