@@ -80,47 +80,60 @@ cdef struct Folding:
     Py_ssize_t planes  # of a unit
 
 
-cdef void fold_row(const Frame* f, const number* wide, number* row, bint own) noexcept nogil:
-    """Write the elements of a row, or add them, if another row is repeated; add its padding to what that repeats."""
-    cdef Py_ssize_t c, i, low, width = f.size[2] * f.inner
-    cdef const number* middle = wide + f.lo[2] * f.inner
-    if own:
-        memcpy(row, middle, width * sizeof(number))
-    else:
-        for i in range(width):
-            row[i] += middle[i]
+cdef void fold_columns(const Frame* f, number* row) noexcept nogil:
+    """Add the padding of a row to what it repeats, in place."""
+    cdef Py_ssize_t c, i, low, to
     for c in range(f.padded[2] - f.size[2]):
         low = c if c < f.lo[2] else c + f.size[2]
         if f.source[2][low] >= 0:
+            to = f.lo[2] + f.source[2][low]
             for i in range(f.inner):
-                row[f.source[2][low] * f.inner + i] += wide[low * f.inner + i]
+                row[to * f.inner + i] += row[low * f.inner + i]
 
 
-cdef void fold_unit(void* context, Py_ssize_t unit, const number* wide, number* x) noexcept nogil:
+cdef void fold_plane(const Frame* f, number* wide, number* x) noexcept nogil:
+    """Fold columns, then copy rows, then add those that are repeated.
+
+    One after the other over the whole plane: a row that is read right after it was written in parts waits for these.
+    """
+    cdef Py_ssize_t z, r, i, line = f.padded[2] * f.inner, width = f.size[2] * f.inner
+    cdef bint own
+    cdef number* row
+    cdef const number* middle
+    for r in range(f.padded[0] * f.padded[1]):
+        fold_columns(f, wide + r * line)
+    wide += f.lo[2] * f.inner
+    for z in range(f.size[0]):
+        for r in range(f.size[1]):
+            memcpy(x + (z * f.size[1] + r) * width, wide + ((z + f.lo[0]) * f.padded[1] + r + f.lo[1]) * line,
+                   width * sizeof(number))
+    for z in range(f.padded[0]):
+        for r in range(f.padded[1]):
+            own = 0 <= z - f.lo[0] < f.size[0] and 0 <= r - f.lo[1] < f.size[1]
+            if not own and f.source[0][z] >= 0 and f.source[1][r] >= 0:
+                row = x + (f.source[0][z] * f.size[1] + f.source[1][r]) * width
+                middle = wide + (z * f.padded[1] + r) * line
+                for i in range(width):
+                    row[i] += middle[i]
+
+
+cdef void fold_unit(void* context, Py_ssize_t unit, number* wide, number* x) noexcept nogil:
     cdef Folding* job = <Folding*>context
     cdef const Frame* f = &job.frame
-    cdef Py_ssize_t plane, z, r, line = f.padded[2] * f.inner
-    cdef bint own
-    cdef int turn
+    cdef Py_ssize_t plane
     for plane in range(unit * job.planes, min(f.planes, (unit + 1) * job.planes)):
-        for turn in range(2):  # the rows that stand where they belong come first
-            for z in range(f.padded[0]):
-                for r in range(f.padded[1]):
-                    own = 0 <= z - f.lo[0] < f.size[0] and 0 <= r - f.lo[1] < f.size[1]
-                    if own != turn and f.source[0][z] >= 0 and f.source[1][r] >= 0:
-                        fold_row(f, wide + ((plane * f.padded[0] + z) * f.padded[1] + r) * line,
-                                 x + ((plane * f.size[0] + f.source[0][z]) * f.size[1] + f.source[1][r])
-                                 * f.size[2] * f.inner, own)
+        fold_plane(f, wide + plane * f.padded[0] * f.padded[1] * f.padded[2] * f.inner,
+                   x + plane * f.size[0] * f.size[1] * f.size[2] * f.inner)
 
 
 cdef void fold_floats(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Folding* job = <Folding*>context
-    fold_unit(context, unit, <const float*>job.wide, <float*>job.x)
+    fold_unit(context, unit, <float*>job.wide, <float*>job.x)
 
 
 cdef void fold_doubles(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Folding* job = <Folding*>context
-    fold_unit(context, unit, <const double*>job.wide, <double*>job.x)
+    fold_unit(context, unit, <double*>job.wide, <double*>job.x)
 
 
 cdef void extend_unit(void* context, Py_ssize_t unit, const number* x, number* wide) noexcept nogil:
@@ -148,7 +161,7 @@ def fold(wide, x, size, padded, lo, source, int threads):
     Parameters
     ----------
     wide, x : ndarrays (N, C, *padded) and (N, C, *in)
-        Not empty.
+        Not empty; `wide` is changed.
     size, padded, lo, source
         As for `PaddedRunner`.
     threads : int
@@ -161,7 +174,7 @@ def fold(wide, x, size, padded, lo, source, int threads):
     cdef Frame f
     cdef Py_ssize_t each, planes
     cdef int kind
-    if (type(wide) is not ndarray or type(x) is not ndarray or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>wide)
+    if (type(wide) is not ndarray or type(x) is not ndarray or not cnp.PyArray_ISCARRAY(<cnp.ndarray>wide)
             or not cnp.PyArray_ISCARRAY(<cnp.ndarray>x)):
         return False
     kind = cnp.PyArray_TYPE(<cnp.ndarray>x)

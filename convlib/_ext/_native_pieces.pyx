@@ -36,7 +36,7 @@ cdef void piece(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef cv_call call = job.call
     cdef Py_ssize_t pieces = (job.groups + job.each - 1) // job.each
     cdef Py_ssize_t group = unit % pieces * job.each, first = unit // pieces * job.groups + group
-    cdef Py_ssize_t count = min(job.each, job.groups - group), i
+    cdef Py_ssize_t count = min(job.each, job.groups - group)
     cdef void* block = job.blocks + worker * job.block
     cdef int status
     f.planes = f.planes * count
@@ -52,15 +52,21 @@ cdef void piece(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     if status != CV_OK:
         job.status = status
     elif call.indices != NULL:
-        for i in range(count * job.results):
-            if call.indices[i] >= 0:
-                call.indices[i] = job.table[call.indices[i]]
+        renumber(call.indices, count * job.results, job.table)
+
+
+cdef void renumber(int64_t* places, Py_ssize_t count, const int32_t* table) noexcept nogil:
+    """Look places up; before the table stands a -1."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        places[i] = table[places[i]]
 
 
 cdef void number_places(const Frame* f, int32_t* to) noexcept nogil:
-    """Write for each place of a padded plane which element of the input stands there, -1 for none."""
+    """Write for each place of a padded plane which element of the input stands there, -1 for none, and before that."""
     cdef Py_ssize_t z, r, c
     cdef int64_t row
+    to[-1] = -1
     for z in range(f.padded[0]):
         for r in range(f.padded[1]):
             row = (f.source[0][z] * f.size[1] + f.source[1][r]) * f.size[2]
@@ -147,7 +153,7 @@ cdef class PiecesRunner(Border):
             if not self.settle(threads, max_workspace):
                 return None
         if self.placed:
-            numbers = self.frame.padded[0] * self.frame.padded[1] * self.frame.padded[2]
+            numbers = 1 + self.frame.padded[0] * self.frame.padded[1] * self.frame.padded[2]
         need = workers * job.block + 4 * numbers
         if need + workers * self.scratch > max_workspace:
             return None
@@ -165,7 +171,7 @@ cdef class PiecesRunner(Border):
             job.call.indices = <int64_t*>cnp.PyArray_DATA(places)
         cdef int status
         job.blocks = <char*>allocate(need)
-        job.table = <int32_t*>(job.blocks + workers * job.block)
+        job.table = <int32_t*>(job.blocks + workers * job.block) + 1
         try:
             with nogil:
                 if self.placed:

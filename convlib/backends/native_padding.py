@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import config
-from .._ext import _native_pad, _native_pieces
+from .._ext import _native, _native_pad, _native_pieces
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
 from . import native_apart
 from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
-from .native_calls import Call, conv_problem, pool_problem
+from .native_calls import Call, conv_problem, pool_problem, settings
 
 Array = Any
 Run = Callable[..., Any]
@@ -106,7 +107,7 @@ def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
         return _said_of_strips(spec, dtype)
     groups, channels = _groups(spec)
     plane, parts = math.prod(zero_padded(spec).in_size), spec.n * -(-groups // each)
-    table = 4 * plane if getattr(spec, "places", False) else 0
+    table = 4 * (1 + plane) if getattr(spec, "places", False) else 0
     workers = min(get_num_threads(), parts) if _wakes(spec) else 1
     return parts, workers, workers * (each * channels * plane * dtype.itemsize + 63) + table
 
@@ -221,9 +222,14 @@ def padded_gradient(
     bound = config.get_max_workspace() - nbytes
     border = _native_pad.Border(*_border(spec, spec.x_shape, inner.x_shape, dtype, spec.n * spec.c, 1))
 
+    @lru_cache(maxsize=4)
+    def fits(settled: Any, isa: str) -> bool:
+        """Return whether there is room for the scratch of the engine, beside the copy, as it is set."""
+        return bool(backend.workspace(op, inner, dtype, algorithm) <= bound)
+
     def call(grad_y: Array, other: Array | None) -> Array | None:
         plain = all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other))
-        if not plain or backend.workspace(op, inner, dtype, algorithm) > bound:
+        if not plain or not fits(settings(), _native.active_isa()):
             return None
         threads = get_num_threads()
         if op == "conv_grad_weight":
