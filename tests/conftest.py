@@ -23,6 +23,14 @@ hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profil
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_configure(config):
+    """Say what pyproject.toml says, to who runs a copy of the tests without it, against an installed package."""
+    if config.inipath is None:
+        config.addinivalue_line("markers", "slow: takes more than a few seconds; run with -m slow")
+        config.addinivalue_line("filterwarnings", "error")
+        config.option.markexpr = config.option.markexpr or "not slow"
+
+
 def available_backends():
     """Return the names of the backends that take NumPy arrays and run on this machine."""
     names = []

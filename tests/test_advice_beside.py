@@ -13,6 +13,8 @@ X, W = np.ones((1, 2, 5, 5), "f4"), np.ones((3, 2, 3, 3), "f4")
 XI, WI = X.astype("u1"), W.astype("i1")
 MASKED = np.ma.masked_equal(X, 3)
 PLANE = np.ones((6, 6))
+SLOPE = np.arange(25, dtype="f4").reshape(5, 5)
+DEEP, SCATTERED = np.ones((1, 128, 5, 5), "f4"), np.asfortranarray(np.ones((128, 16, 3, 3), "f4"))
 
 
 class Image:
@@ -27,6 +29,11 @@ class Image:
 def entered(setting):
     with setting:
         return convlib.conv2d(X, W)
+
+
+def twice(outer, inner=None):
+    with outer:
+        return entered(inner or outer)
 
 
 #: A call, what its refusal advises, and the calls that follow it; words of the pattern are what is followed.
@@ -185,6 +192,94 @@ ADVICE = {
         lambda: show.feature_maps(X[0] * 1j), "give their absolute values",
         lambda: show.feature_maps(abs(X[0] * 1j)),
     ),
+    "a stream over two axes": (
+        lambda: convlib.plan_conv2d(X.shape, W).stream(), r"make it with (\w+)",
+        lambda name: getattr(convlib, name)((1, 2, 9), W[:, :, 0]).stream(),
+    ),
+    "a stream's end": (
+        lambda: convlib.plan_conv1d((1, 2, 9), W[:, :, 0], padding=1).stream(), r"use '(\w+)' or '(\w+)'",
+        lambda *names: [convlib.plan_conv1d((1, 2, 9), W[:, :, 0], padding=name).stream() for name in names],
+    ),
+    "a stream's beginning": (
+        lambda: convlib.plan_conv1d((1, 2, 9), W[:, :, 0], padding="causal", padding_mode="edge").stream(),
+        r"use '(\w+)'",
+        lambda name: convlib.plan_conv1d((1, 2, 9), W[:, :, 0], padding="causal", padding_mode=name).stream(),
+    ),
+    "a stream's stride": (
+        lambda: convlib.plan_conv1d((1, 2, 9), W[:, :, 0], stride=4).stream(), r"at most (\d)",
+        lambda n: convlib.plan_conv1d((1, 2, 9), W[:, :, 0], stride=int(n)).stream(),
+    ),
+    "a stream's implementation": (
+        lambda: convlib.plan_conv1d((1, 2, 99), W[:, :, 0], backend="fft").stream(), r"name one of ([\w:]+),",
+        lambda name: (convlib.plan_conv1d((1, 2, 99), W[:, :, 0], backend=name).stream(),
+                      convlib.plan_conv1d((1, 2, 99), W[:, :, 0]).stream()),
+    ),
+    "weights with gaps": (
+        lambda: convlib.conv2d(DEEP, SCATTERED, groups=8, backend="native:direct"),
+        "direct takes contiguous weights.*give C-contiguous ones, .* or leave the backend to be chosen",
+        lambda: (convlib.conv2d(DEEP, np.ascontiguousarray(SCATTERED), groups=8, backend="native:direct"),
+                 convlib.conv2d(DEEP, SCATTERED, groups=8)),
+    ),
+    "axes of a spec": (
+        lambda: convlib.PoolSpec.make("max", X.shape, 2), r"with nd=(\d), (\d) or (\d)",
+        lambda _, n, __: convlib.PoolSpec.make("max", X.shape, 2, nd=int(n)),
+    ),
+    "a divisor": (
+        lambda: convlib.avg_pool2d(X, 2, divisor_override=0), "use None or another integer",
+        lambda: [convlib.avg_pool2d(X, 2, divisor_override=n) for n in (None, -1)],
+    ),
+    "a norm": (
+        lambda: convlib.lp_pool2d(X, 0, 2), r"such as (\d); math\.inf gives",
+        lambda n: [convlib.lp_pool2d(X, p, 2) for p in (int(n), np.inf)],
+    ),
+    "padding that is left out": (
+        lambda: convlib.avg_pool2d(X, 3, padding=1, padding_mode="edge", count_include_pad=False),
+        "leave one of them out",
+        lambda: (convlib.avg_pool2d(X, 3, padding=1, count_include_pad=False),
+                 convlib.avg_pool2d(X, 3, padding=1, padding_mode="edge")),
+    ),
+    "an empty axis": (
+        lambda: convlib.conv2d(X[:, :, :0], W, padding=2, padding_mode="edge"), r"use '(\w+)'",
+        lambda name: convlib.conv2d(X[:, :, :0], W, padding=2, padding_mode=name),
+    ),
+    "an empty image": (
+        lambda: convlib.filter2d(PLANE[:0], np.ones((1, 1))), r"use '(\w+)'",
+        lambda name: convlib.filter2d(PLANE[:0], np.ones((2, 1)), boundary=name, mode="full"),
+    ),
+    "no axis": (
+        lambda: convlib.im2col(X, ()), r"such as \((\d), (\d)\)", lambda a, b: convlib.im2col(X, (int(a), int(b)))
+    ),
+    "no size": (
+        lambda: convlib.col2im(np.ones((1, 8, 9)), (), 2), r"such as \((\d), (\d)\)",
+        lambda a, b: convlib.col2im(np.ones((1, 8, 9)), (int(a), int(b)), 2),
+    ),
+    "a setting that holds": (
+        lambda: twice(convlib.max_workspace(1 << 20)), "make another one",
+        lambda: twice(convlib.max_workspace(1 << 20), convlib.max_workspace(1 << 21)),
+    ),
+    "a large pad_value": (
+        lambda: convlib.conv2d(X, W, padding=1, pad_value=2**53 + 1), r"use at most 2\*\*(\d+)",
+        lambda n: convlib.conv2d(X, W, padding=1, pad_value=2 ** int(n)),
+    ),
+    "a field's windows": (
+        lambda: convlib.receptive_field([{"stride": 2}]), r"as in \{'(\w+)': (\d)\}",
+        lambda name, n: convlib.receptive_field([{"stride": 2, name: int(n)}]),
+    ),
+    "a field's size": (
+        lambda: convlib.receptive_field([{"kernel_size": 3, "stride": 2, "padding": "same_upper"}]), "give size=",
+        lambda: convlib.receptive_field([{"kernel_size": 3, "stride": 2, "padding": "same_upper"}], size=9),
+    ),
+    "a field's picture": (
+        lambda: convlib.receptive_field([{"kernel_size": 3}], nd=1).plot("a.png"), r"use (\w+)\(\)",
+        lambda name: getattr(convlib.receptive_field([{"kernel_size": 3}], nd=1), name)(),
+    ),
+    "a guessed size": (
+        lambda: convlib.max_unpool2d(*convlib.max_pool2d(X + SLOPE, 2, stride=3, return_indices=True), 2, stride=2),
+        "give that of the array that was pooled as (output_size)",
+        lambda name: convlib.max_unpool2d(
+            *convlib.max_pool2d(X + SLOPE, 2, return_indices=True), 2, **{name: X.shape[2:]}
+        ),
+    ),
     "tuning of a string": (lambda: tuning.tune("n1 ic1"), r"such as \['n1 ic1'\]", lambda: tuning.tune([])),
 }  # fmt: skip
 
@@ -192,7 +287,7 @@ ADVICE = {
 @pytest.mark.parametrize("name", ADVICE)
 def test_advice_holds_when_it_is_followed(name):
     refused, pattern, follow = ADVICE[name]
-    with pytest.raises((convlib.ConvlibError, TypeError, AttributeError)) as caught:
+    with pytest.raises((convlib.ConvlibError, TypeError, AttributeError, MemoryError)) as caught:
         refused()
     found = re.search(pattern, str(caught.value))
     assert found, str(caught.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import convlib
+from convlib import registry
 from convlib.commands import main
 from convlib.commands.statuses import AGREE, DISAGREE, INTERRUPTED, REFUSED, UNREAD
 
@@ -85,6 +86,20 @@ def test_check(capsys):
     assert summary.endswith(f" passed, {len(lines)} refused, 0 failed")
     assert all(line.startswith("  refused ") for line in lines)
     assert any("max_pool2d-plain: " in line and "does not implement pool" in line for line in lines)
+
+
+def test_check_of_all(capsys):
+    """Without names every backend runs that can; of the others it says why they do not."""
+    assert main(["check", "-k", "conv2d-plain"]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert list(lines) == list(convlib.backends())
+    for name, said in lines.items():
+        reason = ""
+        try:
+            registry.get_backend(name)
+        except convlib.BackendError as error:
+            reason = f"not checked: {error}"
+        assert said == reason or (not reason and said.endswith(" 0 failed"))
 
 
 def shell(command):

@@ -109,7 +109,7 @@ cdef class Problem:
 
 cdef const cv_isa* active() except NULL
 cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil
-cdef int refuse(names, Py_ssize_t max_workspace) except -1
+cdef int refuse(names, Py_ssize_t max_workspace, said=*) except -1
 cdef void* allocate(Py_ssize_t size) except NULL
 cdef void release(void* block) noexcept
 cdef cv_type type_of(char code, Py_ssize_t itemsize) except *

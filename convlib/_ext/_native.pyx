@@ -213,11 +213,14 @@ cdef int execute(const cv_plan* plan, const cv_call* call) noexcept nogil:
     return cv_plan_run(plan, call)
 
 
-cdef int refuse(names, Py_ssize_t max_workspace) except -1:
+cdef int refuse(names, Py_ssize_t max_workspace, said=()) except -1:
+    """Refuse arrays in whose memory no implementation that is named fits; `said` are the `verdicts` on them."""
     who = f"native:{names}" if names else "native"
+    wanted = set(names.split("+")) if names else set()
+    reasons = "; ".join([f"{row} {reason}" for row, family, reason, *_ in said if reason and wanted & {row, family}])
     error = MemoryError(
-        f"{who} cannot serve these arrays within {max_workspace} bytes of scratch; raise convlib.max_workspace, or "
-        "leave the backend to be chosen"
+        f"{who} cannot serve these arrays within {max_workspace} bytes of scratch{f' ({reasons})' if reasons else ''}; "
+        "give C-contiguous ones, raise convlib.max_workspace, or leave the backend to be chosen"
     )
     error.explained = True  # to those who say what helps
     raise error

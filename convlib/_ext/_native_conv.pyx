@@ -216,7 +216,7 @@ cdef int run(ConvProblem problem, Array ax, Array aw, Array ab, Array ay, names,
     problem.place(&p.conv, ax, ay, aw)
     plan = problem.plan(&p, names, exact)
     if plan is None:
-        refuse(names, max_workspace)
+        refuse(names, max_workspace, verdicts(&p))
     memset(&call, 0, sizeof(call))
     call.x, call.w, call.y, call.bias = ax.view.buf, aw.view.buf, ay.view.buf, NULL if ab is None else ab.view.buf
     return plan.run(&call)
@@ -241,7 +241,7 @@ def gradient(str op, ConvProblem problem, x, w, grad_y, names, int threads, Py_s
     problem.place(&p.conv, ax, ay, aw)
     cdef Plan plan = problem.plan(&p, names, False)
     if plan is None:
-        return refuse(names, max_workspace) if of_w else False
+        return refuse(names, max_workspace, verdicts(&p)) if of_w else False
     memset(&call, 0, sizeof(call))
     call.x, call.y, call.w = ax.view.buf, ay.view.buf, aw.view.buf
     plan.run(&call)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 
+from ..errors import BackendError
+from ..registry import backends, get_backend
 from .arguments import Commands
 from .statuses import AGREE, DISAGREE
 
@@ -13,8 +16,9 @@ def add(commands: Commands) -> None:
     """Describe the command and its arguments."""
     check = commands.add_parser("check", help="run the conformance suite on backends")
     check.add_argument(
-        "backends", nargs="+", metavar="BACKEND",
-        help="a name, name:algorithm, or module:Class of one that is not installed, found from the current folder, too",
+        "backends", nargs="*", metavar="BACKEND",
+        help="a name, name:algorithm, or module:Class of one that is not installed, found from the current folder, "
+        "too; by default every backend that can run",
     )  # fmt: skip
     check.add_argument(
         "-k", dest="select", default="", metavar="EXPR",
@@ -29,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..testing import check_backend
 
     status = AGREE
-    for name in arguments.backends:
+    for name in arguments.backends or _runnable():
         report = check_backend(
             name, select=arguments.select, stop=arguments.stop, strict=False, progress=_progress
         )
@@ -40,6 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
             print(report.details())
             status = DISAGREE
     return status
+
+
+def _runnable() -> Iterator[str]:
+    """Yield the names of the backends that can run; say of the others why they cannot."""
+    for name in backends():
+        try:
+            get_backend(name)
+        except BackendError as error:
+            print(f"{name}: not checked: {error}")
+        else:
+            yield name
 
 
 def _progress(done: int, steps: int) -> None:
