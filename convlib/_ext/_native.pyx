@@ -218,11 +218,12 @@ cdef int refuse(names, Py_ssize_t max_workspace, said=()) except -1:
     who = f"native:{names}" if names else "native"
     wanted = set(names.split("+")) if names else set()
     reasons = "; ".join([f"{row} {reason}" for row, family, reason, *_ in said if reason and wanted & {row, family}])
-    error = MemoryError(
+    told = (
         f"{who} cannot serve these arrays within {max_workspace} bytes of scratch{f' ({reasons})' if reasons else ''}; "
         "give C-contiguous ones, raise convlib.max_workspace, or leave the backend to be chosen"
     )
-    error.explained = True  # to those who say what helps
+    error = MemoryError(told)
+    error.explained = told  # by those who know what helps
     raise error
 
 
