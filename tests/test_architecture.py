@@ -231,6 +231,11 @@ def test_no_kernel_asks_the_compiler_what_it_compiles_for():
     assert not {path.name for path in COMPILED if re.search(r"\b__(AVX|FMA|SSE)\w*__\b", path.read_text())}
 
 
+def test_no_kernel_asks_a_library_what_the_processor_has():
+    """The library that comes with zig says that it has nothing: what it made ran without AVX2 everywhere."""
+    assert not {path.name for path in COMPILED if re.search(r"__builtin_cpu_supports\(", path.read_text())}
+
+
 def test_a_file_switches_its_target_once():
     """Of two switches, one within the other, Clang heeds the outer one alone."""
     switches = {path.name: path.read_text().count("CV_TARGET(") for path in COMPILED if path.parent.name == "simd"}

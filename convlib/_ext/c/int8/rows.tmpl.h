@@ -8,7 +8,7 @@
 
 CV_ONCE const char *CV_(int8_fits)(const cv_problem *problem) {
 #if defined(CV_BYTE_DOTS)
-    if (!__builtin_cpu_supports("avx512vnni"))
+    if (!cv_cpu_has(CV_CPU_BYTE_DOTS))
         return "needs " CV_BYTE_DOTS ", which this processor lacks";
 #endif
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";

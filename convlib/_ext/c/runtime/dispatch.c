@@ -1,37 +1,27 @@
 /* Which instruction set runs, and what it has: detected once, lowered by CONVLIB_ISA or
  * cv_set_isa. */
 #include "../engine.h"
+#include "processor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #if CV_HAS_AMX
-#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
 #if defined(__x86_64__)
-static int has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-}
+static int has_avx512(void) { return cv_cpu_has(CV_CPU_AVX512); }
 #if CV_HAS_AMX
 /* The processor has tiles of bfloat16, and Linux lets this process use them: it asks once, for all
  * threads to come. */
 static int has_amx(void) {
     enum { REQUEST = 0x1023, TILE_DATA = 18 };
-    unsigned a, b, c, d;
-    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
-        return 0;
-    if (!(d >> 22 & 1) || !(d >> 24 & 1))
-        return 0;
-    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+    return cv_cpu_has(CV_CPU_TILES) && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
+static int has_avx2(void) { return cv_cpu_has(CV_CPU_AVX2); }
 #endif
 static int always(void) { return 1; }
 

@@ -1,6 +1,7 @@
 /* What this machine can do at most: multiply-adds in registers, and bytes copied. */
 #include "probe.h"
 #include "port.h"
+#include "processor.h"
 
 #include <string.h>
 
@@ -41,9 +42,9 @@ PROBE(fma_512, 64, __attribute__((target("avx512f"))))
 PROBE(fma_256, 32, __attribute__((target("avx2,fma"))))
 PROBE(fma_128, 16, )
 static double one_thread(double seconds, int widest) {
-    if (widest >= 64 && __builtin_cpu_supports("avx512f"))
+    if (widest >= 64 && cv_cpu_has(CV_CPU_AVX512))
         return fma_512(seconds);
-    if (widest >= 32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (widest >= 32 && cv_cpu_has(CV_CPU_AVX2))
         return fma_256(seconds);
     return fma_128(seconds);
 }

@@ -12,6 +12,7 @@
 #include <immintrin.h>
 #endif
 #include "../engine.h"
+#include "../runtime/processor.h"
 #include "../runtime/split.h"
 
 #define CV_PRAGMA(x) _Pragma(#x)
