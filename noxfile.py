@@ -128,6 +128,13 @@ def wheels(session):
     session.run("python", ".ci/wheels.py", "dist", *session.posargs)
 
 
+@nox.session(python="3.11", default=False)
+def windows(session):
+    """Make the wheel for Windows into dist/ and try it in Windows' own Python under Wine (Debian's wine64)."""
+    session.install(*nox.project.dependency_groups(PROJECT, "wheels"), *PROJECT["build-system"]["requires"], "pip")
+    session.run("python", ".ci/windows.py", "dist", *session.posargs)
+
+
 @nox.session(default=False)
 def arm(session):
     """Try the wheel for Arm in dist/ under QEMU: needs Debian, and its package qemu-user."""

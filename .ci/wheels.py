@@ -1,15 +1,16 @@
-"""The wheels of this Python for Linux, without a container: manylinux_2_28, for x86-64 and Arm.
+"""The wheels of this Python for Linux, without a container: manylinux_2_28 and musllinux_1_2, for x86-64 and Arm.
 
-    python .ci/wheels.py OUT [MACHINE...]
+    python .ci/wheels.py OUT [KIND...]
 
-Builds from what the sdist holds, for x86_64 and aarch64 if none is named.  For x86-64 the compiler that Python's own
-extensions take makes the kernels, which are then those that are tested and raced, bit for bit, and zig, which PyPI has,
-links them against glibc 2.28; for Arm zig compiles, too.  Builds twice in two folders and compares the bits, checks the
-file, and tries the one for x86-64 in an environment without a compiler; `.ci/arm.py` tries the one for Arm.  `nox -s
-wheels` installs what this needs.
+Builds from what the sdist holds, all of `TARGETS` if none is named.  For x86-64 the compiler that Python's own
+extensions take makes the kernels, which for glibc are then those that are tested and raced, bit for bit, and zig, which
+PyPI has, brings musl's headers and links; for Arm zig compiles, too.  Builds twice in two folders and compares the
+bits, checks the file, and tries the one for this machine in an environment without a compiler; `.ci/arm.py` tries the
+one for Arm.  `nox -s wheels` installs what this needs.
 """
 
 import hashlib
+import importlib.util
 import os
 import re
 import shlex
@@ -32,41 +33,90 @@ GLIBC = (2, 28)
 MOST_BYTES = 3_000_000
 #: What a wheel may need of the system, by the beginnings of their names.
 LIBRARIES = ("libc.", "libm.", "libpthread.", "libdl.", "ld-linux")
+MUSL = (1, 2)
+#: What the parts may ask of musl, which has no versions of symbols: all of it is in musl 1.2.0.
+MUSL_HAS = {
+    "__sched_cpucount", "__tls_get_addr", "bcmp", "calloc", "clock_gettime", "free", "getenv", "malloc", "memcmp",
+    "memcpy", "memmove", "memset", "posix_memalign", "pthread_atfork", "pthread_attr_destroy", "pthread_attr_init",
+    "pthread_attr_setdetachstate", "pthread_attr_setstacksize", "pthread_cond_broadcast", "pthread_cond_init",
+    "pthread_cond_wait", "pthread_create", "pthread_getaffinity_np", "pthread_join", "pthread_mutex_init",
+    "pthread_mutex_lock", "pthread_mutex_trylock", "pthread_mutex_unlock", "pthread_once", "pthread_self",
+    "pthread_setaffinity_np", "pthread_sigmask", "sched_getcpu", "sigfillset", "strcmp", "strlen", "strrchr",
+    "syscall", "vsnprintf",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of processor, as `os.uname` calls it."""
+    """A kind of processor, as `os.uname` calls it, and a C library: gnu, which is glibc, or musl."""
 
     machine: str
+    libc: str = "gnu"
 
     @property
     def tag(self):
         """The platform of its wheels."""
-        return f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{self.machine}"
+        return f"{self.policy[0]}_{self.policy[1]}_{self.policy[2]}_{self.machine}"
+
+    @property
+    def policy(self):
+        """What a wheel must keep to, and the newest version of the C library."""
+        return ("manylinux", *GLIBC) if self.libc == "gnu" else ("musllinux", *MUSL)
+
+    @property
+    def compiles_here(self):
+        """Whether this machine's compiler can make it."""
+        return self.machine == os.uname().machine
 
     @property
     def runs_here(self):
-        """Whether this Python can load what is made for it, and this machine's compiler can make it."""
-        return self.machine == os.uname().machine
+        """Whether this Python can load it."""
+        return self.compiles_here and self.libc == "gnu"
 
     def variables(self):
         """Return what tells setup.py that it builds for this processor."""
-        libc = f"{self.machine}-linux-gnu.{GLIBC[0]}.{GLIBC[1]}"
-        zig = (sys.executable, "-m", "ziglang", "cc", "-target", libc)
-        # What zig would put in of its own are a slower memcpy and more bytes; of GCC's library the x86-64 kernels need
-        # what tells processors apart.
+        system = f"{self.machine}-linux-{self.libc}"
+        version = f".{GLIBC[0]}.{GLIBC[1]}" if self.libc == "gnu" else ""
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", system + version)
+        # What zig would put in of its own are a slower memcpy and more bytes; of a compiler's library the loops need
+        # the products of complex numbers.
         libraries = ["-nodefaultlibs", "-lc", "-lm", "-lpthread"]
-        if self.runs_here:
+        if self.libc == "musl":
+            libraries = ["-nostdlib", "-Wl,--no-as-needed", musl_library(self.machine, zig)]
+        if self.compiles_here:
             libraries.append(run("cc", "-print-libgcc-file-name").strip())
+        elif self.libc == "musl":
+            libraries += ["-lcompiler_rt", "-Wl,--gc-sections"]
         said = {"LDSHARED": shlex.join((*zig, "-shared", *libraries))}
         if not self.runs_here:
-            # Python's headers say the same of both; the names of modules and the platform do not.
-            said["CC"] = shlex.join(zig)
+            # Python's headers say the same of all; the names of modules and the platform do not.
             python = f"{sys.version_info.major}{sys.version_info.minor}"
-            said["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{python}-{self.machine}-linux-gnu.so"
+            said["CC"] = shlex.join(("cc", *musl_headers(self.machine)) if self.compiles_here else zig)
+            said["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{python}-{system}.so"
             said["_PYTHON_HOST_PLATFORM"] = f"linux-{self.machine}"
         return said
+
+
+TARGETS = {"x86_64": Target("x86_64"), "aarch64": Target("aarch64"),
+           "x86_64-musl": Target("x86_64", "musl"), "aarch64-musl": Target("aarch64", "musl")}  # fmt: skip
+
+
+def musl_library(machine, compiler):
+    """Return what stands for musl while linking: it has the name by which Alpine and auditwheel call it.
+
+    Whatever the name of the file, musl's loader knows all that begins with ``libc.`` as itself.
+    """
+    library = ROOT / f"build/libc.musl-{machine}.so.1"
+    run(*compiler, "-shared", "-nostdlib", f"-Wl,-soname,{library.name}", "-x", "c", "/dev/null", "-o", library)
+    return str(library)
+
+
+def musl_headers(machine):
+    """Return the options by which GCC takes the headers of musl that zig brings, and none of this system's."""
+    (package,) = importlib.util.find_spec("ziglang").submodule_search_locations
+    names = (f"{machine}-linux-musl", "generic-musl", f"{machine}-linux-any", "any-linux-any")
+    folders = [run("cc", "-print-file-name=include").strip(), *(f"{package}/lib/libc/include/{name}" for name in names)]
+    return ["-nostdinc", *(word for folder in folders for word in ("-isystem", folder))]
 
 
 def run(*command, cwd=None, **variables):
@@ -113,24 +163,28 @@ def faults(path, target, secrets):
             elif isinstance(section, GNUVerNeedSection):
                 for name in (version.name for _, versions in section.iter_versions() for version in versions):
                     numbers = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)?", name)
-                    if not numbers or tuple(map(int, numbers.groups()[:2])) > GLIBC:
+                    if target.libc != "gnu" or not numbers or tuple(map(int, numbers.groups()[:2])) > GLIBC:
                         wrong.append(f"needs {name}")
             elif isinstance(section, SymbolTableSection):
-                wrong += symbols(elf, section)
+                wrong += symbols(elf, section, target)
     return [f"{path.name} {what}" for what in wrong]
 
 
-def symbols(elf, section):
+def symbols(elf, section, target):
     """Return the symbols that nothing should show, and those of no known version that only Python should give."""
     versions = elf.get_section_by_name(".gnu.version")
     wrong = []
     for number, symbol in enumerate(section.iter_symbols()):
-        name, unknown = symbol.name, versions.get_symbol(number)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL")
+        name = symbol.name
+        if target.libc == "gnu":
+            unknown = versions.get_symbol(number)["ndx"] in ("VER_NDX_LOCAL", "VER_NDX_GLOBAL")
+        else:
+            unknown = name not in MUSL_HAS
         if symbol["st_shndx"] != "SHN_UNDEF":
             if not name.startswith("PyInit_"):
                 wrong.append(f"shows {name}")
         elif symbol["st_info"]["bind"] == "STB_GLOBAL" and unknown and not name.startswith(("Py", "_Py")):
-            wrong.append(f"asks for {name}, which glibc {GLIBC} may not have")
+            wrong.append(f"asks for {name}, which may not be there")
     return wrong
 
 
@@ -145,8 +199,9 @@ def check(wheel, target, secrets):
     if wheel.stat().st_size > MOST_BYTES:
         wrong.append(f"{wheel.stat().st_size} bytes, more than {MOST_BYTES}")
     said = run("auditwheel", "show", wheel)
-    earned = re.search(rf'"manylinux_(\d+)_(\d+)_{target.machine}"', said)
-    if not earned or tuple(map(int, earned.groups())) > GLIBC:
+    kind, *newest = target.policy
+    earned = re.search(rf'"{kind}_(\d+)_(\d+)_{target.machine}"', said)
+    if not earned or [*map(int, earned.groups())] > newest:
         wrong.append(f"auditwheel says\n{said}")
     if wrong:
         sys.exit(f"{wheel.name}: {'; '.join(wrong)}")
@@ -177,12 +232,12 @@ def make(target, sdist, work, out):
     print(f"{made}, {made.stat().st_size // 1000} kB, sha256 {digests[0]}", flush=True)
 
 
-def main(out, machines):
-    """Make the sdist, and the wheels for these machines."""
+def main(out, kinds):
+    """Make the sdist, and these kinds of wheels."""
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         sys.exit("this recipe makes wheels on Linux, x86-64; cibuildwheel makes them elsewhere")
-    if unknown := set(machines) - {"x86_64", "aarch64"}:
-        sys.exit(f"no such machine: {', '.join(sorted(unknown))}; valid: x86_64, aarch64")
+    if unknown := set(kinds) - set(TARGETS):
+        sys.exit(f"no such kind: {', '.join(sorted(unknown))}; valid: {', '.join(TARGETS)}")
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1735689600")  # of every file in a wheel
     (ROOT / "build/objects").mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -191,9 +246,9 @@ def main(out, machines):
         run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", work / "sdist", ROOT)
         (sdist,) = (work / "sdist").iterdir()
         shutil.copy(sdist, out)
-        for machine in machines:
-            make(Target(machine), sdist, work, out)
+        for kind in kinds:
+            make(TARGETS[kind], sdist, work, out)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["x86_64", "aarch64"])
+    main(Path(sys.argv[1]), sys.argv[2:] or list(TARGETS))
