@@ -208,9 +208,11 @@ CV_ONCE const char *CV_(double_fits)(const cv_problem *problem) {
 CV_ONCE double CV_(double_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
     ptrdiff_t size[3], step[3], cuts[3], inner;
-    const double elements =
-        (double)cv_double_sizes(problem, (ptrdiff_t)sizeof(T), size, step, cuts, &inner) *
-        (double)p->n * (double)((p->c + inner - 1) / inner * cuts[0]) * (double)(cuts[1] * cuts[2]);
+    const ptrdiff_t each =
+        cv_double_sizes(problem, (ptrdiff_t)sizeof(T), size, step, cuts, &inner);
+    const double elements = (double)each * (double)p->n *
+                            (double)((p->c + inner - 1) / inner * cuts[0]) *
+                            (double)(cuts[1] * cuts[2]);
     const double outs =
         (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
     const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
