@@ -138,6 +138,11 @@ def magnitude(a: Any, zeros: tuple[int, ...] = (0,)) -> int:
     return max(abs(int(number) - zero) for end in ends for number, zero in zip(end, zeros, strict=True))
 
 
+def exact_float(largest: int) -> DType | None:
+    """Return the narrowest float that holds all integers up to the largest partial sum, or None."""
+    return FLOAT32 if largest < 2**24 else FLOAT64 if largest < 2**53 else None
+
+
 def error_bound(terms: int, dtype: DType) -> float:
     """Return the relative error of a sum of `terms` products: a share of the largest sum of absolute products."""
     return (terms + 16) * float(np.finfo(dtype).eps)

@@ -120,8 +120,9 @@ def _weights(spec: ConvSpec, w: Array) -> Array:
 
 def _as_floats(spec: ConvSpec, prepared: bool) -> float:
     """Return the nanoseconds that the engine predicts where integers become floats and sums become integers again."""
-    largest = spec.icg * int(np.prod(spec.kernel)) * 255**2
-    element = dtypes.FLOAT32 if largest < 2**24 else dtypes.FLOAT64
+    element = dtypes.exact_float(spec.icg * int(np.prod(spec.kernel)) * 255**2)
+    if element is None:
+        return np.inf
     plan = Call(conv_problem(plain_padded(spec)), "conv", element).plan(None, not prepared, True)
     if plan is None:
         return np.inf

@@ -27,7 +27,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, repeats
 from .asked import RESULTS, Call
 from .job import Job
 from .quantised import UNSHIFTED, lazily, way
-from .scratch import column_blocks, exact_float, terms
+from .scratch import column_blocks, terms
 from .windows import pooled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -293,7 +293,7 @@ def _sums(
     elif dtype == dtypes.INT64 and (quantised or backend.integers_as_floats(op, spec, algorithm)):
         largest = _largest(op, spec, given, bias, quantised)
         if backend.integers_as_floats(op, spec, algorithm):
-            dtype = exact_float(largest) or dtype
+            dtype = dtypes.exact_float(largest) or dtype
     if conjugated and given[conjugated].dtype.kind != "c":  # type: ignore[union-attr]  # only a bias may be None
         conjugated = ""
     shifted = "" if quantised is None else quantised.shifted

@@ -21,11 +21,6 @@ from .job import Job
 _CONJUGATED = {"conv_grad_input": ("", "w"), "conv_grad_weight": ("x",)}
 
 
-def exact_float(largest: int) -> np.dtype[Any] | None:
-    """Return the narrowest float that holds all integers up to the largest partial sum, or None."""
-    return dtypes.FLOAT32 if largest < 2**24 else dtypes.FLOAT64 if largest < 2**53 else None
-
-
 def terms(op: str, spec: Any) -> int:
     """Return the products of which a sum of a convolution or a gradient has at most so many."""
     if op == "conv":
@@ -120,5 +115,6 @@ def computed(
         return [types.compute]
     most = 1 if storage == dtypes.BOOL else max(-int(np.iinfo(storage).min), int(np.iinfo(storage).max))
     most *= 1 + shifted
-    possible = [exact_float(largest) for largest in (0, 2**24, 2**53) if largest <= terms(op, spec) * most**2 + most]
+    bound = terms(op, spec) * most**2 + most
+    possible = [dtypes.exact_float(largest) for largest in (0, 2**24, 2**53) if largest <= bound]
     return [dtypes.INT64 if found is None else found for found in possible]
