@@ -4,6 +4,7 @@
 
 typedef T CV_(source); /* an element of x */
 typedef T CV_(fed);    /* an element of its copy */
+typedef T CV_(weight); /* an element of w */
 #define CV_DEPTH 1     /* elements of the copy that fill a lane */
 #define CV_BROADCAST_COPY (3.0 / VL) /* ns to copy an input */
 #define CV_PANELS_EACH 4 /* of output channels, that threads may share instead of strips */

@@ -3,13 +3,10 @@
 #define CV_FEED_COPY
 #include "../layout/nhwc_out.tmpl.h"
 #include "../layout/weights.tmpl.h"
+#include "bytes.h"
 
-enum { CV_BLOCK = 16 }; /* bytes that are turned round at once */
 #define CV_BEYOND CV_VB /* elements of the copy that are written or read past its end */
 
-typedef uint8_t cv_bytes __attribute__((vector_size(CV_BLOCK)));
-typedef uint8_t cv_bytes_at __attribute__((vector_size(CV_BLOCK), aligned(1), may_alias));
-typedef uint64_t cv_words __attribute__((vector_size(CV_BLOCK)));
 typedef CV_FED cv_feds __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED))));
 typedef CV_FED cv_feds_at
     __attribute__((vector_size(CV_BLOCK * sizeof(CV_FED)), aligned(1), may_alias));
@@ -42,60 +39,15 @@ CV_INLINE void CV_(feed_part)(const CV_(broadcast_job) *j, cv_bytes v, ptrdiff_t
     __builtin_memcpy(dst, all, (size_t)n * sizeof(CV_FED));
 }
 
-/* Up to a block of neighbours, `next` apart; zeros past them. */
-CV_INLINE cv_bytes CV_(some_bytes)(const uint8_t *from, ptrdiff_t next, ptrdiff_t n) {
-    if (next == 1 && n == CV_BLOCK)
-        return *(const cv_bytes_at *)from;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (next == 1 && n >= 4) { /* its ends, which overlap */
-        cv_words words = {0};
-        if (n >= 8) {
-            uint64_t ends[2];
-            __builtin_memcpy(ends, from, 8);
-            __builtin_memcpy(ends + 1, from + n - 8, 8);
-            words = (cv_words){ends[0], n > 8 ? ends[1] >> 8 * (CV_BLOCK - n) : 0};
-        } else {
-            uint32_t ends[2];
-            __builtin_memcpy(ends, from, 4);
-            __builtin_memcpy(ends + 1, from + n - 4, 4);
-            words[0] = ends[0] | (uint64_t)ends[1] << 8 * (n - 4);
-        }
-        return (cv_bytes)words;
-    }
-#endif
-    cv_bytes v = {0};
-    for (ptrdiff_t i = 0; i < n; i++)
-        v[i] = from[i * next];
-    return v;
-}
-
 static void CV_(feed_run)(const CV_(broadcast_job) *j, const uint8_t *from, ptrdiff_t n,
                           CV_FED *dst) {
     if (n < CV_BLOCK) {
-        CV_(feed_part)(j, CV_(some_bytes)(from, 1, n), n, dst);
+        CV_(feed_part)(j, cv_some_bytes(from, 1, n), n, dst);
         return;
     }
     for (ptrdiff_t at = 0; at < n; at += CV_BLOCK) {
         const ptrdiff_t i = CV_MIN2(at, n - CV_BLOCK);
         CV_(feed_block)(j, *(const cv_bytes_at *)(from + i), dst + i);
-    }
-}
-
-/* A block of rows, turned round. */
-CV_INLINE void CV_(turn_bytes)(cv_bytes *v) {
-    CV_UNROLL(4)
-    for (int stage = 0; stage < 4; stage++) {
-        cv_bytes u[CV_BLOCK];
-        CV_UNROLL(8)
-        for (int i = 0; i < CV_BLOCK / 2; i++) {
-            u[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
-                                               21, 6, 22, 7, 23);
-            u[2 * i + 1] = __builtin_shufflevector(v[i], v[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12,
-                                                   28, 13, 29, 14, 30, 15, 31);
-        }
-        CV_UNROLL(16)
-        for (int i = 0; i < CV_BLOCK; i++)
-            v[i] = u[i];
     }
 }
 
@@ -127,15 +79,15 @@ static void CV_(feed_row)(const CV_(broadcast_job) *j, const uint8_t *from, ptrd
                 CV_UNROLL(16)
                 for (int r = 0; r < CV_BLOCK; r++)
                     v[r] = *(const cv_bytes_at *)(src + r * p->xs[1]);
-                CV_(turn_bytes)(v);
+                cv_turn_bytes(v);
                 CV_UNROLL(16)
                 for (int q = 0; q < CV_BLOCK; q++)
                     CV_(feed_block)(j, v[q], to + q * icg);
                 continue;
             }
             for (ptrdiff_t r = 0; r < CV_BLOCK; r++, src += p->xs[1])
-                v[r] = r < channels ? CV_(some_bytes)(src, next, pixels) : (cv_bytes){0};
-            CV_(turn_bytes)(v);
+                v[r] = r < channels ? cv_some_bytes(src, next, pixels) : (cv_bytes){0};
+            cv_turn_bytes(v);
             for (ptrdiff_t q = 0; q < pixels; q++, to += icg)
                 CV_(feed_block)(j, v[q], to);
         }
@@ -203,8 +155,6 @@ CV_INLINE void CV_(feed_init)(const CV_(broadcast_job) *j, const T *sums, ptrdif
     for (ptrdiff_t l = 0; j->shifted && l < n; l++)
         zeros[l] = l < real ? j->zeros[oc + l] : 0;
 }
-
-typedef uint32_t CV_(modulo) __attribute__((vector_size(CV_VB)));
 
 /* Up to a vector of lanes of the copy, or of x: `n` of them; zeros past these. */
 CV_INLINE vec CV_(fed_lanes)(const CV_(fed) *x, ptrdiff_t n) {

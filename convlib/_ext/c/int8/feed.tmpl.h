@@ -17,6 +17,8 @@
 
 typedef uint8_t CV_(source);
 typedef CV_FED CV_(fed);
+typedef int8_t CV_(weight);
+typedef uint32_t CV_(modulo) __attribute__((vector_size(CV_VB)));
 #define CV_BROADCAST_COPY 0.1 /* ns to copy an input */
 #define CV_PANELS_EACH 3      /* of output channels, that threads may share instead of strips */
 #define CV_HEAD 1

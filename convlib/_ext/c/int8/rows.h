@@ -7,3 +7,6 @@
 #define CV_PX 3
 #endif
 #include "rows.tmpl.h"
+#if !defined(CV_AVX512) && !defined(CV_FLOOR) /* AVX-512 has dot products for it */
+#include "winograd.tmpl.h"
+#endif

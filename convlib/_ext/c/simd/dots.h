@@ -1,8 +1,9 @@
 /* Products of integers added up in lanes of int32: CV_(dots)(sum, a, b), where each lane of a and b
  * holds CV_DEPTH numbers, of type CV_FED in a and CV_PART in b.  Those of int16 are bytes, so
- * that no sum of two products overflows; sums do so modulo 2^32.
+ * that no sum of two products overflows; sums do so modulo 2^32.  CV_WORDS: int16 even where there
+ * are dot products of bytes.
  */
-#if defined(CV_BYTE_DOTS)
+#if defined(CV_BYTE_DOTS) && !defined(CV_WORDS)
 #define CV_DEPTH 4
 #define CV_FED uint8_t
 #define CV_PART int8_t
@@ -14,7 +15,9 @@
 
 CV_INLINE vec CV_(dots)(vec sum, vec a, vec b) {
     typedef uint32_t lanes CV_UNUSED __attribute__((vector_size(CV_VB)));
-#if defined(CV_BYTE_DOTS)
+#if defined(CV_BYTE_DOTS) && defined(CV_WORDS)
+    return (vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(CV_BYTE_DOTS)
     return (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 #elif defined(__x86_64__) && CV_VB == 64
     return (vec)((lanes)sum + (lanes)_mm512_madd_epi16((__m512i)a, (__m512i)b));

@@ -7,6 +7,9 @@
 #ifndef CV_WINO_AXES
 #define CV_WINO_AXES
 
+typedef vec CV_(wino_in_t);  /* what is transformed on the way to V */
+typedef vec CV_(wino_out_t); /* and from M */
+
 CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
     if (a == 6) {
         const vec e1 = 0.25f * d[4] - 0.5625f * d[2], o1 = 0.1875f * d[3] - 0.421875f * d[1];

@@ -1,45 +1,13 @@
 /* V: the inputs of a block of tiles, transformed. */
 #ifndef CV_WINO_INPUTS
 #define CV_WINO_INPUTS
-#include "../layout/transpose.tmpl.h"
-#include "axes.tmpl.h"
 #include "job.tmpl.h"
-
-/* Columns first <= x < first + width of a row of input, which begins at `from`, to [x][lane]; zeros
- * outside.  sizes: the largest magnitude in each column so far. */
-CV_INLINE void CV_(wino_row)(const cv_conv *p, const T *from, ptrdiff_t first, ptrdiff_t width,
-                             ptrdiff_t channels, T *to, T *sizes) {
-    const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
-                    hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
-    const ptrdiff_t step = p->xs[4];
-    for (ptrdiff_t x = 0; x < lo; x++)
-        CV_(store)(to + x * VL, (vec){0});
-    from += (first + lo) * step;
-    /* what it stores past the end is overwritten */
-    for (ptrdiff_t x = lo; x < hi; x += VL, from += VL * step) {
-        const ptrdiff_t n = CV_MIN2(VL, hi - x);
-        vec v[VL], most = CV_(load)(sizes + x);
-        if (p->xs[1] == 1) {
-            CV_UNROLL(16)
-            for (int i = 0; i < VL; i++) {
-                v[i] = i < n ? CV_(load_n)(from + i * step, channels) : (vec){0};
-                CV_(store)(to + (x + i) * VL, v[i]);
-            }
-            CV_(transpose)(v);
-            CV_UNROLL(16)
-            for (int i = 0; i < VL; i++)
-                most = CV_(larger)(most, v[i]);
-        } else {
-            CV_(transpose_sized)(from, p->xs[1], step, channels, n, v, &most);
-            CV_UNROLL(16)
-            for (int i = 0; i < VL; i++)
-                CV_(store)(to + (x + i) * VL, v[i]);
-        }
-        CV_(store)(sizes + x, most);
-    }
-    for (ptrdiff_t x = hi; x < width; x++)
-        CV_(store)(to + x * VL, (vec){0});
-}
+#if CV_FLOAT
+#include "axes.tmpl.h"
+#include "row.tmpl.h"
+#else
+#include "../int8/wino_inputs.tmpl.h"
+#endif
 
 /* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then
  * along W. */
@@ -48,50 +16,51 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
                                T *v) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
     for (ptrdiff_t x = 0; x < width; x++) {
-        vec d[6], r[6];
+        CV_(wino_in_t) d[6], r[6];
         CV_UNROLL(6)
         for (int s = 0; s < a; s++)
-            d[s] = CV_(load)(row[s] + x * VL);
+            d[s] = (CV_(wino_in_t))CV_(load)(row[s] + x * VL);
         CV_(wino_bt)(a, d, r);
         CV_UNROLL(6)
         for (int s = 0; s < a; s++)
-            CV_(store)(turned + (x * a + s) * VL, r[s]);
+            CV_(store)(turned + (x * a + s) * VL, (vec)r[s]);
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
             const T *from = turned + (t * m * gap + phase) * a * VL;
             CV_UNROLL(6)
             for (int s = 0; s < a; s++) {
-                vec d[6], r[6];
+                CV_(wino_in_t) d[6], r[6];
                 CV_UNROLL(6)
                 for (int q = 0; q < a; q++)
-                    d[q] = CV_(load)(from + (q * gap * a + s) * VL);
+                    d[q] = (CV_(wino_in_t))CV_(load)(from + (q * gap * a + s) * VL);
                 CV_(wino_bt)(a, d, r);
                 CV_UNROLL(6)
                 for (int q = 0; q < a; q++)
-                    CV_(store)(v + (s * a + q) * j->v_plane, r[q]);
+                    CV_(store)(v + (s * a + q) * j->v_plane, (vec)r[q]);
             }
         }
     }
 }
 
-/* The inputs of group g under a block to V; the magnitudes of their pixels to s->sizes, as
- * wino_ranges reads them: of each slice the rows, in this order. */
+/* The inputs of group g under a block to V; of floats, the magnitudes of their pixels to s->sizes,
+ * as wino_ranges reads them: of each slice the rows, in this order. */
 CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
                             const CV_(wino_block) *b, const CV_(wino_scratch) *s, T *v) {
     const int a = m + r - 1;
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
-                    left = b->first[3] * m * p->dil[2] - p->lo[2];
-    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row, pitch = j->row / VL;
+                    left = b->first[3] * m * p->dil[2] - p->lo[2], each = VL * CV_DEPTH;
+    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row, pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
-    for (ptrdiff_t c = 0; c < p->icg; c += VL) {
-        T *to = v + c;
+    for (ptrdiff_t c = 0; c < p->icg; c += each) {
+        T *to = v + c / CV_DEPTH;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
             const ptrdiff_t n = b->first[0] + i / slices,
                             z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
-            const T *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2], *row[6];
+            const CV_(source) *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2];
+            const T *row[6];
             T *slot[6], *sizes = s->sizes + i * j->rows * pitch;
             for (int q = 0; q < a; q++)
                 slot[q] = s->rows + q * j->row;
@@ -112,7 +81,7 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
                     row[q] = s->zeros;
                     if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1])
                         continue;
-                    CV_(wino_row)(p, x + y * p->xs[3], left, width, CV_MIN2(VL, p->icg - c),
+                    CV_(wino_row)(j, x + y * p->xs[3], left, width, CV_MIN2(each, p->icg - c),
                                   slot[q], sizes);
                     row[q] = slot[q];
                 }

@@ -2,8 +2,10 @@
 #ifndef CV_WINO_JOB
 #define CV_WINO_JOB
 #include "../gemm/broadcast_tile.tmpl.h"
-#include "../layout/ending.tmpl.h"
 #include "../layout/weights.tmpl.h"
+#if CV_FLOAT
+#include "../layout/ending.tmpl.h"
+#endif
 #include "sizes.h"
 
 #include <stdatomic.h>
@@ -17,10 +19,16 @@ typedef struct {
 typedef struct {
     cv_conv p;
     int m, r, points, threads;
-    const T *x, *w, *u, *bias;
+    const CV_(source) *x;
+    const CV_(weight) *w;
+    const T *u, *bias;
     T *y, *scratch;
+#if CV_FLOAT
     CV_(ending) ending;
-    /* products per point; vectors of output channels, panels, vectors of inputs */
+#else
+    int offset, zero, padding, wide_y; /* offset: what x counts from in V */
+#endif
+    /* lanes of products per point; vectors of output channels, panels, vectors of inputs */
     ptrdiff_t k, vecs, panels, c_vecs;
     ptrdiff_t th;                       /* rows of tiles of a phase */
     ptrdiff_t size[4], cuts[4], blocks; /* what is cut into blocks */
@@ -42,6 +50,19 @@ typedef struct {
     ptrdiff_t most_again;
 } CV_(wino_job);
 
+/* Integers have F(4, 3) only. */
+CV_INLINE int CV_(wino_m)(const cv_conv *p) { return CV_FLOAT ? cv_wino_m(p) : 4; }
+CV_INLINE int CV_(wino_points)(const cv_conv *p) {
+    const int a = CV_(wino_m)(p) + (int)p->k[2] - 1;
+    return a * a;
+}
+
+/* Lanes that the channels of a group fill, CV_DEPTH in each; those of a window. */
+CV_INLINE ptrdiff_t CV_(wino_lanes)(const cv_conv *p) {
+    return (p->icg + CV_DEPTH - 1) / CV_DEPTH;
+}
+CV_INLINE ptrdiff_t CV_(wino_k)(const cv_conv *p) { return CV_(wino_lanes)(p) * p->k[0]; }
+
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
 CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t vecs, ptrdiff_t i) {
     const ptrdiff_t panels = CV_(lane_panels)(vecs);
@@ -51,9 +72,8 @@ CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t ve
 /* Of a group. */
 CV_INLINE ptrdiff_t CV_(wino_group)(const cv_conv *p) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
-    return vecs
-               ? CV_(wino_before)(cv_wino_points(p), p->icg * p->k[0], vecs, CV_(lane_panels)(vecs))
-               : 0;
+    return vecs ? CV_(wino_before)(CV_(wino_points)(p), CV_(wino_k)(p), vecs, CV_(lane_panels)(vecs))
+                : 0;
 }
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_group)(p); }
 

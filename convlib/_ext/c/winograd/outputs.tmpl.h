@@ -1,10 +1,14 @@
 /* M = V U by one GEMM for each point, and y = A^T M A. */
 #ifndef CV_WINO_OUTPUTS
 #define CV_WINO_OUTPUTS
-#include "../gemm/recompute.tmpl.h"
 #include "../layout/nhwc_out.tmpl.h"
-#include "axes.tmpl.h"
 #include "job.tmpl.h"
+#if CV_FLOAT
+#include "axes.tmpl.h"
+#include "range.tmpl.h"
+#else
+#include "../int8/wino_outputs.tmpl.h"
+#endif
 
 /* ---- products */
 
@@ -13,8 +17,8 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
 #define CV_WINO_TILE(px, nv)                                                                    \
     CV_NOINLINE void CV_(wino_##px##_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x, \
                                            ptrdiff_t pitch, const T *w, const T *init, T *c) {  \
-        CV_(broadcast_tile)(px, nv, nv == CV_NV, segments, n, x, NULL, pitch, w, init, c,       \
-                            nv * VL);                                                           \
+        CV_(broadcast_tile)(px, nv, nv == CV_NV, segments, n, (const CV_(fed) *)x, NULL,        \
+                            pitch * CV_DEPTH, w, init, c, nv * VL);                             \
     }
 #if CV_NV == 3
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
@@ -25,17 +29,24 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
 #define CV_WINO_ENTRY(px) \
     { CV_(wino_##px##_1), CV_(wino_##px##_2) }
 #endif
-CV_WINO_TILE_ROW(4)
 #if CV_PX == 8 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
+CV_WINO_TILE_ROW(4)
 CV_WINO_TILE_ROW(5)
 CV_WINO_TILE_ROW(6)
 CV_WINO_TILE_ROW(7)
 CV_WINO_TILE_ROW(8)
 static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {
     CV_WINO_ENTRY(4), CV_WINO_ENTRY(5), CV_WINO_ENTRY(6), CV_WINO_ENTRY(7), CV_WINO_ENTRY(8)};
+#elif CV_PX == 3
+CV_WINO_TILE_ROW(1)
+CV_WINO_TILE_ROW(2)
+CV_WINO_TILE_ROW(3)
+static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(1), CV_WINO_ENTRY(2),
+                                                    CV_WINO_ENTRY(3)};
 #else
 CV_WINO_TILE_ROW(2)
 CV_WINO_TILE_ROW(3)
+CV_WINO_TILE_ROW(4)
 static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3),
                                                     CV_WINO_ENTRY(4)};
 #endif
@@ -55,7 +66,7 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_PX / 2;
     const ptrdiff_t parts = (tiles + CV_PX - 1) / CV_PX;
     for (ptrdiff_t z = 0; z < p->k[0]; z++)
-        s->segments[z] = (cv_segment){z * p->dil[0] * step, j->p.icg};
+        s->segments[z] = (cv_segment){z * p->dil[0] * step * CV_DEPTH, CV_(wino_lanes)(p)};
     T *mm = s->mm;
     for (int point = 0; point < j->points;
          point++, u += j->k * ld + CV_WINO_SKEW, v += j->v_plane, mm += j->m_plane) {
@@ -73,39 +84,39 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
 
 /* ---- outputs */
 
-/* A tile that is not for the transform, in the lanes in which z is NaN: sum its outputs again.  Its
- * first output is `first` (n, z, y, x) of the batch, and lies at `to` in a stage `width` columns
- * wide. */
-CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
-                                     ptrdiff_t outs, vec z, const ptrdiff_t *first, ptrdiff_t width,
-                                     T *to) {
-    const cv_conv *p = &j->p;
-    if (atomic_fetch_add_explicit(j->again, 1, memory_order_relaxed) >= j->most_again)
-        return; /* all will be */
-    for (ptrdiff_t l = 0; l < outs; l++) {
-        if (z[l] == 0)
-            continue;
-        for (int i = 0; i < j->m * j->m; i++) {
-            const ptrdiff_t y = i / j->m, x = i % j->m * p->dil[2];
-            const ptrdiff_t at[4] = {first[0], first[1], first[2] + y * p->dil[1], first[3] + x};
-            if (at[2] >= p->out[1] || at[3] >= p->out[2])
-                continue;
-            to[(y * width + x) * VL + l] = CV_(plain)(p, j->x, j->w, j->bias, g, oc + l, at);
-        }
-    }
+#if CV_FLOAT
+CV_INLINE void CV_(wino_begin)(CV_(wino_job) *j, const cv_call *call) {
+    j->ending = CV_(ending_of)(call);
 }
 
+CV_INLINE vec CV_(wino_bias)(const int a, const CV_(wino_job) *j, const T *u, ptrdiff_t ld,
+                             ptrdiff_t oc, ptrdiff_t outs) {
+    (void)a, (void)u, (void)ld;
+    return j->bias ? CV_(load_n)(j->bias + oc, outs) : (vec){0};
+}
+
+CV_INLINE vec CV_(wino_sum)(vec transformed, vec bias) { return transformed + bias; }
+
+static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t oc,
+                              ptrdiff_t outs, const T *sums) {
+    T *y = j->y + oc * j->p.ys[1];
+    CV_(nhwc_out)(&j->p, pixel, count, outs, sums, VL, y);
+    CV_(end_pixels)(&j->p, &j->ending, pixel, count, outs, y);
+}
+#endif
+
 /* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of
- * which `left` remain.  NaN in what it returns, the flag included, asks for plain sums. */
+ * which `left` remain.  NaN in what it returns, the flag included, asks for plain sums (floats). */
 CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias,
                                T flag, ptrdiff_t gap, ptrdiff_t width, ptrdiff_t left, T *to) {
-    vec half[24], z = CV_(set1)(flag);
+    CV_(wino_out_t) half[24];
+    vec z = CV_(set1)(flag);
     CV_UNROLL(6)
     for (int q = 0; q < a; q++) {
-        vec in[6], r[4];
+        CV_(wino_out_t) in[6], r[4];
         CV_UNROLL(6)
         for (int y = 0; y < a; y++)
-            in[y] = CV_(load)(from + (y * a + q) * m_plane);
+            in[y] = (CV_(wino_out_t))CV_(load)(from + (y * a + q) * m_plane);
         CV_(wino_at)(m, a, in, r);
         CV_UNROLL(4)
         for (int y = 0; y < m; y++)
@@ -113,30 +124,31 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
     }
     CV_UNROLL(4)
     for (int y = 0; y < m; y++) {
-        vec r[4];
+        CV_(wino_out_t) r[4];
         CV_(wino_at)(m, a, half + y * a, r);
         CV_UNROLL(4)
         for (int q = 0; q < m; q++) {
-            r[q] += bias;
-            z += r[q] * (T)0; /* NaN where the output is not finite */
+            const vec sum = CV_(wino_sum)(r[q], bias);
+            if (CV_FLOAT)
+                z += sum * (T)0; /* NaN where the output is not finite */
             if (q * gap < left)
-                CV_(store)(to + (y * width + q * gap) * VL, r[q]);
+                CV_(store)(to + (y * width + q * gap) * VL, sum);
         }
     }
     return z;
 }
 
-/* Panel l0 .. of group g, nv vectors, to y. */
+/* Panel l0 .. of group g, nv vectors, whose weights lie at u, to y. */
 CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
                              const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv,
-                             const CV_(wino_scratch) *s, const T *flags) {
+                             const T *u, const CV_(wino_scratch) *s, const T *flags) {
     const cv_conv *p = &j->p;
     const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
     const ptrdiff_t left = b->first[3] * m * gap,
                     width = CV_MIN2(p->out[2] - left, b->count[3] * m * gap);
     for (ptrdiff_t l = l0; l < l0 + ld; l += VL) {
         const ptrdiff_t oc = g * p->ocg + l, outs = CV_MIN2(VL, p->ocg - l);
-        const vec bias = j->bias ? CV_(load_n)(j->bias + oc, outs) : (vec){0};
+        const vec bias = CV_(wino_bias)(m + r - 1, j, u + l - l0, ld, oc, outs);
         const T *from = s->mm + l - l0, *flag = flags;
         for (ptrdiff_t i = 0; i < b->count[0] * b->count[1]; i++) {
             const ptrdiff_t n = b->first[0] + i / b->count[1], z = b->first[1] + i % b->count[1];
@@ -147,13 +159,17 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
                 for (ptrdiff_t tx = 0; tx < b->count[3]; tx++) {
                     for (ptrdiff_t phase = 0; phase < across; phase++, from += ld, flag++) {
                         const ptrdiff_t x = tx * m * gap + phase;
-                        const vec nan =
-                            CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias, *flag, gap,
-                                             width, width - x, to + x * VL);
+                        const vec nan = CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias,
+                                                         CV_FLOAT ? *flag : 0, gap, width,
+                                                         width - x, to + x * VL);
+#if CV_FLOAT
                         if (CV_(any)(nan != nan))
                             CV_(wino_recompute)(j, g, l, outs, nan,
                                                 (ptrdiff_t[4]){n, z, y, left + x}, width,
                                                 to + x * VL);
+#else
+                        (void)nan;
+#endif
                     }
                 }
                 rows += CV_MAX2(0, CV_MIN2(m, (p->out[1] - y + down - 1) / down));
@@ -165,12 +181,10 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
                 const ptrdiff_t first = whole ? b->first[2] * m : y;
                 const ptrdiff_t pixel =
                     ((n * p->out[0] + z) * p->out[1] + first) * p->out[2] + left;
-                T *y0 = j->y + oc * p->ys[1];
                 const ptrdiff_t runs = whole ? 1 : rows, run = whole ? rows * width : width;
                 for (ptrdiff_t q = 0; q < runs; q++) {
                     const ptrdiff_t at = pixel + q * down * p->out[2];
-                    CV_(nhwc_out)(p, at, run, outs, s->turned + q * run * VL, VL, y0);
-                    CV_(end_pixels)(p, &j->ending, at, run, outs, y0);
+                    CV_(wino_deliver)(j, at, run, oc, outs, s->turned + q * run * VL);
                 }
                 rows = 0;
                 to = s->turned;

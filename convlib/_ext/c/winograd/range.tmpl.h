@@ -7,6 +7,7 @@
  * count: what the transform leaves there is no larger than elsewhere in the tile. */
 #ifndef CV_WINO_RANGE
 #define CV_WINO_RANGE
+#include "../gemm/recompute.tmpl.h"
 #include "inputs.tmpl.h"
 
 /* the largest element of a tile over the largest of each of its windows, at most */
@@ -104,6 +105,28 @@ CV_INLINE void CV_(wino_ranges)(const int m, const int r, const CV_(wino_job) *j
                 row[q] = sizes;
             CV_(wino_judge)(m, r, j, row, b->count[3], width, s->rows, flags);
             flags += b->count[3] * across;
+        }
+    }
+}
+
+/* A tile that is not for the transform, in the lanes in which z is NaN: sum its outputs again.  Its
+ * first output is `first` (n, z, y, x) of the batch, and lies at `to` in a stage `width` columns
+ * wide. */
+CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
+                                     ptrdiff_t outs, vec z, const ptrdiff_t *first, ptrdiff_t width,
+                                     T *to) {
+    const cv_conv *p = &j->p;
+    if (atomic_fetch_add_explicit(j->again, 1, memory_order_relaxed) >= j->most_again)
+        return; /* all will be */
+    for (ptrdiff_t l = 0; l < outs; l++) {
+        if (z[l] == 0)
+            continue;
+        for (int i = 0; i < j->m * j->m; i++) {
+            const ptrdiff_t y = i / j->m, x = i % j->m * p->dil[2];
+            const ptrdiff_t at[4] = {first[0], first[1], first[2] + y * p->dil[1], first[3] + x};
+            if (at[2] >= p->out[1] || at[3] >= p->out[2])
+                continue;
+            to[(y * width + x) * VL + l] = CV_(plain)(p, j->x, j->w, j->bias, g, oc + l, at);
         }
     }
 }

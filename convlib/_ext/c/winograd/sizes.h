@@ -31,11 +31,6 @@ static inline CV_UNUSED int cv_wino_m(const cv_conv *p) {
     return p->k[2] == 3 && cv_wino_tiles(p, 4) >= CV_WINO_FEW ? 4 : 2;
 }
 
-static inline CV_UNUSED int cv_wino_points(const cv_conv *p) {
-    const int a = cv_wino_m(p) + (int)p->k[2] - 1;
-    return a * a;
-}
-
 /* Slices of input under so many neighbouring slices of output. */
 static inline CV_UNUSED ptrdiff_t cv_wino_slices(const cv_conv *p, ptrdiff_t count) {
     return (count - 1) * p->stride[0] + (p->k[0] - 1) * p->dil[0] + 1;
