@@ -234,7 +234,7 @@ def test_no_result_depends_on_threads_scratch_or_packing(name: str) -> None:
     for threads, bound, packed in itertools.product((1, 2, 3, 7), bounds, (False, True)):
         p = conv.ConvProblem(*problem)
         if p.chosen("conv_int8", ord("B"), name, True, not packed, threads, bound) is None:
-            assert bound <= 1 << (18 if name == WINOGRAD else 16), "refused although there is room"
+            assert bound <= 1 << (20 if name == WINOGRAD else 16), "refused although there is room"
             continue
         check(problem, name, Way(threads=threads, workspace=bound, packed=packed))
         check(problem, name, Way(threads=threads, workspace=bound, packed=packed, shifted=True))

@@ -218,12 +218,8 @@ static void CV_(feed_end)(const T *zeros, const T *windows, ptrdiff_t count, ptr
 }
 
 /* The sums of `count` pixels for the channels from `oc` on. */
-static void CV_(deliver)(const CV_(broadcast_job) *j, ptrdiff_t pixel, ptrdiff_t count,
-                         ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld) {
-    const ptrdiff_t at = oc * j->p.ys[1];
-    if (j->wide_y)
-        CV_(nhwc_out_wide)(&j->p, pixel, count, outs, sums, ld, (int64_t *)j->y + at);
-    else
-        CV_(nhwc_out)(&j->p, pixel, count, outs, sums, ld, j->y + at);
+CV_INLINE void CV_(deliver)(const CV_(broadcast_job) *j, ptrdiff_t pixel, ptrdiff_t count,
+                            ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld) {
+    CV_(nhwc_out)(&j->p, pixel, count, oc, outs, sums, ld, j->y, j->wide_y);
 }
 #endif

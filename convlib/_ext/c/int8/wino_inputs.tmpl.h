@@ -22,7 +22,7 @@ CV_INLINE void CV_(wino_pad)(const CV_(wino_job) *j, ptrdiff_t lo, ptrdiff_t hi,
 }
 
 /* Columns first <= x < first + width of a row of bytes, which begins at `from`, to [x][channel]. */
-CV_INLINE void CV_(wino_row)(const CV_(wino_job) *j, const uint8_t *from, ptrdiff_t first,
+CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const uint8_t *from, ptrdiff_t first,
                              ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
     typedef int8_t cv_signed __attribute__((vector_size(CV_BLOCK)));
     typedef int16_t cv_wide __attribute__((vector_size(2 * CV_BLOCK)));

@@ -40,12 +40,8 @@ CV_INLINE vec CV_(wino_sum)(CV_(modulo) transformed, vec bias) {
     return (vec)((CV_(modulo))((vec)transformed >> 2) + (CV_(modulo))bias);
 }
 
-static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t oc,
-                              ptrdiff_t outs, const T *sums) {
-    const ptrdiff_t at = oc * j->p.ys[1];
-    if (j->wide_y)
-        CV_(nhwc_out_wide)(&j->p, pixel, count, outs, sums, VL, (int64_t *)j->y + at);
-    else
-        CV_(nhwc_out)(&j->p, pixel, count, outs, sums, VL, j->y + at);
+CV_INLINE void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t count,
+                                 ptrdiff_t oc, ptrdiff_t outs, const T *sums) {
+    CV_(nhwc_out)(&j->p, pixel, count, oc, outs, sums, VL, j->y, j->wide_y);
 }
 #endif

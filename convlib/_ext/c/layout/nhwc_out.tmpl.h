@@ -80,15 +80,19 @@ CV_INLINE void CV_(nhwc_out_as)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t cou
     }
 }
 
+#if CV_FLOAT
 CV_NOINLINE CV_UNUSED void CV_(nhwc_out)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count,
                                          ptrdiff_t outs, const T *sums, ptrdiff_t ld, T *y) {
     CV_(nhwc_out_as)(p, pixel, count, outs, sums, ld, y, 0);
 }
-#if !CV_FLOAT
-CV_NOINLINE CV_UNUSED void CV_(nhwc_out_wide)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count,
-                                              ptrdiff_t outs, const T *sums, ptrdiff_t ld,
-                                              int64_t *y) {
-    CV_(nhwc_out_as)(p, pixel, count, outs, sums, ld, y, 1);
+#else
+/* From channel oc on, to y as a whole. */
+CV_NOINLINE CV_UNUSED void CV_(nhwc_out)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t count,
+                                         ptrdiff_t oc, ptrdiff_t outs, const T *sums, ptrdiff_t ld,
+                                         void *y, int wide) {
+    const ptrdiff_t at = oc * p->ys[1];
+    y = wide ? (void *)((int64_t *)y + at) : (void *)((T *)y + at);
+    CV_(nhwc_out_as)(p, pixel, count, outs, sums, ld, y, wide);
 }
 #endif
 #endif
