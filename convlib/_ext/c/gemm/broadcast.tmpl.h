@@ -58,11 +58,18 @@ typedef struct {
 typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                   const ptrdiff_t *at, const T *w, const T *init, T *c,
                                   ptrdiff_t ldc);
+#if defined(CV_BYTE_TILES)
+#include "../int8/tiles.tmpl.h"
+#define CV_TILE_SUMS(px, nv) CV_(unit_tile)(nv, segments, n, x, at, w, init, c, ldc)
+#else
+#define CV_TILE_SUMS(px, nv) \
+    CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc)
+#endif
 #define CV_PIXELS(name, px, nv)                                                               \
     static __attribute__((noinline)) void CV_(name)(                                          \
         const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x, const ptrdiff_t *at,      \
         const T *w, const T *init, T *c, ptrdiff_t ldc) {                                     \
-        CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc);               \
+        CV_TILE_SUMS(px, nv);                                                                 \
     }
 /* Tiles of fewer vectors, and of bytes: 7 divides maps of 7x7, 14x14, ... */
 #define CV_FEW_PX (CV_PX == 8 ? 7 : CV_PX)
@@ -79,6 +86,7 @@ static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(b
 CV_PIXELS(broadcast_less, CV_PX - 1, CV_NV)
 #endif
 #undef CV_PIXELS
+#undef CV_TILE_SUMS
 
 /* How many tiles of nv vectors so many pixels are cut into, and where tile t begins.  The last ones
  * of whole panels of floats are a pixel shorter, so that from CV_PX * CV_PX pixels on none is
@@ -317,6 +325,9 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
             x += first[a + 1] * p->stride[a] * p->xs[a + 2];
     }
     CV_(broadcast_hold)(j, s, x, g, strip, first, count, pixels);
+#if defined(CV_BYTE_TILES)
+    CV_TILES_BEGIN();
+#endif
     for (ptrdiff_t i = part * j->panels / j->parts; i < (part + 1) * j->panels / j->parts; i++) {
         const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                         l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
@@ -338,5 +349,8 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
             CV_(broadcast_block)(j, s, x, w, oc, real, nv, skip, pixel, pixels, t,
                                  CV_MIN2(t + CV_BROADCAST_TILES, tiles));
     }
+#if defined(CV_BYTE_TILES)
+    CV_TILES_END();
+#endif
 }
 #endif

@@ -207,6 +207,9 @@ CV_ONCE void CV_(broadcast_plan)(const cv_problem *problem, cv_plan *plan) {
         CV_(broadcast_sizes)(j, problem, 0);
         plan->scratch = j->threads * j->each;
         plan->packed = j->p.groups * j->vecs * VL * j->rows * (ptrdiff_t)sizeof(T);
+#if defined(CV_BYTE_TILES)
+        plan->packed += CV_WEIGHTS_BEYOND;
+#endif
     }
     plan->threads = j->threads;
 #if CV_FLOAT

@@ -4,10 +4,18 @@
 #define CV_INT8
 #include "../gemm/broadcast_plan.tmpl.h"
 
-#define CV_DOTS_SHARE (CV_DEPTH == 4 ? 0.86 : 0.5) /* of the pace, to be measured */
+/* of the pace, to be measured; that of the unit is half of what it could do, after bf16x3's */
+#if defined(CV_BYTE_TILES)
+#define CV_DOTS_SHARE (CV_AMX ? 5.0 : 1e-3)
+#else
+#define CV_DOTS_SHARE (CV_DEPTH == 4 ? 0.86 : 0.5)
+#endif
 
 CV_ONCE const char *CV_(int8_fits)(const cv_problem *problem) {
-#if defined(CV_BYTE_DOTS)
+#if defined(CV_BYTE_TILES) && CV_AMX
+    if (!cv_cpu_has(CV_CPU_BYTE_TILES))
+        return "needs a matrix unit for bytes, which this processor lacks";
+#elif defined(CV_BYTE_DOTS)
     if (!cv_cpu_has(CV_CPU_BYTE_DOTS))
         return "needs " CV_BYTE_DOTS ", which this processor lacks";
 #endif
@@ -19,7 +27,11 @@ CV_ONCE double CV_(int8_cost)(const cv_problem *problem) {
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p);
     const double vecs = (double)((p.ocg + VL - 1) / VL);
     const ptrdiff_t run = p.dil[2] == 1 ? p.k[2] * p.icg : p.icg;
-    const double k = (double)(cv_taps(&p) * p.icg / run * ((run + CV_DEPTH - 1) / CV_DEPTH));
+    ptrdiff_t lanes = (run + CV_DEPTH - 1) / CV_DEPTH;
+#if defined(CV_BYTE_TILES)
+    lanes = (lanes + CV_TILE_K - 1) / CV_TILE_K * CV_TILE_K; /* steps of the unit */
+#endif
+    const double k = (double)(cv_taps(&p) * p.icg / run * lanes);
     double inputs = (double)(p.n * p.groups * p.icg);
     for (int a = 0; a < 3; a++)
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
@@ -41,7 +53,10 @@ CV_ONCE void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
         CV_(int8_fits), CV_(int8_cost), CV_(int8_plan), CV_(broadcast_fill),             \
         CV_(broadcast_pack), CV_(broadcast_run),                                         \
     };
-#if defined(CV_BYTE_DOTS)
+#if defined(CV_BYTE_TILES)
+CV_INT8_ROW(int8_tiles, i8)
+CV_INT8_ROW(int8_tiles, u8)
+#elif defined(CV_BYTE_DOTS)
 CV_INT8_ROW(int8_dots, i8)
 CV_INT8_ROW(int8_dots, u8)
 #else

@@ -59,7 +59,7 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_LIST_NONE(types, name)
 
 #define CV_LACKS_ANY NULL
-#define CV_NO_MATRIX "needs a matrix unit for bfloat16 (Intel AMX)"
+#define CV_NO_MATRIX "needs a matrix unit (Intel AMX)"
 #define CV_NO_DOTS "needs dot products of bytes (AVX-512 VNNI)"
 #define CV_NO_MASKS "needs loads under lane masks that cost no more than others (AVX-512)"
 

@@ -6,7 +6,7 @@
 #include <cpuid.h>
 #include <stdatomic.h>
 
-enum { CV_CPU_AVX2 = 1, CV_CPU_AVX512 = 2, CV_CPU_BYTE_DOTS = 4, CV_CPU_TILES = 8 };
+enum { CV_CPU_AVX2 = 1, CV_CPU_AVX512 = 2, CV_CPU_BYTE_DOTS = 4, CV_CPU_TILES = 8, CV_CPU_BYTE_TILES = 16 };
 enum { CV_CPU_ASKED = 1 << 30 };
 
 static inline int cv_cpu_asked(void) {
@@ -29,6 +29,8 @@ static inline int cv_cpu_asked(void) {
         found |= CV_CPU_BYTE_DOTS;
     if ((d & tiles) == tiles)
         found |= CV_CPU_TILES;
+    if ((d & tiles) == tiles && d >> 25 & 1)
+        found |= CV_CPU_BYTE_TILES;
     return found;
 }
 

@@ -3,7 +3,7 @@
  * that no sum of two products overflows; sums do so modulo 2^32.  CV_WORDS: int16 even where there
  * are dot products of bytes.
  */
-#if defined(CV_BYTE_DOTS) && !defined(CV_WORDS)
+#if (defined(CV_BYTE_DOTS) && !defined(CV_WORDS)) || defined(CV_BYTE_TILES)
 #define CV_DEPTH 4
 #define CV_FED uint8_t
 #define CV_PART int8_t
@@ -15,7 +15,11 @@
 
 CV_INLINE vec CV_(dots)(vec sum, vec a, vec b) {
     typedef uint32_t lanes CV_UNUSED __attribute__((vector_size(CV_VB)));
-#if defined(CV_BYTE_DOTS) && defined(CV_WORDS)
+#if defined(CV_BYTE_TILES) /* which has the unit for what counts */
+    for (int i = 0; i < 32; i += 8)
+        sum = (vec)((lanes)sum + ((lanes)a >> i & 255) * (lanes)((vec)((lanes)b << (24 - i)) >> 24));
+    return sum;
+#elif defined(CV_BYTE_DOTS) && defined(CV_WORDS)
     return (vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 #elif defined(CV_BYTE_DOTS)
     return (vec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);

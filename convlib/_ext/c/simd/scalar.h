@@ -5,7 +5,9 @@
 #include "system.h"
 
 #define CV_ISA scalar
+#ifndef CV_VB
 #define CV_VB 16
+#endif
 #define CV_REGISTERS 16
 #define CV_CHEAP_MASKS 0
 #define CV_PACE 3.0

@@ -25,6 +25,7 @@
 #undef CV_BROADCAST_PLAN
 #undef CV_FEED
 #undef CV_INT8
+#undef CV_INT8_TILES
 #undef CV_FEED_COPY
 #undef CV_HEAD
 #undef CV_BROADCAST_COPY
