@@ -62,14 +62,13 @@ typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const
 #include "../int8/tiles.tmpl.h"
 #define CV_TILE_SUMS(px, nv) CV_(unit_tile)(nv, segments, n, x, at, w, init, c, ldc)
 #else
-#define CV_TILE_SUMS(px, nv) \
-    CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc)
+#define CV_TILE_SUMS(px, nv) CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc)
 #endif
-#define CV_PIXELS(name, px, nv)                                                               \
-    static __attribute__((noinline)) void CV_(name)(                                          \
-        const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x, const ptrdiff_t *at,      \
-        const T *w, const T *init, T *c, ptrdiff_t ldc) {                                     \
-        CV_TILE_SUMS(px, nv);                                                                 \
+#define CV_PIXELS(name, px, nv)                                                          \
+    static __attribute__((noinline)) void CV_(name)(                                     \
+        const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x, const ptrdiff_t *at, \
+        const T *w, const T *init, T *c, ptrdiff_t ldc) {                                \
+        CV_TILE_SUMS(px, nv);                                                            \
     }
 /* Tiles of fewer vectors, and of bytes: 7 divides maps of 7x7, 14x14, ... */
 #define CV_FEW_PX (CV_PX == 8 ? 7 : CV_PX)
@@ -77,8 +76,8 @@ CV_PIXELS(broadcast_1, CV_FEW_PX, 1)
 CV_PIXELS(broadcast_2, CV_FEW_PX, 2)
 #if CV_NV == 3
 CV_PIXELS(broadcast_3, CV_FLOAT ? CV_PX : CV_FEW_PX, 3)
-static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2),
-                                                         CV_(broadcast_3)};
+static const CV_(broadcast_fn)
+    CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2), CV_(broadcast_3)};
 #else
 static const CV_(broadcast_fn) CV_(broadcast_tiles)[] = {CV_(broadcast_1), CV_(broadcast_2)};
 #endif
@@ -129,8 +128,8 @@ static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const 
                     CV_(feed_padding)(j, dst, row);
                     continue;
                 }
-                const CV_(source) *x = j->x + (first[0] + n) * p->xs[0] +
-                                       g * p->icg * p->xs[1] + iz * p->xs[2] + iy * p->xs[3];
+                const CV_(source) *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] +
+                                       iz * p->xs[2] + iy * p->xs[3];
                 CV_(feed_padding)(j, dst, lo * p->icg);
                 CV_(feed_row)(j, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo,
                               dst + lo * p->icg);
@@ -157,8 +156,7 @@ typedef struct {
 static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                        CV_(broadcast_scratch) *s) {
     const ptrdiff_t copy =
-        j->in_place ? 0
-                    : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
+        j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
     const ptrdiff_t sizes[9] = {
         (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
         copy * (ptrdiff_t)sizeof(CV_(fed)),
@@ -184,7 +182,7 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                       .packed = base + starts[5],
                                       .windows = (T *)(base + starts[6]),
                                       .zeros = (T *)(base + starts[7]),
-                                      .taps = (ptrdiff_t(*)[2])(base + starts[8])};
+                                      .taps = (ptrdiff_t (*)[2])(base + starts[8])};
     }
     return offset;
 }
@@ -250,8 +248,8 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
  * skip: what is padding for all pixels of a tile is left out. */
 static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcast_scratch) *s,
                                  const CV_(fed) *x, const T *w, ptrdiff_t oc, ptrdiff_t outs,
-                                 ptrdiff_t nv, const int skip, ptrdiff_t pixel,
-                                 ptrdiff_t pixels, ptrdiff_t t0, ptrdiff_t t1) {
+                                 ptrdiff_t nv, const int skip, ptrdiff_t pixel, ptrdiff_t pixels,
+                                 ptrdiff_t t0, ptrdiff_t t1) {
     const cv_conv *p = &j->p;
     const ptrdiff_t ld = nv * VL, b0 = CV_(tile_at)(nv, pixels, t0),
                     end = CV_(tile_at)(nv, pixels, t1), b1 = CV_MIN2(end, pixels);

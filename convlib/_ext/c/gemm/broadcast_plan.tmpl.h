@@ -22,8 +22,9 @@ static ptrdiff_t CV_(broadcast_enough)(const CV_(broadcast_job) *j) {
         return CV_BROADCAST_TILES * CV_PX;
     const double copying = (double)(p->n * cv_outputs(p) * p->icg) * CV_BROADCAST_COPY;
     const double meeting = (double)p->ocg * CV_MEET;
-    return copying < meeting && j->panels >= CV_PANELS_EACH * j->threads ? PTRDIFF_MAX
-                                                           : CV_BROADCAST_TILES / 2 * CV_PX;
+    return copying < meeting && j->panels >= CV_PANELS_EACH * j->threads
+               ? PTRDIFF_MAX
+               : CV_BROADCAST_TILES / 2 * CV_PX;
 }
 
 /* Cut the outputs into strips: images first, then slices, rows and columns. */
@@ -53,8 +54,8 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
             const int large = (bytes > CV_BROADCAST_STRIP && j->pixels > CV_BROADCAST_FEW) ||
                               bytes > CV_BROADCAST_MOST || j->pixels > 4096 ||
                               taken > max_workspace;
-            const int few = j->threads > 1 && p->groups * j->all < 4 * j->threads &&
-                            j->pixels > enough;
+            const int few =
+                j->threads > 1 && p->groups * j->all < 4 * j->threads && j->pixels > enough;
             if (!large && !few)
                 return;
             if (j->count[a] == 1)
@@ -85,9 +86,8 @@ CV_INLINE ptrdiff_t CV_(broadcast_reach)(const cv_conv *p, int a) {
 
 /* fresh: weights are not packed; own > 0 then, if each worker can pack what it uses of them. */
 static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *problem, int fresh) {
-    *j = (CV_(broadcast_job)){.p = cv_simplify(&problem->conv),
-                              .shifted = problem->shifted,
-                              .wide_y = problem->wide_y};
+    *j = (CV_(broadcast_job)){
+        .p = cv_simplify(&problem->conv), .shifted = problem->shifted, .wide_y = problem->wide_y};
     const cv_conv *p = &j->p;
     j->vecs = (p->ocg + VL - 1) / VL;
     j->panels = CV_(lane_panels)(j->vecs);
@@ -96,9 +96,8 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
         j->in_place &= !p->lo[a] && CV_(broadcast_reach)(p, a) <= p->in[a];
     CV_(broadcast_runs)(j);
     const int outer = p->k[0] == 1;
-    j->outer = CV_FLOAT && (p->lo[outer] || CV_(broadcast_reach)(p, outer) > p->in[outer])
-                   ? outer
-                   : -1;
+    j->outer =
+        CV_FLOAT && (p->lo[outer] || CV_(broadcast_reach)(p, outer) > p->in[outer]) ? outer : -1;
     j->straight = p->ys[1] == 1 && !j->wide_y && p->ys[3] == p->out[2] * p->ys[4] &&
                   p->ys[2] == p->out[1] * p->ys[3] &&
                   (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);

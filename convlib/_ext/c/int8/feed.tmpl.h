@@ -28,7 +28,5 @@ CV_INLINE T CV_(fed_lane)(const CV_(fed) *x) {
     __builtin_memcpy(&lane, x, sizeof lane);
     return lane;
 }
-CV_INLINE vec CV_(multiply_add)(vec sum, vec a, vec b) {
-    return CV_(dots)(sum, a, b);
-}
+CV_INLINE vec CV_(multiply_add)(vec sum, vec a, vec b) { return CV_(dots)(sum, a, b); }
 #endif

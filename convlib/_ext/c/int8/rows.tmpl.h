@@ -48,10 +48,10 @@ CV_ONCE void CV_(int8_plan)(const cv_problem *problem, cv_plan *plan) {
     j->flip = problem->type == CV_I8 ? 128 : 0;
 }
 
-#define CV_INT8_ROW(name, type)                                                          \
-    const cv_impl CV_ROW3(CV_ISA, name, type) = {                                        \
-        CV_(int8_fits), CV_(int8_cost), CV_(int8_plan), CV_(broadcast_fill),             \
-        CV_(broadcast_pack), CV_(broadcast_run),                                         \
+#define CV_INT8_ROW(name, type)                                       \
+    const cv_impl CV_ROW3(CV_ISA, name, type) = {                     \
+        CV_(int8_fits),      CV_(int8_cost),      CV_(int8_plan),     \
+        CV_(broadcast_fill), CV_(broadcast_pack), CV_(broadcast_run), \
     };
 #if defined(CV_BYTE_TILES)
 CV_INT8_ROW(int8_tiles, i8)

@@ -1,5 +1,5 @@
-/* Inputs of 8 bits on their way to V: rows of int16, turned round to channels last, and the transform
- * of one axis.
+/* Inputs of 8 bits on their way to V: rows of int16, turned round to channels last, and the
+ * transform of one axis.
  *
  * Points 0, 1, -1, 2, -1/2 and infinity, in projective coordinates: B, G and A hold
  * integers, and of the numbers that divide a result only one is even, 2, so that two axes leave
@@ -23,7 +23,7 @@ CV_INLINE void CV_(wino_pad)(const CV_(wino_job) *j, ptrdiff_t lo, ptrdiff_t hi,
 
 /* Columns first <= x < first + width of a row of bytes, which begins at `from`, to [x][channel]. */
 CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const uint8_t *from, ptrdiff_t first,
-                             ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
+                               ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
     typedef int8_t cv_signed __attribute__((vector_size(CV_BLOCK)));
     typedef int16_t cv_wide __attribute__((vector_size(2 * CV_BLOCK)));
     const cv_conv *p = &j->p;

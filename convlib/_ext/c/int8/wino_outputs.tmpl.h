@@ -22,8 +22,8 @@ CV_INLINE void CV_(wino_at)(const int m, const int a, const CV_(modulo) *v, CV_(
     r[3] = (v[5] << 4) - v[5] + q5 + (v[3] << 3) - v[4];
 }
 
-/* What is added to the sums of VL output channels: x counts from j->offset in V, so that the sums of
- * their weights times offset - zero are missing.  Those stand at the point (1, 1). */
+/* What is added to the sums of VL output channels: x counts from j->offset in V, so that the sums
+ * of their weights times offset - zero are missing.  Those stand at the point (1, 1). */
 CV_INLINE vec CV_(wino_bias)(const int a, const CV_(wino_job) *j, const T *u, ptrdiff_t ld,
                              ptrdiff_t oc, ptrdiff_t outs) {
     const vec ones = CV_(set1)(0x00010001);

@@ -1,4 +1,5 @@
-/* A panel of Winograd's weights, of integers: each lane holds those of two input channels, int16. */
+/* A panel of Winograd's weights, of integers: each lane holds those of two input channels, int16.
+ */
 #ifndef CV_WINO_INT_WEIGHTS
 #define CV_WINO_INT_WEIGHTS
 #include "../winograd/job.tmpl.h"
@@ -46,8 +47,7 @@ CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const
         for (ptrdiff_t c = 0; c < p->icg; c += CV_DEPTH, u += width) {
             for (ptrdiff_t l = 0; l < width; l += VL) {
                 const ptrdiff_t real = CV_MIN2(VL, p->ocg - l0 - l);
-                const int8_t *from =
-                    w + (l0 + l) * p->ws[1] + c * p->ws[2] + kz * p->ws[3];
+                const int8_t *from = w + (l0 + l) * p->ws[1] + c * p->ws[2] + kz * p->ws[3];
                 vec low[36], high[36];
                 CV_(wino_filters)(p, from, real, low);
                 CV_(wino_filters)(p, from + p->ws[2], c + 1 < p->icg ? real : 0, high);

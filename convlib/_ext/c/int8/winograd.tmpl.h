@@ -24,7 +24,8 @@ CV_ONCE const char *CV_(int_wino_fits)(const cv_problem *problem) {
 /* As that of floats. */
 CV_ONCE double CV_(int_wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double points = CV_(wino_points)(p), k = (double)CV_(wino_k)(p), groups = (double)p->groups;
+    const double points = CV_(wino_points)(p), k = (double)CV_(wino_k)(p),
+                 groups = (double)p->groups;
     const double tiles = cv_wino_tiles(p, CV_(wino_m)(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
     const double vecs = (double)((p->ocg + VL - 1) / VL),
                  c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
@@ -43,10 +44,10 @@ CV_ONCE void CV_(int_wino_plan)(const cv_problem *problem, cv_plan *plan) {
     j->wide_y = problem->wide_y;
 }
 
-#define CV_INT_WINO_ROW(type)                                                                 \
-    const cv_impl CV_ROW3(CV_ISA, int8_winograd, type) = {                                    \
-        CV_(int_wino_fits), CV_(int_wino_cost),         CV_(int_wino_plan),                   \
-        NULL,               CV_(wino_pack_weights), CV_(wino_run),                            \
+#define CV_INT_WINO_ROW(type)                                                 \
+    const cv_impl CV_ROW3(CV_ISA, int8_winograd, type) = {                    \
+        CV_(int_wino_fits),     CV_(int_wino_cost), CV_(int_wino_plan), NULL, \
+        CV_(wino_pack_weights), CV_(wino_run),                                \
     };
 CV_INT_WINO_ROW(i8)
 CV_INT_WINO_ROW(u8)

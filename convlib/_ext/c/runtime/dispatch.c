@@ -39,8 +39,8 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_EACH_NUMBERS(m, isa, name)                                                 \
     CV_EACH_SUMS(m, isa, name)                                                        \
     m(CV_I32, isa, name, i32) m(CV_I16, isa, name, i16) m(CV_I8, isa, name, i8)       \
-    m(CV_U64, isa, name, u64) m(CV_U32, isa, name, u32) m(CV_U16, isa, name, u16)     \
-    m(CV_U8, isa, name, u8)
+        m(CV_U64, isa, name, u64) m(CV_U32, isa, name, u32) m(CV_U16, isa, name, u16) \
+            m(CV_U8, isa, name, u8)
 #define CV_EACH_INT8(m, isa, name) m(CV_I8, isa, name, i8) m(CV_U8, isa, name, u8)
 #define CV_EXTERN(type, isa, name, suffix) extern const cv_impl cv_##isa##_##name##_##suffix;
 #define CV_ENTRY(type, isa, name, suffix) [type] = &cv_##isa##_##name##_##suffix,

@@ -6,13 +6,19 @@
 #include <cpuid.h>
 #include <stdatomic.h>
 
-enum { CV_CPU_AVX2 = 1, CV_CPU_AVX512 = 2, CV_CPU_BYTE_DOTS = 4, CV_CPU_TILES = 8, CV_CPU_BYTE_TILES = 16 };
+enum {
+    CV_CPU_AVX2 = 1,
+    CV_CPU_AVX512 = 2,
+    CV_CPU_BYTE_DOTS = 4,
+    CV_CPU_TILES = 8,
+    CV_CPU_BYTE_TILES = 16
+};
 enum { CV_CPU_ASKED = 1 << 30 };
 
 static inline int cv_cpu_asked(void) {
     enum { OSXSAVE_FMA = 1 << 27 | 1 << 12, YMM = 0x6, ZMM = 0xe6 };
     const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
-    const unsigned tiles = 1u << 22 | 1u << 24;                       /* of bfloat16 */
+    const unsigned tiles = 1u << 22 | 1u << 24;                        /* of bfloat16 */
     unsigned a, b, c, d, kept, high;
     int found = CV_CPU_ASKED;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & OSXSAVE_FMA) != OSXSAVE_FMA)

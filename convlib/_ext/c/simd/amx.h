@@ -1,5 +1,5 @@
-/* AVX-512 with Intel's matrix unit for bfloat16 and bytes: only what multiplies on the unit is compiled for
- * it. */
+/* AVX-512 with Intel's matrix unit for bfloat16 and bytes: only what multiplies on the unit is
+ * compiled for it. */
 #include "../engine.h"
 #if CV_HAS_AMX
 #define CV_ISA amx

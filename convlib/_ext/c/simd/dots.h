@@ -17,7 +17,8 @@ CV_INLINE vec CV_(dots)(vec sum, vec a, vec b) {
     typedef uint32_t lanes CV_UNUSED __attribute__((vector_size(CV_VB)));
 #if defined(CV_BYTE_TILES) /* which has the unit for what counts */
     for (int i = 0; i < 32; i += 8)
-        sum = (vec)((lanes)sum + ((lanes)a >> i & 255) * (lanes)((vec)((lanes)b << (24 - i)) >> 24));
+        sum =
+            (vec)((lanes)sum + ((lanes)a >> i & 255) * (lanes)((vec)((lanes)b << (24 - i)) >> 24));
     return sum;
 #elif defined(CV_BYTE_DOTS) && defined(CV_WORDS)
     return (vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);

@@ -5,10 +5,9 @@
  *   floats, a 16 rows of 32
  *                              bfloat16, and b their partners in pairs: row i holds b[2i][n],
  *                              b[2i+1][n] side by side
- *   CV_TILE_DOT_BYTES(c, a, b) the same of integers: c int32, modulo 2^32, a 64 unsigned bytes a row,
- *                              b their signed partners in fours
- * CV_AMX 1: the unit itself.  CV_AMX 0: the same in plain C, so that whatever feeds the tiles can
- * be tested anywhere.
+ *   CV_TILE_DOT_BYTES(c, a, b) the same of integers: c int32, modulo 2^32, a 64 unsigned bytes a
+ * row, b their signed partners in fours CV_AMX 1: the unit itself.  CV_AMX 0: the same in plain C,
+ * so that whatever feeds the tiles can be tested anywhere.
  */
 #ifndef CV_TILES_H
 #define CV_TILES_H

@@ -52,7 +52,8 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
                     left = b->first[3] * m * p->dil[2] - p->lo[2], each = VL * CV_DEPTH;
-    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row, pitch = CV_FLOAT ? j->row / VL : 0;
+    const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row,
+                    pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
     for (ptrdiff_t c = 0; c < p->icg; c += each) {
         T *to = v + c / CV_DEPTH;

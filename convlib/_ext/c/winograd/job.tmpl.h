@@ -58,9 +58,7 @@ CV_INLINE int CV_(wino_points)(const cv_conv *p) {
 }
 
 /* Lanes that the channels of a group fill, CV_DEPTH in each; those of a window. */
-CV_INLINE ptrdiff_t CV_(wino_lanes)(const cv_conv *p) {
-    return (p->icg + CV_DEPTH - 1) / CV_DEPTH;
-}
+CV_INLINE ptrdiff_t CV_(wino_lanes)(const cv_conv *p) { return (p->icg + CV_DEPTH - 1) / CV_DEPTH; }
 CV_INLINE ptrdiff_t CV_(wino_k)(const cv_conv *p) { return CV_(wino_lanes)(p) * p->k[0]; }
 
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
@@ -72,8 +70,9 @@ CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t ve
 /* Of a group. */
 CV_INLINE ptrdiff_t CV_(wino_group)(const cv_conv *p) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
-    return vecs ? CV_(wino_before)(CV_(wino_points)(p), CV_(wino_k)(p), vecs, CV_(lane_panels)(vecs))
-                : 0;
+    return vecs
+               ? CV_(wino_before)(CV_(wino_points)(p), CV_(wino_k)(p), vecs, CV_(lane_panels)(vecs))
+               : 0;
 }
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_group)(p); }
 

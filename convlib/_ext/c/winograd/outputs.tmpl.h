@@ -22,12 +22,10 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
     }
 #if CV_NV == 3
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
-#define CV_WINO_ENTRY(px) \
-    { CV_(wino_##px##_1), CV_(wino_##px##_2), CV_(wino_##px##_3) }
+#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2), CV_(wino_##px##_3)}
 #else
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2)
-#define CV_WINO_ENTRY(px) \
-    { CV_(wino_##px##_1), CV_(wino_##px##_2) }
+#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2)}
 #endif
 #if CV_PX == 8 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
 CV_WINO_TILE_ROW(4)
@@ -41,14 +39,14 @@ static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {
 CV_WINO_TILE_ROW(1)
 CV_WINO_TILE_ROW(2)
 CV_WINO_TILE_ROW(3)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(1), CV_WINO_ENTRY(2),
-                                                    CV_WINO_ENTRY(3)};
+static const CV_(wino_fn)
+    CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(1), CV_WINO_ENTRY(2), CV_WINO_ENTRY(3)};
 #else
 CV_WINO_TILE_ROW(2)
 CV_WINO_TILE_ROW(3)
 CV_WINO_TILE_ROW(4)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3),
-                                                    CV_WINO_ENTRY(4)};
+static const CV_(wino_fn)
+    CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3), CV_WINO_ENTRY(4)};
 #endif
 #undef CV_WINO_TILE
 #undef CV_WINO_TILE_ROW
@@ -97,8 +95,8 @@ CV_INLINE vec CV_(wino_bias)(const int a, const CV_(wino_job) *j, const T *u, pt
 
 CV_INLINE vec CV_(wino_sum)(vec transformed, vec bias) { return transformed + bias; }
 
-static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t count, ptrdiff_t oc,
-                              ptrdiff_t outs, const T *sums) {
+static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t count,
+                              ptrdiff_t oc, ptrdiff_t outs, const T *sums) {
     T *y = j->y + oc * j->p.ys[1];
     CV_(nhwc_out)(&j->p, pixel, count, outs, sums, VL, y);
     CV_(end_pixels)(&j->p, &j->ending, pixel, count, outs, y);
@@ -140,8 +138,8 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
 
 /* Panel l0 .. of group g, nv vectors, whose weights lie at u, to y. */
 CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
-                             const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv,
-                             const T *u, const CV_(wino_scratch) *s, const T *flags) {
+                             const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv, const T *u,
+                             const CV_(wino_scratch) *s, const T *flags) {
     const cv_conv *p = &j->p;
     const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
     const ptrdiff_t left = b->first[3] * m * gap,

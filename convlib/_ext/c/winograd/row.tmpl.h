@@ -14,7 +14,7 @@ CV_INLINE void CV_(wino_pad)(const CV_(wino_job) *j, ptrdiff_t lo, ptrdiff_t hi,
 /* Columns first <= x < first + width of a row of input, which begins at `from`, to [x][lane]; zeros
  * outside.  sizes: the largest magnitude in each column so far. */
 CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const T *from, ptrdiff_t first,
-                             ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
+                               ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
     const cv_conv *p = &j->p;
     const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
                     hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
