@@ -66,6 +66,16 @@ def test_chunks_do_not_show(name, dtype):
     )
 
 
+@pytest.mark.parametrize("backend", [None, "cython", "native:direct"])
+@pytest.mark.parametrize("activation", ["relu", "relu6", "hardsigmoid", "hardswish"])
+def test_the_activation_of_a_plan_is_that_of_its_streams(activation, backend):
+    x, w = random(1, 3, 60), random(4, 3, 5)
+    plan = plan_conv1d(x.shape, w, padding="causal", activation=activation, backend=backend)
+    stream = plan.stream()
+    parts = np.concatenate([stream(chunk) for chunk in cut(x, -1, [7, 0, 20])], -1)
+    np.testing.assert_allclose(parts, plan(x), rtol=1e-4, atol=1e-5)
+
+
 def test_the_state_carries_over():
     x, w = random(1, 2, 30), random(3, 2, 4)
     plan = plan_conv1d(x.shape, w, padding="causal")

@@ -157,7 +157,7 @@ class ConvStream:
                 spec.flip, "NHWC" if spec.channels_last else "NCHW",
             )  # fmt: skip
             self._plans[length] = type(plan)(
-                made, plan._w, plan._bias, plan.dtype, self.backend, quantised=plan._quantised
+                made, plan._w, plan._bias, plan.dtype, self.backend, plan.activation, plan._quantised
             )
         return self._plans[length]
 
