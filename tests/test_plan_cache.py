@@ -73,6 +73,18 @@ def test_what_can_be_written_is_never_kept():
             assert call(array) == 0
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [({"stride": 1}, {"stride": True}), ({"groups": 1}, {"groups": 1.0}), ({"flip": False}, {"flip": 0})],
+)
+def test_what_a_call_refuses_is_refused_after_a_call_that_equals_it(good, bad):
+    w = weights()
+    with convlib.plan_cache(8):
+        convlib.conv2d(X, w, **good)
+        with pytest.raises(TypeError, match=next(iter(bad))):
+            convlib.conv2d(X, w, **bad)
+
+
 def test_memory_that_nobody_can_write_is_kept():
     w = np.frombuffer(weights().tobytes(), np.float32).reshape(16, 16, 3, 3)
     with convlib.plan_cache(8):

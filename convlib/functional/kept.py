@@ -54,8 +54,9 @@ def plan_cache(maxsize: int = 64) -> config.Setting[PlanCache]:
       address never meets it.
     - A bias is compared by its numbers.
 
-    One thing cannot be seen: an array that is made writable, changed and made read-only again between two calls.  Leave
-    the block before you do that.
+    Two things cannot be seen: an array that is made writable, changed and made read-only again between two calls, and
+    a view that was made while its array could be written, and can itself still be.  Leave the block before you write
+    by either.
 
     Examples
     --------
@@ -133,7 +134,8 @@ class PlanCache:
             return None
         place = w.__array_interface__["data"][0], w.shape, w.strides, w.dtype
         added = None if bias is None else (bias.shape, bias.dtype, bias.tobytes())
-        key = (id(owner), nd, *place, added, x.shape, x.dtype, options, backend, quantised, registry.state())
+        kinds = tuple(map(type, options))  # True and 1.0 equal 1, and are refused
+        key = (id(owner), nd, *place, added, x.shape, x.dtype, options, kinds, backend, quantised, registry.state())
         try:
             hash(key)
         except TypeError:
