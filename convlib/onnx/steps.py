@@ -210,4 +210,5 @@ class Step:
             for stage in self._stages:
                 y = stage(y, None if stage.other is None else values[stage.other])
             results = (y,)
-        values.update(zip(self._outputs, results, strict=False))
+        # "" is no result, but what later nodes read where they leave an input out.
+        values.update((name, y) for name, y in zip(self._outputs, results, strict=False) if name)
