@@ -81,7 +81,7 @@ def test_info_holds_what_a_bug_report_needs(capsys, monkeypatch, tmp_path):
 
 def test_check(capsys):
     """A refusal is shown as one, and is no success."""
-    assert main(["check", "fft", "--refusals"]) == 0
+    assert main(["check", "fft", "--refusals", "-k", "conv1d or max_pool2d"]) == 0
     summary, *lines = capsys.readouterr().out.splitlines()
     assert summary.endswith(f" passed, {len(lines)} refused, 0 failed")
     assert all(line.startswith("  refused ") for line in lines)
@@ -118,8 +118,12 @@ def test_an_output_that_cannot_be_written(command):
     status, said = shell(f"{command} >/dev/full")
     assert status == 2
     assert "No space left on device" in said
-    assert shell(f"{command} | true")[0] in (0, 141)  # if it wrote before its reader went away, all was well
-    assert shell(f"{command} >/dev/full 2>/dev/full")[0] == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_reader_that_goes_away_and_errors_that_cannot_be_written():
+    assert shell("info | true")[0] in (0, 141)  # if it wrote before its reader went away, all was well
+    assert shell("info >/dev/full 2>/dev/full")[0] == 2
 
 
 def test_a_reader_that_goes_away_is_not_a_disagreement(monkeypatch):

@@ -3,6 +3,7 @@
 Every conformance case that the native engine serves, under every instruction set of this machine.
 """
 
+from collections import Counter
 from functools import partial
 
 import expected
@@ -154,15 +155,19 @@ def test_the_automatic_choice(isa):
     assert by_engine > 300
 
 
-@pytest.mark.parametrize("isa", _native.detected_isas())
-def test_without_scratch_somebody_serves(isa):
+def test_without_scratch_somebody_serves():
     """The engine takes none where it may have none: other backends, or implementations that need none, serve."""
-    served = {"native": 0}
-    with expected.under_isa(isa), config.scratch(0):
-        for case in testing.cases():
-            if {np.dtype(kind).name for kind in case.dtypes[:2]} <= {*FLOATS}:
+    cases = [case for case in testing.cases() if {np.dtype(kind).name for kind in case.dtypes[:2]} <= {*FLOATS}]
+    seen = set()  # what another backend serves depends on no instruction set, once it is known that the engine rests
+    for isa in _native.detected_isas():
+        served = Counter()
+        with expected.under_isa(isa), config.scratch(0):
+            for case in cases:
                 said = said_of(case, None)
-                assert happened(calling(case, None))[1:] == (0, 0), f"{case.name}: said {said}"
-                served[said.backend] = served.get(said.backend, 0) + 1
-    assert served["native"] > 20
-    assert served["cython"] > 100
+                served[said.backend] += 1
+                if (case.name, said.backend) not in seen:
+                    assert happened(calling(case, None))[1:] == (0, 0), f"{case.name} under {isa}: said {said}"
+                if said.backend != "native":
+                    seen.add((case.name, said.backend))
+        assert served["native"] > 20
+        assert served["cython"] > 100
