@@ -202,6 +202,27 @@ def test_nothing_is_said_to_be_copied_that_is_not():
     assert said("max_unpool2d", x, x, 2, dtype="int8", backend="cython") == 0
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, one, **o: convlib.conv2d(x, one, **o), lambda x, one, **o: convlib.conv2d(one, x[..., :1, :1], **o),
+        lambda x, one, **o: convlib.conv2d_grad_input(x, one, x.shape, **o),
+        lambda x, one, **o: convlib.conv2d_grad_weight(x, x, one.shape, **o),
+        lambda x, one, **o: convlib.conv_transpose2d(x, one, **o),
+        lambda x, one, **o: convlib.sum_pool2d(x, 1, **o),
+        lambda x, one, **o: convlib.sum_pool2d_grad_input(x, x.shape, 1, **o),
+        lambda x, one, **o: convlib.max_pool2d_grad_input(x, np.zeros(x.shape, int), x.shape, **o),
+        lambda x, one, **o: convlib.col2im(x.reshape(1, 1, 4), (2, 2), 1, **o),
+        lambda x, one, **o: convlib.filter2d(x[0, 0], one[0, 0], **o),
+    ],
+)  # fmt: skip
+def test_what_int64_does_not_hold_is_refused_in_any_byte_order(backend, call, order):
+    x, one = np.full((1, 1, 2, 2), 2**63, f"{order}u8"), np.ones((1, 1, 1, 1), f"{order}u8")
+    with pytest.raises(convlib.SpecError, match="uint64 value 9223372036854775808 does not fit int64"):
+        call(x, one, backend=backend)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 def test_unpooling_moves_integers_as_they_are(backend, dtype):
     top = True if dtype == "bool" else np.iinfo(dtype).max

@@ -11,6 +11,7 @@ from .. import dtypes
 from ..errors import SpecError, UnsupportedError
 from . import cupy_device as device
 from .base import Backend
+from .base.checks import check_fits
 from .cupy_cudnn import Cudnn
 from .slabs import ColumnSlabs
 
@@ -70,8 +71,8 @@ class CupyArrays(ColumnSlabs, Backend):
             )
         if a.dtype == dtype and (strided or a.flags.c_contiguous):
             return a
-        if dtype == dtypes.INT64 and a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
-            raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
+        if dtype == dtypes.INT64:
+            check_fits(a)
         return a.astype(dtype, order="C")
 
     def _aligned(self, a: Array) -> bool:

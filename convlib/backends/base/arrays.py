@@ -14,9 +14,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ... import dtypes
-from ...errors import SpecError
 from ...spec import ConvSpec, WindowSpec, needs_padding, runs, zero_padded
-from .checks import Checks, padding_value
+from .checks import Checks, check_fits, padding_value
 from .contract import Array
 from .pieces import assign
 
@@ -131,8 +130,8 @@ class Arrays(Checks):
         """Return `a` in `dtype`, aligned and, unless `strided`, C-contiguous; copy only if it is not."""
         if a.dtype == dtype and self._aligned(a) and (strided or a.flags.c_contiguous):
             return a
-        if dtype == dtypes.INT64 and a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
-            raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
+        if dtype == dtypes.INT64:
+            check_fits(a)
         copy = np.empty(a.shape, dtype)
         assign(copy, a)
         return copy

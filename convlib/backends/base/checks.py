@@ -113,9 +113,14 @@ def bound(
 
 
 def _magnitude(a: Array, zeros: tuple[int, ...]) -> int:
-    if a.dtype == np.uint64 and a.size and int(a.max()) >= 2**63:
-        raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
+    check_fits(a)
     return dtypes.magnitude(a, zeros)
+
+
+def check_fits(a: Array) -> None:
+    """Refuse integers without a sign, of any byte order, that int64 does not hold."""
+    if a.dtype.kind == "u" and a.dtype.itemsize == 8 and a.size and int(a.max()) >= 2**63:
+        raise SpecError(f"the uint64 value {int(a.max())} does not fit int64; scale it down or convert to float64")
 
 
 def check_indices(spec: PoolSpec, indices: Array) -> None:
