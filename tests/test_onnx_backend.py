@@ -370,16 +370,6 @@ def test_functions_and_branches():
     assert [entry.by for entry in prepared.served] == ["convlib", "convlib", "ONNX's evaluator"]
 
 
-@pytest.mark.parametrize("follower", ['Clip(x, "", high)', 'Clip(a, "", high)', 'Conv(a, one, "")'])
-def test_a_result_that_is_left_out_is_no_input_that_is_left_out(follower):
-    text = IMAGE + '{ "", h = LSTM <hidden_size=3>(s, u, v) t = Conv <pads=[1,1,1,1]>(x, w) a = Conv(t, three) y = %s }'
-    more = {"s": small(2, 1, 2), "u": small(1, 12, 2), "v": small(1, 12, 3), "three": small(2, 3, 1, 1)}
-    x = small(1, 2, 6, 6)
-    used, plain = text % follower, (text % follower).replace('"", h = LSTM <hidden_size=3>(s, u, v)', "")
-    expected = ReferenceEvaluator(model(plain, **CONSTANTS, **more)).run(None, {"x": x})[0]
-    np.testing.assert_array_equal(convlib.onnx.prepare(model(used, **CONSTANTS, **more)).run([x])[0], expected)
-
-
 def test_one_node():
     x, w = small(1, 2, 5, 5), CONSTANTS["w"]
     node = helper.make_node("Conv", ["x", "w", ""], ["y"], strides=[2, 2])
