@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convlib
-from convlib import layers, show, textbook, tuning
+from convlib import config, layers, show, textbook, tuning
 from convlib.problem import parse
 
 X, W = np.ones((1, 2, 5, 5), "f4"), np.ones((3, 2, 3, 3), "f4")
@@ -14,7 +14,7 @@ XI, WI = X.astype("u1"), W.astype("i1")
 MASKED = np.ma.masked_equal(X, 3)
 PLANE = np.ones((6, 6))
 SLOPE = np.arange(25, dtype="f4").reshape(5, 5)
-DEEP, SCATTERED = np.ones((1, 128, 5, 5), "f4"), np.asfortranarray(np.ones((128, 16, 3, 3), "f4"))
+IMAGES = np.ones((2, 6, 6, 6, 80), "f4")[..., ::2]
 
 
 class Image:
@@ -34,6 +34,15 @@ def entered(setting):
 def twice(outer, inner=None):
     with outer:
         return entered(inner or outer)
+
+
+def in_little(x, times=1, backend="native:winograd"):
+    """Convolve in so many times the scratch that arrays without gaps need, of which copies take a quarter."""
+    w, options = np.ones((64, 40, 3, 3, 3), "f4"), {"layout": "NHWC"}
+    with convlib.num_threads(1):
+        needed = convlib.explain("conv3d", x.shape, w.shape, backend="native:winograd", **options).workspace_nbytes
+        with config.scratch(times * needed):
+            return convlib.conv3d(x, w, backend=backend, **options)
 
 
 #: A call, what its refusal advises, and the calls that follow it; words of the pattern are what is followed.
@@ -214,12 +223,11 @@ ADVICE = {
         lambda name: (convlib.plan_conv1d((1, 2, 99), W[:, :, 0], backend=name).stream(),
                       convlib.plan_conv1d((1, 2, 99), W[:, :, 0]).stream()),
     ),
-    "weights with gaps": (
-        lambda: convlib.conv2d(DEEP, SCATTERED, groups=8, backend="native:direct"),
-        r"^conv2d: native:direct cannot .*direct takes contiguous weights.*give C-contiguous ones, .* or leave the "
-        "backend to be chosen",
-        lambda: (convlib.conv2d(DEEP, np.ascontiguousarray(SCATTERED), groups=8, backend="native:direct"),
-                 convlib.conv2d(DEEP, SCATTERED, groups=8)),
+    "arrays with gaps": (
+        lambda: in_little(IMAGES),
+        r"^conv3d: native:winograd cannot .*winograd needs .*give C-contiguous ones, raise convlib.max_workspace, or "
+        "leave the backend to be chosen",
+        lambda: (in_little(IMAGES.copy()), in_little(IMAGES, times=2), in_little(IMAGES, backend=None)),
     ),
     "axes of a spec": (
         lambda: convlib.PoolSpec.make("max", X.shape, 2), r"with nd=(\d), (\d) or (\d)",

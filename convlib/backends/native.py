@@ -26,6 +26,7 @@ from .base.pieces import assign, finite
 from .cython import convolve_weights
 from .native_calls import (
     MOST_PHASES,
+    PLAIN_WEIGHTS,
     calls_of,
     conv_problem,
     filled,
@@ -106,9 +107,9 @@ class NativeBackend(Backend):
         reason = super().supports(op, spec, dtype)
         return reason or self._refusal(op, spec, dtype, None)
 
-    def strided_weights(self, spec: ConvSpec) -> bool:
+    def strided_weights(self, spec: ConvSpec, algorithm: str | None = None) -> bool:
         """See `Backend.strided_weights`."""
-        return strided_weights(spec)
+        return algorithm not in PLAIN_WEIGHTS and strided_weights(spec)
 
     def integers_as_floats(self, op: str, spec: WindowSpec, algorithm: str | None) -> bool:
         """See `Backend.integers_as_floats`: not where no implementation fits beside the copies; loops always do."""

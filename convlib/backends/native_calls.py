@@ -170,6 +170,10 @@ def few_channels(spec: ConvSpec) -> bool:
     return min(spec.icg, spec.ocg) < 8
 
 
+#: Implementations that take weights only without gaps, even many; the others of that kind serve few channels.
+PLAIN_WEIGHTS = ("direct", "gemm_columns")
+
+
 def strided_weights(spec: ConvSpec) -> bool:
     """Return whether weights are taken as they lie."""
     return not few_channels(spec) and math.prod(spec.w_shape) > ORDERED_WEIGHTS

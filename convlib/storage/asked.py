@@ -109,7 +109,7 @@ class Call(NamedTuple):
 
     def _weights_taken(self, w: Array) -> bool:
         backend = self.backend
-        lie = w.flags.c_contiguous or backend.strided_weights(self.spec)
+        lie = w.flags.c_contiguous or backend.strided_weights(self.spec, self.algorithm)
         plain = backend.strided or (lie and not self.spec.flip)
         return bool(w.dtype == self.dtype and plain and backend._aligned(w))
 
@@ -119,7 +119,8 @@ class Call(NamedTuple):
         backend, spec = self.backend, self.spec
         if backend.strided or not self.op.startswith("conv"):
             return False
-        return bool(spec.flip or (spec.w_memory and not self.paired and not backend.strided_weights(spec)))
+        taken = backend.strided_weights(spec, self.algorithm)
+        return bool(spec.flip or (spec.w_memory and not self.paired and not taken))
 
     def item(self) -> Item:
         """Return what an element of each copy takes."""

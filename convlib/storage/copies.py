@@ -125,7 +125,7 @@ def _reasons(
         found += [f"{kind} becomes {call.dtype}" for kind in kinds if kind != str(call.dtype)]
     strided, gaps = backend.strided, any(not a.flags.c_contiguous for a in arrays)
     if place == "w" and not result:
-        strided = backend.strided_weights(spec)
+        strided = backend.strided_weights(spec, call.algorithm)
         if spec.flip and not backend.strided:
             found, gaps = [*found, "the kernel is flipped"], False
         elif call.weights_turned and (gaps or not arrays):

@@ -148,8 +148,8 @@ class Job:
     def gaps(self, place: str, a: Array | None = None) -> bool:
         """Return whether parts of x, y or w are copied for their gaps alone; None is an array without any."""
         spec, images = self.call.spec, place != "w"
-        backend = self.call.backend
-        if (backend.strided and not backend.flat) or (not images and backend.strided_weights(spec)):
+        backend, algorithm = self.call.backend, self.call.algorithm
+        if (backend.strided and not backend.flat) or (not images and backend.strided_weights(spec, algorithm)):
             return False
         shape, itemsize = (getattr(spec, f"{place}_shape"), 1) if a is None else (a.shape, a.itemsize)
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))] if a is None else a.strides

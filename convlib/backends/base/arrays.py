@@ -144,10 +144,10 @@ class Arrays(Checks):
             return channels_first(self._usable(x, dtype, self.strided), spec)
         return self._usable(channels_first(x, spec), dtype, False)
 
-    def _weights(self, w: Array, dtype: np.dtype[Any], spec: ConvSpec) -> Array:
+    def _weights(self, w: Array, dtype: np.dtype[Any], spec: ConvSpec, algorithm: str | None = None) -> Array:
         if spec.flip:
             return self._usable(self._flipped(w), dtype, self.strided)
-        return self._usable(w, dtype, self.strided_weights(spec))
+        return self._usable(w, dtype, self.strided_weights(spec, algorithm))
 
     def _flipped(self, w: Array) -> Array:
         return w[(slice(None), slice(None)) + (slice(None, None, -1),) * (w.ndim - 2)]

@@ -143,8 +143,8 @@ class Contract:
         """
         return ()
 
-    def strided_weights(self, spec: ConvSpec) -> bool:
-        """Return whether hooks take the weights of a call with any strides."""
+    def strided_weights(self, spec: ConvSpec, algorithm: str | None = None) -> bool:
+        """Return whether hooks, or an algorithm that is named, take the weights of a call with any strides."""
         return self.strided
 
     def takes_halves(self, op: str, spec: WindowSpec, algorithm: str | None, bias: bool) -> bool:

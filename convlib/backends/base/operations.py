@@ -44,7 +44,7 @@ class Backend(Arrays):
         result, dtype = types
         if result == dtypes.FLOAT16 and self.takes_halves("conv", spec, algorithm, bias is not None):
             dtype = result
-        x, w = self._input(x, dtype, spec), self._weights(w, dtype, spec)
+        x, w = self._input(x, dtype, spec), self._weights(w, dtype, spec, algorithm)
         bias = None if bias is None else self._usable(bias, dtype, False)
         spec, x = self._explicit_padding(spec, x)
         if dtype == dtypes.INT64:  # after padding, whose value takes part in the sums
@@ -78,7 +78,7 @@ class Backend(Arrays):
         result, dtype = types
         if result == dtypes.FLOAT16 and self.takes_halves("conv_grad_input", spec, algorithm, bias is not None):
             dtype = result
-        y, w = self._input(y, dtype, spec), self._weights(w, dtype, spec)
+        y, w = self._input(y, dtype, spec), self._weights(w, dtype, spec, algorithm)
         bias = None if bias is None else self._usable(bias, dtype, False)
         if dtype == dtypes.INT64:
             bound(spec.ocg * spec.taps_count * repeats(spec), y, w, bias)
