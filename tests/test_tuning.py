@@ -298,7 +298,7 @@ def test_the_command_takes_a_model(cache, capsys, tmp_path):
     [
         ([], "name one of a suite"), (["resnet5"], "did you mean 'resnet50'"), (["n1 xx3"], "unknown token"),
         (["lenet", "--onnx", "x"], "name one of"), (["--from-calls", "x = "], "neither a file nor Python"),
-        (["--from-calls", "x = 1"], "makes no call"),
+        (["--from-calls", "x = 1"], "makes no call"), (["--from-calls", "my_script.py"], "is no file that is there"),
     ],
 )  # fmt: skip
 def test_the_command_refuses(cache, arguments, words, capsys):

@@ -91,7 +91,10 @@ def _recorded(text: str) -> list[Any]:
                 code = compile(text, "--from-calls", "exec")
             except SyntaxError as error:
                 raise SpecError(f"--from-calls {text!r} is neither a file nor Python: {error}") from None
-            exec(code, {"__name__": "__main__"})
+            try:
+                exec(code, {"__name__": "__main__"})
+            except NameError as error:  # of a file, most of the time
+                raise SpecError(f"--from-calls {text!r} is no file that is there, and as Python: {error}") from error
     if not kinds:
         raise SpecError(f"--from-calls {text!r} makes no call that convlib chooses a backend for")
     return list(kinds)
