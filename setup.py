@@ -5,7 +5,6 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from glob import glob
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +24,7 @@ SOURCES = {
     "_probe": ["convlib/_ext/c/runtime/probe.c"],
     "_native": [
         *(f"convlib/_ext/c/runtime/{name}.c" for name in ("dispatch", "plan", "scratch")),
-        *sorted(glob("convlib/_ext/c/isa/*.c")),
+        *sorted(path.as_posix() for path in Path("convlib/_ext/c/isa").glob("*.c")),
     ],
     "_native_arrays": [],
     "_native_conv": [],
@@ -42,7 +41,8 @@ SOURCES = {
 # AVX2 nor AVX-512, the kernels without them are made small: 0.18 MB less, and 0.8 (filters) to 1.0 (ResNet-50) times
 # as fast.  Functions of pooling begin lines of the cache: where they began by chance, 5x5 windows took up to 1.5 times
 # as long.
-X86 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
+PLATFORM = sysconfig.get_platform()
+X86, WINDOWS = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-amd64"
 OPTIMISE = {
     "_scalar": "-Os" if X86 else "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic",
     "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
@@ -56,7 +56,7 @@ EXTRA = os.environ.get("CONVLIB_CFLAGS", "").split()
 FLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]
 FLAGS += EXTRA  # last, so that they win
 LINK = ["-pthread"]
-if sys.platform == "linux" and not any(flag.startswith(("-g", "-fsanitize")) for flag in EXTRA):
+if (sys.platform == "linux" or WINDOWS) and not any(flag.startswith(("-g", "-fsanitize")) for flag in EXTRA):
     LINK += ["-s"]  # the names of what is hidden are of use to a debugger only
 
 
@@ -70,12 +70,13 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         """Compile and link, and put the compiled parts where setuptools looks for them."""
+        self.compiles, self.links = self.tools()
         try:
             chains, links = {}, {}
             for extension in self.extensions:
                 made = {chain[-1].output: chain for chain in map(self.compile, extension.sources)}
                 chains.update(made)
-                links[extension.name] = self.link(extension.name.rpartition(".")[2], list(made))
+                links[extension.name] = self.link(extension.name, list(made))
             workers = self.parallel or os.cpu_count()
             run(sorted(chains.values(), key=rank), list(links.values()), workers, force=bool(self.force))
         except BuildError as error:
@@ -85,6 +86,18 @@ class BuildExt(build_ext):
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(link.output, place)
 
+    def tools(self):
+        """Return the commands that compile and link: setuptools' or, for Windows, zig, as MSVC has no vectors."""
+        if not WINDOWS:
+            return self.compiler.compiler_so, self.compiler.linker_so
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-windows-gnu"]
+        macros = [f"-D{name}={value}" for name, value in self.compiler.macros]
+        folders = [f"-L{folder}" for folder in self.compiler.library_dirs]
+        threading = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+        library = f"-lpython{sys.version_info.major}{sys.version_info.minor}{threading}"
+        # pyconfig.h defines MS_WIN64 for other compilers than Microsoft's only since Python 3.12
+        return [*zig, "-DMS_WIN64=", *macros], [*zig, "-shared", *folders, library]
+
     def compile(self, path):
         """Return the steps that make the object of one source."""
         name, suffix = os.path.splitext(os.path.basename(path))
@@ -93,7 +106,7 @@ class BuildExt(build_ext):
         import numpy  # here, as the metadata is made without it
 
         versions = [sys.version, *(f"{package} {version(package)}" for package in ("Cython", "numpy", "scipy"))]
-        folders = [f"-I{folder}" for folder in (numpy.get_include(), *self.compiler.include_dirs)]
+        folders = [f"-I{folder}" for folder in (*self.compiler.include_dirs, numpy.get_include())]
         command = [PYTHON, "-m", "cython", "-3", "--depfile", path, "-o", OUT]
         translated = step(f"{name}.c", command, [path], [], *versions)
         # -w: nobody can do anything about a warning in generated code
@@ -103,20 +116,18 @@ class BuildExt(build_ext):
     def compile_c(self, name, path, flags=(), outside=(), versions=()):
         """Return the step that compiles one C file."""
         level = next(level for part, level in OPTIMISE.items() if part in name).split()
-        compiler = self.compiler.compiler_so
-        said = identify(*compiler)
+        said = identify(*self.compiles)
         if "clang" in said:  # which has one model of costs, and refuses the name of any
             level = [option for option in level if not option.startswith("-fvect-cost-model")]
         kernel = KERNELS if "/isa/" in path else []
         options = [*level, *kernel, *FLAGS, *flags]
-        command = [*compiler, *options, "-MMD", "-MF", OUT + ".dep", "-c", path, "-o", OUT]
+        command = [*self.compiles, *options, "-MMD", "-MF", OUT + ".dep", "-c", path, "-o", OUT]
         return step(f"{name}.o", command, [path], outside, said, *versions)
 
     def link(self, name, objects):
         """Return the step that links one extension."""
-        linker = self.compiler.linker_so
-        command = [*linker, *objects, *LINK, "-o", OUT]
-        return step(name + sysconfig.get_config_var("EXT_SUFFIX"), command, objects, [], identify(*linker))
+        command = [*self.links, *objects, *LINK, "-o", OUT]
+        return step(os.path.basename(self.get_ext_filename(name)), command, objects, [], identify(*self.links))
 
 
 def wants_pure():

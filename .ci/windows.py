@@ -2,11 +2,11 @@
 
     python .ci/windows.py OUT [BACKEND...]
 
-Needs Python 3.11 on Linux and Wine (Debian's package wine64); `nox -s windows` installs the rest.  zig compiles and
-links.  Of Python for Windows, Panda3D's wheel on PyPI holds the library and the compiled modules; the modules in Python
-are those of the Python that runs this.  NumPy and SciPy are those for Windows.  All lies in a temporary folder, Wine's
-settings too.  Runs `.ci/smoke.py`, and ``convlib check`` of the backends (native and im2col if none is named) with each
-instruction set that the processor has.
+Needs Python 3.11 on Linux and Wine (Debian's package wine64); `nox -s windows` installs the rest.  setup.py compiles
+and links by zig, as it does on Windows.  Of Python for Windows, Panda3D's wheel on PyPI holds the library and the
+compiled modules; the modules in Python are those of the Python that runs this.  NumPy and SciPy are those for Windows.
+All lies in a temporary folder, Wine's settings too.  Runs `.ci/smoke.py`, and ``convlib check`` of the backends (native
+and im2col if none is named) with each instruction set that the processor has.
 """
 
 import os
@@ -117,9 +117,10 @@ def program(folder, python):
     library = pefile.PE(python / f"{name}.dll")
     shown = [symbol.name.decode() for symbol in library.DIRECTORY_ENTRY_EXPORT.symbols if symbol.name]
     (folder / "python.def").write_text("\n".join((f"LIBRARY {name}.dll", "EXPORTS", *shown, "")))
-    zig("dlltool", "-m", "i386:x86-64", "-d", folder / "python.def", "-l", folder / f"lib{name}.a")
+    (folder / "libs").mkdir()
+    zig("dlltool", "-m", "i386:x86-64", "-d", folder / "python.def", "-l", folder / f"libs/{name}.lib")
     (folder / "python.c").write_text(PROGRAM)
-    options = ("-target", "x86_64-windows-gnu", "-municode", f"-L{folder}", f"-l{name}")
+    options = ("-target", "x86_64-windows-gnu", "-municode", f"-L{folder / 'libs'}", f"-l{name}")
     zig("cc", folder / "python.c", *options, "-o", python / "python.exe")
     shutil.copytree(sysconfig.get_path("stdlib"), folder / "home/Lib",
                     ignore=shutil.ignore_patterns("site-packages", "test", "lib-dynload", "config-*"))  # fmt: skip
@@ -133,10 +134,10 @@ def build(folder, name, out):
     shutil.copytree(sysconfig.get_path("include"), headers)
     shutil.copytree(folder / "modules/numpy/_core/include/numpy", headers / "numpy")
     (headers / "pyconfig.h").write_text(PYCONFIG)
-    compiler = f"{sys.executable} -m ziglang cc -target x86_64-windows-gnu"
+    extra = folder / "build.cfg"  # where setup.py finds on Windows what it is told here
+    extra.write_text(f"[build_ext]\ninclude_dirs = {headers}\nlibrary_dirs = {folder / 'libs'}\n")
     run(
-        sys.executable, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", out, CC=f"{compiler} -I{headers}",
-        LDSHARED=f"{compiler} -shared -L{folder} -l{name}",
+        sys.executable, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", out, DIST_EXTRA_CONFIG=str(extra),
         SETUPTOOLS_EXT_SUFFIX=f".cp{name.removeprefix('python')}-win_amd64.pyd", _PYTHON_HOST_PLATFORM="win-amd64",
     )  # fmt: skip
     return max(out.glob("convlib-*-win_amd64.whl"), key=os.path.getmtime)

@@ -109,8 +109,10 @@ def listed(dependencies: Path) -> set[str]:
     What lies outside of it or was installed into it is told by versions.
     """
     text = dependencies.read_text().replace("\\\n", " ").partition(": ")[2]
-    paths = {os.path.relpath(path.replace("\\ ", " ")) for path in re.findall(r"(?:\\ |\S)+", text)}
-    return {path for path in paths if not path.startswith("..") and "site-packages" not in Path(path).parts}
+    here = os.getcwd() + os.sep
+    paths = (os.path.abspath(path.replace("\\ ", " ")) for path in re.findall(r"(?:\\ |\S)+", text))
+    inside = {path.removeprefix(here) for path in paths if path.startswith(here)}
+    return {path for path in inside if "site-packages" not in Path(path).parts}
 
 
 def make(step: Step, scratch: str) -> None:
