@@ -1,13 +1,15 @@
 """What the spec says of boxes of windows and of inputs, and of padding in memory, against lists of single windows."""
 
+import importlib
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
 
 from convlib import ConvSpec, PoolSpec, SpecError
-from convlib.spec import check_ending, make_adaptive, make_pool, make_scatter, runs, weight_order
+from convlib.spec import check_ending, make_adaptive, make_pool, make_scatter, runs, sizes, weight_order
 from convlib.spec.arguments import frozen
 from convlib.spec.windows import needs_padding, plain_padded, repeats, zero_padded
 
@@ -225,3 +227,17 @@ def test_words_of_a_spec_that_is_asked_for_by_name():
     for axes in (0, 63):
         with pytest.raises(SpecError, match=f"nd={axes} is out of range; valid: 1 to 62"):
             PoolSpec.make("max", (1, 1, 9), 3, nd=axes)
+
+
+@pytest.mark.parametrize(("addresses", "bits"), [(2**63, 62), (2**31, 29)])
+def test_sizes_stay_within_what_addresses_count(monkeypatch, addresses, bits):
+    most = 2**bits // 16 - 1
+    monkeypatch.setattr(sys, "maxsize", addresses - 1)
+    importlib.reload(sizes)
+    try:
+        sizes.check_array("x", (1, most))
+        with pytest.raises(SpecError, match=rf"2\*\*{bits} bytes or more; use .* at most {most} on axis 1"):
+            sizes.check_array("x", (1, most + 1))
+    finally:
+        monkeypatch.undo()
+        importlib.reload(sizes)

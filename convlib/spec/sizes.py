@@ -1,12 +1,14 @@
 """The one place that says how large sizes and products of sizes may become.
 
-Compiled code counts elements and bytes with 64 bits.  What is checked here never leaves them, whatever is multiplied:
-arrays, padded arrays, columns, and what strides and windows reach, all of the widest element type.
+Compiled code counts elements and bytes with as many bits as an address has, which are 64, or 32 in WebAssembly.  What
+is checked here never leaves them, whatever is multiplied: arrays, padded arrays, columns, and what strides and windows
+reach, all of the widest element type.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import SpecError
@@ -16,15 +18,17 @@ if TYPE_CHECKING:
     from .windows import WindowSpec
 
 ITEM = 16  # bytes of the widest element, complex128
-MOST = 2**62 // ITEM  # elements
+# With 32 bits a bound is within reach: scratch may take some times the bytes of the arrays, so that more room is left.
+BITS = 62 if sys.maxsize > 2**32 else 29
+MOST = 2**BITS // ITEM  # elements
 MUCH = 2**32  # window elements, from which on some must lie in the input
 
 
 def check_array(what: str, shape: Ints) -> None:
-    """Raise SpecError if an array of `shape` would have 2**62 bytes or more."""
+    """Raise SpecError if an array of `shape` would have 2**BITS bytes or more."""
     # Zero sizes count as one: array libraries refuse such shapes as well.
     if math.prod(max(1, size) for size in shape) >= MOST:
-        raise SpecError(f"{what} would have the shape {shape}, 2**62 bytes or more; {_smaller(shape)}")
+        raise SpecError(f"{what} would have the shape {shape}, 2**{BITS} bytes or more; {_smaller(shape)}")
 
 
 def _smaller(shape: Ints) -> str:
@@ -68,7 +72,7 @@ def check_windows(spec: WindowSpec, outputs: int = 0) -> None:
     amount = f"{'lo + hi of ' if said.startswith('padding') else ''}at most {allowed} on axis {axis}"
     raise SpecError(
         f"{said} reaches too far: {planes} planes of the elements {reach} that windows, strides and padding reach are "
-        f"2**62 bytes or more; use {amount if allowed >= least else 'smaller sizes on all axes'}"
+        f"2**{BITS} bytes or more; use {amount if allowed >= least else 'smaller sizes on all axes'}"
     )
 
 

@@ -20,9 +20,10 @@ static inline int cv_threads_for(double work, double least, int threads) {
     return (int)CV_MAX2(1, CV_MIN2((double)CV_MIN2(threads, CV_MAX_THREADS), 1 + work / least));
 }
 
-/* Part i of `parts` of the units [0, units): where it begins.  Parts are even. */
+/* Part i of `parts` of the units [0, units): where it begins.  Parts are even.  Addresses may have
+ * fewer bits than the product needs. */
 static inline ptrdiff_t cv_part(ptrdiff_t units, ptrdiff_t parts, ptrdiff_t i) {
-    return i * units / parts;
+    return (ptrdiff_t)((int64_t)i * units / parts);
 }
 
 /* Sizes of those parts, one after the other, without a division for each. */
