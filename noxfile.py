@@ -144,6 +144,13 @@ def arm(session):
 
 
 @nox.session(default=False)
+def wasm(session):
+    """Try the engine as WebAssembly, on the problems of tests/native, in Node.js, which must be there."""
+    compiled_here(session, *nox.project.dependency_groups(PROJECT, "zig"))
+    session.run("python", ".ci/wasm.py")
+
+
+@nox.session(default=False)
 def nightly(session):
     """Run the tests with the nightly NumPy, SciPy and Cython, from the index that PIP_EXTRA_INDEX_URL names."""
     install(session, "test")

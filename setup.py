@@ -42,7 +42,7 @@ SOURCES = {
 # as fast.  Functions of pooling begin lines of the cache: where they began by chance, 5x5 windows took up to 1.5 times
 # as long.
 PLATFORM = sysconfig.get_platform()
-X86, WINDOWS = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-amd64"
+X86, WINDOWS, WASM = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-amd64", PLATFORM.endswith("wasm32")
 OPTIMISE = {
     "_scalar": "-Os" if X86 else "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic",
     "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
@@ -53,10 +53,12 @@ KERNELS = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through 
 LONGEST = ("pool", "gemm", "int8", "direct", "depthwise", "grad_weight", "winograd", "_loops", "_im2col", "_native", "")
 
 EXTRA = os.environ.get("CONVLIB_CFLAGS", "").split()
-FLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0", "-pthread"]
+FLAGS = ["-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
+LINK = [] if WASM else ["-pthread"]
+FLAGS += ["-msimd128"] if WASM else LINK
 FLAGS += EXTRA  # last, so that they win
-LINK = ["-pthread"]
-if (sys.platform == "linux" or WINDOWS) and not any(flag.startswith(("-g", "-fsanitize")) for flag in EXTRA):
+STRIPS = WINDOWS or (sys.platform == "linux" and not WASM)
+if STRIPS and not any(flag.startswith(("-g", "-fsanitize")) for flag in EXTRA):
     LINK += ["-s"]  # the names of what is hidden are of use to a debugger only
 
 

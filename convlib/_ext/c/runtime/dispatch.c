@@ -50,12 +50,14 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_DECLARE_avx512(types, name) CV_EACH_##types(CV_EXTERN, avx512, name)
 #define CV_DECLARE_amx(types, name) CV_EACH_##types(CV_EXTERN, amx, name)
 #define CV_DECLARE_neon(types, name) CV_EACH_##types(CV_EXTERN, neon, name)
+#define CV_DECLARE_simd128(types, name) CV_EACH_##types(CV_EXTERN, simd128, name)
 #define CV_DECLARE_NONE(types, name)
 #define CV_LIST_scalar(types, name) CV_EACH_##types(CV_ENTRY, scalar, name)
 #define CV_LIST_avx2(types, name) CV_EACH_##types(CV_ENTRY, avx2, name)
 #define CV_LIST_avx512(types, name) CV_EACH_##types(CV_ENTRY, avx512, name)
 #define CV_LIST_amx(types, name) CV_EACH_##types(CV_ENTRY, amx, name)
 #define CV_LIST_neon(types, name) CV_EACH_##types(CV_ENTRY, neon, name)
+#define CV_LIST_simd128(types, name) CV_EACH_##types(CV_ENTRY, simd128, name)
 #define CV_LIST_NONE(types, name)
 
 #define CV_LACKS_ANY NULL
@@ -121,6 +123,20 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_BYTES 16
 #define CV_SUPPORTED always
 #include "rows.h"
+#elif defined(__wasm_simd128__)
+#define CV_HERE simd128
+#define CV_FROM_ANY simd128
+#define CV_FROM_FAST simd128
+#define CV_FROM_MASKS NONE
+#define CV_FROM_DOTS NONE
+#define CV_FROM_MATRIX NONE
+#define CV_LACKS_FAST NULL
+#define CV_LACKS_MASKS CV_NO_MASKS
+#define CV_LACKS_DOTS CV_NO_DOTS
+#define CV_LACKS_MATRIX CV_NO_MATRIX
+#define CV_BYTES 16
+#define CV_SUPPORTED always
+#include "rows.h"
 #endif
 
 #define CV_HERE scalar
@@ -147,6 +163,8 @@ static const cv_isa *const isas[] = {
     &isa_avx2,
 #elif defined(__aarch64__)
     &isa_neon,
+#elif defined(__wasm_simd128__)
+    &isa_simd128,
 #endif
     &isa_scalar,
 };

@@ -30,6 +30,8 @@ CV_INLINE vec CV_(dots)(vec sum, vec a, vec b) {
     return (vec)((lanes)sum + (lanes)_mm256_madd_epi16((__m256i)a, (__m256i)b));
 #elif defined(__x86_64__)
     return (vec)((lanes)sum + (lanes)_mm_madd_epi16((__m128i)a, (__m128i)b));
+#elif defined(__wasm_simd128__)
+    return (vec)((lanes)sum + (lanes)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b));
 #else
     const vec low = ((vec)((lanes)a << 16) >> 16) * ((vec)((lanes)b << 16) >> 16);
     return (vec)((lanes)sum + (lanes)low + (lanes)((a >> 16) * (b >> 16)));
