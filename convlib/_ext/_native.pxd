@@ -4,6 +4,18 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from convlib._ext._threads cimport task
 
+cdef extern from "c/border/border.h" nogil:
+    ctypedef struct cv_frame:
+        Py_ssize_t planes, inner
+        Py_ssize_t size "in"[3]
+        Py_ssize_t padded[3]
+        Py_ssize_t lo[3]
+        Py_ssize_t first, run
+        const int64_t* source[3]
+    ctypedef struct cv_border:
+        void (*extend)(const cv_frame*, const void* x, void* wide, double value) noexcept nogil
+        void (*fold)(const cv_frame*, void* wide, void* x) noexcept nogil
+
 cdef extern from "c/engine.h" nogil:
     enum:
         CV_OK, CV_NOMEM, CV_INTERRUPTED, CV_BAD_INDEX, CV_TYPES, CV_ROWS
@@ -70,6 +82,7 @@ cdef extern from "c/engine.h" nogil:
         int threads, ends
     ctypedef struct cv_isa:
         const char* name
+        const cv_border* borders[2]
         int vector_bytes
         int (*supported)()
         cv_row rows[1]

@@ -3,11 +3,10 @@
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
-from convlib._ext._native cimport allocate, release
+from convlib._ext._native cimport active, allocate, cv_border, cv_frame, release
 from convlib._ext._native_arrays cimport Shaped, fill, finish
-from convlib._ext._threads cimport parallel, task
+from convlib._ext._threads cimport parallel
 
 from numpy import ndarray
 
@@ -17,40 +16,12 @@ cdef enum:
     UNIT = 1 << 14   # numbers of a unit of work
     WORTH = 1 << 16  # numbers that repay the waking of a thread
 
-ctypedef fused number:
-    float
-    double
+cdef const cv_border* border_of(bint doubles) except NULL:
+    """Return what the instruction set in use has to copy padding."""
+    return active().borders[doubles]
 
 
-cdef void extend(const Frame* f, const number* x, number* to, number value) noexcept nogil:
-    cdef Py_ssize_t plane, z, r, c, i, low, width = f.size[2] * f.inner
-    cdef const number* row
-    for plane in range(f.planes):
-        for z in range(f.padded[0]):
-            for r in range(f.padded[1]):
-                if f.source[0][z] < 0 or f.source[1][r] < 0:
-                    for i in range(f.padded[2] * f.inner):
-                        to[i] = value
-                else:
-                    row = x + ((plane * f.size[0] + f.source[0][z]) * f.size[1] + f.source[1][r]) * width
-                    memcpy(to + f.lo[2] * f.inner, row + f.first * f.inner, f.run * f.inner * sizeof(number))
-                    for c in range(f.padded[2] - f.run):  # the columns on either side
-                        low = c if c < f.lo[2] else c + f.run
-                        for i in range(f.inner):
-                            to[low * f.inner + i] = (value if f.source[2][low] < 0
-                                                     else row[f.source[2][low] * f.inner + i])
-                to = to + f.padded[2] * f.inner
-
-
-cdef void extend_planes(const Frame* f, bint doubles, const void* x, void* to, double value) noexcept nogil:
-    """Write planes together with their padding, which holds the value where no element is repeated."""
-    if doubles:
-        extend(f, <const double*>x, <double*>to, value)
-    else:
-        extend(f, <const float*>x, <float*>to, <float>value)
-
-
-cdef list frame(Frame* f, Py_ssize_t planes, Py_ssize_t inner, size, padded, lo, source):
+cdef list frame(cv_frame* f, Py_ssize_t planes, Py_ssize_t inner, size, padded, lo, source):
     """Fill in a frame; return the arrays that it points into."""
     cdef const int64_t[::1] places
     cdef int i
@@ -72,87 +43,42 @@ cdef list frame(Frame* f, Py_ssize_t planes, Py_ssize_t inner, size, padded, lo,
     return kept
 
 
-cdef struct Folding:
-    Frame frame
+cdef struct Job:
+    cv_frame frame
+    const cv_border* border
     char* wide
     char* x
     double value
     Py_ssize_t planes  # of a unit
+    Py_ssize_t wides, xs  # bytes of a plane
+    bint folds
 
 
-cdef void fold_columns(const Frame* f, number* row) noexcept nogil:
-    """Add the padding of a row to what it repeats, in place."""
-    cdef Py_ssize_t c, i, low, to
-    for c in range(f.padded[2] - f.size[2]):
-        low = c if c < f.lo[2] else c + f.size[2]
-        if f.source[2][low] >= 0:
-            to = f.lo[2] + f.source[2][low]
-            for i in range(f.inner):
-                row[to * f.inner + i] += row[low * f.inner + i]
-
-
-cdef void fold_plane(const Frame* f, number* wide, number* x) noexcept nogil:
-    """Fold columns, then copy rows, then add those that are repeated.
-
-    One after the other over the whole plane: a row that is read right after it was written in parts waits for these.
-    """
-    cdef Py_ssize_t z, r, i, line = f.padded[2] * f.inner, width = f.size[2] * f.inner
-    cdef bint own
-    cdef number* row
-    cdef const number* middle
-    for r in range(f.padded[0] * f.padded[1]):
-        fold_columns(f, wide + r * line)
-    wide += f.lo[2] * f.inner
-    for z in range(f.size[0]):
-        for r in range(f.size[1]):
-            memcpy(x + (z * f.size[1] + r) * width, wide + ((z + f.lo[0]) * f.padded[1] + r + f.lo[1]) * line,
-                   width * sizeof(number))
-    for z in range(f.padded[0]):
-        for r in range(f.padded[1]):
-            own = 0 <= z - f.lo[0] < f.size[0] and 0 <= r - f.lo[1] < f.size[1]
-            if not own and f.source[0][z] >= 0 and f.source[1][r] >= 0:
-                row = x + (f.source[0][z] * f.size[1] + f.source[1][r]) * width
-                middle = wide + (z * f.padded[1] + r) * line
-                for i in range(width):
-                    row[i] += middle[i]
-
-
-cdef void fold_unit(void* context, Py_ssize_t unit, number* wide, number* x) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    cdef const Frame* f = &job.frame
-    cdef Py_ssize_t plane
-    for plane in range(unit * job.planes, min(f.planes, (unit + 1) * job.planes)):
-        fold_plane(f, wide + plane * f.padded[0] * f.padded[1] * f.padded[2] * f.inner,
-                   x + plane * f.size[0] * f.size[1] * f.size[2] * f.inner)
-
-
-cdef void fold_floats(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    fold_unit(context, unit, <float*>job.wide, <float*>job.x)
-
-
-cdef void fold_doubles(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    fold_unit(context, unit, <double*>job.wide, <double*>job.x)
-
-
-cdef void extend_unit(void* context, Py_ssize_t unit, const number* x, number* wide) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    cdef Frame f = job.frame
+cdef void some_planes(void* context, Py_ssize_t unit, int worker) noexcept nogil:
+    cdef Job* job = <Job*>context
+    cdef cv_frame f = job.frame
     cdef Py_ssize_t first = unit * job.planes
     f.planes = min(job.planes, f.planes - first)
-    extend(&f, x + first * f.size[0] * f.size[1] * f.size[2] * f.inner,
-           wide + first * f.padded[0] * f.padded[1] * f.padded[2] * f.inner, <number>job.value)
+    if job.folds:
+        job.border.fold(&f, job.wide + first * job.wides, job.x + first * job.xs)
+    else:
+        job.border.extend(&f, job.x + first * job.xs, job.wide + first * job.wides, job.value)
 
 
-cdef void extend_floats(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    extend_unit(context, unit, <const float*>job.x, <float*>job.wide)
-
-
-cdef void extend_doubles(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Folding* job = <Folding*>context
-    extend_unit(context, unit, <const double*>job.x, <double*>job.wide)
+cdef int in_units(const cv_frame* f, bint doubles, bint folds, void* wide, void* x, double value,
+                  int threads) except -1:
+    """Copy planes together with their padding, or fold that back, some after the other."""
+    cdef Job job
+    cdef Py_ssize_t each = f.padded[0] * f.padded[1] * f.padded[2] * f.inner, size = 8 if doubles else 4
+    cdef int status
+    job.frame, job.border, job.folds = f[0], border_of(doubles), folds
+    job.wide, job.x, job.value, job.planes = <char*>wide, <char*>x, value, max(1, UNIT // each)
+    job.wides, job.xs = each * size, f.size[0] * f.size[1] * f.size[2] * f.inner * size
+    if f.planes * each < WORTH:
+        threads = 1
+    with nogil:
+        status = parallel(some_planes, &job, (f.planes + job.planes - 1) // job.planes, threads)
+    return finish(status)
 
 
 def fold(wide, x, size, padded, lo, source, int threads):
@@ -171,7 +97,7 @@ def fold(wide, x, size, padded, lo, source, int threads):
     served : bool
         Whether both are of float32 or of float64, and without gaps.
     """
-    cdef Frame f
+    cdef cv_frame f
     cdef Py_ssize_t each, planes
     cdef int kind
     if (type(wide) is not ndarray or type(x) is not ndarray or not cnp.PyArray_ISCARRAY(<cnp.ndarray>wide)
@@ -186,22 +112,9 @@ def fold(wide, x, size, padded, lo, source, int threads):
     if (cnp.PyArray_SIZE(<cnp.ndarray>wide) != planes * each
             or cnp.PyArray_SIZE(<cnp.ndarray>x) != planes * f.size[0] * f.size[1] * f.size[2]):
         raise ValueError("wide and x do not have the sizes that were given")
-    in_units(&f, fold_floats if kind == cnp.NPY_FLOAT else fold_doubles, cnp.PyArray_DATA(<cnp.ndarray>wide),
+    in_units(&f, kind == cnp.NPY_DOUBLE, True, cnp.PyArray_DATA(<cnp.ndarray>wide),
              cnp.PyArray_DATA(<cnp.ndarray>x), 0, threads)
     return bool(kept)  # the sources, alive up to here
-
-
-cdef int in_units(const Frame* f, task run, void* wide, void* x, double value, int threads) except -1:
-    """Do with some planes after the other what is done with each of them."""
-    cdef Folding job
-    cdef Py_ssize_t each = f.padded[0] * f.padded[1] * f.padded[2] * f.inner
-    cdef int status
-    job.frame, job.wide, job.x, job.value, job.planes = f[0], <char*>wide, <char*>x, value, max(1, UNIT // each)
-    if f.planes * each < WORTH:
-        threads = 1
-    with nogil:
-        status = parallel(run, &job, (f.planes + job.planes - 1) // job.planes, threads)
-    return finish(status)
 
 
 cdef class Block:
@@ -252,8 +165,8 @@ cdef class Border(Shaped):
         if not self.plain(x):
             return None
         wide = self.room()
-        in_units(&self.frame, extend_floats if self.code == c"f" else extend_doubles,
-                 cnp.PyArray_DATA(<cnp.ndarray>wide), cnp.PyArray_DATA(<cnp.ndarray>x), self.value, threads)
+        in_units(&self.frame, self.code == c"d", False, cnp.PyArray_DATA(<cnp.ndarray>wide),
+                 cnp.PyArray_DATA(<cnp.ndarray>x), self.value, threads)
         return wide
 
     def fold(self, wide, x, int threads):
@@ -264,8 +177,8 @@ cdef class Border(Shaped):
                 raise ValueError("the border is that of a part of the input")
         if not (self.plain(x) and self.has(wide, self.y_dims) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>wide)):
             raise ValueError("wide and x are not those of the border")
-        in_units(&self.frame, fold_floats if self.code == c"f" else fold_doubles,
-                 cnp.PyArray_DATA(<cnp.ndarray>wide), cnp.PyArray_DATA(<cnp.ndarray>x), 0, threads)
+        in_units(&self.frame, self.code == c"d", True, cnp.PyArray_DATA(<cnp.ndarray>wide),
+                 cnp.PyArray_DATA(<cnp.ndarray>x), 0, threads)
 
     cdef bint plain(self, x) noexcept:
         return self.shaped(x) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x)

@@ -6,16 +6,19 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from convlib._ext._native cimport CV_OK, Plan, active, allocate, cv_call, cv_plan, execute, release
+from convlib._ext._native cimport (
+    CV_OK, Plan, active, allocate, cv_border, cv_call, cv_frame, cv_plan, execute, release,
+)
 from convlib._ext._native_arrays cimport Shaped, fill, finish
-from convlib._ext._native_pad cimport Border, Frame, extend_planes
+from convlib._ext._native_pad cimport Border, border_of
 from convlib._ext._threads cimport parallel
 
 cnp.import_array()
 
 
 cdef struct Pieces:
-    Frame frame
+    cv_frame frame
+    const cv_border* border
     double value
     bint doubles
     const char* x
@@ -32,15 +35,15 @@ cdef struct Pieces:
 
 cdef void piece(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Pieces* job = <Pieces*>context
-    cdef Frame f = job.frame
+    cdef cv_frame f = job.frame
     cdef cv_call call = job.call
     cdef Py_ssize_t pieces = (job.groups + job.each - 1) // job.each
     cdef Py_ssize_t group = unit % pieces * job.each, first = unit // pieces * job.groups + group
     cdef Py_ssize_t count = min(job.each, job.groups - group)
-    cdef void* block = job.blocks + worker * job.block
+    cdef char* block = job.blocks + worker * job.block
     cdef int status
     f.planes = f.planes * count
-    extend_planes(&f, job.doubles, job.x + first * job.ins, block, job.value)
+    job.border.extend(&f, job.x + first * job.ins, block, job.value)
     call.x, call.y = block, <char*>job.call.y + first * job.outs
     if call.w != NULL:
         call.w = <const char*>call.w + group * job.weights
@@ -56,13 +59,20 @@ cdef void piece(void* context, Py_ssize_t unit, int worker) noexcept nogil:
 
 
 cdef void renumber(int64_t* places, Py_ssize_t count, const int32_t* table) noexcept nogil:
-    """Look places up; before the table stands a -1."""
-    cdef Py_ssize_t i
-    for i in range(count):
+    """Look places up, four before any is written; before the table stands a -1."""
+    cdef Py_ssize_t i = 0
+    cdef int64_t a, b, c, d
+    while i + 4 <= count:
+        a, b = table[places[i]], table[places[i + 1]]
+        c, d = table[places[i + 2]], table[places[i + 3]]
+        places[i], places[i + 1], places[i + 2], places[i + 3] = a, b, c, d
+        i += 4
+    while i < count:
         places[i] = table[places[i]]
+        i += 1
 
 
-cdef void number_places(const Frame* f, int32_t* to) noexcept nogil:
+cdef void number_places(const cv_frame* f, int32_t* to) noexcept nogil:
     """Write for each place of a padded plane which element of the input stands there, -1 for none, and before that."""
     cdef Py_ssize_t z, r, c
     cdef int64_t row
@@ -165,7 +175,7 @@ cdef class PiecesRunner(Border):
                 job.call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
         cdef Plan some = self.some, last = self.last  # alive, whatever another thread does with the runner
         job.some, job.last = some.plan, NULL if last is None else last.plan
-        job.status = CV_OK
+        job.status, job.border = CV_OK, border_of(job.doubles)
         if self.placed:
             places = cnp.PyArray_EMPTY(self.nd, self.out_dims, cnp.NPY_INT64, 0)
             job.call.indices = <int64_t*>cnp.PyArray_DATA(places)
@@ -189,7 +199,7 @@ cdef class PiecesRunner(Border):
 
 
 cdef struct Strip:
-    Frame frame  # of the input under it
+    cv_frame frame  # of the input under it
     const cv_plan* plan
     Py_ssize_t start[3]  # where it lies in the result
     Py_ssize_t size[3]
@@ -197,6 +207,7 @@ cdef struct Strip:
 
 cdef struct Strips:
     Strip* strips
+    const cv_border* border
     bint doubles
     double value
     cv_call call  # its arrays are those of the whole
@@ -218,7 +229,7 @@ cdef void put(const Strips* job, const Strip* s, Py_ssize_t itemsize, const char
                 part += run
 
 
-cdef int64_t origin(const Frame* f, int64_t place) noexcept nogil:
+cdef int64_t origin(const cv_frame* f, int64_t place) noexcept nogil:
     """Return which element of the input stands at a place of a padded plane, -1 for none."""
     cdef int64_t c, r, z
     if place < 0:
@@ -237,7 +248,7 @@ cdef void strip(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef int64_t* places = <int64_t*>(block + job.places)
     cdef Py_ssize_t i
     cdef int status
-    extend_planes(&s.frame, job.doubles, job.call.x, block, job.value)
+    job.border.extend(&s.frame, job.call.x, block, job.value)
     call.x, call.y = block, block + job.results
     if job.call.indices != NULL:
         call.indices = places
@@ -353,7 +364,7 @@ cdef class StripsRunner(Shaped):
             job.call.bias = cnp.PyArray_DATA(<cnp.ndarray>bias)
         if places is not None:
             job.call.indices = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>places)
-        job.status = CV_OK
+        job.status, job.border = CV_OK, border_of(job.doubles)
         job.blocks = <char*>allocate(workers * job.block + self.count * sizeof(Strip))
         strips = <Strip*>(job.blocks + workers * job.block)
         memcpy(strips, job.strips, self.count * sizeof(Strip))

@@ -165,6 +165,7 @@ typedef struct {
     const char *name;
     int vector_bytes;
     int (*supported)(void);
+    const struct cv_border *borders[2]; /* of float32 and float64 */
     cv_row rows[CV_ROWS];
 } cv_isa;
 

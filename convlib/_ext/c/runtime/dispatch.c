@@ -1,5 +1,6 @@
 /* Which instruction set runs, and what it has: detected once, lowered by CONVLIB_ISA or
  * cv_set_isa. */
+#include "../border/border.h"
 #include "../engine.h"
 #include "processor.h"
 
@@ -31,6 +32,8 @@ static int always(void) { return 1; }
 #define CV_PASTE(a, b) CV_PASTE2(a, b)
 #define CV_TEXT2(x) #x
 #define CV_TEXT(x) CV_TEXT2(x)
+#define CV_BORDER2(isa, type) cv_##isa##_border_##type
+#define CV_BORDER(isa, type) CV_BORDER2(isa, type)
 enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 
 #define CV_EACH_F32(m, isa, name) m(CV_F32, isa, name, f32)

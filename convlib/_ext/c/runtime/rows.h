@@ -18,10 +18,12 @@
                         .rounds = CV_ROUNDS_##rounding,            \
                         .lacks = CV_LACKS_##needs,                 \
                         .by_type = {CV_PASTE(CV_LIST, CV_FROM_##needs)(types, name_)}},
+extern const cv_border CV_BORDER(CV_FROM_ANY, f32), CV_BORDER(CV_FROM_ANY, f64);
 static const cv_isa CV_PASTE(isa, CV_HERE) = {
     .name = CV_TEXT(CV_HERE),
     .vector_bytes = CV_BYTES,
     .supported = CV_SUPPORTED,
+    .borders = {&CV_BORDER(CV_FROM_ANY, f32), &CV_BORDER(CV_FROM_ANY, f64)},
     .rows =
         {
 #include "../impls.def"
