@@ -79,6 +79,9 @@ static void CV_(broadcast_runs)(CV_(broadcast_job) *j) {
     j->rows = CV_HEAD + j->k;
 }
 
+/* The outermost axis along which windows have several taps, D or H. */
+CV_INLINE int CV_(broadcast_outer)(const cv_conv *p) { return p->k[0] == 1; }
+
 /* How far windows reach along an axis, from the first element on. */
 CV_INLINE ptrdiff_t CV_(broadcast_reach)(const cv_conv *p, int a) {
     return (p->out[a] - 1) * p->stride[a] - p->lo[a] + (p->k[a] - 1) * p->dil[a] + 1;
@@ -95,7 +98,7 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
     for (int a = 0; a < 3; a++)
         j->in_place &= !p->lo[a] && CV_(broadcast_reach)(p, a) <= p->in[a];
     CV_(broadcast_runs)(j);
-    const int outer = p->k[0] == 1;
+    const int outer = CV_(broadcast_outer)(p);
     j->outer =
         CV_FLOAT && (p->lo[outer] || CV_(broadcast_reach)(p, outer) > p->in[outer]) ? outer : -1;
     j->straight = p->ys[1] == 1 && !j->wide_y && p->ys[3] == p->out[2] * p->ys[4] &&
@@ -160,7 +163,7 @@ CV_ONCE const char *CV_(broadcast_fits)(const cv_problem *problem) {
 /* The part of the taps along the outer axis that lie in x, over all outputs; of very many, some are
  * looked at. */
 CV_ONCE double CV_(broadcast_share)(const cv_conv *p) {
-    const int a = p->k[0] == 1;
+    const int a = CV_(broadcast_outer)(p);
     const ptrdiff_t step = p->k[a] / 1024 + 1;
     ptrdiff_t taps = 0, looked = 0;
     for (ptrdiff_t k = 0; k < p->k[a]; k += step, looked++) {

@@ -46,6 +46,12 @@ static const CV_(apart_fn) CV_(tiles_apart)[] = {NULL, CV_(tile_apart_1), CV_(ti
 #endif
 #undef CV_APART
 
+/* Whether rows are split by whole vectors, not element by element. */
+CV_INLINE int CV_(strips_by_vectors)(const CV_(strips_job) *j) {
+    const ptrdiff_t stride = j->p.stride[2];
+    return stride == 1 || ((stride == 2 || stride == 4) && j->phases == stride);
+}
+
 /* The vector at x + at of a row of `size` elements, zero where there are none. */
 CV_INLINE vec CV_(strips_load)(const T *x, ptrdiff_t at, ptrdiff_t size, int inside) {
     return inside ? CV_(load)(x + at) : CV_(load_set)(x + at, CV_(lane_set)(-at, size - at));
@@ -68,29 +74,30 @@ CV_NOINLINE void CV_(strips_row)(const CV_(strips_job) *j, const T *x, T *dst) {
     }
     const ptrdiff_t stride = p->stride[2], before = p->lo[2], size = p->in[2], phases = j->phases,
                     phase = j->phase;
+    const int vectors = CV_(strips_by_vectors)(j);
     vec even[2], odd[2];
     for (ptrdiff_t q = 0; q < phase; q += VL) {
         const ptrdiff_t at = q * stride - before;
         const int inside = at >= 0 && at + VL * phases <= size;
-        if (stride == 1) {
+        if (!vectors) {
+            for (ptrdiff_t i = 0; i < phases; i++) {
+                ptrdiff_t lo, hi;
+                cv_lanes(at + i, stride, size, VL, &lo, &hi);
+                CV_(store)(dst + i * phase + q, CV_(gather)(x + at + i, stride, lo, hi));
+            }
+        } else if (stride == 1) {
             CV_(store)(dst + q, CV_(strips_load)(x, at, size, inside));
-        } else if (stride == 2 && phases == 2) {
+        } else if (stride == 2) {
             CV_(strips_split)(x, at, size, inside, even, odd);
             CV_(store)(dst + q, even[0]);
             CV_(store)(dst + phase + q, odd[0]);
-        } else if (stride == 4 && phases == 4) {
+        } else {
             CV_(strips_split)(x, at, size, inside, even, odd);
             CV_(strips_split)(x, at + 2 * VL, size, inside, even + 1, odd + 1);
             CV_(store)(dst + q, CV_(even)(even[0], even[1]));
             CV_(store)(dst + phase + q, CV_(even)(odd[0], odd[1]));
             CV_(store)(dst + 2 * phase + q, CV_(odd)(even[0], even[1]));
             CV_(store)(dst + 3 * phase + q, CV_(odd)(odd[0], odd[1]));
-        } else {
-            for (ptrdiff_t i = 0; i < phases; i++) {
-                ptrdiff_t lo, hi;
-                cv_lanes(at + i, stride, size, VL, &lo, &hi);
-                CV_(store)(dst + i * phase + q, CV_(gather)(x + at + i, stride, lo, hi));
-            }
         }
     }
 }
@@ -208,9 +215,8 @@ CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
     const double planes = (double)(p->n * p->groups * p->out[0]), k = (double)j.view.k;
     const double rows = planes * (double)p->out[1], panels = (double)j.oc_panels;
     const double copies = planes * (double)j.pieces * (double)j.each;
-    /* elements of the copy one by one, or by vectors, of which those at both ends take masks */
-    const int split = p->stride[2] <= 2 || (p->stride[2] == 4 && j.phases == 4);
-    const double apart = split ? 1.5 / VL + 8.0 / (double)j.phase : 1.0;
+    /* by vectors those at both ends take masks */
+    const double apart = CV_(strips_by_vectors)(&j) ? 1.5 / VL + 8.0 / (double)j.phase : 1.0;
     /* the rows of B of many channels come from the second-level cache */
     const double each = k / ((CV_REGISTERS == 32 ? 0.91 : 0.97) * CV_PACE) *
                         (1 + (double)p->icg / 240);
