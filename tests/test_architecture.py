@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import subprocess
 import tokenize
 from pathlib import Path
 
@@ -241,6 +242,17 @@ def test_a_file_switches_its_target_once():
     switches = {path.name: path.read_text().count("CV_TARGET(") for path in COMPILED if path.parent.name == "simd"}
     assert {name for name, count in switches.items() if count} == {"system.h", "avx2.h", "avx512.h"}
     assert "CV_TARGET(" not in "".join(path.read_text() for path in COMPILED if path.parent.name != "simd")
+
+
+@pytest.mark.parametrize("path", [p for p in COMPILED if p.name.endswith("_scalar.c")], ids=from_root)
+def test_the_floor_is_plain_c(path, tmp_path):
+    """Where the compiler is told of no x86-64, as for Arm and WebAssembly, no intrinsic of it is left."""
+    headers = ("limits", "math", "stdatomic", "stdint", "stdlib", "string")
+    before = tmp_path / "before.h"
+    before.write_text("".join(f"#include <{name}.h>\n" for name in headers) + "#undef __x86_64__\n")
+    command = ["cc", "-std=gnu11", "-fsyntax-only", "-w", "-Werror=implicit-function-declaration", "-include", before]
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_systems_differ_in_one_header():

@@ -20,7 +20,7 @@ CV_INLINE void CV_(transpose)(vec *v) {
 
 /* The larger magnitude, lane by lane; that of m where v is NaN. */
 CV_INLINE vec CV_(larger)(vec m, vec v) {
-#if CV_VB == 64 && CV_BITS == 32
+#if CV_AVX512 && CV_BITS == 32
     return (vec)_mm512_range_ps((__m512)m, (__m512)v, 0xb);
 #else
     const vec size = (vec)((ivec)v & (CV_INT(CV_BITS))(~(uint64_t)0 >> (65 - CV_BITS)));
