@@ -223,6 +223,15 @@ def test_lines_of_c_stay_short(path):
     assert not {number: len(line) for number, line in enumerate(lines, 1) if len(line) > COLUMNS}
 
 
+@pytest.mark.parametrize("isa", ["neon", "simd128", "avx512"])
+def test_every_instruction_set_compiles_every_family(isa):
+    """Those of AVX2 at least; what one lacks is missed by the linker, on processors that are not at hand."""
+    names = [path.stem for path in COMPILED if path.parent.name == "isa"]
+    families = {name.removesuffix("_avx2") for name in names if name.endswith("_avx2")}
+    assert "border" in families
+    assert not {f"{family}_{isa}" for family in families} - set(names)
+
+
 def test_jobs_are_reached_by_the_macro_that_checks_their_size():
     assert {path.name for path in COMPILED if "->job" in path.read_text()} == {"engine.h"}
 
