@@ -133,10 +133,10 @@ def _follow(places: Array | None, where: Array) -> None:
     if places is None:  # of the first pass, they are those of the input
         return
     for plane in np.ndindex(where.shape[:2]):
+        origins = places[plane].reshape(-1)  # a view, whatever the order of the axes
         for at in pieces(where[plane], most=_PIECE):
             found = where[plane][at]
-            origin = places[plane][np.unravel_index(np.maximum(found, 0), places.shape[2:])]
-            found[...] = np.where(found < 0, -1, origin)
+            found[...] = np.where(found < 0, -1, origins.take(found, mode="clip"))
 
 
 def _divide(part: PoolSpec, y: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import convlib
 from convlib import dtypes
 from convlib.backends import native_apart
+from convlib.backends.base.arrays import shifted
 from convlib.backends.native_calls import calls_of
 from convlib.spec import PoolSpec
 
@@ -100,3 +102,16 @@ def test_windows_that_share_nothing_stay_in_one_piece() -> None:
     for stride, large in ((1000, False), (1, True)):
         spec = PoolSpec.make("max", (1, 1, 3000, 3000), 1000, nd=2, stride=stride)
         assert native_apart.pays(spec, dtypes.FLOAT32.itemsize) is large
+
+
+def test_places_in_a_part_are_numbered_as_in_the_whole() -> None:
+    """Of all parts of small planes of one to three axes."""
+    for whole in ((5,), (3, 4), (2, 3, 3)):
+        numbers = np.arange(math.prod(whole)).reshape(whole)
+        for starts in np.ndindex(*whole):
+            for size in np.ndindex(*(n - start for n, start in zip(whole, starts, strict=True))):
+                part = numbers[tuple(slice(a, a + n + 1) for a, n in zip(starts, size, strict=True))]
+                places = np.arange(-1, part.size)
+                found = shifted(places, part.shape, starts, whole)
+                np.testing.assert_array_equal(found, [-1, *part.flat])
+                np.testing.assert_array_equal(places, np.arange(-1, part.size))

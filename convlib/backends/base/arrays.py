@@ -101,10 +101,13 @@ def _repeats(spec: Any, axis: int) -> tuple[tuple[slice, slice, bool], ...]:
 
 def shifted(places: Any, size: tuple[int, ...], starts: Sequence[int], whole: tuple[int, ...]) -> Any:
     """Return indices into a part of a plane, of this `size`, as indices into the `whole`; -1 stays."""
-    found, rest, step = 0 * places, places, 1
+    found, each, step = places.copy(), 1, 1
     for axis in reversed(range(len(size))):
-        found = found + (rest % size[axis] + starts[axis]) * step
-        rest, step = rest // size[axis], step * whole[axis]
+        found += starts[axis] * step
+        each *= size[axis]
+        if axis and size[axis] != whole[axis]:  # what the whole has more, as often as the part was passed through
+            found += places // each * ((whole[axis] - size[axis]) * step)
+        step *= whole[axis]
     found[places < 0] = -1
     return found
 

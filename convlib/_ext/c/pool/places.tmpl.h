@@ -210,7 +210,8 @@ CV_ONCE double CV_(places_cost)(const cv_problem *problem) {
         return 500 + rows * (6 + outs * 10 * across / CV_PACE);
     const double apart = p->stride[2] > 2 || p->adaptive ? 2.0 * (double)p->out[2] : 0;
     const double waits = vecs * down * cv_pool_waits(p, (ptrdiff_t)sizeof(T));
-    return 500 + rows * (20 + apart + waits +
+    /* and numbers with their places, which go to memory */
+    return 500 + rows * (20 + apart + waits + (double)p->out[2] +
                          (vecs * (8 + 2.5 * down + 9 * steps) + outs * 16) / CV_PACE);
 }
 
