@@ -145,6 +145,9 @@ def test_huge_calls_are_explained_at_once() -> None:
     x, w = (1, 64, 10**6, 10**6), (64, 64, 3, 3)
     for options in ({"padding_mode": "reflect"}, {"dtype": "float16"}, {"dtype": "int8"}):
         assert convlib.explain("conv2d", x, w, padding=1, **options).workspace_nbytes <= config.get_max_workspace()
+    shapes = (1, 2, 6, 2**53), (1, 64, 2**40, 2**10), (2**45, 3, 5, 5), (2**33, 2, 6, 6, 6)
+    for x, w in ((x, (3, x[1], *(3,) * (len(x) - 2))) for x in shapes):
+        assert convlib.explain(f"conv{len(x) - 2}d", x, w, padding=1, backend="native").workspace_nbytes >= 0
     said = convlib.explain("conv1d_grad_input", (1, 1, 10**9), (1, 1, 31), (1, 1, 10**9), padding=15, dtype="int16")
     assert said.workspace_nbytes <= config.get_max_workspace()
 

@@ -242,14 +242,29 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
 #endif
 }
 
-/* Lanes that the masked columns of a row need. */
-static ptrdiff_t CV_(direct_lanes)(const CV_(direct_job) *j) {
-    CV_(column) c;
-    ptrdiff_t lanes = 0;
-    for (ptrdiff_t i = 0; i < j->columns; i++) {
-        if (CV_(next_column)(j, i, &c))
-            lanes += j->p.k[2] * c.nv;
+/* The first column from the i-th on that loads under masks; `columns` if there is none.  Those that
+ * load without are passed over together. */
+static ptrdiff_t CV_(masked_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column) *c) {
+    const cv_conv *p = &j->p;
+    for (; i < j->columns; i++) {
+        if (CV_(next_column)(j, i, c))
+            return i;
+        const ptrdiff_t wide = j->vecs % j->columns; /* of one vector more, which come first */
+        const ptrdiff_t alike = (i < wide ? wide : j->columns) - i - 1, step = c->nv * VL;
+        const ptrdiff_t end = c->ox * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
+        const ptrdiff_t passed = CV_MIN2(alike, (p->in[2] - end) / (step * p->stride[2]) - 1);
+        i += passed;
+        c->ox += passed * step;
     }
+    return i;
+}
+
+/* Lanes that they need, or more than `most`: what no bound holds is counted no further. */
+static ptrdiff_t CV_(direct_lanes)(const CV_(direct_job) *j, ptrdiff_t most) {
+    CV_(column) c;
+    ptrdiff_t lanes = 0, i = CV_(masked_column)(j, 0, &c);
+    for (; i < j->columns && lanes <= most; i = CV_(masked_column)(j, i + 1, &c))
+        lanes += j->p.k[2] * c.nv;
     return lanes;
 }
 
@@ -304,7 +319,8 @@ CV_ONCE void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
     }
     cv_cut(cv_products(p), &j->threads, j->planes, j->lines, &j->plane_pieces, &j->line_pieces);
     const ptrdiff_t steps = j->max_steps * (ptrdiff_t)sizeof(CV_(step));
-    plan->tables = CV_ROUND64(CV_(direct_lanes)(j) * (ptrdiff_t)sizeof(CV_(lanes)));
+    const ptrdiff_t most = problem->max_workspace / (ptrdiff_t)sizeof(CV_(lanes));
+    plan->tables = CV_ROUND64(CV_(direct_lanes)(j, most) * (ptrdiff_t)sizeof(CV_(lanes)));
     while (j->threads > 1 && j->threads * steps + plan->tables > problem->max_workspace)
         j->threads--;
     plan->threads = j->threads;
@@ -316,9 +332,8 @@ CV_ONCE void CV_(direct_fill)(cv_plan *plan) {
     CV_(lanes) *lanes = (CV_(lanes) *)plan->table;
     CV_(column) c;
     j->masks = lanes;
-    for (ptrdiff_t i = 0; i < j->columns; i++) {
-        if (!CV_(next_column)(j, i, &c))
-            continue;
+    ptrdiff_t i = CV_(masked_column)(j, 0, &c);
+    for (; i < j->columns; i = CV_(masked_column)(j, i + 1, &c)) {
         for (ptrdiff_t kx = 0; kx < j->p.k[2]; kx++) {
             for (int v = 0; v < c.nv; v++)
                 *lanes++ = CV_(lanes_of)(&j->p, c.ox + v * VL, kx);

@@ -31,12 +31,15 @@ static void CV_(wino_cut)(CV_(wino_job) *j) {
         j->cuts[a] = 1;
     CV_(wino_measure)(j);
     for (int i = 0; i < 5; i++) {
-        while (j->tiles > CV_WINO_TILES && j->cuts[axes[i]] < j->size[axes[i]]) {
-            if (deep && i == 1 && j->tiles <= CV_WINO_SLICES * j->most[1])
-                break;
-            j->cuts[axes[i]]++;
-            CV_(wino_measure)(j);
-        }
+        const ptrdiff_t few = CV_WINO_TILES, spread = CV_WINO_SLICES * j->most[1],
+                        bound = deep && i == 1 ? CV_MAX2(few, spread) : few;
+        const int a = axes[i];
+        if (j->tiles <= bound)
+            continue;
+        /* as many along the axis as the bound holds, and at least one */
+        const ptrdiff_t along = CV_MAX2(1, bound / (j->tiles / j->most[a]));
+        j->cuts[a] = (j->size[a] + along - 1) / along;
+        CV_(wino_measure)(j);
     }
     /* an even share for each thread: 5 blocks keep two threads busy for 3 each */
     for (ptrdiff_t all; (all = j->p.groups * j->blocks) > j->threads && all < 4 * j->threads &&
