@@ -264,3 +264,10 @@ def test_errors_of_types():
 
 def test_lists_are_arrays_here_too():
     assert corr2d([[0, 1, 2], [3, 4, 5], [6, 7, 8]], [[0, 1], [2, 3]]).tolist() == [[19, 25], [37, 43]]
+
+
+def test_what_is_too_large_for_any_array_is_refused():
+    with pytest.raises(convlib.SpecError, match="the kernel would have the shape"):
+        textbook.Conv2D((2**60, 2**17))
+    with pytest.raises(convlib.SpecError, match="W would have the shape"):
+        textbook.kernel_weights(np.ones((2, 2)), (2**52, 5))

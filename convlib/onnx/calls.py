@@ -11,6 +11,7 @@ import convlib
 
 from .._ext import PURE
 from ..functional.kept import PlanCache
+from ..spec.sizes import check_array
 from ..threads import get_num_threads
 from . import rules
 from .memory import PLAIN, Array, new
@@ -47,7 +48,9 @@ def convolve(
     given = tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in attributes.items())
     options, empty = _options(given, x.shape, w.shape)
     if empty is not None:
-        return np.empty((x.shape[0], w.shape[0], *empty), result or np.result_type(x, w))
+        shape = x.shape[0], w.shape[0], *empty
+        check_array("the result", shape)
+        return np.empty(shape, result or np.result_type(x, w))
     kept = None if plans is None else plans.plan(x.ndim - 2, x, w, bias, (*options.values(), *REST), None)
     if result is None and x.dtype in PLAIN and w.dtype == x.dtype:
         result = x.dtype

@@ -24,8 +24,8 @@ def deform_conv(
     zeros.  `mask` multiplies what was read.
     """
     nd = x.ndim - 2
-    kernel, groups = w.shape[2:], int(attributes.get("group") or 1)
-    offset_groups, taps = int(attributes.get("offset_group") or 1), math.prod(kernel)
+    kernel, groups = w.shape[2:], rules.groups(attributes)
+    offset_groups, taps = rules.groups(attributes, "offset_group"), math.prod(kernel)
     stride, dilation = rules.ints(attributes, "strides", nd, 1), rules.ints(attributes, "dilations", nd, 1)
     pads = rules.pairs(attributes, nd)
     lo, hi = zip(*pads, strict=True)

@@ -19,6 +19,7 @@ import convlib
 from ..dtypes import is_bfloat16
 from ..errors import ConvlibError, SpecError
 from ..functional.kept import PlanCache
+from ..spec.sizes import check_array
 from . import deform, integer, rules
 from .calls import by_rank, convolve, finished
 from .errors import NodeError
@@ -52,6 +53,7 @@ def _pool(family: str, x: Array, options: dict[str, Any], *first: Any, **more: A
     empty = rules.empty_size(x.shape, options["kernel_size"], options)
     if empty is not None:
         shape = (*x.shape[:2], *empty)
+        check_array("the result", shape)
         return (np.empty(shape, x.dtype), np.empty(shape, np.int64)) if more else np.empty(shape, x.dtype)
     return by_rank(family, x.ndim - 2)(x, *first, **options, **more)
 
@@ -110,6 +112,7 @@ def _max_unpool(node: Node, x: Array, indices: Array, output_shape: Array | None
     flat = x.reshape(1, 1, -1), indices.reshape(1, 1, -1)
     y: Array = convlib.max_unpool1d(*flat, total - x.size + 1, stride=1).reshape(counted)
     if result != counted:
+        check_array("the result", result)
         whole = np.zeros(result, y.dtype)
         whole[tuple(slice(size) for size in counted)] = y
         return whole

@@ -31,14 +31,24 @@ def spatial_axes(x_shape: Ints) -> int:
     return nd
 
 
-def ints(attributes: Attributes, name: str, nd: int, default: int) -> Ints:
-    """Return an attribute that holds one integer per spatial axis."""
+def ints(attributes: Attributes, name: str, nd: int, default: int, least: int = 1) -> Ints:
+    """Return an attribute that holds one integer per spatial axis, each at least `least`."""
     given = attributes.get(name)
     if not given:
         return (default,) * nd
     if len(given) != nd:
         raise SpecError(f"{name}={list(given)} must have one entry per spatial axis: {nd}")
+    if min(given) < least:
+        raise SpecError(f"{name}={list(given)} must be at least {least} on every axis")
     return tuple(int(value) for value in given)
+
+
+def groups(attributes: Attributes, name: str = "group") -> int:
+    """Return a number of groups; 1 if it is left out."""
+    given = attributes.get(name)
+    if given is not None and given < 1:
+        raise SpecError(f"{name}={given} must be at least 1")
+    return 1 if given is None else int(given)
 
 
 def pairs(attributes: Attributes, nd: int) -> tuple[tuple[int, int], ...]:
@@ -78,7 +88,7 @@ def conv(attributes: Attributes, x_shape: Ints, w_shape: Ints) -> dict[str, Any]
     kernel = ints(attributes, "kernel_shape", nd, 0)
     if any(kernel) and kernel != w_shape[2:]:
         raise SpecError(f"kernel_shape={list(kernel)} is not that of W {w_shape}; leave it out or give {w_shape[2:]}")
-    return {**windows(attributes, nd), "groups": int(attributes.get("group") or 1)}
+    return {**windows(attributes, nd), "groups": groups(attributes)}
 
 
 def conv_transpose(attributes: Attributes, x_shape: Ints, w_shape: Ints) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def conv_transpose(attributes: Attributes, x_shape: Ints, w_shape: Ints) -> dict
     if attributes.get("output_shape"):
         options["output_size"] = ints(attributes, "output_shape", nd, 1)
         options["padding"] = "same_upper" if attributes.get("auto_pad") == "SAME_UPPER" else "same_lower"
-    return {**options, "output_padding": ints(attributes, "output_padding", nd, 0)}
+    return {**options, "output_padding": ints(attributes, "output_padding", nd, 0, 0)}
 
 
 def pool(attributes: Attributes, x_shape: Ints) -> dict[str, Any]:

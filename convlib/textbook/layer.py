@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import SpecError
 from ..spec.arguments import flag
+from ..spec.sizes import check_array
 from .checks import Array, check_size
 from .operators import corr2d
 
@@ -53,6 +54,7 @@ class Conv2D:
             raise TypeError(f"rng must be a numpy.random.Generator or None, not {type(rng).__name__}")
         rng = np.random.default_rng() if rng is None else rng
         kernel_size = check_size("kernel_size", kernel_size)
+        check_array("the kernel", kernel_size)
         self.weight: Array = rng.random(kernel_size)
         self.bias: Array | None = np.zeros(1) if flag("bias", bias) else None
 

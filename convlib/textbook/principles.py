@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import SpecError
 from ..spec.arguments import integer
+from ..spec.sizes import check_array
 from .checks import Array, array, biases, check_size, pair
 
 
@@ -171,7 +172,9 @@ def kernel_weights(K: Array, size: tuple[int, int]) -> Array:
     k_h, k_w = K.shape
     if k_h > h or k_w > w:
         raise SpecError(f"K {K.shape} fits nowhere into an image of {(h, w)}; use a kernel of at most that size")
-    W = np.zeros((h - k_h + 1, w - k_w + 1, h, w), K.dtype)
+    shape = h - k_h + 1, w - k_w + 1, h, w
+    check_array("W", shape)
+    W = np.zeros(shape, K.dtype)
     for i in range(W.shape[0]):
         for j in range(W.shape[1]):
             W[i, j, i : i + k_h, j : j + k_w] = K
