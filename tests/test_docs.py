@@ -74,10 +74,12 @@ def test_examples_of_public_objects(name):
         assert not result.failed, test.name
 
 
+RUN_ABOVE = {test.docstring for name, value in OBJECTS.items() for test in examples(name, value)}
 IN_MODULES = [
     test
     for module in modules()
     for test in doctest.DocTestFinder(exclude_empty=True).find(module)
+    if test.docstring not in RUN_ABOVE
     # What starts with an underscore may be the template of several functions, whose examples are run above.
     if test.examples and not any(part.startswith("_") for part in test.name.split("."))
 ]
