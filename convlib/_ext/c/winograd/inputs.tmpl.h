@@ -43,11 +43,22 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
     }
 }
 
+#define CV_WINO_TILES_OF(a)                                                                   \
+    CV_NOINLINE void CV_(wino_tiles_##a)(int m, const CV_(wino_job) *j, const T *const *row,  \
+                                         ptrdiff_t tiles, ptrdiff_t width, T *turned, T *v) { \
+        CV_(wino_tiles)(a, m, j, row, tiles, width, turned, v);                               \
+    }
+CV_WINO_TILES_OF(6)
+#if CV_FLOAT
+CV_WINO_TILES_OF(4)
+#endif
+#undef CV_WINO_TILES_OF
+
 /* The inputs of group g under a block to V; of floats, the magnitudes of their pixels to s->sizes,
  * as wino_ranges reads them: of each slice the rows, in this order. */
-CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
-                            const CV_(wino_block) *b, const CV_(wino_scratch) *s, T *v) {
-    const int a = m + r - 1;
+CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
+                            const CV_(wino_scratch) *s, T *v) {
+    const int m = j->m, r = j->r, a = m + r - 1;
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
@@ -86,7 +97,13 @@ CV_INLINE void CV_(wino_in)(const int m, const int r, const CV_(wino_job) *j, pt
                                   slot[q], sizes);
                     row[q] = slot[q];
                 }
-                CV_(wino_tiles)(a, m, j, row, b->count[3], width, s->turned, to);
+#if CV_FLOAT
+                if (a == 4) {
+                    CV_(wino_tiles_4)(m, j, row, b->count[3], width, s->turned, to);
+                    continue;
+                }
+#endif
+                CV_(wino_tiles_6)(m, j, row, b->count[3], width, s->turned, to);
             }
         }
     }

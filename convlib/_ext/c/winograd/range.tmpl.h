@@ -23,9 +23,8 @@ CV_INLINE vec CV_(wino_under)(const T *row, ptrdiff_t slices, ptrdiff_t apart) {
 
 /* NaN for each tile of a row of them that is not for a transform, else 0.  row: the magnitudes
  * under them in the first slice of a window; rest: m + 2 rows more. */
-CV_INLINE void CV_(wino_judge)(const int m, const int r, const CV_(wino_job) *j,
-                               const T *const *row, ptrdiff_t tiles, ptrdiff_t width, T *rest,
-                               T *flags) {
+CV_INLINE void CV_(wino_judge)(int m, int r, const CV_(wino_job) *j, const T *const *row,
+                               ptrdiff_t tiles, ptrdiff_t width, T *rest, T *flags) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p), pitch = j->row / VL,
                     slices = j->p.k[0], apart = j->p.dil[0] * j->rows * pitch;
     const vec none = CV_(set1)((T)INFINITY);
@@ -83,9 +82,9 @@ CV_INLINE int CV_(wino_level)(const T *sizes, ptrdiff_t n) {
 
 /* Of all tiles of a block, in the order of its outputs, from what wino_in left at s->sizes; s->rows
  * serves as room. */
-CV_INLINE void CV_(wino_ranges)(const int m, const int r, const CV_(wino_job) *j,
-                                const CV_(wino_block) *b, const CV_(wino_scratch) *s, T *flags) {
-    const int a = m + r - 1;
+CV_INLINE void CV_(wino_ranges)(const CV_(wino_job) *j, const CV_(wino_block) *b,
+                                const CV_(wino_scratch) *s, T *flags) {
+    const int m = j->m, r = j->r, a = m + r - 1;
     const cv_conv *p = &j->p;
     const ptrdiff_t pitch = j->row / VL, width = p->dil[2] * (m * b->count[3] + r - 1),
                     slices = cv_wino_slices(p, b->count[1]), across = cv_wino_across(p);

@@ -135,9 +135,9 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
 
 static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                                const CV_(wino_scratch) *s, T *v, T *flags) {
-    CV_WINO(wino_in, j, g, b, s, v);
+    CV_(wino_in)(j, g, b, s, v);
 #if CV_FLOAT
-    CV_WINO(wino_ranges, j, b, s, flags);
+    CV_(wino_ranges)(j, b, s, flags);
 #else
     (void)flags;
 #endif
