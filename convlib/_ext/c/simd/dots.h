@@ -1,7 +1,7 @@
 /* Products of integers added up in lanes of int32: CV_(dots)(sum, a, b), where each lane of a and b
- * holds CV_DEPTH numbers, of type CV_FED in a and CV_PART in b.  Those of int16 are bytes, so
- * that no sum of two products overflows; sums do so modulo 2^32.  CV_WORDS: int16 even where there
- * are dot products of bytes.
+ * holds CV_DEPTH numbers, of type CV_FED in a and CV_PART in b.  Those of int16 are bytes, or
+ * what Winograd makes of them, so that no sum of two products overflows; sums do so modulo 2^32.
+ * CV_WORDS: int16 even where there are dot products of bytes.
  */
 #if (defined(CV_BYTE_DOTS) && !defined(CV_WORDS)) || defined(CV_BYTE_TILES)
 #define CV_DEPTH 4
