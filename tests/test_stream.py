@@ -131,6 +131,15 @@ def test_plans_without_a_stream(options, message):
         plan.stream()
 
 
+def test_a_chunk_for_which_there_is_no_memory_may_come_in_parts():
+    plan = convlib.plan_conv1d((1, 1, 10), np.ones((1, 1, 3), "f4"))
+    stream, x = plan.stream(), np.arange(5, dtype="f4").reshape(1, 1, 5)
+    before = stream(x)
+    with pytest.raises(MemoryError, match=r"a stream: no memory for \d+ bytes, .*; give parts of the arrays"):
+        stream(np.broadcast_to(np.float32(1), (1, 1, 2**50)))
+    np.testing.assert_array_equal(np.concatenate((before, stream(x)), -1), plan(np.concatenate((x, x), -1)))
+
+
 def test_what_does_not_fit():
     with pytest.raises(SpecError, match="a plan over 2 axes has no stream; make it with plan_conv1d"):
         convlib.plan_conv2d((1, 1, 4, 4), random(1, 1, 2, 2)).stream()

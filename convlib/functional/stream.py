@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from .. import dtypes, registry
 from ..errors import BackendError, SpecError, UnsupportedError
 from ..spec import effective_kernel, make_conv, window_counts
 from ._common import Array, ArrayLike, take
+from ._words import explain_shortage
 
 if TYPE_CHECKING:
     from .plan import ConvPlan
@@ -107,7 +109,17 @@ class ConvStream:
         return dtypes.whole("x_zero_point + pad_value", value + plan._quantised.x_zero, plan.dtype)
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Take a chunk of any length, and return the results of the windows that end in it."""
+        """Take a chunk of any length, and return the results of the windows that end in it.
+
+        After an error the stream stands where it stood: the chunk, or parts of it, may be given again.
+        """
+        try:
+            return self._after(x)
+        except MemoryError as error:
+            explain_shortage("a stream", error, _CALL, {})
+            raise
+
+    def _after(self, x: ArrayLike) -> Array:
         spec, axis = self._plan.spec, self._axis
         held = np.concatenate((self._state, self._checked("x", x)), axis=axis)
         length = held.shape[axis]
@@ -190,3 +202,6 @@ def _steady(plan: ConvPlan) -> str | None:
             f"one of {', '.join(STEADY)}, or leave the choice"
         )
     return min(found, key=lambda full: found[full])  # of backends that predict no time, the first
+
+
+_CALL = inspect.signature(ConvStream.__call__)
