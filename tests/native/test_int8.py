@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -87,6 +88,17 @@ def answer(problem: Problem, way: Way, x: Any, w: Any, bias: Any) -> Any:
 
 
 USUAL = Way()
+ASKED = "x", "shifted", "zero", "padding", "bias"  # what the sums depend on
+
+
+@functools.lru_cache(maxsize=4)
+def asked(problem: Problem, way: Way, extreme: bool) -> tuple[Any, ...]:
+    """Return the numbers of a problem and its sums, which many ways to make a call share."""
+    x, w, zeros, b = numbers(problem, way, extreme)
+    if not way.shifted:
+        zeros = None
+    less = w if zeros is None else w - zeros.reshape(-1, *(1,) * (w.ndim - 1))
+    return x, w, zeros, b, answer(problem, way, x, less, b)
 
 
 def served(problem: Problem, name: str, way: Way) -> bool:
@@ -106,11 +118,8 @@ def check(problem: Problem, name: str, way: Way = USUAL, extreme: bool = False) 
         kinds = way.shifted, way.y == "i8"
         assert p.chosen("conv_int8", ord("b" if way.x == "i1" else "B"), name, True, True, 1, WORKSPACE, *kinds) is None
         return
-    x, w, zeros, b = numbers(problem, way, extreme)
-    if not way.shifted:
-        zeros = None
-    less = w if zeros is None else w - zeros.reshape(-1, *(1,) * (w.ndim - 1))
-    expected = answer(problem, way, x, less, b)
+    alike = USUAL._replace(**{field: getattr(way, field) for field in ASKED})
+    x, w, zeros, b, expected = asked(problem, alike, extreme)
     whole, y = framed_like(expected.shape, way.y, way.last, way.framed)
     kinds = way.shifted, way.y == "i8"
     p = conv.ConvProblem(*problem, way.last)
