@@ -23,6 +23,18 @@ typedef uint32_t CV_(modulo) __attribute__((vector_size(CV_VB)));
 #define CV_PANELS_EACH 3      /* of output channels, that threads may share instead of strips */
 #define CV_HEAD 1
 
+/* What the processor lacks of what a file of rows is compiled for, or NULL. */
+CV_ONCE const char *CV_(int8_lacks)(void) {
+#if defined(CV_BYTE_TILES) && CV_AMX
+    if (!cv_cpu_has(CV_CPU_BYTE_TILES))
+        return "needs a matrix unit for bytes, which this processor lacks";
+#elif defined(CV_BYTE_DOTS)
+    if (!cv_cpu_has(CV_CPU_BYTE_DOTS))
+        return "needs " CV_BYTE_DOTS ", which this processor lacks";
+#endif
+    return NULL;
+}
+
 CV_INLINE T CV_(fed_lane)(const CV_(fed) *x) {
     T lane;
     __builtin_memcpy(&lane, x, sizeof lane);

@@ -12,14 +12,8 @@
 #endif
 
 CV_ONCE const char *CV_(int8_fits)(const cv_problem *problem) {
-#if defined(CV_BYTE_TILES) && CV_AMX
-    if (!cv_cpu_has(CV_CPU_BYTE_TILES))
-        return "needs a matrix unit for bytes, which this processor lacks";
-#elif defined(CV_BYTE_DOTS)
-    if (!cv_cpu_has(CV_CPU_BYTE_DOTS))
-        return "needs " CV_BYTE_DOTS ", which this processor lacks";
-#endif
-    return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
+    const char *lacks = CV_(int8_lacks)();
+    return lacks || cv_any_work(&problem->conv) ? lacks : "has no work in an empty convolution";
 }
 
 CV_ONCE double CV_(int8_cost)(const cv_problem *problem) {

@@ -12,8 +12,6 @@
 
 typedef int16_t CV_(wino_in_t) __attribute__((vector_size(CV_VB)));
 
-enum { CV_WINO_EACH = VL * CV_DEPTH }; /* channels that fill a vector of V */
-
 /* Columns lo .. hi-1 of a row are padding. */
 CV_INLINE void CV_(wino_pad)(const CV_(wino_job) *j, ptrdiff_t lo, ptrdiff_t hi, T *to) {
     const CV_(wino_in_t) v = (int16_t)(j->padding - j->offset) - (CV_(wino_in_t)){0};
@@ -27,9 +25,9 @@ CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const uint8_t *from, ptrd
     typedef int8_t cv_signed __attribute__((vector_size(CV_BLOCK)));
     typedef int16_t cv_wide __attribute__((vector_size(2 * CV_BLOCK)));
     const cv_conv *p = &j->p;
-    const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
-                    hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
     const ptrdiff_t step = p->xs[4];
+    ptrdiff_t lo, hi;
+    cv_lanes(first, 1, p->in[2], width, &lo, &hi);
     (void)sizes;
     CV_(wino_pad)(j, 0, lo, to);
     from += (first + lo) * step;

@@ -6,10 +6,9 @@
 
 CV_ONCE const char *CV_(int_wino_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-#if defined(CV_BYTE_DOTS)
-    if (!cv_cpu_has(CV_CPU_BYTE_DOTS))
-        return "needs " CV_BYTE_DOTS ", which this processor lacks";
-#endif
+    const char *lacks = CV_(int8_lacks)();
+    if (lacks)
+        return lacks;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
     if (p->k[1] != 3 || p->k[2] != 3 || p->stride[1] * p->stride[2] != 1)
@@ -21,19 +20,11 @@ CV_ONCE const char *CV_(int_wino_fits)(const cv_problem *problem) {
     return NULL;
 }
 
-/* As that of floats. */
 CV_ONCE double CV_(int_wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double points = CV_(wino_points)(p), k = (double)CV_(wino_k)(p),
-                 groups = (double)p->groups;
-    const double tiles = cv_wino_tiles(p, CV_(wino_m)(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
-    const double vecs = (double)((p->ocg + VL - 1) / VL),
-                 c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
-    double ns = groups * tiles * points * vecs * k / (0.85 * CV_PACE);
-    ns += groups * tiles * points * (12.0 * c_vecs * slices + 14.0 * vecs) / CV_PACE;
-    ns += 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);
+    double ns = CV_(wino_time)(p, 0.85, 12.0, 14.0);
     if (problem->fresh)
-        ns += 1.3 * groups * (double)(p->ocg * p->icg * p->k[0]) * 9;
+        ns += 1.3 * (double)p->groups * (double)(p->ocg * p->icg * p->k[0]) * 9;
     return 800 + ns;
 }
 

@@ -24,6 +24,11 @@ static int has_amx(void) {
 #endif
 static int has_avx2(void) { return cv_cpu_has(CV_CPU_AVX2); }
 #endif
+#if defined(__aarch64__)
+#define CV_BASELINE neon
+#elif defined(__wasm_simd128__)
+#define CV_BASELINE simd128
+#endif
 static int always(void) { return 1; }
 
 /* ---- rows: cv_<instruction set>_<name>_<type> is defined by a file of isa/ */
@@ -112,24 +117,10 @@ enum { CV_ROUNDS_DIRECT, CV_ROUNDS_MORE };
 #define CV_BYTES 32
 #define CV_SUPPORTED has_avx2
 #include "rows.h"
-#elif defined(__aarch64__)
-#define CV_HERE neon
-#define CV_FROM_ANY neon
-#define CV_FROM_FAST neon
-#define CV_FROM_MASKS NONE
-#define CV_FROM_DOTS NONE
-#define CV_FROM_MATRIX NONE
-#define CV_LACKS_FAST NULL
-#define CV_LACKS_MASKS CV_NO_MASKS
-#define CV_LACKS_DOTS CV_NO_DOTS
-#define CV_LACKS_MATRIX CV_NO_MATRIX
-#define CV_BYTES 16
-#define CV_SUPPORTED always
-#include "rows.h"
-#elif defined(__wasm_simd128__)
-#define CV_HERE simd128
-#define CV_FROM_ANY simd128
-#define CV_FROM_FAST simd128
+#elif defined(CV_BASELINE) /* part of every such processor: no test */
+#define CV_HERE CV_BASELINE
+#define CV_FROM_ANY CV_BASELINE
+#define CV_FROM_FAST CV_BASELINE
 #define CV_FROM_MASKS NONE
 #define CV_FROM_DOTS NONE
 #define CV_FROM_MATRIX NONE
@@ -164,10 +155,8 @@ static const cv_isa *const isas[] = {
 #endif
     &isa_avx512,
     &isa_avx2,
-#elif defined(__aarch64__)
-    &isa_neon,
-#elif defined(__wasm_simd128__)
-    &isa_simd128,
+#elif defined(CV_BASELINE)
+    &CV_PASTE(isa, CV_BASELINE),
 #endif
     &isa_scalar,
 };

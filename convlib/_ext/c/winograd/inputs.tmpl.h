@@ -62,11 +62,11 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
     const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
-                    left = b->first[3] * m * p->dil[2] - p->lo[2], each = VL * CV_DEPTH;
+                    left = b->first[3] * m * p->dil[2] - p->lo[2];
     const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row,
                     pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
-    for (ptrdiff_t c = 0; c < p->icg; c += each) {
+    for (ptrdiff_t c = 0; c < p->icg; c += CV_WINO_EACH) {
         T *to = v + c / CV_DEPTH;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
             const ptrdiff_t n = b->first[0] + i / slices,
@@ -93,8 +93,8 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
                     row[q] = s->zeros;
                     if (z < 0 || z >= p->in[0] || y < 0 || y >= p->in[1])
                         continue;
-                    CV_(wino_row)(j, x + y * p->xs[3], left, width, CV_MIN2(each, p->icg - c),
-                                  slot[q], sizes);
+                    CV_(wino_row)(j, x + y * p->xs[3], left, width,
+                                  CV_MIN2(CV_WINO_EACH, p->icg - c), slot[q], sizes);
                     row[q] = slot[q];
                 }
 #if CV_FLOAT

@@ -50,6 +50,8 @@ typedef struct {
     ptrdiff_t most_again;
 } CV_(wino_job);
 
+#define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
+
 /* Integers have F(4, 3) only. */
 CV_INLINE int CV_(wino_m)(const cv_conv *p) { return CV_FLOAT ? cv_wino_m(p) : 4; }
 CV_INLINE int CV_(wino_points)(const cv_conv *p) {

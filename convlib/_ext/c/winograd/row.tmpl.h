@@ -16,9 +16,9 @@ CV_INLINE void CV_(wino_pad)(const CV_(wino_job) *j, ptrdiff_t lo, ptrdiff_t hi,
 CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const T *from, ptrdiff_t first,
                                ptrdiff_t width, ptrdiff_t channels, T *to, T *sizes) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t lo = CV_MIN2(CV_MAX2(-first, 0), width),
-                    hi = CV_MAX2(lo, CV_MIN2(p->in[2] - first, width));
     const ptrdiff_t step = p->xs[4];
+    ptrdiff_t lo, hi;
+    cv_lanes(first, 1, p->in[2], width, &lo, &hi);
     CV_(wino_pad)(j, 0, lo, to);
     from += (first + lo) * step;
     /* what it stores past the end is overwritten */

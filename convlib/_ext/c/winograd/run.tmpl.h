@@ -193,6 +193,20 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
     j->held[worker][1] = g + 1;
 }
 
+/* Nanoseconds of the products, which reach a share of the pace, and of the transforms of inputs and
+ * outputs, so many operations of each vector at each point. */
+CV_ONCE double CV_(wino_time)(const cv_conv *p, double share, double in, double out) {
+    const double points = CV_(wino_points)(p), k = (double)CV_(wino_k)(p),
+                 groups = (double)p->groups;
+    const double tiles = cv_wino_tiles(p, CV_(wino_m)(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
+    const double vecs = (double)((p->ocg + VL - 1) / VL),
+                 c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
+    double ns = groups * tiles * points * vecs * k / (share * CV_PACE);
+    ns += groups * tiles * points * (in * c_vecs * slices + out * vecs) / CV_PACE;
+    /* written past the caches */
+    return ns + 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);
+}
+
 CV_ONCE void CV_(wino_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(wino_job) *j = CV_JOB(plan, CV_(wino_job));
     plan->scratch = CV_(wino_sizes)(j, problem);

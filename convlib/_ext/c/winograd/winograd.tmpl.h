@@ -30,20 +30,13 @@ CV_ONCE const char *CV_(wino_fits)(const cv_problem *problem) {
     return NULL;
 }
 
-/* Products, and the transforms of inputs and outputs, vector by vector and point by point; those of
- * the weights, made in double, take as long as 27 products for each point. */
+/* The transforms of the weights, made in double, take as long as 27 products for each point. */
 CV_ONCE double CV_(wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const double points = CV_(wino_points)(p), k = (double)(p->icg * p->k[0]),
-                 groups = (double)p->groups;
-    const double tiles = cv_wino_tiles(p, CV_(wino_m)(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
-    const double vecs = (double)((p->ocg + VL - 1) / VL), c_vecs = (double)((p->icg + VL - 1) / VL);
-    double ns = groups * tiles * points * vecs * k / (0.80 * CV_PACE);
-    ns += groups * tiles * points * (7.0 * c_vecs * slices + 10.0 * vecs) / CV_PACE;
-    /* written past the caches */
-    ns += 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);
+    double ns = CV_(wino_time)(p, 0.80, 7.0, 10.0);
     if (problem->fresh)
-        ns += groups * points * k * vecs * 27 / CV_PACE;
+        ns += (double)p->groups * CV_(wino_points)(p) * (double)CV_(wino_k)(p) *
+              (double)((p->ocg + VL - 1) / VL) * 27 / CV_PACE;
     return 800 + ns;
 }
 
