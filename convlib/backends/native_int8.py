@@ -6,12 +6,13 @@ Asked only where no sum of numbers of these types can leave int32, so that sums 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import dtypes
-from .._ext import _native_int8
+from .._ext import _native, _native_int8
 from ..spec import ConvSpec, needs_padding, plain_padded
 from .base.arrays import channels_first
 from .base.checks import Quantised
@@ -42,10 +43,21 @@ def way_of(
     prepared: bool,
 ) -> Way | None:  # fmt: skip
     """Return how the engine serves a call, or None where floats, which other implementations take, are better."""
-    padding = _padding(spec, x_dtype, quantised)
-    if algorithm is not None or spec.nd > 3 or not filled(spec) or padding is None:
+    if algorithm is not None:
         return None
-    _, threads, bound = settings()
+    return _way_of(spec, x_dtype, w_dtype, quantised, prepared, settings(), _native.active_isa())
+
+
+@lru_cache(maxsize=1024)
+def _way_of(
+    spec: ConvSpec, x_dtype: np.dtype[Any], w_dtype: np.dtype[Any], quantised: Quantised, prepared: bool,
+    settled: tuple[bool, int, int], isa: str,
+) -> Way | None:  # fmt: skip
+    """Return the way under these settings and this instruction set."""
+    padding = _padding(spec, x_dtype, quantised)
+    if spec.nd > 3 or not filled(spec) or padding is None:
+        return None
+    _, threads, bound = settled
     problem = conv_problem(plain_padded(spec))
     shifted, wide_y = _zeros(w_dtype, quantised) is not None, quantised.result == dtypes.INT64
     copied = 0 if prepared or (w_dtype == np.int8 and not spec.flip) else int(np.prod(spec.w_shape))

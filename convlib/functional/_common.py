@@ -210,8 +210,13 @@ def element_type(name: str, dtype: Any) -> np.dtype[Any]:
         element: np.dtype[Any] = np.dtype(dtype)
     except Exception:  # NumPy raises what it likes
         raise TypeError(f"{name}={quote(dtype)} is no element type; valid: names such as 'float32'") from None
-    dtypes.check(f"an array of {name}={quote(str(element))}", element)
+    _check_element(name, element)
     return element
+
+
+@functools.lru_cache(maxsize=256)
+def _check_element(name: str, element: np.dtype[Any]) -> None:
+    dtypes.check(f"an array of {name}={quote(str(element))}", element)
 
 
 def adapted(name: str, value: Any, array: Array, *strong: np.dtype[Any]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ def way(
     return found if fits else None
 
 
+@lru_cache(maxsize=1024)
 def _reach(spec: ConvSpec, x: np.dtype[Any], w: np.dtype[Any], quantised: Quantised) -> int:
     """Return what no sum of products of integers of these types exceeds."""
     pads = needs_padding(spec) and spec.padding_mode == "constant"
