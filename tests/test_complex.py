@@ -181,3 +181,33 @@ def test_windows_of_one_element_over_channels_of_their_own(backend, shape, kind)
     )
     y = getattr(convlib, f"conv{nd}d")(x, w, groups=channels, backend=backend)
     np.testing.assert_allclose(y, x * w.reshape(-1, *[1] * nd), atol=1e-4)  # transforms round
+
+
+INFINITE = [complex(np.inf, 1), complex(-1, -np.inf), complex(np.inf, -np.inf), complex(np.nan, 2)]
+#: Calls that only add, place or divide by a real number; they are given an array of (1, 2, 4, 4).
+PARTS = {
+    "sum": lambda a, backend: convlib.sum_pool2d(a, 2, backend=backend),
+    "avg": lambda a, backend: convlib.avg_pool2d(a, 3, stride=1, padding=1, backend=backend),
+    "adaptive": lambda a, backend: convlib.adaptive_avg_pool2d(a, 3, backend=backend),
+    "global": lambda a, backend: convlib.global_avg_pool2d(a, backend=backend),
+    "sum gradient": lambda a, backend: convlib.sum_pool2d_grad_input(a, (1, 2, 8, 8), 2, backend=backend),
+    "avg gradient": lambda a, backend: convlib.avg_pool2d_grad_input(a, (1, 2, 8, 8), 2, backend=backend),
+    "max gradient": lambda a, backend: convlib.max_pool2d_grad_input(
+        a, np.arange(32).reshape(a.shape) // 2, (1, 2, 8, 8), backend=backend
+    ),
+    "columns": lambda a, backend: convlib.im2col(a, (2, 2), padding=1, backend=backend),
+    "summed columns": lambda a, backend: convlib.col2im(
+        a.reshape(1, 8, 4), (3, 3), (2, 2), backend=backend
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", INFINITE)
+@pytest.mark.parametrize("kind", ["complex64", "complex128"])
+@pytest.mark.parametrize("call", PARTS)
+def test_an_infinite_part_does_not_reach_the_other(backend, call, kind, value):
+    a = integers(kind, 1, 2, 4, 4, seed=4)
+    a[0, 1, 1, 2] = value
+    found = PARTS[call](a, backend)
+    for part in ("real", "imag"):
+        np.testing.assert_allclose(getattr(found, part), PARTS[call](getattr(a, part), "naive"), rtol=1e-6)

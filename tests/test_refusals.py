@@ -7,6 +7,7 @@ import pytest
 from convlib import SpecError, spec
 from convlib.spec import make_conv, make_filter, make_transpose
 from convlib.spec.arguments import frozen
+from convlib.testing import integer_array
 
 #: A call, and below it what is said; the texts were read one by one.
 TABLE = (Path(__file__).parent / "golden/refusals.txt").read_text().split("\n\n")
@@ -81,3 +82,9 @@ def test_a_transposed_convolution_with_same_padding_cuts_off_what_is_too_much(op
     for padding, amounts in (("same_upper", (low, high)), ("same_lower", (high, low))):
         spec = make_transpose(1, (1, 1, 3), (1, 1, 7), padding=padding, **options)
         assert (*spec.in_size, *spec.pad_lo, *spec.pad_hi) == (size, *amounts)
+
+
+@pytest.mark.parametrize("shape", [(2**40, 2**30), (2**60,), (2**31, 0, 2**31)])
+def test_arrays_of_small_integers_end_where_all_others_do(shape):
+    with pytest.raises(SpecError, match=r"^an integer_array would have the shape .*; use sizes that leave"):
+        integer_array(shape, "uint8", 0)

@@ -22,8 +22,6 @@ ctypedef fused number:
 ctypedef fused element:
     float
     double
-    float complex
-    double complex
     int8_t
     int16_t
     int32_t
@@ -263,7 +261,6 @@ cdef struct Fold:
     bint include_pad
     double divisor
     double sum                # of floats so far
-    double complex both       # of complex numbers
     Py_ssize_t place          # where the extreme was found, -1 before the first element
 
 
@@ -278,13 +275,10 @@ cdef inline void fold_row(
         if f.kind == SUM or f.kind == AVERAGE:
             if element is float or element is double:
                 f.sum = f.sum + v
-            elif element is floatcomplex or element is doublecomplex:
-                f.both = f.both + v
             else:
                 value[0] = value[0] + v
-        elif element is not floatcomplex and element is not doublecomplex:
-            if f.place < 0 or (v > value[0] if f.kind == MAXIMUM else v < value[0]) or v != v:
-                value[0], f.place = v, flat + e * flat_step
+        elif f.place < 0 or (v > value[0] if f.kind == MAXIMUM else v < value[0]) or v != v:
+            value[0], f.place = v, flat + e * flat_step
 
 
 cdef inline element finish(const Fold* f, element value, Py_ssize_t taps, Py_ssize_t counted) noexcept nogil:
@@ -294,8 +288,6 @@ cdef inline element finish(const Fold* f, element value, Py_ssize_t taps, Py_ssi
     if f.kind == SUM or f.kind == AVERAGE:
         if element is float or element is double:
             return <element>(f.sum / divisor)
-        elif element is floatcomplex or element is doublecomplex:
-            return <element>(f.both / divisor)
     return value
 
 
@@ -322,7 +314,7 @@ def pool(
                         h = window(&axes[1], j)
                         for k in range(y.shape[4]):
                             w = window(&axes[2], k)
-                            value, f.sum, f.both, f.place = empty, 0, 0, -1
+                            value, f.sum, f.place = empty, 0, -1
                             for a in range(d.count):
                                 z = d.start + a * axes[0].dilation
                                 for b in range(h.count):

@@ -84,6 +84,10 @@ class CythonBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
         if spec.kind == "lp":  # a power of each element, once, and not of each window's elements
             pool_slabs.pool(spec, x, y, indices)
             return
+        if y.dtype.kind == "c":
+            for part in ("real", "imag"):
+                self._pool(spec, getattr(x, part), getattr(y, part), None, algorithm)
+            return
         geometry, x, y = _geometry(spec), lift(x, spec), lift(y, spec)
         places = _NO_INDICES if indices is None else lift(indices, spec)
         start = dtypes.lowest(y.dtype, spec.kind) if spec.kind in ("max", "min") else 0
@@ -96,6 +100,10 @@ class CythonBackend(ColumnSlabs, pool_grads.PoolGradSlabs, Backend):
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
         if not x.size or not y.size:
+            return
+        if y.dtype.kind == "c":
+            for part in ("real", "imag"):
+                self._unpool(spec, getattr(x, part), indices, getattr(y, part), add)
             return
         if x.dtype == dtypes.BOOL:
             x, y = x.view(np.uint8), y.view(np.uint8)

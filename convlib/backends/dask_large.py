@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..spec import PoolSpec, blocks
 from . import dask_graph as graph, dask_tasks as tasks
-from .slabs import divisors
+from .slabs import averages
 
 Array = Any
 
@@ -60,7 +60,7 @@ def together(part: PoolSpec, indices: bool, dtype: np.dtype[Any], found: Sequenc
     if part.kind == "lp":
         return _norm(part.norm, np.stack(found)).astype(dtype)
     total = tasks.total(found)
-    return (total / divisors(part).item() if part.kind == "avg" else total).astype(dtype)
+    return (averages(part, total) if part.kind == "avg" else total).astype(dtype)
 
 
 def _extreme(kind: str, found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:

@@ -141,7 +141,7 @@ class NaiveBackend(Backend):
             else:
                 slopes = [1 / _divisor(spec, out, len(places)) if spec.kind == "avg" else 1] * len(places)
             for place, slope in zip(places, slopes, strict=True):
-                total[place] += grad * slope
+                total[place] += _scaled(grad, slope)
         assign(grad_x, total)
 
     def _unpool(self, spec: PoolSpec, x: Array, indices: Array, y: Array, add: bool) -> None:
@@ -186,7 +186,13 @@ def _reduce(spec: PoolSpec, out: Index, values: list[Any]) -> Any:
         return top * math.fsum((size / top) ** spec.norm for size in sizes) ** (1 / spec.norm)
     if spec.kind == "sum" or not values:
         return sum(values)
-    return sum(values) / _divisor(spec, out, len(values))
+    total, divisor = sum(values), _divisor(spec, out, len(values))
+    return complex(total.real / divisor, total.imag / divisor) if isinstance(total, complex) else total / divisor
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    """Return a product with a real number, part by part: as a complex one it makes NaN beside an infinite part."""
+    return complex(value.real * factor, value.imag * factor) if isinstance(value, complex) else value * factor
 
 
 def _divisor(spec: PoolSpec, out: Index, inside: int) -> int:

@@ -11,7 +11,7 @@ from .. import config
 from ..spec import PoolSpec
 from .base.pieces import assign
 from .pool_slabs import parts
-from .slabs import divisors, slab, slabs
+from .slabs import averages, slab, slabs
 
 #: Bytes of scratch at most, where single windows leave the choice.
 _SCRATCH = 4 << 20
@@ -57,7 +57,7 @@ class PoolGradSlabs:
 def _spread(spec: PoolSpec, grad_y: Any, grad_x: Any) -> None:
     """Add to each input element the gradients of all windows that hold it."""
     if spec.kind == "avg":
-        grad_y = grad_y / divisors(spec).astype(grad_y.real.dtype)
+        grad_y = averages(spec, grad_y)
     for axis in reversed(range(spec.nd)):
         size = (*spec.out_size[:axis], *spec.in_size[axis:])
         wide = np.zeros((*grad_y.shape[:2], *size), grad_y.dtype) if axis else grad_x  # which other parts share

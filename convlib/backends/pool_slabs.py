@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import config, dtypes
 from ..spec import PoolSpec
-from .slabs import divisors, slab, slabs
+from .slabs import averages, slab, slabs
 
 Array = Any
 Slices = tuple[slice, ...]
@@ -181,7 +181,7 @@ def _pooled(spec: PoolSpec, x: Array) -> Array:
     if spec.kind == "lp":
         return _norms(spec, x)
     total = _fold(spec, x, 0, wide(x.dtype), np.add)
-    return total / divisors(spec) if spec.kind == "avg" else total
+    return averages(spec, total) if spec.kind == "avg" else total
 
 
 def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:

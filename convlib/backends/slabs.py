@@ -46,6 +46,20 @@ def divisors(spec: PoolSpec) -> Any:
     return np.where(inside > 0, counted, 1)
 
 
+def averages(spec: PoolSpec, sums: Any) -> Any:
+    """Return the averages of windows, of whose elements these are the sums.
+
+    Complex numbers part by part: a quotient of two complex numbers would make NaN beside an infinite part.
+    """
+    by = divisors(spec).astype(sums.real.dtype)
+    if sums.dtype.kind != "c":
+        return sums / by
+    result = np.empty_like(sums)
+    for total, average in ((sums.real, result.real), (sums.imag, result.imag)):
+        np.divide(total, by, out=average)
+    return result
+
+
 class ColumnSlabs:
     """The im2col and col2im hooks for any number of axes, one NumPy copy per tap."""
 

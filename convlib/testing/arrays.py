@@ -15,6 +15,7 @@ from .. import dtypes, functional
 from ..errors import SpecError, did_you_mean
 from ..functional._common import element_type
 from ..spec.arguments import integer, shape as sizes
+from ..spec.sizes import check_array
 from .cases import Case, cases
 
 Array = NDArray[Any]
@@ -36,10 +37,16 @@ def integer_array(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
     -------
     a : ndarray
         Integers from -3 to 3, or from 0 if the type has no sign.
+
+    Raises
+    ------
+    SpecError
+        If a size or the seed is negative, or the array would have 2**62 bytes of the widest type or more.
     """
     shape, dtype = sizes("shape", shape), element_type("dtype", dtype)
     if integer("seed", seed) < 0:
         raise SpecError(f"seed={seed} must be at least 0")
+    check_array("an integer_array", shape)
     rng = np.random.default_rng(seed)
     kind = dtype.kind
     if kind == "b":
