@@ -21,6 +21,11 @@ CASES = {
         ((2, 31, 17, 9), (12, 9, 3, 3), {"layout": "NHWC"}), ((5, 40), (33, 40, 1), {}),
         ((2, 8, 17, 19), (12, 4, 3, 3), {"groups": 2, "stride": 2}),
     ],
+    "gemm_nopack": [
+        # an odd pixel and blocks of channels; less than a vector; vectors that overlap
+        ((1, 400, 7, 7), (37, 400, 1, 1), {}), ((2, 24, 3, 3), (10, 12, 1, 1), {"groups": 2}),
+        ((3, 40, 14, 13), (21, 40, 1, 1), {}),
+    ],
     "gemm_strips": [
         ((2, 3, 31, 33), (21, 3, 3, 3), {"padding": 1, "stride": 2}), ((1, 4, 20, 70), (10, 2, 5, 5), {"groups": 2}),
     ],

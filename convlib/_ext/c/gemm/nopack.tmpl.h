@@ -18,6 +18,7 @@ typedef struct {
     cv_conv p;
     const T *x, *w, *bias;
     T *y;
+    CV_(ending) ending;
     /* pixels in tiles, their vectors, the tiles; odd pixels after them */
     ptrdiff_t pixels, vecs, tiles, odd;
     ptrdiff_t oc_panels, k_block;
@@ -67,8 +68,31 @@ static void CV_(nopack_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *co
     T sums[CV_MR + VL];
     for (int m = 0; m < left; m++)
         CV_(store)(sums + m * VL, part[m]);
-    for (ptrdiff_t m = 0; m < o->rows; m++)
-        o->c[m * o->ldc] = sums[m] + (o->bias ? o->bias[m] : o->c[m * o->ldc]);
+    const vec limit = CV_(limit)(o->activation);
+    for (ptrdiff_t m = 0; m < o->rows; m++) {
+        T *c = o->c + m * o->ldc, sum = sums[m] + (o->bias ? o->bias[m] : *c);
+        if (o->residual)
+            sum += o->residual[m * o->ldc];
+        *c = o->activation ? CV_(active)(limit, CV_(set1)(sum))[0] : sum;
+    }
+}
+
+/* Where the tile of `last` lanes of a vector ends: rows oc and on, from pixel p0 on, over the
+ * channels k0 .. k0+kc-1; bias and y are those of an image and group. */
+CV_INLINE CV_(tile_out)
+    CV_(nopack_out)(const CV_(nopack_job) *j, ptrdiff_t oc, ptrdiff_t p0, ptrdiff_t last,
+                    ptrdiff_t k0, ptrdiff_t kc, const T *bias, T *y) {
+    const cv_conv *p = &j->p;
+    CV_(tile_out) o = {.c = y + oc * p->ys[1] + p0,
+                       .ldc = p->ys[1],
+                       .rows = CV_MIN2(CV_MR, p->ocg - oc),
+                       .last = last,
+                       .bias = k0 ? NULL : bias + (j->bias ? oc : 0)};
+    if (k0 + kc == p->icg) {
+        o.residual = j->ending.residual ? j->ending.residual + (o.c - j->y) : NULL;
+        o.activation = j->ending.activation;
+    }
+    return o;
 }
 
 /* Tile i over the channels k0 .. k0+kc-1, for the panels [op0, op1) of output channels.  x, w, bias
@@ -81,8 +105,7 @@ static void CV_(nopack_tile)(const CV_(nopack_job) *j, ptrdiff_t i, ptrdiff_t k0
                     p0 = v0 * VL;
     const ptrdiff_t last = CV_MIN2(VL, j->pixels - p0 - (nv - 1) * VL);
     for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR) {
-        const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc),
-                                 last, k0 ? NULL : bias + (j->bias ? oc : 0)};
+        const CV_(tile_out) o = CV_(nopack_out)(j, oc, p0, last, k0, kc, bias, y);
         CV_(tiles_nopack)[nv](kc, w + oc * p->ws[1] + k0 * p->ws[2], p->ws[1], p->ws[2],
                               x + k0 * p->xs[1] + p0, p->xs[1], &o);
     }
@@ -97,8 +120,7 @@ static void CV_(nopack_pixel)(const CV_(nopack_job) *j, ptrdiff_t p0, ptrdiff_t 
     for (ptrdiff_t k = 0; k < kc + VL; k++)
         col[k] = k < kc ? x[(k0 + k) * p->xs[1] + p0] : 0;
     for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR) {
-        const CV_(tile_out) o = {y + oc * p->ys[1] + p0, p->ys[1], CV_MIN2(CV_MR, p->ocg - oc), 1,
-                                 k0 ? NULL : bias + (j->bias ? oc : 0)};
+        const CV_(tile_out) o = CV_(nopack_out)(j, oc, p0, 1, k0, kc, bias, y);
         CV_(nopack_dots)(kc, w + oc * p->ws[1] + k0, p->ws[1], col, &o);
     }
 }
@@ -188,6 +210,7 @@ CV_ONCE void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {
     const cv_conv p = cv_simplify(&problem->conv);
     CV_(nopack_sizes)(j, &p, problem->threads);
     plan->threads = j->threads;
+    plan->ends = CV_(endable)(&problem->conv);
 }
 
 static int CV_(nopack_run)(const cv_plan *plan, const cv_call *call) {
@@ -196,6 +219,7 @@ static int CV_(nopack_run)(const cv_plan *plan, const cv_call *call) {
     j.w = call->w;
     j.bias = call->bias;
     j.y = call->y;
+    j.ending = CV_(ending_of)(call);
     return CV_(nopack_start)(&j);
 }
 

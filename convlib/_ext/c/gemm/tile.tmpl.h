@@ -11,20 +11,22 @@
 #define CV_TILE_H
 #include "../layout/ending.tmpl.h"
 
-/* Where a tile ends: rows c + m·ldc, the first `rows` of them, `last` lanes of the last vector.
- * bias != NULL starts from bias[m], else from what c holds (a later block of K).
- * residual, laid out as c and added to the sums, and activation end them. */
 #define CV_AHEAD 16 /* rows of B */
 
+/* Where a tile ends: rows c + m·ldc, the first `rows` of them, `last` lanes of the last vector.
+ * bias != NULL starts from bias[m], else from what c holds (a later block of K).
+ * residual, laid out as c and added to the sums, and activation end them.
+ * next: the packed rows of A after these, which are fetched meanwhile. */
 typedef struct {
     T *c;
     ptrdiff_t ldc, rows, last;
+    const T *next;
     const T *bias, *residual;
     int activation;
 } CV_(tile_out);
 
 /* copying: also store the B rows at `copy`, packed (the first pass over a plane packs while it
- * multiplies).
+ * multiplies), and fetch rows ahead, at last those of the next nv vectors.
  * nopack: nothing is packed.  A lies as rows `row` apart, with `step` from k to k + 1, and the
  * last vector moves back to end with its row, over lanes that the vector before it sums as well.
  * apart: rows of B lie where `at` says, not ldb apart; there is a bias and no residual. */
@@ -35,6 +37,7 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, cons
     /* last vector's */
     const ptrdiff_t lanes = nopack ? VL : o->last,
                     end = (nv - 1) * VL - (nopack ? VL - o->last : 0);
+    const ptrdiff_t wrap = (CV_AHEAD - k) * ldb + nv * VL;
     vec acc[CV_MR][CV_NV];
     ptrdiff_t from[CV_MR]; /* how far from a row m begins */
     CV_UNROLL(16)
@@ -48,12 +51,19 @@ CV_INLINE void CV_(tile)(const int nv, const int copying, const int nopack, cons
     for (ptrdiff_t i = 0; i < k; i++) {
         vec bv[CV_NV];
         const T *from_b = apart ? b + at[i] : b;
+        /* In a network the weights of a layer are no longer near, and a panel of them is too short
+         * for the processor to see a stream. */
+        if (nopack)
+            __builtin_prefetch(a + (CV_MR + (i & (CV_MR - 1))) * row - (i & (CV_MR - 1)) * step);
+        else if (!apart)
+            __builtin_prefetch(o->next + i * CV_MR);
+        const T *ahead = b + (i + CV_AHEAD < k ? CV_AHEAD * ldb : wrap);
         CV_UNROLL(4)
         for (int v = 0; v < nv; v++) {
             bv[v] = CV_(load)(from_b + (v == nv - 1 ? end : v * VL));
             if (copying) { /* rows lie far apart, and another processor may have written them */
                 CV_(store)(copy + v * VL, bv[v]);
-                __builtin_prefetch(b + CV_AHEAD * ldb + v * VL);
+                __builtin_prefetch(ahead + v * VL);
             }
         }
         CV_UNROLL(16)
@@ -119,10 +129,10 @@ CV_TILE(2)
 #if CV_NV == 3
 CV_TILE(3)
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2), CV_(tile_3)};
-static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2),
-                                               CV_(tile_copy_3)};
-static const CV_(nopack_fn) CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2),
-                                                   CV_(tile_nopack_3)};
+static const CV_(tile_fn)
+    CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2), CV_(tile_copy_3)};
+static const CV_(nopack_fn)
+    CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2), CV_(tile_nopack_3)};
 #else
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};
