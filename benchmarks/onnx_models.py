@@ -28,6 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 THREADS = 2
 ROUND_SECONDS = 0.5
+PROFILED = 100  # runs of which the medians are the times of the convolutions; the first ones are slow
 CONTENDERS = {
     "resnet50": ("prepared", "onnxruntime"), "mobilenetv2": ("prepared", "onnxruntime"), "layers20": ("ops", "stock"),
 }  # fmt: skip
@@ -144,7 +145,7 @@ def prepared(model: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], float]
     ready = convlib.onnx.prepare(model)
 
     def seconds_of_convolutions() -> float:
-        return sum(seconds for entry, seconds in ready.profile([x]) if entry.node.startswith("Conv"))
+        return sum(seconds for entry, seconds in ready.profile([x], PROFILED) if entry.node.startswith("Conv"))
 
     return lambda: ready.run([x])[0], seconds_of_convolutions
 
@@ -179,8 +180,8 @@ def onnxruntime(model: Any, x: Any) -> tuple[Callable[[], Any], Callable[[], flo
 
     def seconds_of_convolutions() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            profiled, runs = session(folder), 20
-            for _ in range(runs + 5):
+            profiled = session(folder)
+            for _ in range(PROFILED):
                 profiled.run(None, {"x": x})
             events = json.loads(Path(profiled.end_profiling()).read_text())
         times: dict[str, list[float]] = {}
@@ -222,13 +223,18 @@ def race(name: str, rounds: int) -> None:
     if not np.isclose(sums[ours], sums[theirs], rtol=1e-3):
         raise SystemExit(f"{name}: the contenders disagree: {sums}")
     times = contenders.numbers("round", rounds)
-    convolutions = {contender: seconds for contender, (seconds,) in contenders.numbers("convolutions").items()}
+    convolutions = contenders.numbers("convolutions", rounds)
     contenders.end()
-    ratios = sorted(b / a for a, b in zip(times[ours], times[theirs], strict=True))
-    low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-    parts = [f"{c} {statistics.median(times[c]) * 1e3:.2f} ms [{convolutions[c] * 1e3:.2f}]" for c in CONTENDERS[name]]
-    print(f"{name}: {', '.join(parts)}; {theirs} / {ours} {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f}), "
-          f"convolutions {convolutions[theirs] / convolutions[ours]:.2f}", flush=True)  # fmt: skip
+    said = []
+    for seconds in (times, convolutions):
+        ratios = sorted(b / a for a, b in zip(seconds[ours], seconds[theirs], strict=True))
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        said.append(f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})")
+    parts = [
+        f"{c} {statistics.median(times[c]) * 1e3:.2f} ms [{statistics.median(convolutions[c]) * 1e3:.2f}]"
+        for c in CONTENDERS[name]
+    ]
+    print(f"{name}: {', '.join(parts)}; {theirs} / {ours} {said[0]}, convolutions {said[1]}", flush=True)
 
 
 if __name__ == "__main__":
