@@ -66,6 +66,8 @@ cdef extern from "c/engine.h" nogil:
         int64_t* indices
         int zero, padding
         const int32_t* w_zeros
+        const cv_frame* frame
+        double value
     ctypedef struct cv_impl:
         pass
     ctypedef struct cv_row:
@@ -79,7 +81,7 @@ cdef extern from "c/engine.h" nogil:
         const cv_row* row
         cv_problem problem
         Py_ssize_t packed
-        int threads, ends
+        int threads, ends, frames
     ctypedef struct cv_isa:
         const char* name
         const cv_border* borders[2]

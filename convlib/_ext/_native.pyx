@@ -151,6 +151,11 @@ cdef class Plan:
         return self.plan.packed
 
     @property
+    def frames(self):
+        """Whether calls may say what pads the input."""
+        return bool(self.plan.frames)
+
+    @property
     def nanoseconds(self):
         """Predicted time of a call on one thread, by which implementations are compared."""
         return cv_cost(self.plan.row, &self.plan.problem)

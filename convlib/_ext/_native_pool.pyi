@@ -4,6 +4,7 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from ._native import Plan, Problem, _Verdict
+from ._native_pad import Border
 
 KINDS: tuple[str, ...]
 
@@ -13,7 +14,7 @@ class PoolProblem(Problem):
         self, n: int, c: int, in_size: Sequence[int], kernel: Sequence[int], out_size: Sequence[int],
         stride: Sequence[int], dilation: Sequence[int], lo: Sequence[int], hi: Sequence[int], kind: str,
         count_include_pad: bool = True, divisor: float = 0, adaptive: bool = False, channels_last: bool = False,
-    ) -> None: ...  # fmt: skip
+    ) -> None: ...
     def chosen(
         self, op: str, code: int, itemsize: int, names: str | None, indices: bool, add: bool, threads: int,
         max_workspace: int,
@@ -29,7 +30,8 @@ def pool(
 @disjoint_base
 class PoolRunner:
     def __init__(
-        self, problem: PoolProblem, name: str | None, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any
+        self, problem: PoolProblem, name: str | None, x_shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: Any,
+        border: Border | None = None,
     ) -> None: ...
     def __call__(self, x: Any, threads: int, indices: bool, max_workspace: int, out: Any = None) -> Any: ...
 

@@ -10,6 +10,7 @@ from convlib._ext._native cimport (
     verdicts,
 )
 from convlib._ext._native_arrays cimport Array, Shaped, dense_steps, fill, place_like, readable, writable
+from convlib._ext._native_pad cimport Border
 
 from numpy import empty_like, int64
 
@@ -159,17 +160,20 @@ cdef class PoolRunner(Shaped):
         The implementation; None: the one that is chosen.
     x_shape, y_shape, dtype
         As for `Shaped`.  (N, *in, C) and (N, *out, C) if channels come last in the problem.
+    border : Border or None
+        What pads the input, if that is no zeros; it then serves arrays without gaps alone.
     """
 
     cdef PoolProblem problem
+    cdef Border border
     cdef object name
     cdef Plan plan, placed  # for arrays without gaps and these settings: without places, and with
     cdef int threads
     cdef Py_ssize_t max_workspace
 
-    def __init__(self, PoolProblem problem, name, tuple x_shape, tuple y_shape, dtype):
+    def __init__(self, PoolProblem problem, name, tuple x_shape, tuple y_shape, dtype, Border border=None):
         Shaped.__init__(self, x_shape, y_shape, dtype)
-        self.problem, self.name = problem, name
+        self.problem, self.name, self.border = problem, name, border
 
     def __call__(self, x, int threads, bint indices, Py_ssize_t max_workspace, out=None):
         """Return the result (with `indices`, also those), or None if `x` is not usable as it is, or `out`, if given.
@@ -183,7 +187,9 @@ cdef class PoolRunner(Shaped):
         if not self.shaped(x) or out is not None and not self.serves(out):
             return None
         if not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x):
-            return None if self.problem.last or out is not None else self.strided(x, threads, indices, max_workspace)
+            if self.problem.last or out is not None or self.border is not None:
+                return None
+            return self.strided(x, threads, indices, max_workspace)
         if threads != self.threads or max_workspace != self.max_workspace:
             self.threads, self.max_workspace, self.plan, self.placed = threads, max_workspace, None, None
         plan = self.placed if indices else self.plan
@@ -197,8 +203,12 @@ cdef class PoolRunner(Shaped):
                 self.placed = plan
             else:
                 self.plan = plan
+        if self.border is not None and not plan.plan.frames:
+            return None
         y = self.result() if out is None else <cnp.ndarray>out
         memset(&call, 0, sizeof(call))
+        if self.border is not None:
+            call.frame, call.value = &self.border.frame, self.border.value
         call.x, call.y = cnp.PyArray_DATA(<cnp.ndarray>x), cnp.PyArray_DATA(y)
         if indices:
             places = cnp.PyArray_EMPTY(self.nd, self.y_dims, cnp.NPY_INT64, 0)

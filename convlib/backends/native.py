@@ -213,9 +213,11 @@ class NativeBackend(Backend):
         fresh = not self._packs(spec, dtype, algorithm)
         return max((call.scratch(algorithm, fresh) for call in calls_of("conv", spec, dtype)), default=0)
 
-    def padded_pieces(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+    def padded_pieces(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
+    ) -> tuple[int, int, int] | None:
         """See `Backend.padded_pieces`."""
-        return pieces(spec, dtype) if op in ("conv", "pool") else None
+        return pieces(spec, dtype, algorithm) if op in ("conv", "pool") else None
 
     def _packs(self, spec: ConvSpec, dtype: np.dtype[Any], names: str | None) -> bool:
         """Return whether a plan keeps packed weights, or else calls as anybody would."""

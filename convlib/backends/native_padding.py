@@ -1,5 +1,6 @@
 """The short ways where padding holds something: a copy with padding, of few channels at a time, or borders alone.
 
+Sums of small windows are pooled as they lie, the engine sees to their padding on its way; nothing is copied.
 Channels that are served alone are copied a few at a time, with their padding, which then lie in a near cache.  Of large
 planes nothing is copied but what lies under the outputs that padding changes; all else is served with zeros round it.
 """
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .._ext import _native, _native_pad, _native_pieces
+from .._ext import _native, _native_pad, _native_pieces, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
 from . import native_apart
 from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
-from .native_calls import Call, conv_problem, pool_problem, settings
+from .native_calls import Call, conv_problem, filled, pool_problem, settings
 
 Array = Any
 Run = Callable[..., Any]
@@ -46,6 +47,8 @@ def padded(
     """
     if not short_axes(spec):  # whose tables would be as large as the input
         return None
+    if framed(spec, dtype, algorithm):
+        return _framed(spec, shapes, dtype, algorithm)
     each = groups_at_once(spec, dtype)
     if each:
         return _pieces(spec, each, shapes, dtype, algorithm)
@@ -73,6 +76,26 @@ def _border(
     return x_shape, padded_shape, dtype, planes, side, spec.in_size, [len(s) for s in sources], lo, sources, value
 
 
+# ------------------------------------------------------------------------------- no copy
+
+
+def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
+    """Return whether the engine sums windows of an input as it lies, and sees to its padding on the way."""
+    if not isinstance(spec, PoolSpec) or spec.kind not in ("sum", "avg") or spec.channels_last or dtype.kind != "f":
+        return False
+    if spec.nd != 2 or len(spec.live_axes) != 2 or not filled(spec):
+        return False
+    alike = plain_padded(spec), zero_padded(spec)
+    plans = [Call(pool_problem(part), "pool", dtype).plan(algorithm, True) for part in alike]
+    return None not in plans and plans[0].frames and plans[0].name == plans[1].name
+
+
+def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
+    border = _native_pad.Border(*_border(spec, shapes[0], shapes[1], dtype, spec.n * spec.c, 1))
+    pool = _native_pool.PoolRunner(pool_problem(plain_padded(spec)), algorithm, shapes[0], shapes[2], dtype, border)
+    return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, False, max_workspace, out)
+
+
 # ------------------------------------------------------------------------------- a few channels at a time
 
 
@@ -96,12 +119,14 @@ def _wakes(spec: Any) -> bool:
     return bool(spec.n * spec.c * math.prod(zero_padded(spec).in_size) >= WORTH)
 
 
-def pieces(spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+def pieces(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> tuple[int, int, int] | None:
     """See `Backend.padded_pieces`."""
     if not needs_padding(spec) or not short_axes(spec):
         return None
     if isinstance(spec, PoolSpec) and native_apart.pays(zero_padded(spec), dtype.itemsize):
         return None
+    if framed(spec, dtype, algorithm):
+        return 0, 1, 0
     each = groups_at_once(spec, dtype)
     if not each:
         return _said_of_strips(spec, dtype)

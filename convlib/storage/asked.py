@@ -94,7 +94,7 @@ class Call(NamedTuple):
     def padded_pieces(self, copied: str) -> tuple[int, int, int] | None:
         """Return what `Backend.padded_pieces` says where the input is copied for its padding alone."""
         alone = self.pads and copied == "p" and self.dtype == self.types.result
-        return self.backend.padded_pieces(self.op, self.spec, self.dtype) if alone else None
+        return self.backend.padded_pieces(self.op, self.spec, self.dtype, self.algorithm) if alone else None
 
     def _taken(self, a: Array) -> bool:
         return self.backend.takes(a, self.dtype, self.spec)

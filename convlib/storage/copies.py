@@ -60,6 +60,8 @@ def copies(
         return ()
     pieces = call.padded_pieces(copied)
     if pieces is not None and all(a.flags.c_contiguous for a in arrays.get("x", ())):
+        if not pieces[0]:
+            return ()
         return (Copy("x", ", ".join(_reasons(call, "x", False, storage, ())), pieces[0], pieces[2]),)
     job = Job(call, copied or "y" * bool(found))  # beside indices, it is y that is cut
     norm = op == "pool_grad_input" and getattr(spec, "kind", "") == "lp"

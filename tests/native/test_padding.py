@@ -125,6 +125,51 @@ def test_pieces_are_what_is_said() -> None:
     assert copy.nbytes <= most <= said.workspace_nbytes < x.nbytes / 4
 
 
+@pytest.mark.parametrize("isa", native.detected_isas())
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("mode", MODES)
+def test_sums_of_three_by_three_copy_nothing(mode: str, dtype: str, isa: str) -> None:
+    """They see to the rows and columns outside on their way; what `explain` says is what is taken."""
+    for rows, columns in ((2, 2), (7, 15), (5, 16), (9, 33), (20, 65), (3, 130)):
+        for padding in (1, ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((0, 0), (1, 1)), ((1, 1), (0, 0))):
+            ends = np.broadcast_to(padding, (2, 2)).sum(axis=1)
+            if (np.array((rows, columns)) + ends < 3).any():
+                continue
+            x, options = small(2, 3, rows, columns).astype(dtype), {"stride": 1, "padding": padding, **mode_of(mode)}
+            whole, _ = wide(x, {"padding": padding}, mode)
+            for kind in ("sum", "avg"):
+                function = f"{kind}_pool2d"
+                expected = getattr(convlib, function)(whole, 3, stride=1, backend="cython")
+                with under_isa(isa):
+                    said = convlib.explain(function, x.shape, 3, dtype=dtype, backend="native", **options)
+                    for threads in (1, 2):
+                        with convlib.num_threads(threads):
+                            getattr(convlib, function)(x, 3, backend="native", **options)  # makes a plan
+                            native.trace()
+                            found = getattr(convlib, function)(x, 3, backend="native", **options)
+                            rows_run, most = native.traced()
+                        np.testing.assert_array_equal(found, expected)
+                        assert rows_run == (said.algorithm,)
+                        assert most <= said.workspace_nbytes
+                    assert (said.copies == ()) == (said.algorithm == "pool_strips")
+                    assert (said.algorithm == "pool_strips") or isa == "scalar" or min(rows, columns) < 7
+                    gaps = np.repeat(x, 2, axis=3)[..., ::2]
+                    np.testing.assert_array_equal(getattr(convlib, function)(gaps, 3, **options), expected)
+
+
+def test_what_no_frame_can_say_is_copied() -> None:
+    """Two rows on a side, other windows, places, and an implementation that copies if it is named."""
+    x = small(1, 3, 12, 40)
+    given: dict[str, Any] = {"stride": 1, "padding_mode": "wrap", "backend": "native"}
+    for kernel, padding in ((3, 2), (5, 1), (2, 1), ((3, 5), 1)):
+        assert convlib.explain("sum_pool2d", x.shape, kernel, padding=padding, **given).copies
+    assert not convlib.explain("sum_pool2d", x.shape, 3, padding=1, **given).copies
+    named = {**given, "backend": "native:pool_windows"}
+    assert convlib.explain("sum_pool2d", x.shape, 3, padding=1, **named).copies
+    expected = convlib.sum_pool2d(padded(x, 1, "wrap"), 3, stride=1, backend="cython")
+    np.testing.assert_array_equal(convlib.sum_pool2d(x, 3, padding=1, **named), expected)
+
+
 def test_borders_are_those_of_what_padding_changes() -> None:
     spec = make_conv(2, (1, 1, 20, 30), (1, 1, 3, 5), padding=((1, 0), (2, 3)), padding_mode="edge")
     seen = np.zeros(spec.out_size, int)

@@ -100,6 +100,8 @@ typedef struct {
     int insist;    /* nothing else serves the call: CV_UNFIT is no answer */
     int zero, padding; /* CONV_INT8: the zero point of x; what pads x, a number of its type */
     const int32_t *w_zeros; /* CONV_INT8: the zero points of w, one for each output channel */
+    const struct cv_frame *frame; /* pooling: what pads x; NULL: zeros, or for extremes nothing */
+    double value;                 /* what stands there where the frame repeats nothing */
 } cv_call;
 
 /* What ends a convolution. */
@@ -128,6 +130,7 @@ typedef struct cv_plan {
     char *table;       /* the tables */
     int threads;       /* that a call uses at most */
     int ends;          /* adds residuals and applies activations to sums that are still near */
+    int frames;        /* heeds the frame of a call */
     /* weights are packed in the call, for so many outputs at a time; 0: not so */
     ptrdiff_t part_outputs;
     struct cv_plan *part, *rest; /* the plan for so many, and for those that are left in a group */

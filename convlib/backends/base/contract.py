@@ -127,10 +127,12 @@ class Contract:
         """Return what `workspace` would for a convolution whose weights a plan has prepared."""
         return self.workspace("conv", spec, dtype, algorithm)
 
-    def padded_pieces(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[int, int, int] | None:
+    def padded_pieces(
+        self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
+    ) -> tuple[int, int, int] | None:
         """Return in how many pieces a short way copies the input with its padding, how many at once, and the bytes.
 
-        None where what `convlib.storage` cuts is copied.
+        No pieces where nothing is copied, None where what `convlib.storage` cuts is.
         """
         return None
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Where the padding of some planes comes from. */
-typedef struct {
+typedef struct cv_frame {
     ptrdiff_t planes;
     ptrdiff_t inner; /* numbers side by side in each place: channels, if they come last */
     ptrdiff_t in[3], padded[3], lo[3];

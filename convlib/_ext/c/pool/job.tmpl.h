@@ -2,6 +2,7 @@
  * becomes. */
 #ifndef CV_POOL_JOB
 #define CV_POOL_JOB
+#include "../border/border.h"
 #include "../simd/extremes.tmpl.h"
 #include "pool.h"
 
@@ -31,6 +32,8 @@ typedef struct {
     cv_ladder down, along;      /* sweep */
     ptrdiff_t lead;
     int small; /* places: windows that stay in registers */
+    const cv_frame *frame; /* what pads x, or NULL */
+    T value;
 } CV_(pool_job);
 
 CV_INLINE cv_window CV_(window)(const CV_(pool_job) *j, int a, ptrdiff_t o) {
@@ -235,6 +238,8 @@ static int CV_(pool_start)(const cv_plan *plan, const cv_call *call, cv_task tas
     j.y = call->y;
     j.indices = call->indices;
     j.scratch = call->scratch;
+    j.frame = call->frame;
+    j.value = (T)call->value;
     return cv_parallel(task, &j, j.pieces, j.threads);
 }
 

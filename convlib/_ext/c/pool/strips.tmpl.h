@@ -4,6 +4,10 @@
  * joined with what is kept of the rows before it, and the columns are joined by sliding in
  * registers.  Which lanes exist depends on the strip alone. Extremes that need not heed NaN take
  * half the instructions: a strip that turns out to hold one is done again.
+ *
+ * Sums of 3x3 heed a frame of one row or column on each side: the row outside stands in for the
+ * blank one, above and below in turn, and strips at the ends of rows put the columns outside in
+ * their lanes.
  */
 #ifndef CV_POOL_STRIPS
 #define CV_POOL_STRIPS
@@ -60,12 +64,40 @@ CV_INLINE void CV_(slide)(const int kind, const int nan_free, const int k, const
     }
 }
 
+/* What stands beside a row of the image, in the lanes of two vectors from a column on. */
+typedef struct {
+    CV_LANE_SET left, right[2]; /* the lanes that do not hold it */
+    ptrdiff_t from[2]; /* what is repeated, seen from that column, or 0 */
+    int filled[2];     /* by the value */
+    T value;
+} CV_(sides);
+
+CV_INLINE CV_(sides) CV_(sides_of)(const CV_(pool_job) *j, ptrdiff_t ix) {
+    const cv_pool *p = &j->p;
+    const int64_t *source = j->frame->source[2];
+    CV_(sides) s = {.left = CV_(lane_set)(-ix, VL), .value = j->value};
+    for (int i = 0; i < 2; i++) {
+        const int64_t from = source[i ? p->lo[2] + p->in[2] + p->hi[2] - 1 : 0];
+        s.right[i] = CV_(lane_set)(0, p->in[2] - ix - i * VL);
+        s.filled[i] = from < 0;
+        s.from[i] = from < 0 ? 0 : from - ix;
+    }
+    return s;
+}
+
+CV_INLINE vec CV_(beside)(const CV_(sides) *s, int q, vec row, const T *from) {
+    const T *const begin[2] = {from, &s->value};
+    row = CV_(fill_set)(row, s->right[q], CV_(set1)(begin[s->filled[1]][s->from[1]]));
+    return q ? row : CV_(fill_set)(row, s->left, CV_(set1)(begin[s->filled[0]][s->from[0]]));
+}
+
 /* Rows oy .. end-1 of a strip of nv vectors of outputs, from column ox on; returns whether a
  * nan_free one met a NaN.
- * next: whether it needs a vector more of inputs; blank: a row of `start`. */
+ * next: whether it needs a vector more of inputs; framed: whether columns of a frame are among
+ * them; blank: what stands for rows outside, of `start` unless there is a frame. */
 CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const int nv,
-                         const int next, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox,
-                         ptrdiff_t oy, ptrdiff_t end, const T *blank) {
+                         const int next, const int framed, const CV_(pool_job) *j, const T *x,
+                         T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, const T *blank) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t ix = ox - j->p.lo[2], in = j->p.in[1], step = j->p.xs[3], ystep = j->p.ys[3];
     const int divided = kind > CV_MIN && j->divided;
@@ -84,6 +116,9 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
         by[q] = divided ? CV_(divisor_at)(j, ox + q * VL) : (CV_(divisor)){.rest = -1};
     }
     CV_FLAGS bad = {0};
+    CV_(sides) sides;
+    if (framed)
+        sides = CV_(sides_of)(j, ix);
     y += ox + oy * ystep;
     x += ix;
     blank += ix;
@@ -98,6 +133,8 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
                 bad |= CV_(nans)(row);
             if (kind <= CV_MIN)
                 row = CV_(fill_set)(row, there[q], start);
+            if (framed)
+                row = CV_(beside)(&sides, q, row, from);
             v[q] = CV_(take_row)(kind, nan_free, k, &above[q], row);
         }
         if (o < oy)
@@ -125,9 +162,11 @@ typedef int (*CV_(strip_call))(const CV_(pool_job) *j, const T *x, T *y, ptrdiff
                                                   ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, \
                                                   const T *blank) {                          \
         const ptrdiff_t ix = ox - j->p.lo[2] + nv * VL;                                      \
-        if (ix < CV_MIN2(j->p.in[2], j->p.out[2] + k - 1 - j->p.lo[2]))                      \
-            return CV_(strip)(kind, nan_free, k, nv, 1, j, x, y, ox, oy, end, blank);        \
-        return CV_(strip)(kind, nan_free, k, nv, 0, j, x, y, ox, oy, end, blank);            \
+        /* rare sums have one way to save code: they load no lane more */                    \
+        if ((kind == CV_SUM && k != 3 && nv == 1) ||                                         \
+            ix < CV_MIN2(j->p.in[2], j->p.out[2] + k - 1 - j->p.lo[2]))                      \
+            return CV_(strip)(kind, nan_free, k, nv, 1, 0, j, x, y, ox, oy, end, blank);     \
+        return CV_(strip)(kind, nan_free, k, nv, 0, 0, j, x, y, ox, oy, end, blank);         \
     }
 #if CV_STRIP_VECTORS == 3
 #define CV_STRIPS(how, kind, nan_free)                                            \
@@ -173,6 +212,43 @@ CV_STRIPS_ONE(min, CV_MIN)
 #undef CV_STRIP
 #undef CV_STRIPS
 
+#if CV_FLOAT
+CV_NOINLINE void CV_(strip_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox,
+                                   ptrdiff_t oy, ptrdiff_t end, const T *blank) {
+    CV_(strip)(CV_SUM, 0, 3, 1, 1, 1, j, x, y, ox, oy, end, blank);
+}
+
+/* Sums under a frame, of rows oy .. end-1, of which no two have a row outside on either side. */
+CV_INLINE void CV_(strips_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
+                                  ptrdiff_t end, const T *blank) {
+    const ptrdiff_t last = (j->p.out[2] - 1) / VL * VL;
+    for (ptrdiff_t ox = 0, nv = 1; ox <= last; ox += nv * VL) {
+        nv = 1;
+        if (ox == 0 || ox == last) {
+            CV_(strip_framed)(j, x, y, ox, oy, end, blank);
+        } else {
+            nv = CV_MIN2(CV_STRIP_VECTORS, (last - ox) / VL);
+            CV_(strips_sum)[1][nv - 1](j, x, y, ox, oy, end, blank);
+        }
+    }
+}
+
+/* The same of any rows; line: room for one.  The row above stands in first, then the row below. */
+CV_NOINLINE void CV_(strips_under)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
+                                   ptrdiff_t end, T *line) {
+    const cv_pool *p = &j->p;
+    for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
+        CV_(store)(line + i, CV_(set1)(j->value));
+    for (int below = 0; below < 2; below++) {
+        const ptrdiff_t to = below ? end : CV_MIN2(end, p->lo[1]);
+        const int64_t row = j->frame->source[1][below * (p->lo[1] + p->in[1] + p->hi[1] - 1)];
+        if (to > oy)
+            CV_(strips_framed)(j, x, y, oy, to, row < 0 ? line : x + row * p->xs[3]);
+        oy = CV_MAX2(oy, to);
+    }
+}
+#endif
+
 /* Rows of outputs oy .. end-1 of one plane; scratch: room for a row. */
 CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
                            ptrdiff_t end, T *scratch) {
@@ -205,7 +281,14 @@ CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     /* a window of one slice has no padding there */
     const T *x = j->x + n * p->xs[0] + c * p->xs[1] + oz * p->stride[0] * p->xs[2];
     T *y = j->y + n * p->ys[0] + c * p->ys[1] + oz * p->ys[2];
-    CV_(strips)(kind, j, x, y, oy, CV_MIN2(oy + j->step[1], p->out[1]), (T *)scratch);
+    const ptrdiff_t end = CV_MIN2(oy + j->step[1], p->out[1]);
+#if CV_FLOAT
+    if (kind == CV_SUM && j->frame) {
+        CV_(strips_under)(j, x, y, oy, end, (T *)scratch);
+        return;
+    }
+#endif
+    CV_(strips)(kind, j, x, y, oy, end, (T *)scratch);
 }
 
 /* ---- the row */
@@ -239,6 +322,11 @@ CV_ONCE void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(cut_rows)(j, j->p.n * j->p.c, 8);
     j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));
     CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
+    const cv_pool *p = &j->p; /* no window has a row above and one below */
+    plan->frames = CV_FLOAT && p->kind > CV_MIN && p->k[2] == 3 && p->in[1] > 1 &&
+                   p->lo[0] + p->hi[0] == 0;
+    for (int a = 1; a < 3; a++)
+        plan->frames = plan->frames && p->lo[a] <= 1 && p->hi[a] <= 1;
 }
 
 CV_POOL_ROW(strips, CV_(strips_item), CV_(strips_fits), CV_(strips_cost), CV_(strips_plan))
