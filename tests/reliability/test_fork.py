@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tools import python
+from tools import CLOCK, clock_of, python
 
 HEAD = """
 import os, sys, threading, time
@@ -171,21 +171,22 @@ def test_ctrl_c_is_answered_soon(call: str) -> None:
             while True:
                 {call}
         except KeyboardInterrupt:
-            print(time.time(), same(everything(), expected), flush=True)
+            answered = {CLOCK}
+            print(answered, same(everything(), expected), flush=True)
     """
     program = [sys.executable, "-P", "-c", HEAD + textwrap.dedent(code)]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)
-    sent = time.time()
+    sent = clock_of(process.pid)
     process.send_signal(signal.SIGINT)
     try:
         answered, works = process.communicate(timeout=60)[0].split()
     finally:
         process.kill()
     assert works == "True"
-    assert float(answered) - sent < 3  # a second is promised; the rest is for a busy machine
+    assert float(answered) - sent < 3  # a second is promised, of three threads
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space as Linux does")
