@@ -144,6 +144,14 @@ def arm(session):
 
 
 @nox.session(default=False)
+def musl(session):
+    """Try the wheel for musl in dist/ in a Python compiled against musl: needs Debian and GCC; some minutes, once."""
+    session.install("pip")
+    (wheel,) = pathlib.Path("dist").glob("convlib-*-musllinux_1_2_x86_64.whl")
+    session.run("python", ".ci/musl.py", wheel, *session.posargs)
+
+
+@nox.session(default=False)
 def wasm(session):
     """Try the engine as WebAssembly, on the problems of tests/native, in Node.js, which must be there."""
     compiled_here(session, *nox.project.dependency_groups(PROJECT, "zig"))

@@ -35,11 +35,11 @@ def debian(folder):
     return folder / "root"
 
 
-def modules(wheel, folder):
-    """Return a folder of modules: the wheel, NumPy and SciPy."""
+def modules(wheel, folder, systems):
+    """Return a folder of modules, the wheel, NumPy and SciPy for one of these systems, and the name of their Python."""
     version = wheel.name.split("-")[2].removeprefix("cp")
-    systems = [f"--platform=manylinux_2_{minor}_aarch64" for minor in (17, 27, 28)]
-    wanted = ["--only-binary=:all:", *systems, f"--python-version={version[0]}.{version[1:]}"]
+    platforms = [f"--platform={system}" for system in systems]
+    wanted = ["--only-binary=:all:", *platforms, f"--python-version={version[0]}.{version[1:]}"]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *wanted]
     subprocess.run([*pip, f"--dest={folder}", "numpy", "scipy"], check=True)
     for file in (wheel, *folder.glob("*.whl")):
@@ -53,7 +53,7 @@ def main(wheel, backends):
     with TemporaryDirectory(prefix="arm-") as name:
         folder = Path(name)
         root = debian(folder)
-        place, python = modules(wheel.resolve(), folder)
+        place, python = modules(wheel.resolve(), folder, [f"manylinux_2_{minor}_aarch64" for minor in (17, 27, 28)])
         if not (root / "usr/bin" / python).exists():
             found = ", ".join(sorted(path.name for path in (root / "usr/bin").glob("python3.*")))
             sys.exit(f"the wheel is for {python}; this Debian has {found}")
