@@ -54,10 +54,10 @@ CV_ONCE const char *CV_(columns_fits)(const cv_problem *problem) {
 
 CV_ONCE double CV_(columns_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
-    const double images = (double)(p.n * p.groups), k = (double)(p.icg * cv_taps(&p));
-    const double vecs = CV_(nopack_vecs)(cv_outputs(&p), 1);
-    const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    return 500 + images * k * vecs * (rows / (0.80 * CV_PACE) + 1.8);
+    const ptrdiff_t k = p.icg * cv_taps(&p), pixels = cv_outputs(&p);
+    const double vecs = (double)((pixels + VL - 1) / VL);
+    return 500 + (double)(p.n * p.groups) *
+                     (CV_(nopack_ns)(p.ocg, k, pixels, 1) + 1.8 * (double)k * vecs);
 }
 
 CV_ONCE void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -192,17 +192,27 @@ CV_ONCE const char *CV_(nopack_fits)(const cv_problem *problem) {
     return NULL;
 }
 
-/* Vectors of pixels, an odd pixel taken as a dot product where weights lie side by side. */
-CV_INLINE double CV_(nopack_vecs)(ptrdiff_t pixels, int joined) {
+/* ns of the product of an image and group, over k numbers of each of so many pixels.
+ * joined: weights lie side by side, and an odd pixel is taken as dot products. */
+CV_INLINE double CV_(nopack_ns)(ptrdiff_t ocg, ptrdiff_t k, ptrdiff_t pixels, int joined) {
     const ptrdiff_t odd = joined && (pixels % VL == 1 || pixels < VL) ? pixels % VL : 0;
-    return (double)((pixels - odd + VL - 1) / VL) + (double)odd * 1.6 / VL;
+    const ptrdiff_t vecs = (pixels - odd + VL - 1) / VL;
+    const double panels = (double)((ocg + CV_MR - 1) / CV_MR),
+                 blocks = (double)((k + CV_NOPACK_K - 1) / CV_NOPACK_K),
+                 tiles = (double)((vecs + CV_NV - 1) / CV_NV);
+    return panels * CV_MR * (double)k * ((double)vecs + (double)odd * 1.6 / VL) / (0.85 * CV_PACE) +
+           panels * blocks * (6 * tiles + 30 * (double)odd);
 }
 
 CV_ONCE double CV_(nopack_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
-    const double images = (double)(p.n * p.groups), k = (double)p.icg;
-    const double rows = (double)((p.ocg + CV_MR - 1) / CV_MR * CV_MR);
-    return 250 + images * rows * k * CV_(nopack_vecs)(p.out[2], p.ws[2] == 1) / (0.85 * CV_PACE);
+    const double images = (double)(p.n * p.groups),
+                 bytes = images * (double)(p.ocg * p.icg) * sizeof(T);
+    double ns = 250 + images * CV_(nopack_ns)(p.ocg, p.icg, p.out[2], p.ws[2] == 1);
+    /* far weights are read in short pieces of long rows; who packs them first does so, too */
+    if (!problem->fresh && bytes > CV_FAR)
+        ns += 0.03 * bytes;
+    return ns;
 }
 
 CV_ONCE void CV_(nopack_plan)(const cv_problem *problem, cv_plan *plan) {

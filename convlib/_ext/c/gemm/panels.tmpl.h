@@ -240,7 +240,7 @@ CV_ONCE double CV_(panels_cost)(const cv_problem *problem) {
     if (p.ys[4] != 1)
         ns += images * vecs * VL * (double)p.ocg * 0.7;
     if (problem->fresh)
-        ns += 0.3 * (double)p.groups * rows * k;
+        ns += 0.4 * (double)p.groups * rows * k;
     return 300 + ns;
 }
 
