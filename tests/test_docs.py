@@ -218,7 +218,7 @@ def test_links_of_the_readme_can_be_made_absolute_for_a_package_index():
 #: A path or the name of a file of ours, in backticks; capitals stand for what a reader fills in.
 NAMED = re.compile(r"`((?:[a-z_.][\w.-]*/)+(?:[a-z_.][\w.-]*)?|[a-z_][\w.]*\.(?:py|pyx|pxd|pyi|toml|md|c|h|def|cu))`")
 #: What is not of the checkout: made by building it.
-MADE = {"build/objects", "build/site"}
+MADE = {"build/musl", "build/objects", "build/site"}
 
 
 @in_the_checkout
