@@ -48,7 +48,7 @@ OPTIMISE = {
     "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
     "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "": "-O2",
 }  # fmt: skip
-KERNELS = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through a kernel; a tenth less to ship
+QUIET = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through C; a tenth less to ship
 # What takes longest to compile begins first, so that no processor waits for it at the end.
 LONGEST = ("pool", "gemm", "int8", "direct", "depthwise", "grad_weight", "winograd", "_loops", "_im2col", "_native", "")
 
@@ -121,7 +121,7 @@ class BuildExt(build_ext):
         said = identify(*self.compiles)
         if "clang" in said:  # which has one model of costs, and refuses the name of any
             level = [option for option in level if not option.startswith("-fvect-cost-model")]
-        kernel = KERNELS if "/isa/" in path else []
+        kernel = QUIET if "/isa/" in path or not WINDOWS else []
         options = [*level, *kernel, *FLAGS, *flags]
         command = [*self.compiles, *options, "-MMD", "-MF", OUT + ".dep", "-c", path, "-o", OUT]
         return step(f"{name}.o", command, [path], outside, said, *versions)
