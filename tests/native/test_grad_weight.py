@@ -161,6 +161,24 @@ def test_kernel_rows_that_share_rows_of_the_input(isa: str, rows: int, kernel: i
     np.testing.assert_array_equal(found, convlib.conv3d_grad_weight(y, x, w, backend="cython", **options))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 2, 15, 31, 32, 33, 64, 65, 66, 131])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (0, 1)), ((2, 3), (3, 2)), ((1, 1), (1, 1))])
+def test_pairs_of_taps_under_stride_two(isa: str, padding: tuple[tuple[int, int], ...], width: int, dtype: str) -> None:
+    """Neighbours of a row lie under neighbouring taps; what no output's window holds, such as a NaN, stays out."""
+    rng = np.random.default_rng(width)
+    size = 31, max(width, 3 - sum(padding[1]))
+    given: dict[str, Any] = {"stride": 2, "padding": padding, "groups": 3}
+    x = rng.integers(-4, 5, (2, 3, *size)).astype(dtype)
+    y = rng.integers(-4, 5, convlib.conv_output_shape(x.shape, (3, 1, 3, 3), **given)).astype(dtype)
+    for axis in (0, 1):
+        seen = (y.shape[2 + axis] - 1) * 2 + 3 - padding[axis][0]  # numbers along the axis, the last one in a window
+        x[(..., *(slice(None) if a != axis else slice(seen, None) for a in (0, 1)))] = np.nan
+    found = convlib.conv2d_grad_weight(y, x, (3, 1, 3, 3), backend="native:dots", **given)
+    np.testing.assert_array_equal(found, convlib.conv2d_grad_weight(y, x, (3, 1, 3, 3), backend="cython", **given))
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("groups", [1, 40])
 def test_the_bits_do_not_depend_on_threads(isa: str, groups: int) -> None:
     rng = np.random.default_rng(0)

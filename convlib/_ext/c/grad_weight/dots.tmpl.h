@@ -219,10 +219,78 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
     CV_(dot_store)(1, taps, j, at, totals);
 }
 
+/* The sums of windows of 3x3 under stride 2 along both axes: the even and the odd numbers of a pair
+ * of vectors are those under two neighbouring taps. */
+CV_INLINE int CV_(dot_halved)(const cv_conv *p) {
+    return p->k[1] == 3 && p->k[2] == 3 && p->stride[1] == 2 && p->stride[2] == 2 &&
+           p->dil[1] == 1 && p->dil[2] == 1 && p->xs[4] == 1 && p->ys[4] == 1;
+}
+
+/* So many rows of a vector of outputs: input row y is the first one's under the first kernel row;
+ * sets: lanes of the pairs of vectors under taps 0 and 2. */
+CV_INLINE void CV_(dot_pairs)(const CV_(dot_job) *j, const T *gy, const T *x, ptrdiff_t rows,
+                              ptrdiff_t y, const CV_LANE_SET (*sets)[2], ptrdiff_t len,
+                              vec (*acc)[CV_GRAD_TAPS]) {
+    const cv_conv *p = &j->p;
+    for (ptrdiff_t r = 0; r < rows; r++, y += 2, gy += p->ys[3], x += 2 * p->xs[3]) {
+        /* as the shuffles below leave their lanes: to bring these in order is its own inverse */
+        const vec g = CV_(in_order)(CV_(load_n)(gy, len));
+        CV_UNROLL(3)
+        for (int m = 0; m < 3; m++) {
+            if (y + m < 0 || y + m >= p->in[1])
+                continue;
+            const T *from = x + m * p->xs[3];
+            const vec a = CV_(load_set)(from, sets[0][0]), b = CV_(load_set)(from + VL, sets[0][1]);
+            acc[m][0] += g * CV_(evens)(a, b);
+            acc[m][1] += g * CV_(odds)(a, b);
+            acc[m][2] += g * CV_(evens)(CV_(load_set)(from + 2, sets[1][0]),
+                                        CV_(load_set)(from + 2 + VL, sets[1][1]));
+        }
+    }
+}
+
+CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t blocks = (p->out[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
+    vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
+    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
+    ptrdiff_t added = 0;
+    for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
+        const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
+        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
+        const ptrdiff_t oy = i % blocks * CV_DOTS_ROWS, y = 2 * oy - p->lo[1],
+                        rows = CV_MIN2(p->out[1] - oy, CV_DOTS_ROWS);
+        if (z < 0 || z >= p->in[0])
+            continue;
+        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
+        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
+                     y * p->xs[3];
+        for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
+            const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), ix = 2 * o - p->lo[2];
+            CV_LANE_SET sets[2][2];
+            for (int t = 0; t < 2; t++) { /* none beyond the last output's: it may be NaN */
+                const ptrdiff_t lo = -ix - 2 * t, hi = CV_MIN2(p->in[2] - ix - 2 * t, 2 * len);
+                sets[t][0] = CV_(lane_set)(lo, hi);
+                sets[t][1] = CV_(lane_set)(lo - VL, hi - VL);
+            }
+            CV_(dot_pairs)(j, gy + o, x + ix, rows, y, sets, len, acc);
+            added += rows;
+            if (added >= CV_DOTS_PART) {
+                CV_(dot_flush)(3, acc, totals);
+                added = 0;
+            }
+        }
+    }
+    CV_(dot_flush)(3, acc, totals);
+    CV_(dot_store)(1, 3, j, at, totals);
+}
+
 #define CV_DOTS(taps)                                                                    \
     CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
         if (j->kernel_rows && taps > 1 && j->p.stride[1] == 1 && j->p.dil[1] == 1)       \
             CV_(dot_columns)(taps, j, at);                                               \
+        else if (j->kernel_rows && taps == 3 && CV_(dot_halved)(&j->p))                  \
+            CV_(dot_halves)(j, at);                                                      \
         else if (j->kernel_rows)                                                         \
             CV_(dot_sums)(1, taps, j, at);                                               \
         else                                                                             \
