@@ -37,7 +37,7 @@ from .native_calls import (
     strided_weights,
     ways_of,
 )
-from .native_padding import folded, pieces
+from .native_padding import folded, norms_scratch, pieces
 from .native_prepared import Prepared
 from .native_quick import quick_conv, quick_gradient, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
@@ -201,7 +201,8 @@ class NativeBackend(Backend):
             if self._apart(inner, dtype, algorithm):
                 return native_apart.scratch(inner, itemsize, taken)
             if inner.kind == "lp":
-                return native_norms.scratch(inner, itemsize, taken)
+                own = native_norms.scratch(inner, itemsize, taken)
+                return max(own, norms_scratch(pooling, dtype, algorithm))
         return max((call.scratch(algorithm, True) for call in calls_of(op, spec, dtype, algorithm)), default=0)
 
     def _taken(self, dtype: np.dtype[Any], algorithm: str | None, spec: PoolSpec) -> int:

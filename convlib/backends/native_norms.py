@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,49 @@ def scratch(spec: PoolSpec, itemsize: int, adding: Callable[[PoolSpec], int]) ->
     return max(own, pool_slabs.scratch(spec))
 
 
+def power_of(value: float, spec: PoolSpec, dtype: np.dtype[Any]) -> float:
+    """Return the power of a number as `pool_planes` has it."""
+    with np.errstate(all="ignore"):
+        return float(_powers(np.full(1, value, dtype), float(dtype.type(spec.norm)))[0])
+
+
+def planes_at_once(spec: PoolSpec, itemsize: int) -> int:
+    """Return the planes of a part of whole planes, 0 where one is too large; parts but the last are alike."""
+    planes, one = spec.n * spec.c, _nbytes(replace(spec, n=1, c=1), itemsize)
+    most = min(planes, _most() // one)
+    return -(-planes // -(-planes // most)) if most else 0
+
+
+def pool_planes(
+    part: PoolSpec, x: Array, y: Array, add: Callable[..., Any], widen: Callable[[Array], Array]
+) -> bool:
+    """Do as `pool` with planes without their padding, which ``add(powers, out=y)`` sees to; False if it cannot.
+
+    ``widen(x)`` is a copy with that padding, of the sizes of `part`.
+    """
+    p = float(x.dtype.type(part.norm))
+    with np.errstate(all="ignore"):
+        powers = _powers(x, p)
+        if add(powers, out=y) is None:
+            return False
+        exact = p == 1 or _exact(part, x, powers, y)
+        if exact:
+            _root(y, p)
+    del powers
+    if not exact:
+        wide = widen(x)
+        with config.scratch(config.get_max_workspace() - wide.nbytes):
+            pool_slabs.pool(part, wide, y, None)
+    return True
+
+
+def scratch_of_planes(part: PoolSpec, itemsize: int) -> int:
+    """Return the bytes that `pool_planes` takes where powers are not exact."""
+    nbytes = math.prod(part.x_shape) * itemsize
+    with config.scratch(config.get_max_workspace() - nbytes):
+        return nbytes + pool_slabs.scratch(part)
+
+
 def pool(spec: PoolSpec, x: Array, y: Array, add: Callable[[PoolSpec, Array, Array], None]) -> None:
     """Fill `y` (N, C, *out) from `x` (N, C, *in); ``add(spec, powers, y)`` is a sum pooling.
 
@@ -65,8 +109,11 @@ def _rest() -> int:
 
 
 def _parts(spec: PoolSpec, itemsize: int) -> Iterator[Any]:
-    most = min(_BYTES, config.get_max_workspace() // 4)
-    return pool_slabs.parts(spec, lambda part: _nbytes(part, itemsize), most)
+    return pool_slabs.parts(spec, lambda part: _nbytes(part, itemsize), _most())
+
+
+def _most() -> int:
+    return min(_BYTES, config.get_max_workspace() // 4)
 
 
 def _nbytes(part: PoolSpec, itemsize: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .. import config
 from .._ext import _native, _native_pad, _native_pieces, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
-from . import native_apart
+from . import native_apart, native_norms
 from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
 from .native_calls import Call, conv_problem, filled, pool_problem, settings
 
@@ -32,6 +32,9 @@ PIECE = 1 << 17
 
 #: Numbers of all padded inputs that repay the waking of a thread.
 WORTH = 1 << 16
+
+#: Poolings that add up.
+SUMS = ("sum", "avg", "lp")
 
 #: Channels of a group up to which groups are served alone: the work is little beside the copy.
 FEW = 4
@@ -49,6 +52,8 @@ def padded(
         return None
     if framed(spec, dtype, algorithm):
         return _framed(spec, shapes, dtype, algorithm)
+    if getattr(spec, "kind", "") == "lp":
+        return None  # more than a sum
     each = groups_at_once(spec, dtype)
     if each:
         return _pieces(spec, each, shapes, dtype, algorithm)
@@ -81,19 +86,76 @@ def _border(
 
 def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
     """Return whether the engine sums windows of an input as it lies, and sees to its padding on the way."""
-    if not isinstance(spec, PoolSpec) or spec.kind not in ("sum", "avg") or spec.channels_last or dtype.kind != "f":
+    if not isinstance(spec, PoolSpec) or spec.kind not in SUMS or spec.channels_last or dtype.kind != "f":
         return False
     if spec.nd != 2 or len(spec.live_axes) != 2 or not filled(spec):
         return False
+    if spec.kind == "lp":
+        power = native_norms.power_of(spec.pad_value or 0, spec, dtype)
+        if not (norm_planes(spec, dtype) and power < math.inf and bool(power) == bool(spec.pad_value)):
+            return False
     alike = plain_padded(spec), zero_padded(spec)
     plans = [Call(pool_problem(part), "pool", dtype).plan(algorithm, True) for part in alike]
     return None not in plans and plans[0].frames and plans[0].name == plans[1].name
 
 
 def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
-    border = _native_pad.Border(*_border(spec, shapes[0], shapes[1], dtype, spec.n * spec.c, 1))
-    pool = _native_pool.PoolRunner(pool_problem(plain_padded(spec)), algorithm, shapes[0], shapes[2], dtype, border)
+    if spec.kind == "lp":
+        return _norms(spec, shapes[2], dtype, algorithm)
+    pool = _summing(spec, shapes, dtype, algorithm)
     return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, False, max_workspace, out)
+
+
+def _summing(spec: PoolSpec, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
+    border = _native_pad.Border(*_border(spec, shapes[0], shapes[1], dtype, spec.n * spec.c, 1))
+    problem = pool_problem(plain_padded(spec))
+    run: Run = _native_pool.PoolRunner(problem, algorithm, shapes[0], shapes[2], dtype, border)
+    return run
+
+
+def norm_planes(spec: PoolSpec, dtype: np.dtype[Any]) -> int:
+    """Return of how many planes of norms there are powers at once, where nothing is copied; 0 for large ones."""
+    return native_norms.planes_at_once(zero_padded(spec), dtype.itemsize)
+
+
+def norms_scratch(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> int:
+    """Return the bytes that norms take where nothing is copied unless powers are not exact; else 0."""
+    if not (needs_padding(spec) and short_axes(spec) and framed(spec, dtype, algorithm)):
+        return 0
+    part = replace(zero_padded(spec), n=1, c=norm_planes(spec, dtype), batched=True)
+    return native_norms.scratch_of_planes(part, dtype.itemsize)
+
+
+def _norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str | None) -> Run:
+    """Return a short way of norms: the roots of sums of powers, of some planes at a time."""
+    planes, each = spec.n * spec.c, norm_planes(spec, dtype)
+    chosen = Call(pool_problem(zero_padded(spec)), "pool", dtype).plan(algorithm, True).name
+
+    def made(count: int) -> tuple[PoolSpec, Run, Any]:
+        part = replace(spec, n=1, c=count, batched=True)
+        inner, power = zero_padded(part), native_norms.power_of(spec.pad_value or 0, spec, dtype)
+        shapes = [part.x_shape, inner.x_shape, part.y_shape]
+        powers = replace(part, pad_value=power) if spec.pad_value else part
+        border = _native_pad.Border(*_border(part, shapes[0], shapes[1], dtype, count, 1))
+        return inner, _summing(powers, shapes, dtype, chosen), border
+
+    parts = {count: made(count) for count in {each, planes % each} - {0}}
+
+    def call(x: Array, threads: int, max_workspace: int, w: Any, bias: Any, out: Array | None = None) -> Array | None:
+        if not (x.flags.c_contiguous and x.flags.aligned):
+            return None
+        y = np.empty(y_shape, dtype) if out is None else out
+        x, total = x.reshape(1, planes, *spec.in_size), y.reshape(1, planes, *spec.out_size)
+        for first in range(0, planes, each):
+            at = (slice(None), slice(first, first + each))
+            part, pool, border = parts[min(each, planes - first)]
+            add = partial(pool, threads=threads, indices=False, max_workspace=max_workspace // 2)
+            widen = partial(border.wide, threads=threads)
+            if not native_norms.pool_planes(part, x[at], total[at], add, widen):
+                return None
+        return y
+
+    return call
 
 
 # ------------------------------------------------------------------------------- a few channels at a time

@@ -49,8 +49,8 @@ def quick_conv(
 
 def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> Run | None:
     """See `Backend.quick_pool`."""
-    if spec.kind == "lp" or (spec.kind == "sum" and dtype.kind != "f"):
-        return None  # norms are more than a sum; whether integers fit depends on the numbers
+    if spec.kind == "sum" and dtype.kind != "f":
+        return None  # whether integers fit depends on the numbers
     if not filled(spec) or dtypes.for_pool(spec.kind, dtype) != (dtype, dtype):
         return None
     inner = zero_padded(spec)
@@ -63,6 +63,8 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
         return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, spec.places, max_workspace, out)
 
     if not needs_padding(spec):
+        if spec.kind == "lp":
+            return None  # norms are more than a sum
         plain = _native_pool.PoolRunner(pool_problem(spec), algorithm, shapes[0], shapes[2], dtype)
         return plain if spec.batched else _unbatched(plain)
     found = padded(spec, shapes, dtype, algorithm, runner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tools import padded, small
 
 import convlib
 from convlib._ext import _native as native, _native_pad
-from convlib.backends import native_padding
+from convlib.backends import native_norms, native_padding
 from convlib.backends.base import arrays
 from convlib.backends.base.arrays import padding_sources
 from convlib.spec import make_conv, make_pool
@@ -155,6 +156,48 @@ def test_sums_of_three_by_three_copy_nothing(mode: str, dtype: str, isa: str) ->
                     assert (said.algorithm == "pool_strips") or isa == "scalar" or min(rows, columns) < 7
                     gaps = np.repeat(x, 2, axis=3)[..., ::2]
                     np.testing.assert_array_equal(getattr(convlib, function)(gaps, 3, **options), expected)
+
+
+@pytest.mark.parametrize("isa", native.detected_isas())
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("mode", MODES)
+def test_norms_copy_nothing(mode: str, dtype: str, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are roots of the same sums, of some planes at a time, unless powers have too few digits."""
+    plain = small(7, 1, 9, 33).astype(dtype)
+    huge, nan = plain.copy(), plain.copy()
+    huge[4, 0, 2, 3], nan[0, 0, 8, 32] = np.finfo(dtype).max / 4, np.nan
+    for at_once in (1 << 20, 5000 * np.dtype(dtype).itemsize // 4):  # all planes; two at a time, and one
+        monkeypatch.setattr(native_norms, "_BYTES", at_once)
+        convlib.functional.pool._quick.cache_clear()
+        for padding in (1, ((1, 0), (0, 1))):
+            for p in (1, 2, 2.5, 3, 4):
+                options = {"stride": 1, "padding": padding, "backend": "native", **mode_of(mode)}
+                for x in (plain, plain[2], huge, nan):
+                    whole, _ = wide(x.reshape(-1, 1, 9, 33), {"padding": padding}, mode)
+                    expected = convlib.lp_pool2d(whole, p, 3, stride=1, backend="cython")
+                    with under_isa(isa):
+                        said = convlib.explain("lp_pool2d", x.shape, p, 3, dtype=dtype, **options)
+                        convlib.lp_pool2d(x, p, 3, **options)
+                        tracemalloc.start()
+                        found = convlib.lp_pool2d(x, p, 3, **options)
+                        most = tracemalloc.get_traced_memory()[1] - found.nbytes
+                        tracemalloc.stop()
+                        out = np.empty_like(found)
+                        assert convlib.lp_pool2d(x, p, 3, out=out, **options) is out
+                    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=4 * np.finfo(dtype).eps)
+                    np.testing.assert_array_equal(out, found)
+                    assert (said.copies == ()) == (said.algorithm == "pool_strips")
+                    assert most <= said.workspace_nbytes + 4096  # and Python's own
+    convlib.functional.pool._quick.cache_clear()
+
+
+def test_norms_whose_padding_has_no_power_are_copied() -> None:
+    x = small(1, 3, 12, 40).astype("f4")
+    for value in (1e-30, 1e30, np.inf):
+        options: dict[str, Any] = {"padding": 1, "pad_value": value, "backend": "native"}
+        assert convlib.explain("lp_pool2d", x.shape, 2, 3, stride=1, dtype="f4", **options).copies
+        found = convlib.lp_pool2d(x * 0, 2, 3, stride=1, **options)
+        np.testing.assert_allclose(found[0, 0, 0, 0], np.sqrt(5) * np.float64(np.float32(value)), rtol=1e-6)
 
 
 def test_what_no_frame_can_say_is_copied() -> None:
