@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from expected import under_isa
 
 import convlib
+from convlib._ext import _native
 from convlib.backends import fft
 from convlib.backends.fft import FftBackend
 from convlib.backends.fft_plan import make_plan
@@ -203,3 +205,27 @@ def test_no_channels():
     y = convlib.conv2d(np.ones((2, 0, 9, 9)), np.ones((3, 0, 3, 3)), np.arange(3.0), backend="fft")
     np.testing.assert_equal(y, np.broadcast_to(np.arange(3.0)[:, None, None], (2, 3, 7, 7)))
     assert "workspace" not in str(convlib.explain("conv2d", (0, 0, 9, 9), (3, 0, 3, 3), dtype="float32", backend="fft"))
+
+
+@pytest.mark.parametrize("isa", _native.detected_isas())
+def test_the_choice_follows_the_instruction_set(isa):
+    """Transforms take the same time under each; sums take the longer, the narrower vectors are."""
+    with under_isa(isa), convlib.num_threads(1):
+        chosen = {
+            k: convlib.explain("conv2d", (1, 1, 1024, 1024), (1, 1, k, k), padding=k // 2, dtype="float32").backend
+            for k in (3, 17, 63)
+        }
+    assert chosen == {3: "native", 17: "fft" if isa == "scalar" else "native", 63: "fft"}
+
+
+def test_the_choice_depends_on_no_number_of_threads():
+    """Nor do the bits, then."""
+    chosen = {}
+    for threads in (1, 2, 64):
+        with convlib.num_threads(threads):
+            chosen[threads] = [
+                convlib.explain("conv2d", (1, 1, n, n), (1, 1, k, k), padding=k // 2, dtype="float32").backend
+                for n in (128, 1024) for k in range(11, 50, 2)
+            ]  # fmt: skip
+    assert chosen[1] == chosen[2] == chosen[64]
+    assert {"fft", "native"} == set(chosen[1])

@@ -23,7 +23,7 @@ from ..threads import get_num_threads
 from . import fft_range
 from .base import Backend
 from .base.pieces import finite
-from .fft_plan import SMALL, Ints, Plan, complex_type, make_plan, spectrum_shape
+from .fft_plan import SMALL, Ints, Plan, complex_type, make_plan, nanoseconds, spectrum_shape
 from .taps import FORWARD, convolve
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
@@ -59,6 +59,11 @@ class FftBackend(Backend):
         """See `Backend.workspace`."""
         assert isinstance(spec, ConvSpec)
         return make_plan(spec, dtype, config.get_max_workspace()).nbytes
+
+    def predicted(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> float | None:
+        """See `Backend.predicted`."""
+        assert isinstance(spec, ConvSpec)
+        return 1e-9 * nanoseconds(spec, dtype, make_plan(spec, dtype, config.get_max_workspace()))
 
     def choose(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> tuple[str | None, str]:
         """See `Backend.choose`."""
@@ -144,7 +149,7 @@ class _Part:
         self.first = first  # whether it sets the outputs, instead of adding to them
         self.whole = self.plan.rows >= self.plan.length[0]  # tiles are transformed along all axes at once
         self.real = self.x.dtype.kind == "f"
-        self.axes, self.workers = tuple(range(-self.spec.nd, 0)), get_num_threads()
+        self.axes = tuple(range(-self.spec.nd, 0))
         self.ke = effective_kernel(self.w.shape[2:], self.spec.dilation)
         self.offset = tuple(
             t.start * d - lo for t, d, lo in zip(taps, self.spec.dilation, self.spec.pad_lo, strict=True)
@@ -225,12 +230,12 @@ class _Part:
         transform = scipy_fft.rfftn if self.real else scipy_fft.fftn
         axes = self.axes if self.whole else self.axes[1:]
         for row, slab in slabs:
-            spectra = transform(slab, axes=axes, workers=self.workers)
+            spectra = transform(slab, axes=axes, workers=_workers(slab))
             if out is None:
                 return spectra
             out[:, :, row : row + slab.shape[2]] = spectra
         if not self.whole:
-            _in_place(scipy_fft.fft, out, self.axes[0], self.workers)
+            _in_place(scipy_fft.fft, out, self.axes[0])
         return out
 
     def _zeros(self, tiles: int, row: int) -> Array:
@@ -269,16 +274,16 @@ class _Part:
         transform: Any = scipy_fft.irfftn if self.real else scipy_fft.ifftn
         length, stride = self.plan.length, self.spec.stride[0]
         if self.whole:
-            values = transform(product_, length, self.axes, overwrite_x=True, workers=self.workers)
+            values = transform(product_, length, self.axes, overwrite_x=True, workers=_workers(product_))
             for value, block, found in zip(values, blocks, ranges, strict=True):
                 self._deliver(value[:, : (block[2][0] - 1) * stride + 1 : stride], block, found, outs, 0)
             return
-        _in_place(scipy_fft.ifft, product_, self.axes[0], self.workers)
+        _in_place(scipy_fft.ifft, product_, self.axes[0])
         (block,), (found,) = blocks, ranges
         for row in range(0, block[2][0], self.plan.rows):
             end = min(row + self.plan.rows, block[2][0])
             rows = product_[0, :, row * stride : (end - 1) * stride + 1 : stride]
-            self._deliver(transform(rows, length[1:], self.axes[1:], workers=self.workers), block, found, outs, row)
+            self._deliver(transform(rows, length[1:], self.axes[1:], workers=_workers(rows)), block, found, outs, row)
 
     def _deliver(self, value: Array, block: Block, found: fft_range.Range, outs: slice, row: int) -> None:
         """Put rows of a tile's outputs where they belong, those of the channels `outs` from row `row` on."""
@@ -347,8 +352,12 @@ def _at(a: Array, starts: Sequence[int], sizes: Sequence[int]) -> Array:
     return a[(slice(None), *(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))]
 
 
-def _in_place(transform: Any, a: Array, axis: int, workers: int) -> None:
-    result = transform(a, axis=axis, overwrite_x=True, workers=workers)
+def _workers(a: Array) -> int:
+    return get_num_threads() if a.nbytes >= 1 << 20 else 1  # small ones do not repay their waking
+
+
+def _in_place(transform: Any, a: Array, axis: int) -> None:
+    result = transform(a, axis=axis, overwrite_x=True, workers=_workers(a))
     if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
         a[...] = result
 

@@ -34,6 +34,10 @@ _TRIES = 10
 #: Bytes for what is computed of a tile piece by piece, and for the sums of single outputs by other kernels.
 SMALL = 512 << 10
 
+#: Nanoseconds, fitted to 241 calls on one thread of an AMD EPYC: of a group of channels, of a tile of it, of a byte
+#: that is transformed, for each doubling of the tile, and of one that is multiplied.
+_GROUP, _TILE, _TRANSFORMED, _MULTIPLIED = 2.6e5, 6.5e4, 0.054, 0.2
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -67,7 +71,7 @@ def complex_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @lru_cache(maxsize=1024)
 def make_plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> Plan:
-    """Return the plan with the least work among those whose scratch fits `bound`, or else the one with the least.
+    """Return the plan of least predicted time among those whose scratch fits `bound`, or else the one with the least.
 
     The kernel is cut, and its blocks' results are added up, only where no tile around the whole kernel fits.
     """
@@ -76,7 +80,7 @@ def make_plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> Plan:
         plans = [_fitted(spec, dtype, bound, taps, length) for length in _lengths(spec, taps)]
         fit = [plan for plan in plans if plan.nbytes <= bound]
         if fit:
-            return min(fit, key=lambda plan: _work(spec, plan))
+            return min(fit, key=lambda plan: nanoseconds(spec, dtype, plan))
         found += plans
         longest = max(taps)
         if longest == 1:
@@ -144,11 +148,14 @@ def _nbytes(plan: Plan, dtype: np.dtype[Any]) -> int:
     return held + max(there, back, multiply) + SMALL
 
 
-def _work(spec: ConvSpec, plan: Plan) -> float:
-    """Estimate the work of a plan: ``f * (log2(f) + 2)`` per transform, and the multiplications."""
-    size = math.prod(plan.length)
+def nanoseconds(spec: ConvSpec, dtype: np.dtype[Any], plan: Plan) -> float:
+    """Predict what a call takes on one thread: of bytes transformed and multiplied, and of each group and tile."""
+    size = math.prod(plan.length) * dtype.itemsize
     tiles = spec.n * math.prod(-(-out // count) for out, count in zip(spec.out_size, plan.counts, strict=True))
     kernels = math.prod(-(-k // t) for k, t in zip(spec.kernel, plan.taps, strict=True))
     in_blocks, out_blocks = -(-spec.icg // plan.ins), -(-spec.ocg // plan.outs)
     transforms = tiles * kernels * (spec.icg * out_blocks + spec.ocg * in_blocks) + kernels * spec.icg * spec.ocg
-    return size * (transforms * (math.log2(size) + 2) + tiles * kernels * spec.icg * spec.ocg)
+    transformed = size * transforms * (math.log2(math.prod(plan.length)) + 2)
+    multiplied = size * tiles * kernels * spec.icg * spec.ocg
+    parts = tiles * kernels * in_blocks * out_blocks
+    return spec.groups * (_GROUP + _TILE * parts + _TRANSFORMED * transformed + _MULTIPLIED * multiplied)

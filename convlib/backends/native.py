@@ -193,6 +193,11 @@ class NativeBackend(Backend):
                 )
         return tuple(found.values())
 
+    def predicted(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> float | None:
+        """See `Backend.predicted`."""
+        plans = [call.plan(None, True) for call in calls_of(op, spec, dtype)]
+        return None if None in plans or not plans else 1e-9 * sum(plan.nanoseconds for plan in plans)
+
     def workspace(self, op: str, spec: Any, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """See `Backend.workspace`."""
         pooling = spec if op == "pool" else spec.adjoint() if op == "pool_grad_input" and filled(spec) else None

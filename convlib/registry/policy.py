@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import BackendError
 from ..spec import ConvSpec, WindowSpec
 
 #: Every built-in backend, in the order in which they are listed and tried: name, where it lives, what it is.
@@ -61,24 +62,41 @@ _WIDE_STRIDED = (
 )
 
 
-def _large_window(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    few_channels = spec.icg * spec.ocg <= 16
+def _transforms_pay(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     per_transform = spec.taps_count * spec.icg * spec.ocg / max(1, spec.icg + spec.ocg)
-    return dtype.kind in "fc" and few_channels and per_transform >= 960 and spec.macs >= 200_000_000 * max(spec.stride)
+    if dtype.kind not in "fc" or per_transform < 32:
+        return False
+    sums = _predicted("native", spec, dtype)
+    if sums is None:
+        sums = 1e-10 * spec.macs  # what BLAS or compiled loops take at best
+    transforms = _predicted("fft", spec, dtype) if sums > 3e-4 * spec.groups else None
+    # Threads share sums better than transforms; the choice, and so the bits, depend on no number of threads.
+    return transforms is not None and 1.25 * transforms < sums
 
 
-_LARGE_WINDOW = (
-    "floats or complex numbers, icg * ocg <= 16, taps * icg * ocg / (icg + ocg) >= 960, at least 200 million "
-    "multiply-adds per unit of stride"
+def _predicted(name: str, spec: ConvSpec, dtype: np.dtype[Any]) -> float | None:
+    """Return what a backend predicts of a convolution, in seconds; None where it does not serve it."""
+    from .plugins import get_backend  # which reads the table below
+
+    try:
+        backend = get_backend(name)
+    except BackendError:
+        return None
+    return backend.predicted("conv", spec, dtype) if backend.supports("conv", spec, dtype) is None else None
+
+
+_TRANSFORMS_PAY = (
+    "floats or complex numbers, taps * icg * ocg / (icg + ocg) >= 32, predicted to take four fifths of the time of "
+    "`native` or less, under the instruction set in use"
 )
 
 
 def _many_phases(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "fc" and spec.phase_count > 64 and spec.phase_count * 4000 > spec.macs
+    return dtype.kind in "fc" and spec.phase_count > 8 and spec.phase_count * 8000 > spec.macs
 
 
 _MANY_PHASES = (
-    "floats or complex numbers, more than 64 phases (the residues of the stride that taps reach), fewer than 4000 "
+    "floats or complex numbers, more than 8 phases (the residues of the stride that taps reach), fewer than 8000 "
     "multiply-adds per phase"
 )
 
@@ -86,10 +104,9 @@ _MANY_PHASES = (
 #: The automatic policy: the first rule that applies and whose backend supports the call wins.  A number is where
 #: the two contenders took the same time when measured on one machine with two cores.
 POLICY: tuple[Rule, ...] = (
-    Rule("fft", "conv", _large_window, "960 or more products per transformed element: transforms beat sums",
-        _LARGE_WINDOW),
+    Rule("fft", "conv", _transforms_pay, "a large window: transforms beat sums", _TRANSFORMS_PAY),
     Rule("native", "conv", _always, "SIMD kernels that pack while they multiply"),
-    Rule("cython", "conv_grad_input", _many_phases, "fewer than 4000 products per phase of the stride: plain loops",
+    Rule("cython", "conv_grad_input", _many_phases, "fewer than 8000 products per phase of the stride: plain loops",
          _MANY_PHASES),
     Rule("im2col", "conv_grad_input", _wide_strided, "small phases: one GEMM for all of them, then col2im",
          _WIDE_STRIDED),

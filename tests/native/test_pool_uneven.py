@@ -64,6 +64,31 @@ def test_values_and_places(isa: str, dtype: str, order: str) -> None:
                 np.testing.assert_array_equal(convlib.sum_pool2d(x, (rows, columns), **more), total)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "u1", "i4", "i8"])
+@pytest.mark.parametrize("isa", ISAS)
+def test_windows_of_one_size(isa: str, dtype: str, order: str) -> None:
+    """Narrow and wide, apart and overlapping, and over the edge."""
+    shapes: Any = (
+        ((7, 70), (3, 5), 3, 1), ((70, 7), (2, 3), (5, 1), ((1, 0), (1, 2))), ((3, 300), (2, 130), (1, 131), (0, 40)),
+        ((9, 131), (4, 2), 2, ((3, 2), (1, 0))),
+    )  # fmt: skip
+    for seed, (size, kernel, stride, padding) in enumerate(shapes):
+        a = planes(*size, dtype, seed)
+        kinds = ("max", "min", "avg", "sum") if dtype[0] == "f" else ("max", "min")
+        for kind in kinds:
+            pool, options = getattr(convlib, f"{kind}_pool2d"), {"stride": stride, "padding": padding}
+            places: Any = {"return_indices": True} if kind in ("max", "min") else {}
+            expected = pool(a, kernel, backend="naive", **options, **places)
+            with under_isa(isa):
+                found = pool(ORDERS[order](a), kernel, backend="native:pool_uneven", **options, **places)
+                alone = pool(ORDERS[order](a), kernel, backend="native:pool_uneven", **options)
+            pairs_of = zip(expected, found, strict=True) if places else ((expected, found),)
+            for one, other in pairs_of:
+                np.testing.assert_array_equal(other, one)
+            np.testing.assert_array_equal(alone, found[0] if places else found)
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "i8"])
 def test_scalar_takes_a_plane_in_one_pass(dtype: str) -> None:
     """By shifts, in scratch, it took 3 to 70 times as long as loops."""

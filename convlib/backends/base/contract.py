@@ -119,6 +119,10 @@ class Contract:
         """Return what `choose` would for a convolution whose weights a plan prepares once for many calls."""
         return self.choose("conv", spec, dtype)
 
+    def predicted(self, op: str, spec: WindowSpec, dtype: np.dtype[Any]) -> float | None:
+        """Return the seconds that a call it supports is predicted to take on one thread; None where it cannot say."""
+        return None
+
     def workspace(self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None = None) -> int:
         """Return the scratch memory of a call in bytes, beside inputs and result; None is the algorithm of `choose`."""
         return 0

@@ -267,8 +267,9 @@ CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
         inside *= CV_MIN2(1.0, 1 - (double)p->lo[a] * (double)(p->lo[a] + 1) /
                                        (double)(p->k[a] * p->out[a]));
     inside = CV_MAX2(inside, 1.0);
-    const double turn = p->xs[1] == 1 && p->ys[1] == 1 ? 3.5 : 5.0;
-    const double start = CV_MAX2(1, 0.3 + 6 / (double)p->k[2]); /* of rows of taps */
+    const double turn = p->xs[1] == 1 && p->ys[1] == 1 ? 3.5 : 1.25 * sizeof(T);
+    /* of rows of taps; wide ones are bound by their loads */
+    const double start = CV_MAX2(CV_REGISTERS == 32 ? 1.2 : 1.5, 0.3 + 6 / (double)p->k[2]);
     return 600 +
            (double)p->n * vecs *
                (600 + (ins + outs) * turn / CV_PACE +

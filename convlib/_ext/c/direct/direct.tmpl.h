@@ -292,7 +292,7 @@ CV_ONCE double CV_(direct_cost)(const cv_problem *problem) {
         planes * (double)(p->out[0] * p->out[1]) * vecs * (double)(p->icg * cv_taps(p));
     const int rows = p->xs[4] == 1 && p->ys[4] == 1;
     const int plain = rows && (p->stride[2] == 1 || (p->stride[2] == 2 && p->dil[2] == 1));
-    const double load = !plain              ? 0.45 * VL
+    const double load = !plain              ? (CV_REGISTERS == 32 ? 0.8 : 0.6) * VL
                         : p->stride[2] == 1 ? 1.2 / CV_PACE
                                             : (CV_CHEAP_MASKS ? 4.0 : 9.0) / CV_PACE;
     const int most = plain && CV_(direct_wide)(p, (p->out[2] + VL - 1) / VL) ? CV_DM_WIDE : CV_DM;
@@ -300,7 +300,8 @@ CV_ONCE double CV_(direct_cost)(const cv_problem *problem) {
     /* of a row's tiles, those at its ends load under masks */
     const double across = (vecs + CV_DNV - 1) / CV_DNV, ends = CV_MIN2(across, 2);
     const double starts = CV_CHEAP_MASKS ? 18 * across : 45 * ends + 8 * (across - ends);
-    return 300 + adds * (1 / (0.85 * CV_PACE) + load / shared) +
+    const double add = (0.95 + 0.6 / (double)p->k[2]) / CV_PACE; /* rows of taps begin anew */
+    return 300 + adds * (add + load / shared) +
            planes / shared * (double)(p->out[0] * p->out[1]) * starts;
 }
 

@@ -13,6 +13,8 @@
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
 #define CV_OWN_BYTES (8 << 20)
 
+#define CV_BROADCAST_START 100 /* ns of each group of an image */
+
 /* Outputs of a strip that is not cut for the sake of threads.  Threads divide the output channels
  * then, and each copies the inputs; of strips, each copies its own, but two of them write to the
  * lines of y where strips meet. */
@@ -186,12 +188,16 @@ CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
         copied *= (double)(p.k[a] == 1 ? p.out[a] : CV_(broadcast_reach)(&p, a) + p.lo[a]);
     }
-    double ns =
-        pixels * vecs * (k / ((CV_REGISTERS == 32 ? 0.86 : 0.94) * CV_PACE) + (p.last ? 0.5 : 3.2));
+    /* one vector of outputs: with two loads in a cycle, broadcasts are the limit */
+    const double pace = (CV_REGISTERS == 32 ? 0.86 : vecs > 1 ? 0.94 : 0.58) * CV_PACE;
+    double ns = pixels * vecs * (k / pace + (p.last ? 0.5 : 3.2)) +
+                (double)(p.n * p.groups) * CV_BROADCAST_START;
     if (!p.last)
         ns += inputs * (p.icg <= 4 ? 0.15 : CV_BROADCAST_COPY);
     else if (p.lo[0] || p.lo[1] || p.lo[2])
-        ns += inputs * 0.6 / VL;
+        ns += inputs * (0.6 / VL + 2.0 / (double)p.icg);
+    if (p.last && p.ocg % VL) /* parts of vectors are stored number by number */
+        ns += pixels * 5;
     if (copied > inputs)
         ns += (copied - inputs) * 0.05;
     if (problem->fresh)

@@ -56,8 +56,8 @@ CV_ONCE double CV_(columns_cost)(const cv_problem *problem) {
     const cv_conv p = cv_simplify(&problem->conv);
     const ptrdiff_t k = p.icg * cv_taps(&p), pixels = cv_outputs(&p);
     const double vecs = (double)((pixels + VL - 1) / VL);
-    return 500 + (double)(p.n * p.groups) *
-                     (CV_(nopack_ns)(p.ocg, k, pixels, 1) + 1.8 * (double)k * vecs);
+    return 500 + (double)(p.n * p.groups) * (CV_(nopack_ns)(p.ocg, k, pixels, 1) +
+                                             CV_MAX2(1.8, CV_(packing)(&p)) * (double)k * vecs);
 }
 
 CV_ONCE void CV_(columns_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -12,6 +12,7 @@
 #define CV_NOPACK_K 192
 /* more of them read a panel of weights often enough to repay its packing */
 #define CV_NOPACK_PIXELS 256
+#define CV_NOPACK_START 220          /* ns of each group of an image */
 #define CV_NOPACK_BYTES (1000 << 10) /* of an image: it stays in the second-level cache */
 
 typedef struct {
@@ -201,7 +202,7 @@ CV_INLINE double CV_(nopack_ns)(ptrdiff_t ocg, ptrdiff_t k, ptrdiff_t pixels, in
                  blocks = (double)((k + CV_NOPACK_K - 1) / CV_NOPACK_K),
                  tiles = (double)((vecs + CV_NV - 1) / CV_NV);
     return panels * CV_MR * (double)k * ((double)vecs + (double)odd * 1.6 / VL) / (0.85 * CV_PACE) +
-           panels * blocks * (6 * tiles + 30 * (double)odd);
+           panels * blocks * (6 * tiles + 30 * (double)odd) + CV_NOPACK_START;
 }
 
 CV_ONCE double CV_(nopack_cost)(const cv_problem *problem) {

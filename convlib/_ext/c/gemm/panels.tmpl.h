@@ -64,9 +64,13 @@ static double CV_(packing)(const cv_conv *p) {
     if (cv_in_place(p))
         return 0.1;
     /* a tap's geometry serves a block of channels */
-    const double pieces = 14.0 / (double)CV_MIN2(p->icg, CV_ICB);
+    const double piece = 14.0 / (double)CV_MIN2(p->icg, CV_ICB);
     const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
-    return pieces + (p->xs[4] != 1 || p->stride[2] > 2 ? apart : p->stride[2] == 2 ? 1.6 : 0.7);
+    const double each =
+        piece + (p->xs[4] != 1 || p->stride[2] > 2 ? apart : p->stride[2] == 2 ? 1.6 : 0.7);
+    /* short rows fill a vector piece by piece */
+    const double pieces = (double)(p->out[0] * p->out[1] * ((p->out[2] + VL - 1) / VL));
+    return each * pieces / (double)((cv_outputs(p) + VL - 1) / VL);
 }
 
 /* Cut pixels further, and output channels, for each block of which the pixels are packed again, so
@@ -236,7 +240,7 @@ CV_ONCE double CV_(panels_cost)(const cv_problem *problem) {
     /* few weights: each channel of a large map is another page to its panel */
     if (cv_in_place(&p) && (double)(p.icg * p.out[2]) * sizeof(T) > CV_FAR)
         each = CV_MAX2(each, CV_PIECE * CV_VB);
-    double ns = images * vecs * k * each;
+    double ns = images * (90 + vecs * k * each);
     if (p.ys[4] != 1)
         ns += images * vecs * VL * (double)p.ocg * 0.7;
     if (problem->fresh)

@@ -30,7 +30,9 @@ CV_ONCE double CV_(int8_cost)(const cv_problem *problem) {
     for (int a = 0; a < 3; a++)
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
     double ns = pixels * vecs * (k / (CV_DOTS_SHARE * CV_PACE) + (p.last ? 0.5 : 3.2));
-    ns += inputs * (p.last ? 0.03 : 0.1);
+    ns += inputs * (p.last ? 0.03 + 4.0 / (double)p.icg : 0.1);
+    if (p.last && p.ocg % VL)
+        ns += pixels * 5;
     if (problem->fresh)
         ns += 0.6 * (double)(p.groups * p.ocg * p.icg * cv_taps(&p));
     return 500 + 300 * (double)p.groups + ns; /* each group begins a table and panels of its own */

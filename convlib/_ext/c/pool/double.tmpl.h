@@ -210,14 +210,18 @@ CV_ONCE double CV_(double_cost)(const cv_problem *problem) {
     ptrdiff_t size[3], step[3], cuts[3], inner;
     const ptrdiff_t each =
         cv_double_sizes(problem, (ptrdiff_t)sizeof(T), size, step, cuts, &inner);
-    const double elements = (double)each * (double)p->n *
-                            (double)((p->c + inner - 1) / inner * cuts[0]) *
-                            (double)(cuts[1] * cuts[2]);
+    const double items = (double)p->n * (double)((p->c + inner - 1) / inner * cuts[0]) *
+                         (double)(cuts[1] * cuts[2]);
+    const double elements = (double)each * items;
     const double outs =
         (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
     const double sums = p->kind > CV_MIN ? 6 : 1, vector = (double)sizeof(T) / CV_VB;
-    const double pass = (problem->indices ? (CV_BITS < 32 ? 12 : 8) : 1.6) * vector / CV_PACE;
-    return 600 + elements * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p))) + outs * 1.0;
+    /* places of narrow numbers: one by one, unless masks hold what is taken */
+    const double join = problem->indices ? (CV_BITS < 32 ? 12 : 8) : 1.6;
+    const int alone = problem->indices && CV_BITS < 32 && !CV_CHEAP_MASKS;
+    const double pass = alone ? 0.9 : join * vector / CV_PACE;
+    return 600 + items * 30 + outs +
+           elements * (0.4 + 1.6 * pass * (3 + sums * cv_pool_passes(p)));
 }
 
 CV_ONCE void CV_(double_plan)(const cv_problem *problem, cv_plan *plan) {

@@ -140,7 +140,8 @@ static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
                         inner = CV_MIN2(j->inner, p->c - c);
         T *x = j->x + n * p->xs[0] + c * p->xs[1];
         const ptrdiff_t y = n * p->ys[0] + c * p->ys[1];
-        const ptrdiff_t some = p->xs[4] == 1 ? CV_MIN2(j->inputs, CV_ZEROED) : 1;
+        /* of channels last, a pixel at a time unless the block holds all channels */
+        const ptrdiff_t some = p->xs[4] == inner ? CV_MIN2(j->inputs, CV_ZEROED / inner) : 1;
         for (ptrdiff_t e = 0; e < j->inputs; e += some) {
             memset(x + e * p->xs[4], 0, (size_t)(CV_MIN2(some, j->inputs - e) * inner) * sizeof(T));
             if (cv_stop_after(&work, (double)(some * inner)))

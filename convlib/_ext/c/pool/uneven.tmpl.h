@@ -1,5 +1,5 @@
-/* Windows that share no work: adaptive ones, which differ in size and overlap by an element, and
- * the window that is the plane.
+/* Windows that share little work: adaptive ones, which differ in size and overlap by an element,
+ * the window that is the plane, and others that are as far apart as they are long.
  *
  * A wide window is joined row by row, several vectors at once; then, if its place is wanted, the
  * extreme is looked for.  Of narrow windows the rows are joined first, for all windows of a row. */
@@ -178,11 +178,13 @@ CV_INLINE void CV_(line_of)(const int kind, const CV_(pool_job) *j, const T *x, 
     const ptrdiff_t width = j->p.in[2], slice = j->p.xs[2], row = j->p.xs[3];
     for (ptrdiff_t i = 0; i < width; i += VL) {
         const CV_LANE_SET there = CV_(lane_set)(0, width - i);
+        const int full = !CV_CHEAP_MASKS && width - i >= VL;
         vec v = CV_(set1)(CV_START(kind)), part = v, lost = {0};
         ptrdiff_t added = 0;
         for (ptrdiff_t iz = z.first; iz < z.end; iz++) {
             for (ptrdiff_t iy = y.first; iy < y.end; iy++) {
-                part = CV_(vjoin)(kind, part, CV_(load_set)(x + iz * slice + iy * row + i, there));
+                const T *from = x + iz * slice + iy * row + i;
+                part = CV_(vjoin)(kind, part, full ? CV_(load)(from) : CV_(load_set)(from, there));
                 if (kind <= CV_MIN || ++added % CV_PART)
                     continue;
                 CV_(carry)(&v, &lost, part);
@@ -233,9 +235,9 @@ CV_NOINLINE void CV_(uneven_line)(const int kind, const CV_(pool_job) *j, const 
 
 /* The columns of a window. */
 CV_INLINE T CV_(uneven_join)(const int kind, const T *line, cv_window w) {
-    T v = line[w.first];
-    CV_WIDE sum = v;
-    for (ptrdiff_t i = w.first + 1; i < w.end; i++) {
+    T v = CV_START(kind);
+    CV_WIDE sum = 0;
+    for (ptrdiff_t i = w.first; i < w.end; i++) {
         if (kind > CV_MIN)
             sum += line[i];
         else
@@ -265,8 +267,9 @@ CV_NOINLINE void CV_(uneven_item)(const int kind, const CV_(pool_job) *j, ptrdif
             const T *from = x + z.first * p->xs[2] + y.first * p->xs[3] + w.first * p->xs[4];
             v = CV_(box_join)(kind, from, &b, &work);
             if (j->indices) {
-                j->indices[to] = CV_(box_place)(from, &b, &v, &work) +
-                                 (z.first * p->in[1] + y.first) * p->in[2] + w.first;
+                const ptrdiff_t at = CV_(box_place)(from, &b, &v, &work);
+                const ptrdiff_t first = (z.first * p->in[1] + y.first) * p->in[2] + w.first;
+                j->indices[to] = at < 0 ? -1 : at + first; /* a window may hold padding only */
             }
         } else if (j->indices) {
             v = CV_(uneven_walk)(kind, j, x, z, y, w, &j->indices[to], &work);
@@ -299,24 +302,28 @@ CV_ONCE const char *CV_(uneven_fits)(const cv_problem *problem) {
     const char *unfit = CV_(pool_unfit)(problem);
     if (unfit)
         return unfit;
-    const int fits = p->adaptive || cv_pool_whole(p);
-    return fits ? NULL : "serves adaptive windows, and the one that is the plane";
+    return p->dil[0] == 1 && p->dil[1] == 1 && p->dil[2] == 1 ? NULL : "serves no dilated windows";
 }
 
+/* Elements under all windows, whether one by one or, row by row, of all that lie side by side. */
 CV_ONCE double CV_(uneven_cost)(const cv_problem *problem) {
     const cv_pool *p = &problem->pool;
-    const double ins =
-        (double)p->n * (double)p->c * (double)p->in[0] * (double)p->in[1] * (double)p->in[2];
-    const double outs =
-        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1] * (double)p->out[2];
-    const int wide = CV_(uneven_wide)(problem);
-    const double vector = 2.5 / (VL * CV_PACE);
-    double each = p->xs[4] != 1 ? 1 : vector + 0.1;
-    if (wide)
-        each = 1.7 * vector + 0.02;
-    else if (problem->indices)
-        each = 2;
-    return 400 + ins * each + outs * (wide ? 20 : 2);
+    const double rows =
+        (double)p->n * (double)p->c * (double)p->out[0] * (double)p->out[1];
+    const double outs = rows * (double)p->out[2], k = (double)p->k[2];
+    const double high = (double)(p->k[0] * p->k[1]), vector = 2.5 / (VL * CV_PACE);
+#if defined(CV_FLOOR) && CV_FLOAT /* a NaN costs plain vectors more than an element at a time */
+    const double line = 3;
+#else
+    const double line = vector;
+#endif
+    if (CV_(uneven_wide)(problem))
+        return 400 + outs * (high * k * (1.7 * vector + 0.02) + 20);
+    if (problem->indices)
+        return 400 + outs * (high * k * 2 + 12);
+    const double join = p->kind > CV_MIN ? 2 : CV_FLOAT ? 3 : 1;
+    return 400 + rows * high * (double)p->in[2] * (p->xs[4] != 1 ? 4 : line) +
+           outs * (k * join + 3);
 }
 
 CV_ONCE void CV_(uneven_plan)(const cv_problem *problem, cv_plan *plan) {
@@ -325,7 +332,8 @@ CV_ONCE void CV_(uneven_plan)(const cv_problem *problem, cv_plan *plan) {
     j->lead = CV_(uneven_wide)(problem);
     if (!j->lead && !j->places)
         j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));
-    CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
+    const double taps = (double)(j->p.k[0] * j->p.k[1]) * (double)j->p.k[2];
+    CV_(pool_end)(j, cv_pool_work(&j->p, taps), plan);
 }
 
 CV_POOL_ROW(uneven, CV_(uneven_item), CV_(uneven_fits), CV_(uneven_cost), CV_(uneven_plan))

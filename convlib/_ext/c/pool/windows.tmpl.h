@@ -231,7 +231,9 @@ CV_ONCE double CV_(windows_cost)(const cv_problem *problem) {
     const double rows = (double)p->n * (double)p->c * (double)(p->out[0] * p->out[1]);
     const double apart = (double)CV_MIN2(p->stride[2], p->k[2]);
     const double line = CV_MAX2(vecs * apart, (double)(cv_reach(p, 2, p->out[2]) / VL));
-    const double loads = kyz * line + kx * apart * vecs,
+    /* wide strides: where the last window begins */
+    const double starts = (double)((p->out[2] - 1) * p->stride[2] / VL + 1);
+    const double loads = kyz * line + kx * CV_MIN2(apart * vecs, starts),
                  fill = p->stride[2] > 2 ? (double)VL * 2 : 1;
     return 300 + rows * ((loads * 2.6 + vecs * (6 + fill)) / CV_PACE + 8 +
                          kyz * line * cv_pool_waits(p, (ptrdiff_t)sizeof(T)));
