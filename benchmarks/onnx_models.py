@@ -28,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 THREADS = 2
 ROUND_SECONDS = 0.5
-PROFILED = 100  # runs of which the medians are the times of the convolutions; the first ones are slow
+PROFILED = 50  # runs of which the medians are the times of the convolutions; the first ones are slow
 CONTENDERS = {
     "resnet50": ("prepared", "onnxruntime"), "mobilenetv2": ("prepared", "onnxruntime"), "layers20": ("ops", "stock"),
 }  # fmt: skip
