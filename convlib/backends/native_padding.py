@@ -85,8 +85,8 @@ def _border(
 
 
 def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
-    """Return whether the engine sums windows of an input as it lies, and sees to its padding on the way."""
-    if not isinstance(spec, PoolSpec) or spec.kind not in SUMS or spec.channels_last or dtype.kind != "f":
+    """Return whether the engine pools an input as it lies, and sees to its padding on the way."""
+    if not isinstance(spec, PoolSpec) or spec.kind not in (*SUMS, "max") or spec.channels_last or dtype.kind != "f":
         return False
     if spec.nd != 2 or len(spec.live_axes) != 2 or not filled(spec):
         return False
@@ -95,7 +95,7 @@ def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
         if not (norm_planes(spec, dtype) and power < math.inf and bool(power) == bool(spec.pad_value)):
             return False
     alike = plain_padded(spec), zero_padded(spec)
-    plans = [Call(pool_problem(part), "pool", dtype).plan(algorithm, True) for part in alike]
+    plans = [Call(pool_problem(part), "pool", dtype, spec.places).plan(algorithm, True) for part in alike]
     return None not in plans and plans[0].frames and plans[0].name == plans[1].name
 
 
@@ -103,7 +103,7 @@ def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str 
     if spec.kind == "lp":
         return _norms(spec, shapes[2], dtype, algorithm)
     pool = _summing(spec, shapes, dtype, algorithm)
-    return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, False, max_workspace, out)
+    return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, spec.places, max_workspace, out)
 
 
 def _summing(spec: PoolSpec, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:

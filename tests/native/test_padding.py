@@ -161,6 +161,53 @@ def test_sums_of_three_by_three_copy_nothing(mode: str, dtype: str, isa: str) ->
 @pytest.mark.parametrize("isa", native.detected_isas())
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("mode", MODES)
+def test_maxima_with_places_copy_nothing(mode: str, dtype: str, isa: str) -> None:
+    """Of equals the first counts as padding lies, of NaN the last; places are those of what is repeated."""
+    for rows, columns in ((2, 2), (7, 15), (5, 16), (9, 33), (20, 65), (3, 130)):
+        own = np.broadcast_to(np.arange(rows * columns).reshape(rows, columns), (2, 3, rows, columns))
+        for padding in (1, ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((0, 0), (1, 1)), ((1, 1), (0, 0))):
+            ends = np.broadcast_to(padding, (2, 2)).sum(axis=1)
+            if (np.array((rows, columns)) + ends < 3).any():
+                continue
+            for values in ([2, 3], [-np.inf, 1], [0, 1, np.nan], [np.nan], [-np.inf]):
+                x = np.random.default_rng(0).choice(np.array(values, dtype), own.shape)
+                options = {"stride": 1, "padding": padding, "return_indices": True, **mode_of(mode)}
+                origins, _ = wide(own, {"padding": padding}, mode)
+                if mode == "constant":
+                    origins = np.where(wide(np.ones_like(own), {"padding": padding}, mode)[0] == 1, origins, -1)
+                whole, _ = wide(x, {"padding": padding}, mode)
+                expected, at = convlib.max_pool2d(whole, 3, stride=1, return_indices=True, backend="cython")
+                places = np.take_along_axis(origins.reshape(2, 3, -1), at.reshape(2, 3, -1), 2).reshape(at.shape)
+                with under_isa(isa):
+                    said = convlib.explain("max_pool2d", x.shape, 3, dtype=dtype, backend="native", **options)
+                    for threads in (1, 2):
+                        with convlib.num_threads(threads):
+                            convlib.max_pool2d(x, 3, backend="native", **options)  # makes a plan
+                            native.trace()
+                            found, found_at = convlib.max_pool2d(x, 3, backend="native", **options)
+                            rows_run, most = native.traced()
+                        np.testing.assert_array_equal(found, expected)
+                        np.testing.assert_array_equal(found_at, places)
+                        assert rows_run == (said.algorithm,)
+                        assert most <= said.workspace_nbytes
+                    assert not (said.copies and said.algorithm == "pool_places")
+                    assert not said.copies or isa == "scalar" or min(rows, columns) < 7
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf])
+def test_maxima_beside_padding_without_order(value: float) -> None:
+    for columns in (5, 40):
+        x = np.where(small(1, 2, 6, columns) > 0, 1, -np.inf).astype("f4")
+        options: dict[str, Any] = {"stride": 1, "padding": 1, "pad_value": value, "return_indices": True}
+        found, at = convlib.max_pool2d(x, 3, backend="native", **options)
+        expected, places = convlib.max_pool2d(x, 3, backend="naive", **options)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(at, places)
+
+
+@pytest.mark.parametrize("isa", native.detected_isas())
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("mode", MODES)
 def test_norms_copy_nothing(mode: str, dtype: str, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are roots of the same sums, of some planes at a time, unless powers have too few digits."""
     plain = small(7, 1, 9, 33).astype(dtype)

@@ -124,12 +124,53 @@ CV_INLINE void CV_(places_apart)(const CV_(pool_job) *j, CV_(places_line) line, 
     }
 }
 
+#if CV_FLOAT
+/* Under a frame, the k rows of output row oy, with places in the padded plane. */
+CV_INLINE void CV_(places_under)(const CV_(pool_job) *j, const T *x, ptrdiff_t oy, const T *value,
+                                 CV_(window_rows) *w) {
+    const cv_pool *p = &j->p;
+    for (w->count = 0; w->count < p->k[1]; w->count++) {
+        const ptrdiff_t y = oy + w->count, from = j->frame->source[1][y];
+        w->rows[w->count] = from < 0 ? value : x + from * p->xs[3];
+        w->places[w->count] = y * (p->lo[2] + p->in[2] + p->hi[2]) + p->lo[2];
+    }
+}
+
+/* The columns beside the joined rows. */
+CV_INLINE void CV_(places_beside)(const CV_(pool_job) *j, const CV_(window_rows) *w,
+                                  CV_(places_line) line) {
+    const ptrdiff_t lo = j->p.lo[2], end = lo + j->p.in[2];
+    const int nan = j->value != j->value;
+    for (ptrdiff_t c = lo ? 0 : end; c < end + j->p.hi[2]; c = c ? c + 1 : end) {
+        const ptrdiff_t from = j->frame->source[2][c];
+        line.v[c] = from < 0 ? j->value : line.v[lo + from];
+        line.at[c] = (CV_INT(CV_BITS))(from < 0 ? w->places[nan ? w->count - 1 : 0] - lo + c
+                                                : line.at[lo + from] - (lo + from) + c);
+    }
+}
+
+/* Where in the input stands what a frame puts to some places of the padded plane. */
+CV_INLINE void CV_(places_from)(const CV_(pool_job) *j, int64_t *indices) {
+    const cv_pool *p = &j->p;
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) {
+        const ptrdiff_t width = p->lo[2] + p->in[2] + p->hi[2];
+        const int64_t y = j->frame->source[1][indices[ox] / width],
+                      x = j->frame->source[2][indices[ox] % width];
+        indices[ox] = y < 0 || x < 0 ? -1 : y * p->in[2] + x;
+    }
+}
+#endif
+
 CV_NOINLINE void CV_(places_of_row)(const CV_(pool_job) *j, const CV_(window_rows) *w, ivec turn,
                                     T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
     const ptrdiff_t s = p->stride[2], all = j->inner;
     CV_(places_line) line = {w->line, (CV_INT(CV_BITS) *)(w->line + all)}, wide = line;
     CV_(places_down)(j, w, turn, (CV_(places_line)){line.v + p->lo[2], line.at + p->lo[2]});
+#if CV_FLOAT
+    if (j->frame)
+        CV_(places_beside)(j, w, line);
+#endif
     wide.v = w->line + 2 * all;
     wide.at = (CV_INT(CV_BITS) *)(w->line + 3 * all);
     for (ptrdiff_t k = 1, n = all - VL, next; k < j->along.part; k = next, line = wide) {
@@ -167,7 +208,12 @@ static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t i
     }
     double work = 0;
     for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
-        CV_(list_rows)(j, at.x, at.z, CV_(window)(j, 1, oy), &w);
+#if CV_FLOAT
+        if (j->frame)
+            CV_(places_under)(j, at.x, oy, CV_(places_value)(j, scratch), &w);
+        else
+#endif
+            CV_(list_rows)(j, at.x, at.z, CV_(window)(j, 1, oy), &w);
         const ptrdiff_t to = at.to + oy * p->ys[3];
         if (!w.count) {
             for (ptrdiff_t ox = 0; ox < p->out[2]; ox++) {
@@ -176,6 +222,10 @@ static void CV_(places_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t i
             }
         } else {
             CV_(places_of_row)(j, &w, turn, j->y + to, j->indices + to);
+#if CV_FLOAT
+            if (j->frame)
+                CV_(places_from)(j, j->indices + to);
+#endif
         }
         if (cv_stop_after(&work, (double)(w.count + 16) * (double)p->in[2]))
             return;
@@ -245,6 +295,11 @@ CV_ONCE void CV_(places_plan)(const cv_problem *problem, cv_plan *plan) {
     j->scratch_each = CV_ROUND64(CV_(rows_list)(p) + 4 * j->inner * (ptrdiff_t)sizeof(T) + 64);
     if (j->small)
         j->scratch_each = CV_ROUND64(CV_MAX2(j->scratch_each, strips));
+    plan->frames = CV_FLOAT && j->small && s == 1 && p->lo[1] <= 1 && p->hi[1] <= 1 &&
+                   p->lo[2] <= 1 && p->hi[2] <= 1 &&
+                   (CV_BITS == 64 || (p->in[1] + 2) * (p->in[2] + 2) <= INT32_MAX);
+    if (plan->frames)
+        j->scratch_each += CV_ROUND64((p->in[2] + VL) * (ptrdiff_t)sizeof(T));
     CV_(pool_end)(j, cv_pool_work(p, 6), plan);
 }
 
