@@ -1,6 +1,7 @@
 """The short ways where padding holds something: a copy with padding, of few channels at a time, or borders alone.
 
-Sums of small windows are pooled as they lie, the engine sees to their padding on its way; nothing is copied.
+Sums, norms, and maxima with places, of 3×3 are pooled as they lie, the engine sees to their padding on its way; nothing
+is copied.
 Channels that are served alone are copied a few at a time, with their padding, which then lie in a near cache.  Of large
 planes nothing is copied but what lies under the outputs that padding changes; all else is served with zeros round it.
 """
