@@ -73,7 +73,7 @@ def set_num_threads(count: int | None) -> None:
     >>> convlib.set_num_threads(None)
     """
     global _process  # one setting per process, as in every threading library
-    _process = None if count is None else _checked("count", count)
+    _process = None if count is None else checked("count", count)
 
 
 def num_threads(count: int) -> Setting[int]:
@@ -103,7 +103,7 @@ def num_threads(count: int) -> Setting[int]:
     ...     convlib.get_num_threads()
     1
     """
-    return Setting(_context, _checked("count", count))
+    return Setting(_context, checked("count", count))
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +145,8 @@ def _from_environment(name: str, text: str) -> int:
         raise SpecError(f"{name}={quote(text)} must be a number of threads, such as 2") from None
 
 
-def _checked(name: str, count: Any) -> int:
+def checked(name: str, count: Any) -> int:
+    """Return a number of threads, or refuse what is none."""
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{name} must be an integer, not {type(count).__name__} ({quote(count)})")
     if not 1 <= count <= MAX_THREADS:

@@ -121,6 +121,13 @@ def test_what_is_gone_or_refuses_is_passed_over(cache):
     assert explained().source == "automatic"
 
 
+@pytest.mark.parametrize("threads", [np.float32(2), 2.0, True, "2", 0, 65])
+def test_a_file_is_of_a_whole_number_of_threads(cache, threads):
+    """2.0 is equal to 2, so that what was remembered of the one stood for the other, and could not be written."""
+    with pytest.raises((TypeError, convlib.SpecError), match="threads"):
+        store.path(threads)
+
+
 def test_it_holds_for_a_number_of_threads(cache):
     put("cython", threads=3)
     assert explained().source == "automatic"

@@ -18,7 +18,7 @@ from .. import config
 from ..errors import ConvlibError, SpecError
 from ..registry import Kind, Ranking
 from ..registry.plugins import changed
-from ..threads import get_num_threads
+from ..threads import checked, get_num_threads
 
 FORMAT = 1
 
@@ -87,10 +87,17 @@ def path(threads: int | None = None) -> str:
     -------
     file : str
         It need not exist.
+
+    Raises
+    ------
+    SpecError
+        If there cannot be so many threads.
+    TypeError
+        If `threads` is no integer.
     """
     from hashlib import sha256
 
-    about = machine(_isa(), get_num_threads() if threads is None else threads)
+    about = machine(_isa(), get_num_threads() if threads is None else checked("threads", threads))
     digest = sha256(repr(sorted(about.items())).encode()).hexdigest()[:16]
     return os.path.join(cache_directory(), "tuning", f"{about['isa']}-{about['threads']}-{digest}.json")
 
