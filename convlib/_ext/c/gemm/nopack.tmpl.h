@@ -69,13 +69,8 @@ static void CV_(nopack_dots)(ptrdiff_t k, const T *a, ptrdiff_t row, const T *co
     T sums[CV_MR + VL];
     for (int m = 0; m < left; m++)
         CV_(store)(sums + m * VL, part[m]);
-    const vec limit = CV_(limit)(o->activation);
-    for (ptrdiff_t m = 0; m < o->rows; m++) {
-        T *c = o->c + m * o->ldc, sum = sums[m] + (o->bias ? o->bias[m] : *c);
-        if (o->residual)
-            sum += o->residual[m * o->ldc];
-        *c = o->activation ? CV_(active)(limit, CV_(set1)(sum))[0] : sum;
-    }
+    for (ptrdiff_t m = 0; m < o->rows; m++)
+        o->c[m * o->ldc] = sums[m] + (o->bias ? o->bias[m] : o->c[m * o->ldc]);
 }
 
 /* Where the tile of `last` lanes of a vector ends: rows oc and on, from pixel p0 on, over the
@@ -123,6 +118,8 @@ static void CV_(nopack_pixel)(const CV_(nopack_job) *j, ptrdiff_t p0, ptrdiff_t 
     for (ptrdiff_t oc = op0 * CV_MR; oc < op1 * CV_MR; oc += CV_MR) {
         const CV_(tile_out) o = CV_(nopack_out)(j, oc, p0, 1, k0, kc, bias, y);
         CV_(nopack_dots)(kc, w + oc * p->ws[1] + k0, p->ws[1], col, &o);
+        if (k0 + kc == p->icg)
+            CV_(end_rows)(&j->ending, o.c, o.rows, o.ldc, 1);
     }
 }
 

@@ -22,12 +22,12 @@ typedef struct {
     const T *x, *a, *bias;
     T *y, *scratch;
     CV_(ending) ending;
-    ptrdiff_t scratch_each;         /* elements per worker: B block, then one spare tile */
+    ptrdiff_t scratch_each;  /* elements per worker: B block, then one spare tile */
     ptrdiff_t vecs, blocks;         /* of one image's pixels; cut into blocks of vectors */
     ptrdiff_t oc_panels, oc_blocks; /* of a group's output channels; cut into blocks of panels */
-    ptrdiff_t run_block, k_block;   /* runs and the most rows in a block of K */
-    int in_place;                   /* B can be read straight from x */
-    int flat;                       /* a channel of y is one unbroken row */
+    ptrdiff_t run_block, k_block; /* runs and the most rows in a block of K */
+    int in_place;                 /* B can be read straight from x */
+    int flat;                     /* a channel of y is one unbroken row */
     int threads;
 } CV_(panels_job);
 
@@ -90,9 +90,9 @@ static void CV_(panels_divide)(CV_(panels_job) *j) {
         for (int each = 1; each <= 6; each++) {
             const ptrdiff_t want = CV_(most)(each * j->threads, images * oc_blocks);
             q.blocks = CV_MAX2(cut, CV_MIN2(want, j->vecs));
-            const double load =
-                CV_(panels_load)(&q, packing) + (q.blocks > 1 ? meeting : 0) +
-                0.1 * (double)(CV_(most)(q.vecs, q.blocks) * CV_(most)(q.oc_panels, q.oc_blocks));
+            const double load = CV_(panels_load)(&q, packing) + (q.blocks > 1 ? meeting : 0) +
+                                0.1 * (double)(CV_(most)(q.vecs, q.blocks) *
+                                               CV_(most)(q.oc_panels, q.oc_blocks));
             if (least && load >= least)
                 continue;
             least = load;
@@ -180,7 +180,8 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
     T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
     const T *a = j->a + g * j->oc_panels * j->view.k * CV_MR;
-    T *b = j->scratch + worker * j->scratch_each, *spare = b + j->scratch_each - CV_MR * CV_NV * VL;
+    T *b = j->scratch + worker * j->scratch_each,
+      *spare = b + j->scratch_each - CV_MR * CV_NV * VL;
 
     for (ptrdiff_t r0 = 0; r0 < j->view.runs; r0 += j->run_block) {
         const ptrdiff_t r1 = CV_MIN2(r0 + j->run_block, j->view.runs);
@@ -196,8 +197,13 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 width = nv * VL;
                 const ptrdiff_t count = CV_MIN2(width, j->view.pixels - p0);
                 CV_(tile_out) o = {
-                    y + op * CV_MR * p->ys[1] + p0, p->ys[1],        rows, count - width + VL,
-                    panel_a + j->view.k * CV_MR,    r0 ? NULL : bias};
+                    .c = y + op * CV_MR * p->ys[1] + p0,
+                    .ldc = p->ys[1],
+                    .rows = rows,
+                    .last = count - width + VL,
+                    .next = panel_a + j->view.k * CV_MR,
+                    .bias = r0 ? NULL : bias,
+                };
                 if (!j->flat) {
                     o.c = spare;
                     o.ldc = CV_NV * VL;
@@ -208,7 +214,7 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 }
                 if (op == op0 && j->in_place && count == width) {
                     (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](
-                        kc, panel_a, x + k0 *p->xs[1] + p0, p->xs[1], bp, &o);
+                        kc, panel_a, x + k0 * p->xs[1] + p0, p->xs[1], bp, &o);
                 } else {
                     if (op == op0)
                         CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, 0, bp);

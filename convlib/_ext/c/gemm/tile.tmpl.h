@@ -129,10 +129,10 @@ CV_TILE(2)
 #if CV_NV == 3
 CV_TILE(3)
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2), CV_(tile_3)};
-static const CV_(tile_fn)
-    CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2), CV_(tile_copy_3)};
-static const CV_(nopack_fn)
-    CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2), CV_(tile_nopack_3)};
+static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2),
+                                               CV_(tile_copy_3)};
+static const CV_(nopack_fn) CV_(tiles_nopack)[] = {NULL, CV_(tile_nopack_1), CV_(tile_nopack_2),
+                                                   CV_(tile_nopack_3)};
 #else
 static const CV_(tile_fn) CV_(tiles)[] = {NULL, CV_(tile_1), CV_(tile_2)};
 static const CV_(tile_fn) CV_(tiles_copy)[] = {NULL, CV_(tile_copy_1), CV_(tile_copy_2)};
