@@ -5,12 +5,15 @@ import tracemalloc
 import numpy as np
 import pytest
 from expected import under_isa
+from tools import python
 
 import convlib
 from convlib._ext import _native
 from convlib.backends import fft
 from convlib.backends.fft import FftBackend
 from convlib.backends.fft_plan import make_plan
+from convlib.functional.described import describe
+from convlib.registry.policy import least_of_transforms
 from convlib.spec import ConvSpec
 
 CASES = [
@@ -229,3 +232,33 @@ def test_the_choice_depends_on_no_number_of_threads():
             ]  # fmt: skip
     assert chosen[1] == chosen[2] == chosen[64]
     assert {"fft", "native"} == set(chosen[1])
+
+
+def test_layers_that_no_transform_serves_do_not_load_it():
+    """SciPy's transforms take 60 ms to load."""
+    code = """
+import sys, numpy as np, convlib
+x, w = np.ones((1, 64, 56, 56), "f4"), np.ones((64, 64, 3, 3), "f4")
+convlib.conv2d(x, w, padding=1)
+convlib.plan_conv2d(x.shape, w, padding=1)
+print("convlib.backends.fft" in sys.modules)
+convlib.conv2d(np.ones((1, 1, 1024, 1024), "f4"), np.ones((1, 1, 63, 63), "f4"))
+print("convlib.backends.fft" in sys.modules)
+"""
+    done = python("-c", code)
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize(
+    ("x", "w", "options"),
+    [
+        ((1, 1, 1024, 1024), (1, 1, 31, 31), {}), ((2, 8, 100, 90), (6, 4, 9, 9), {"groups": 2}),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}), ((1, 3, 500, 500), (4, 3, 40, 40), {"stride": 3}),
+        ((3, 2, 30, 30), (5, 2, 30, 30), {"padding": 20}), ((1, 16, 7, 300), (16, 16, 7, 100), {"dilation": (1, 2)}),
+        ((1, 2, 20, 30, 40), (3, 2, 9, 9, 9), {}),
+    ],
+)  # fmt: skip
+def test_the_least_is_no_more_than_predicted(x, w, options, dtype):
+    spec, element = describe(f"conv{len(x) - 2}d", x, w, **options)[1], np.dtype(dtype)
+    assert 0 < least_of_transforms(spec, element) <= FftBackend().predicted("conv", spec, element)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -69,9 +70,19 @@ def _transforms_pay(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
     sums = _predicted("native", spec, dtype)
     if sums is None:
         sums = 1e-10 * spec.macs  # what BLAS or compiled loops take at best
-    transforms = _predicted("fft", spec, dtype) if sums > 3e-4 * spec.groups else None
+    possible = sums > max(3e-4 * spec.groups, 1.25 * least_of_transforms(spec, dtype))
+    transforms = _predicted("fft", spec, dtype) if possible else None
     # Threads share sums better than transforms; the choice, and so the bits, depend on no number of threads.
     return transforms is not None and 1.25 * transforms < sums
+
+
+def least_of_transforms(spec: ConvSpec, dtype: np.dtype[Any]) -> float:
+    """Return seconds that `fft` predicts at least: of the products of channels, however tiles are cut.
+
+    By it most layers are settled without loading that backend, which takes as long as hundreds of their calls.
+    """
+    grid = math.prod((out - 1) * stride + 1 for out, stride in zip(spec.out_size, spec.stride, strict=True))
+    return 2e-10 * dtype.itemsize * spec.n * spec.groups * spec.icg * spec.ocg * grid
 
 
 def _predicted(name: str, spec: ConvSpec, dtype: np.dtype[Any]) -> float | None:
