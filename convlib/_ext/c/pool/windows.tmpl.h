@@ -61,7 +61,7 @@ CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
  * before each is kept from the last vector, and whole vectors lie inside the row.  ask: for the
  * rows of the windows below, as rows are too short for the processor to foresee them. */
 CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, const int back,
-                             const int known, const int ask, const CV_(pool_job) *j,
+                             const int known, int ask, const CV_(pool_job) *j,
                              const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
@@ -162,10 +162,8 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
     /* under cheap masks a join that heeds NaN costs no more than to look for one */
     const int quick = !CV_CHEAP_MASKS;
     int again = 0;
-    if (s == 2 && k == 2 && w->count == 2 && !(CV_FLOAT && far))
-        again = CV_(slide_row)(kind, quick, 2, 0, 2, 0, j, w, rest, y);
-    else if (s == 2 && k == 2 && w->count == 2)
-        again = CV_(slide_row)(kind, quick, 2, 0, 2, 1, j, w, rest, y);
+    if (s == 2 && k == 2 && w->count == 2)
+        again = CV_(slide_row)(kind, quick, 2, 0, 2, CV_FLOAT && far, j, w, rest, y);
     else if (s == 2 && k == 2)
         again = CV_(slide_row)(kind, quick, 2, 0, 0, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3)
