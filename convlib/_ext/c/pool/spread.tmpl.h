@@ -27,27 +27,37 @@ typedef struct {
 } CV_(spread_job);
 
 #if CV_FLOAT
+CV_INLINE void CV_(scatter_row)(const CV_(spread_job) *j, const ptrdiff_t inner, const T *from,
+                                const int64_t *place, T *x) {
+    const ptrdiff_t step = j->p.xs[4], ystep = j->p.ys[4], count = j->p.out[2];
+    const uint64_t inputs = (uint64_t)j->inputs;
+    const int add = j->add;
+    for (ptrdiff_t o = 0; o < count; o++, from += ystep, place += ystep) {
+        for (ptrdiff_t c = 0; c < inner; c++) {
+            const uint64_t i = (uint64_t)place[c];
+            if (i >= inputs) {
+                if (place[c] != -1)
+                    __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
+                continue;
+            }
+            T *to = x + (ptrdiff_t)i * step + c;
+            *to = add ? (T)(*to + from[c]) : from[c];
+        }
+    }
+}
+
 static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y,
                                const int64_t *at, T *x) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t step = p->xs[4], ystep = p->ys[4];
     double work = 0;
     for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3];
             const int64_t *place = at + z * p->ys[2] + r * p->ys[3];
-            for (ptrdiff_t o = 0; o < p->out[2]; o++, from += ystep, place += ystep) {
-                for (ptrdiff_t c = 0; c < inner; c++) {
-                    const uint64_t i = (uint64_t)place[c];
-                    if (i >= (uint64_t)j->inputs) {
-                        if (place[c] != -1)
-                            __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
-                        continue;
-                    }
-                    T *to = x + (ptrdiff_t)i * step + c;
-                    *to = j->add ? (T)(*to + from[c]) : from[c];
-                }
-            }
+            if (inner == 1)
+                CV_(scatter_row)(j, 1, from, place, x);
+            else
+                CV_(scatter_row)(j, inner, from, place, x);
             if (cv_stop_after(&work, 4 * (double)(p->out[2] * inner)))
                 return;
         }
