@@ -77,6 +77,11 @@ def pairs(*ops: str) -> list[tuple[str, str]]:
     return found
 
 
+def emulated(name: str) -> bool:
+    """Say whether an implementation is a matrix unit in plain C now, which takes minutes for what others are given."""
+    return name in ("bf16x3", "int8_tiles") and native.active_isa() == "scalar"
+
+
 def has_type(op: str, name: str, dtype: str) -> bool:
     """Return whether an implementation of a convolution has kernels for a type, in its own words."""
     return refusal(op, sizes(1, 1, 1, 1, (1, 1), (1, 1)), name, dtype, Way()) != "has no kernel for this type"
