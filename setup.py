@@ -28,6 +28,7 @@ SOURCES = {
     ],
     "_native_arrays": [],
     "_native_conv": [],
+    "_native_frames": [],
     "_native_int8": [],
     "_native_pad": [],
     "_native_pieces": [],
@@ -46,7 +47,7 @@ X86, WINDOWS, WASM = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-am
 OPTIMISE = {
     "_scalar": "-Os" if X86 else "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic",
     "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
-    "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "": "-O2",
+    "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "_frames": "-O3", "": "-O2",
 }  # fmt: skip
 QUIET = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through C; a tenth less to ship
 # What takes longest to compile begins first, so that no processor waits for it at the end.

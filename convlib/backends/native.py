@@ -37,7 +37,8 @@ from .native_calls import (
     strided_weights,
     ways_of,
 )
-from .native_padding import folded, norms_scratch, pieces
+from .native_folding import folded, pieces_outside
+from .native_padding import norms_scratch, pieces
 from .native_prepared import Prepared
 from .native_quick import quick_conv, quick_gradient, quick_pool
 from .taps import FORWARD, INPUT, convolve, padded_weights
@@ -223,7 +224,7 @@ class NativeBackend(Backend):
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
     ) -> tuple[int, int, int] | None:
         """See `Backend.padded_pieces`."""
-        return pieces(spec, dtype, algorithm) if op in ("conv", "pool") else None
+        return pieces(spec, dtype, algorithm) if op in ("conv", "pool") else pieces_outside(op, spec, dtype)
 
     def _packs(self, spec: ConvSpec, dtype: np.dtype[Any], names: str | None) -> bool:
         """Return whether a plan keeps packed weights, or else calls as anybody would."""

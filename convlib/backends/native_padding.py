@@ -11,18 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .. import config
-from .._ext import _native, _native_pad, _native_pieces, _native_pool
+from .._ext import _native_pad, _native_pieces, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, plain_padded, zero_padded
 from ..threads import get_num_threads
 from . import native_apart, native_norms
-from .base.arrays import GRADIENT_COPY, changed, copied_whole, padding_sources, short_axes
-from .native_calls import Call, conv_problem, filled, pool_problem, settings
+from .base.arrays import changed, copied_whole, padding_sources, short_axes
+from .native_calls import Call, conv_problem, filled, pool_problem
 
 Array = Any
 Run = Callable[..., Any]
@@ -63,12 +62,12 @@ def padded(
     if isinstance(spec, PoolSpec) and (spec.places or dtype.kind != "f"):
         return None
     planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
-    border = _border(spec, shapes[0], shapes[1], dtype, planes, side)
+    border = border_of(spec, shapes[0], shapes[1], dtype, planes, side)
     run: Run = _native_pad.PaddedRunner(runner(zero_padded(spec), shapes[1]), *border)
     return run
 
 
-def _border(
+def border_of(
     spec: Any, x_shape: Ints, padded_shape: Ints, dtype: np.dtype[Any], planes: int, side: int,
     box: tuple[slice, ...] | None = None,
 ) -> tuple[Any, ...]:  # fmt: skip
@@ -108,7 +107,7 @@ def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str 
 
 
 def _summing(spec: PoolSpec, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
-    border = _native_pad.Border(*_border(spec, shapes[0], shapes[1], dtype, spec.n * spec.c, 1))
+    border = _native_pad.Border(*border_of(spec, shapes[0], shapes[1], dtype, spec.n * spec.c, 1))
     problem = pool_problem(plain_padded(spec))
     run: Run = _native_pool.PoolRunner(problem, algorithm, shapes[0], shapes[2], dtype, border)
     return run
@@ -137,7 +136,7 @@ def _norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str |
         inner, power = zero_padded(part), native_norms.power_of(spec.pad_value or 0, spec, dtype)
         shapes = [part.x_shape, inner.x_shape, part.y_shape]
         powers = replace(part, pad_value=power) if spec.pad_value else part
-        border = _native_pad.Border(*_border(part, shapes[0], shapes[1], dtype, count, 1))
+        border = _native_pad.Border(*border_of(part, shapes[0], shapes[1], dtype, count, 1))
         return inner, _summing(powers, shapes, dtype, chosen), border
 
     parts = {count: made(count) for count in {each, planes % each} - {0}}
@@ -217,7 +216,7 @@ def _pieces(spec: Any, each: int, shapes: list[Ints], dtype: np.dtype[Any], algo
         within = threads if alone else 1, max_workspace
         return None if chosen is None else some.plan(chosen.name, True, False, within)
 
-    border = _border(spec, shapes[0], shapes[1], dtype, channels, 1)
+    border = border_of(spec, shapes[0], shapes[1], dtype, channels, 1)
     weights = math.prod(spec.w_shape) // groups if conv else 0
     sizes = spec.n, groups, each, weights, outs
     run: Run = _native_pieces.PiecesRunner(plans, shapes[2], places, _wakes(spec), *sizes, *border)
@@ -288,56 +287,6 @@ def _strips_of(spec: Any, x_shape: Ints, dtype: np.dtype[Any]) -> list[tuple[Any
     for outs in boxes[::2] + boxes[1::2]:  # so that each of two threads has one of either kind
         part, box, _ = inner.under(outs)
         part = replace(part, batched=True)
-        border = _native_pad.Border(*_border(spec, x_shape, part.x_shape, dtype, planes, side, box))
+        border = _native_pad.Border(*border_of(spec, x_shape, part.x_shape, dtype, planes, side, box))
         strips.append((part, border, tuple(s.start for s in outs), part.out_size))
     return strips
-
-
-# ------------------------------------------------------------------------------- gradients
-
-
-def padded_gradient(
-    backend: Any, op: str, spec: Any, dtype: np.dtype[Any], algorithm: str | None, gradient: Callable[..., None]
-) -> Run | None:
-    """Return a short way of a gradient with a copy of the input, or of its gradient, that has padding; None if large.
-
-    ``gradient(grad_y, other, result)`` fills that of an input which holds its padding.
-    """
-    inner = zero_padded(spec)
-    nbytes = math.prod(inner.x_shape) * dtype.itemsize
-    if not short_axes(spec) or nbytes > min(GRADIENT_COPY, config.get_max_workspace() // 4):
-        return None  # what is said is then served by parts
-    bound = config.get_max_workspace() - nbytes
-    border = _native_pad.Border(*_border(spec, spec.x_shape, inner.x_shape, dtype, spec.n * spec.c, 1))
-
-    @lru_cache(maxsize=4)
-    def fits(settled: Any, isa: str) -> bool:
-        """Return whether there is room for the scratch of the engine, beside the copy, as it is set."""
-        return bool(backend.workspace(op, inner, dtype, algorithm) <= bound)
-
-    def call(grad_y: Array, other: Array | None) -> Array | None:
-        plain = all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other))
-        if not plain or not fits(settings(), _native.active_isa()):
-            return None
-        threads = get_num_threads()
-        if op == "conv_grad_weight":
-            wide, result = border.wide(other, threads), np.empty(spec.w_shape, dtype)
-            if wide is None:
-                return None
-            gradient(grad_y, wide, result)
-        else:
-            wide, result = border.room(), np.empty(spec.x_shape, dtype)
-            gradient(grad_y, other, wide)
-            border.fold(wide, result, threads)
-        return result
-
-    return call
-
-
-def folded(spec: Any, wide: Array, x: Array) -> bool:
-    """Write the gradient of a padded input to that of the input by all threads; False for gaps or long axes."""
-    if not short_axes(spec):
-        return False
-    sources = [padding_sources(spec, axis) for axis in range(spec.nd)]
-    sizes = spec.in_size, zero_padded(spec).in_size, spec.pad_lo
-    return _native_pad.fold(wide, x, *sizes, sources, get_num_threads())

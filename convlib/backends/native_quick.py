@@ -14,7 +14,8 @@ from .._ext import _native_conv, _native_pool
 from ..spec import ConvSpec, PoolSpec, needs_padding, zero_padded
 from . import native_apart
 from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
-from .native_padding import padded, padded_gradient
+from .native_folding import padded_gradient
+from .native_padding import padded
 
 Run = Callable[..., Any]
 
@@ -82,17 +83,16 @@ def quick_gradient(
         return None
     if isinstance(spec, ConvSpec) and (spec.flip or spec.w_memory):
         return None
-    inner = zero_padded(spec) if needs_padding(spec) or isinstance(spec, ConvSpec) else spec
+    inner = zero_padded(spec) if isinstance(spec, ConvSpec) else spec
     shape = spec.w_shape if op == "conv_grad_weight" else spec.x_shape
     if needs_padding(spec):
-        gradient = partial(_gradient, backend, op, inner, algorithm)
-        return padded_gradient(backend, op, spec, dtype, algorithm, gradient)
+        return padded_gradient(backend, op, spec, dtype, algorithm, partial(_gradient, backend, op, algorithm))
 
     def call(grad_y: Any, other: Any) -> Any:
         if not all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other)):
             return None
         result = np.empty(shape, dtype)
-        _gradient(backend, op, inner, algorithm, grad_y, other, result)
+        _gradient(backend, op, algorithm, inner, grad_y, other, result)
         return result
 
     return call
@@ -121,7 +121,7 @@ def _flipped(run: Run, nd: int) -> Run:
 
 
 def _gradient(
-    backend: Any, op: str, spec: Any, algorithm: str | None, grad_y: Any, other: Any, result: Any
+    backend: Any, op: str, algorithm: str | None, spec: Any, grad_y: Any, other: Any, result: Any
 ) -> None:
     if op == "conv_grad_input":
         backend._conv_grad_input(spec, grad_y, other, result, algorithm)

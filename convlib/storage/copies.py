@@ -59,7 +59,8 @@ def copies(
     if not (copied or found or conjugated or reshaped or call.pads):
         return ()
     pieces = call.padded_pieces(copied)
-    if pieces is not None and all(a.flags.c_contiguous for a in arrays.get("x", ())):
+    seen = ("x",) if RESULTS[op] == "y" else ("y", "w")
+    if pieces is not None and all(a.flags.c_contiguous for place in seen for a in arrays.get(place, ())):
         if not pieces[0]:
             return ()
         return (Copy("x", ", ".join(_reasons(call, "x", False, storage, ())), pieces[0], pieces[2]),)
