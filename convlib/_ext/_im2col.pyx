@@ -11,6 +11,11 @@ from libc.string cimport memcpy, memset
 
 from scipy.linalg cimport cython_blas as blas
 
+cdef extern from "c/runtime/products.h" nogil:
+    void cv_product_begins() noexcept
+    void cv_product_ends() noexcept
+
+
 ctypedef fused number:
     float
     double
@@ -67,10 +72,12 @@ def gemm(const number[:, :] a, bint ta, const number[:, :] b, bint tb, number[:,
     cdef number beta = 1 if add else 0
     # BLAS thinks in columns: the transposed product of the transposed factors.
     with nogil:
+        cv_product_begins()
         gemm_any(
             first, second, &columns, &rows, &inner, <number*>&b[0, 0], &ldb, <number*>&a[0, 0], &lda, beta, &c[0, 0],
             &ldc,
         )
+        cv_product_ends()
 
 
 # ----------------------------------------------------------------------------------------------- columns

@@ -314,12 +314,13 @@ def _exact_product(spec: ConvSpec, a: Array, b: Array) -> Any:
         bound = terms * dtypes.magnitude(a) * dtypes.magnitude(b)
 
     def product(p: Array, tp: bool, q: Array, tq: bool, c: Array, add: bool) -> None:
-        left, right = p.T if tp else p, q.T if tq else q
         if bound < 2**53:
             kind = np.float32 if bound < 2**24 else np.float64
-            result = (left.astype(kind) @ right.astype(kind)).astype(np.int64)
+            result = np.empty(c.shape, kind)
+            loops.gemm(p.astype(kind, "C"), tp, q.astype(kind, "C"), tq, result, False)
+            result = result.astype(np.int64)
         else:
-            result = left @ right
+            result = (p.T if tp else p) @ (q.T if tq else q)
         if add:
             c += result
         else:

@@ -125,6 +125,40 @@ def test_a_fork_during_the_call_of_another_thread() -> None:
     """) == "30 True True"  # fmt: skip
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("dtype", ["f4", "i1"])
+def test_forks_while_other_threads_multiply_by_blas(dtype: str) -> None:
+    """OpenBLAS waits for ever where a fork meets products of other threads; half of the forks are a handler's."""
+    assert run(f"""
+        import faulthandler, signal
+        faulthandler.dump_traceback_later(240, exit=True)
+        a, b = x.astype({dtype!r}), w.astype({dtype!r})
+        call = lambda: convlib.conv2d(a, b, padding=1, backend="im2col")
+        expected, stop, good, children = call(), threading.Event(), [], []
+        def repeat():
+            while not stop.is_set():
+                good.append(np.array_equal(call(), expected))
+        def fork(*_):
+            child = os.fork()
+            if not child:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(100)
+                os._exit(0 if np.array_equal(call(), expected) else 3)
+            children.append(child)
+        signal.signal(signal.SIGALRM, fork)
+        threads = [threading.Thread(target=repeat) for _ in range(3)]
+        for thread in threads: thread.start()
+        for i in range(1, 11):
+            fork()
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 1e-2))
+            while len(children) < 2 * i:
+                good.append(np.array_equal(call(), expected))
+        stop.set()
+        for thread in threads: thread.join()
+        print(len(children), {{os.waitpid(child, 0)[1] for child in children}}, all(good))
+    """) == "20 {0} True"  # fmt: skip
+
+
 def test_several_python_threads_at_once() -> None:
     assert run("""
         expected, found = everything(), []
