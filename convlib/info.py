@@ -13,6 +13,7 @@ from typing import Any
 
 from . import config, registry, threads
 from .errors import BackendError
+from .registry.selection import parse
 from .spec.arguments import choice
 
 #: Packages that change what convlib does, if they are installed.
@@ -63,15 +64,24 @@ def _collect() -> dict[str, Any]:
         "machine": _machine(),
         "threads": {"used": threads.get_num_threads(), "available": threads.machine_threads()},
         "engine": _engine(),
-        "settings": {
-            "max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy(),
-            "tuning": config.get_tuning(), "backend": _asked(), "measured": _measured(),
-        },
+        "settings": {**settings(), "backend": _asked(), "measured": _measured()},
         "environment": {name: text for name, text in sorted(os.environ.items()) if name.startswith(MATTERS)},
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "backends": {name: _reason(name) for name in registry.backends()},
         "plug-ins": _plugins(),
     }
+
+
+def settings() -> dict[str, Any]:
+    """Return what blocks and the environment ask of every call; raises what calls would of a variable's rubbish."""
+    from .functional import kept
+
+    threads.get_num_threads()
+    cache = kept.active()
+    return {
+        "max_workspace": config.get_max_workspace(), "accuracy": config.get_accuracy(),
+        "tuning": config.get_tuning(), "plan_cache": cache.maxsize if cache else 0,
+    }  # fmt: skip
 
 
 def _reason(name: str) -> str | None:
@@ -106,7 +116,13 @@ def _machine() -> dict[str, Any]:
 
 def _asked() -> str:
     name, source = registry.asked()
-    return "automatic" if name is None else f"{name}, by {source}"
+    if name is None:
+        return "automatic"
+    try:
+        parse(name)
+    except BackendError as error:
+        return f"{name}, by {source}, which calls refuse: {error}"
+    return f"{name}, by {source}"
 
 
 def _measured() -> str:

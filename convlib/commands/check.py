@@ -30,8 +30,10 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check each backend, and return the exit status."""
+    from ..info import settings
     from ..testing import check_backend
 
+    settings()  # what is wrong with a variable is no fault of a backend
     status = AGREE
     for name in arguments.backends or _runnable():
         report = check_backend(

@@ -116,7 +116,7 @@ class PlanCache:
     """
 
     def __init__(self, maxsize: int) -> None:
-        self._maxsize, self._lock = maxsize, Lock()
+        self.maxsize, self._lock = maxsize, Lock()
         self._plans: OrderedDict[tuple[Any, ...], tuple[weakref.ref[Array], ConvPlan]] = OrderedDict()
         self._freed: deque[int] = deque()  # owners that were freed while the lock was taken
 
@@ -151,7 +151,7 @@ class PlanCache:
         made = of_plain_weights(spec, plain, bias, x.dtype, backend, quantised=quantised)
         with self._lock:
             self._plans[key] = weakref.ref(owner, partial(self._gone, id(owner))), made
-            while len(self._plans) > self._maxsize:
+            while len(self._plans) > self.maxsize:
                 self._plans.popitem(last=False)
         return made
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import config
-from ..errors import ConvlibError, SpecError
+from ..errors import ConvlibError, SpecError, quote
 from ..registry import Kind, Ranking
 from ..registry.plugins import changed
 from ..threads import checked, get_num_threads
@@ -121,7 +121,9 @@ def _table(file: str, isa: str, threads: int) -> dict[str, Ranking]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, ConvlibError) as error:
-        warnings.warn(f"what was tuned is ignored: {file}: {error}", RuntimeWarning, stacklevel=2)
+        said = error.strerror if isinstance(error, OSError) else error
+        where = ", which lies where CONVLIB_CACHE_DIR says" if config.environment("CONVLIB_CACHE_DIR") else ""
+        warnings.warn(f"what was tuned is ignored: {quote(file)}{where}: {said}", RuntimeWarning, stacklevel=2)
         return {}
 
 

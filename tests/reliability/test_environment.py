@@ -11,6 +11,8 @@ import pytest
 
 import convlib
 from convlib import config
+from convlib.commands import main
+from convlib.tuning import store
 
 VARIABLES = sorted({f"CONVLIB_{name}" for name in config._NAMES} | {"OMP_NUM_THREADS"})
 RUBBISH = (
@@ -52,6 +54,30 @@ def test_rubbish_is_ignored_or_named(environment, name, value):
 def test_an_error_that_does_not_name_its_variable_would_be_noticed():
     assert unnamed("CONVLIB_ACCURACY", "accuracy='?' is unknown")
     assert not unnamed("CONVLIB_ACCURACY", "CONVLIB_ACCURACY='?' is unknown")
+
+
+@pytest.mark.parametrize("name", sorted({*VARIABLES} - {"CONVLIB_BACKEND", "CONVLIB_CACHE_DIR", "OMP_NUM_THREADS"}))
+def test_commands_name_the_variable_and_blame_no_backend(name, environment, capsys):
+    environment(**{name: "rubbish"})
+    assert (main(["info"]), main(["check", "naive", "-k", "kernel_1x1"])) == (2, 2)
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count(f"{name}='rubbish'") == 2
+
+
+def test_info_says_that_no_backend_has_the_name_in_the_environment(environment, capsys):
+    environment(CONVLIB_BACKEND="rubbish")
+    assert main(["info"]) == 0
+    assert "rubbish, by CONVLIB_BACKEND, which calls refuse: unknown backend 'rubbish'" in capsys.readouterr().out
+
+
+def test_a_file_in_place_of_the_folder_of_caches_is_a_warning_that_names_the_variable(environment, tmp_path):
+    (tmp_path / "file").touch()
+    environment(CONVLIB_CACHE_DIR=str(tmp_path / "file"))
+    kind = "conv", convlib.explain("conv2d", X.shape, W.shape).spec, X.dtype, 1, False
+    store._table.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"'.*file.tuning.*', which lies where CONVLIB_CACHE_DIR says: "):
+        assert not store.ranking(kind)
 
 
 CALL = """
