@@ -76,13 +76,12 @@ cdef void divide(real* line, Py_ssize_t n, double divisor) noexcept nogil:
 
 cdef void gather(const Job* job, const real* y, real* to) noexcept nogil:
     """Write the columns of the outputs that reach beyond the image, one after the other."""
-    cdef Py_ssize_t i, r
-    for r in range(job.out[1]):
-        for i in range(job.near):
-            to[i * job.column + r] = y[i]
-        for i in range(job.far, job.out[2]):
-            to[(job.near + i - job.far) * job.column + r] = y[i]
-        y += job.out[2]
+    cdef Py_ssize_t rows = job.out[1], width = job.out[2], end, o, r
+    for end in range(job.near + width - job.far):
+        o = end if end < job.near else end - job.near + job.far
+        for r in range(rows):
+            to[r] = y[r * width + o]
+        to += job.column
 
 
 cdef void add_columns(const Job* job, bint finite, const real* columns, const real* w, real* x,

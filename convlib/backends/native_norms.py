@@ -50,11 +50,11 @@ def planes_at_once(spec: PoolSpec, itemsize: int) -> int:
 
 
 def pool_planes(
-    part: PoolSpec, x: Array, y: Array, add: Callable[..., Any], widen: Callable[[Array], Array]
+    part: PoolSpec, x: Array, y: Array, add: Callable[..., Any], widen: Callable[[Array], Array] | None
 ) -> bool:
     """Do as `pool` with planes without their padding, which ``add(powers, out=y)`` sees to; False if it cannot.
 
-    ``widen(x)`` is a copy with that padding, of the sizes of `part`.
+    ``widen(x)`` is a copy with that padding, of the sizes of `part`, if it holds anything.
     """
     p = float(x.dtype.type(part.norm))
     with np.errstate(all="ignore"):
@@ -66,8 +66,8 @@ def pool_planes(
             _root(y, p)
     del powers
     if not exact:
-        wide = widen(x)
-        with config.scratch(config.get_max_workspace() - wide.nbytes):
+        wide = x if widen is None else widen(x)
+        with config.scratch(config.get_max_workspace() - (0 if widen is None else wide.nbytes)):
             pool_slabs.pool(part, wide, y, None)
     return True
 

@@ -99,9 +99,9 @@ def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
     return None not in plans and plans[0].frames and plans[0].name == plans[1].name
 
 
-def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run:
+def _framed(spec: Any, shapes: list[Ints], dtype: np.dtype[Any], algorithm: str | None) -> Run | None:
     if spec.kind == "lp":
-        return _norms(spec, shapes[2], dtype, algorithm)
+        return norms(spec, shapes[2], dtype, algorithm)
     pool = _summing(spec, shapes, dtype, algorithm)
     return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, spec.places, max_workspace, out)
 
@@ -126,18 +126,22 @@ def norms_scratch(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -
     return native_norms.scratch_of_planes(part, dtype.itemsize)
 
 
-def _norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str | None) -> Run:
-    """Return a short way of norms: the roots of sums of powers, of some planes at a time."""
-    planes, each = spec.n * spec.c, norm_planes(spec, dtype)
-    chosen = Call(pool_problem(zero_padded(spec)), "pool", dtype).plan(algorithm, True).name
+def norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str | None) -> Run | None:
+    """Return a short way of norms: the roots of sums of powers, of some planes at a time; None of large planes."""
+    planes, each, pads = spec.n * spec.c, norm_planes(spec, dtype), needs_padding(spec)
+    plan = Call(pool_problem(zero_padded(spec)), "pool", dtype).plan(algorithm, True)
+    if not each or plan is None or spec.channels_last:
+        return None
 
     def made(count: int) -> tuple[PoolSpec, Run, Any]:
         part = replace(spec, n=1, c=count, batched=True)
         inner, power = zero_padded(part), native_norms.power_of(spec.pad_value or 0, spec, dtype)
         shapes = [part.x_shape, inner.x_shape, part.y_shape]
+        if not pads:
+            return inner, _native_pool.PoolRunner(pool_problem(inner), plan.name, shapes[0], shapes[2], dtype), None
         powers = replace(part, pad_value=power) if spec.pad_value else part
         border = _native_pad.Border(*border_of(part, shapes[0], shapes[1], dtype, count, 1))
-        return inner, _summing(powers, shapes, dtype, chosen), border
+        return inner, _summing(powers, shapes, dtype, plan.name), border
 
     parts = {count: made(count) for count in {each, planes % each} - {0}}
 
@@ -150,7 +154,7 @@ def _norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str |
             at = (slice(None), slice(first, first + each))
             part, pool, border = parts[min(each, planes - first)]
             add = partial(pool, threads=threads, indices=False, max_workspace=max_workspace // 2)
-            widen = partial(border.wide, threads=threads)
+            widen = partial(border.wide, threads=threads) if pads else None
             if not native_norms.pool_planes(part, x[at], total[at], add, widen):
                 return None
         return y

@@ -15,7 +15,7 @@ from ..spec import ConvSpec, PoolSpec, needs_padding, zero_padded
 from . import native_apart
 from .native_calls import conv_problem, filled, plain, pool_problem, settings, strided_weights
 from .native_folding import padded_gradient
-from .native_padding import padded
+from .native_padding import norms, padded
 
 Run = Callable[..., Any]
 
@@ -64,11 +64,12 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
         return lambda x, threads, max_workspace, w, bias, out=None: pool(x, threads, spec.places, max_workspace, out)
 
     if not needs_padding(spec):
-        if spec.kind == "lp":
-            return None  # norms are more than a sum
-        plain = _native_pool.PoolRunner(pool_problem(spec), algorithm, shapes[0], shapes[2], dtype)
-        return plain if spec.batched else _unbatched(plain)
-    found = padded(spec, shapes, dtype, algorithm, runner)
+        if spec.kind != "lp":
+            plain = _native_pool.PoolRunner(pool_problem(spec), algorithm, shapes[0], shapes[2], dtype)
+            return plain if spec.batched else _unbatched(plain)
+        found = norms(spec, shapes[2], dtype, algorithm)
+    else:
+        found = padded(spec, shapes, dtype, algorithm, runner)
     if found is None:
         return None
     whole = found if spec.batched else _unbatched(found)

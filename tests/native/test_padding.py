@@ -238,6 +238,40 @@ def test_norms_copy_nothing(mode: str, dtype: str, isa: str, monkeypatch: pytest
     convlib.functional.pool._quick.cache_clear()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("nd", "options"),
+    [(2, {"stride": 1, "padding": 1}), (2, {}), (2, {"stride": 2, "padding": 1}), (1, {}), (3, {"stride": 2})],
+)
+def test_norms_under_zeros_go_the_short_way(
+    nd: int, options: dict[str, Any], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrays with gaps have, which go the long way, within the scratch that is said."""
+    function = getattr(convlib, f"lp_pool{nd}d")
+    plain = small(7, 3, *(9, 12, 14)[:nd]).astype(dtype)
+    huge, nan = plain.copy(), plain.copy()
+    huge.flat[40], nan.flat[-1] = np.finfo(dtype).max / 4, np.nan
+    for at_once in (1 << 20, 4 * plain[0].nbytes, plain[0, 0].nbytes):  # all planes, some at a time, none
+        monkeypatch.setattr(native_norms, "_BYTES", at_once)
+        convlib.functional.pool._quick.cache_clear()
+        for p in (1, 2, 2.5):
+            said = convlib.explain(function.__name__, plain.shape, p, 3, dtype=dtype, **options)
+            assert said.backend == "native"
+            assert said.copies == ()
+            for x in (plain, plain[2], huge, nan):
+                expected = function(np.repeat(x, 2, axis=-1)[..., ::2], p, 3, **options)
+                tracemalloc.start()
+                found = function(x, p, 3, **options)
+                most = tracemalloc.get_traced_memory()[1] - found.nbytes
+                tracemalloc.stop()
+                np.testing.assert_allclose(found, expected, rtol=4 * np.finfo(dtype).eps)
+                assert most <= said.workspace_nbytes + (16 << 10)  # and Python's own
+                out = np.empty_like(found)
+                assert function(x, p, 3, out=out, **options) is out
+                np.testing.assert_array_equal(out, found)
+    convlib.functional.pool._quick.cache_clear()
+
+
 def test_norms_whose_padding_has_no_power_are_copied() -> None:
     x = small(1, 3, 12, 40).astype("f4")
     for value in (1e-30, 1e30, np.inf):
