@@ -230,6 +230,15 @@ def test_files_that_pages_name_exist(path):
         assert found or name in MADE, name
 
 
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_that_pages_use_exist(path):
+    """As they stand there: `convlib.backends` is a function, and a package from which names are imported."""
+    for name in re.findall(r"`(convlib(?:\.[A-Za-z_]\w*)+)", prose(path)):
+        if name.startswith("convlib.onnx") and not importlib.util.find_spec("onnx"):
+            continue
+        assert pkgutil.resolve_name(name) is not None
+
+
 @in_the_checkout
 def test_the_engines_page_lists_what_the_engine_has():
     page = tables.PAGE.read_text()
