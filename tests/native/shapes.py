@@ -187,6 +187,12 @@ def rows_of_tiles(dtype: str) -> Iterator[Problem]:
         yield sizes(2, 3, 3, ocg, (6, width + dil * (k - 1)), (k, k), stride, dil, lo=1)
     for height, (stride, dil) in itertools.product(edges(4), ((1, 1), (2, 1), (1, 2), (2, 2), (3, 2))):
         yield sizes(1, 1, 2, 1, (stride * (height - 1) + 1 + dil * 3, 40), (4, 3), stride, dil)
+    # runs of tiles without masks; the last output of some fills no vector, and taps of each height meet rows apart
+    some = itertools.cycle(itertools.product((1, 2), (1, 0)))
+    for (kh, kw), width in itertools.product(((1, 2), (2, 5), (3, 3), (4, 1), (6, 3)), edges(6 * lanes(dtype))):
+        stride, lo = next(some)
+        size = stride * 8 + kh - 2 * lo, stride * (width - 1) + kw - 2 * lo
+        yield sizes(1, 2, 1, 1, size, (kh, kw), stride, lo=lo)
     # blocks of pixels, of which 16 KB of sums hold up to 4096, two vectors at a time, by four channels at a time
     for icg, width in itertools.product((9, 11, 12), (0, 1, lanes(dtype), 2 * lanes(dtype) - 1)):
         yield sizes(1, 2, icg, 3, (1, 1344 + width), (1, 1))

@@ -23,6 +23,8 @@
 #include "pointwise.tmpl.h"
 #include "tile.tmpl.h"
 
+#define CV_RUN (1 << 20) /* loads of a run of tiles, at most: between them nobody asks for a stop */
+
 #ifndef CV_GCD
 #define CV_GCD
 static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
@@ -43,7 +45,8 @@ typedef struct {
     int threads;
     ptrdiff_t oc_blocks, taps;         /* tiles of channels in a group; taps of a kernel */
     ptrdiff_t spacing, phases, strips; /* see above; strips of rows in a plane */
-    ptrdiff_t vecs, columns;           /* of a row: vectors, and tiles of even width */
+    /* of a row: vectors, tiles, and vectors of a tile; of the first `wide` one more */
+    ptrdiff_t vecs, columns, least, wide;
     ptrdiff_t max_steps;
     ptrdiff_t block; /* of pixels, where channels are added a few at a time; else 0 */
     ptrdiff_t planes, plane_pieces; /* images x groups, and into how many pieces they are cut */
@@ -104,14 +107,22 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff
  * is no tile of its width without. */
 CV_INLINE int CV_(next_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column) *c) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t least = j->vecs / j->columns, wide = j->vecs - least * j->columns;
     c->ox = i ? c->ox + c->nv * VL : 0;
-    c->nv = (int)(least + (i < wide));
+    c->nv = (int)(j->least + (i < j->wide));
     c->last = CV_MIN2(VL, p->out[2] - c->ox - (c->nv - 1) * VL);
     const ptrdiff_t first = c->ox * p->stride[2] - p->lo[2];
     if (j->tiles && !j->tiles[0][c->nv - 1])
         return 1;
     return first < 0 || first + (p->k[2] - 1) * p->dil[2] + c->nv * VL * p->stride[2] > p->in[2];
+}
+
+/* How many columns behind the i-th, which loads without masks, are as wide and do so, too. */
+CV_INLINE ptrdiff_t CV_(columns_alike)(const CV_(direct_job) *j, ptrdiff_t i,
+                                       const CV_(column) *c) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t alike = (i < j->wide ? j->wide : j->columns) - i - 1;
+    const ptrdiff_t end = c->ox * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
+    return !alike ? 0 : CV_MIN2(alike, (p->in[2] - end) / (c->nv * VL * p->stride[2]) - 1);
 }
 
 /* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane
@@ -137,6 +148,7 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
     t.wstep = j->channels ? k : -j->phases * p->k[2];
     t.ystep = j->channels ? p->ys[1] : j->spacing * p->ys[3];
     t.count = CV_(list_steps)(j, oz, oy, rows, steps);
+    const ptrdiff_t most = CV_RUN / CV_MAX2(1, t.count * t.kw);
     ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
     double work = 0;
     for (ptrdiff_t plane = p0; plane < p1; plane++) {
@@ -154,13 +166,22 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
                 masks += p->k[2] * column.nv;
             t.x = x + (column.ox * p->stride[2] - p->lo[2]) * p->xs[4];
             t.y = y + column.ox * p->ys[4];
+            t.run = 1;
+            if (!masked) {
+                const ptrdiff_t more = CV_MIN2(CV_(columns_alike)(j, i, &column), most);
+                i += more;
+                column.ox += more * column.nv * VL;
+                column.last = CV_MIN2(VL, p->out[2] - column.ox - (column.nv - 1) * VL);
+                t.run += more;
+            }
             if (j->tiles)
                 j->tiles[masked][column.nv - 1](&t);
             else if (masked)
                 CV_(any_1_1)(&t);
             else
                 CV_(any_0_1)(&t);
-            if (cv_stop_after(&work, (double)t.count * (double)(t.kw * rows * column.nv * VL)))
+            if (cv_stop_after(&work, (double)(t.count * t.run) *
+                                         (double)(t.kw * rows * column.nv * VL)))
                 return;
         }
         if (++g == p->groups) {
@@ -230,31 +251,30 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
     const int which = 2 * (p->stride[2] == 2) + (p->k[2] == 3);
     j->vecs = (p->out[2] + VL - 1) / VL;
     j->columns = j->vecs;
-    if (!unit)
-        return;
-    j->tiles = CV_(direct_tiles)[which];
-    j->columns = (j->vecs + CV_DNV - 1) / CV_DNV;
+    if (unit) {
+        const int widest = CV_WIDEST(p->stride[2], p->k[2] == 3);
+        j->tiles = CV_(direct_tiles)[which];
+        j->columns = (j->vecs + widest - 1) / widest;
+    }
 #if CV_DNV == 4
-    if (CV_(direct_wide)(p, j->vecs)) {
+    if (unit && CV_(direct_wide)(p, j->vecs)) {
         j->tiles = CV_(wide_tiles)[p->stride[2] == 2];
         j->oc_blocks = (p->ocg + CV_DM_WIDE - 1) / CV_DM_WIDE;
     }
 #endif
+    j->least = j->vecs / j->columns;
+    j->wide = j->vecs % j->columns;
 }
 
 /* The first column from the i-th on that loads under masks; `columns` if there is none.  Those that
  * load without are passed over together. */
 static ptrdiff_t CV_(masked_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column) *c) {
-    const cv_conv *p = &j->p;
     for (; i < j->columns; i++) {
         if (CV_(next_column)(j, i, c))
             return i;
-        const ptrdiff_t wide = j->vecs % j->columns; /* of one vector more, which come first */
-        const ptrdiff_t alike = (i < wide ? wide : j->columns) - i - 1, step = c->nv * VL;
-        const ptrdiff_t end = c->ox * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
-        const ptrdiff_t passed = CV_MIN2(alike, (p->in[2] - end) / (step * p->stride[2]) - 1);
+        const ptrdiff_t passed = CV_(columns_alike)(j, i, c);
         i += passed;
-        c->ox += passed * step;
+        c->ox += passed * c->nv * VL;
     }
     return i;
 }
@@ -298,7 +318,8 @@ CV_ONCE double CV_(direct_cost)(const cv_problem *problem) {
     const int most = plain && CV_(direct_wide)(p, (p->out[2] + VL - 1) / VL) ? CV_DM_WIDE : CV_DM;
     const double shared = (double)CV_MIN2(most, p->ocg > 1 ? p->ocg : p->out[1]);
     /* of a row's tiles, those at its ends load under masks */
-    const double across = (vecs + CV_DNV - 1) / CV_DNV, ends = CV_MIN2(across, 2);
+    const int widest = CV_WIDEST(p->stride[2], p->k[2] == 3);
+    const double across = (vecs + widest - 1) / widest, ends = CV_MIN2(across, 2);
     const double starts = CV_CHEAP_MASKS ? 18 * across : 45 * ends + 8 * (across - ends);
     const double add = (0.95 + 0.6 / (double)p->k[2]) / CV_PACE; /* rows of taps begin anew */
     return 300 + adds * (add + load / shared) +
