@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,24 @@ def test_size_cliffs_of_options_answer_at_once():
     large = convlib.explain("conv2d", (1, 1, 2**26, 2**26), (1, 1, 3, 3))
     assert math.prod(large.spec.out_size) == (2**26 - 2) ** 2
     assert convlib.cost("max_pool1d", (1, 1, 2**50), 2**20).macs_inside == 2**50
+
+
+@pytest.mark.parametrize("algorithm", [None, "direct"])
+def test_as_many_strips_as_the_dilation_take_no_time_of_its_square(algorithm):
+    """Each row finds its strip at once: a search from the first on took 20 s of processor time."""
+    x = np.arange(200_002 * 3, dtype=np.float32).reshape(1, 1, 200_002, 3) % 8
+    w = np.array([[1, 2], [4, 8]], np.float32).reshape(1, 1, 2, 2)
+    start = time.process_time()
+    y = convlib.conv2d(x, w, dilation=(100_001, 1), backend=f"native:{algorithm}" if algorithm else None)[0, 0]
+    assert time.process_time() - start < 5
+    near, far = x[0, 0, :100_001], x[0, 0, 100_001:]
+    np.testing.assert_array_equal(y, near[:, :2] + 2 * near[:, 1:] + 4 * far[:, :2] + 8 * far[:, 1:])
+
+
+def test_a_plan_is_made_as_fast_for_any_dilation():
+    start = time.process_time()
+    convlib.explain("conv2d", (1, 1, 2**31, 2), (1, 1, 2, 2), dilation=(2**30, 1))
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("limit", range(-3, 25))

@@ -57,18 +57,26 @@ typedef struct {
     const CV_(direct_tile) (*tiles)[CV_DNV];
 } CV_(direct_job);
 
-/* Rows of strip s of a plane: first, first + spacing, … ; returns how many. */
+/* Strips that so many rows are cut into. */
+static ptrdiff_t CV_(strips_of)(const CV_(direct_job) *j, ptrdiff_t rows) {
+    return j->channels ? rows : (rows + CV_DM - 1) / CV_DM;
+}
+
+/* Rows of strip s of a plane: first, first + spacing, … ; returns how many.  The first offsets
+ * have one row more than the others, which are as many as the dilation and so not gone through. */
 static int CV_(strip_rows)(const CV_(direct_job) *j, ptrdiff_t s, ptrdiff_t *first) {
-    for (ptrdiff_t a = 0;; a++) {
-        const ptrdiff_t rows = (j->p.out[1] - a + j->spacing - 1) / j->spacing;
-        const ptrdiff_t m = j->channels ? 1 : CV_DM, strips = (rows + m - 1) / m;
-        if (s < strips) {
-            const ptrdiff_t r0 = s * rows / strips, r1 = (s + 1) * rows / strips;
-            *first = a + r0 * j->spacing;
-            return (int)(r1 - r0);
-        }
-        s -= strips;
+    ptrdiff_t rows = j->p.out[1] / j->spacing + 1, strips = CV_(strips_of)(j, rows), a = 0;
+    const ptrdiff_t longer = j->p.out[1] % j->spacing;
+    if (s >= longer * strips) {
+        s -= longer * strips;
+        a = longer;
+        strips = CV_(strips_of)(j, --rows);
     }
+    a += s / strips;
+    s %= strips;
+    const ptrdiff_t r0 = cv_part(rows, strips, s);
+    *first = a + r0 * j->spacing;
+    return (int)(cv_part(rows, strips, s + 1) - r0);
 }
 
 /* The steps of the strip whose first output row is (oz, oy), with `rows` rows or channels; returns
@@ -238,12 +246,9 @@ static void CV_(direct_sizes)(CV_(direct_job) *j) {
     j->spacing = j->channels ? 1 : every / sh;
     j->phases = j->channels ? 1 : every / dh;
     j->oc_blocks = j->channels ? (p->ocg + CV_DM - 1) / CV_DM : 1;
-    j->strips = 0;
-    for (ptrdiff_t a = 0; a < CV_MIN2(j->spacing, p->out[1]); a++) {
-        const ptrdiff_t rows = (p->out[1] - a + j->spacing - 1) / j->spacing,
-                        m = j->channels ? 1 : CV_DM;
-        j->strips += (rows + m - 1) / m;
-    }
+    const ptrdiff_t rows = p->out[1] / j->spacing, longer = p->out[1] % j->spacing;
+    j->strips =
+        longer * CV_(strips_of)(j, rows + 1) + (j->spacing - longer) * CV_(strips_of)(j, rows);
     j->planes = p->n * p->groups;
     j->max_steps = p->icg * p->k[0] * (p->k[1] + CV_MIN2(j->phases, p->k[1]) * (CV_DM - 1));
     const int unit = p->xs[4] == 1 && p->ys[4] == 1 &&
