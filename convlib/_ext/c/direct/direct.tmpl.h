@@ -326,7 +326,12 @@ CV_ONCE double CV_(direct_cost)(const cv_problem *problem) {
     const int widest = CV_WIDEST(p->stride[2], p->k[2] == 3);
     const double across = (vecs + widest - 1) / widest, ends = CV_MIN2(across, 2);
     const double starts = CV_CHEAP_MASKS ? 18 * across : 45 * ends + 8 * (across - ends);
-    const double add = (0.95 + 0.6 / (double)p->k[2]) / CV_PACE; /* rows of taps begin anew */
+    /* rows of taps begin anew; tiles of more chains wait less for each other */
+    const double kx = (double)p->k[2], inner = (across - ends) / across;
+    const double gain = plain && CV_DNV == 3 && widest == 3 && vecs > 2
+                            ? inner * (0.41 + 0.6 / kx - CV_MIN2(1.0, 3 / kx))
+                            : 0;
+    const double add = (0.95 + 0.6 / kx - gain) / CV_PACE;
     return 300 + adds * (add + load / shared) +
            planes / shared * (double)(p->out[0] * p->out[1]) * starts;
 }
