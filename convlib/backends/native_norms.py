@@ -39,7 +39,7 @@ def scratch(spec: PoolSpec, itemsize: int, adding: Callable[[PoolSpec], int]) ->
 def power_of(value: float, spec: PoolSpec, dtype: np.dtype[Any]) -> float:
     """Return the power of a number as `pool_planes` has it."""
     with np.errstate(all="ignore"):
-        return float(_powers(np.full(1, value, dtype), float(dtype.type(spec.norm)))[0])
+        return float(_powers(np.full(1, value, dtype), _norm(spec, dtype))[0])
 
 
 def planes_at_once(spec: PoolSpec, itemsize: int) -> int:
@@ -49,6 +49,12 @@ def planes_at_once(spec: PoolSpec, itemsize: int) -> int:
     return -(-planes // -(-planes // most)) if most else 0
 
 
+def _norm(spec: PoolSpec, dtype: np.dtype[Any]) -> float:
+    """Return the norm as numbers of this type have it, which may be infinite."""
+    with np.errstate(over="ignore"):
+        return float(dtype.type(spec.norm))
+
+
 def pool_planes(
     part: PoolSpec, x: Array, y: Array, add: Callable[..., Any], widen: Callable[[Array], Array] | None
 ) -> bool:
@@ -56,7 +62,7 @@ def pool_planes(
 
     ``widen(x)`` is a copy with that padding, of the sizes of `part`, if it holds anything.
     """
-    p = float(x.dtype.type(part.norm))
+    p = _norm(part, x.dtype)
     with np.errstate(all="ignore"):
         powers = _powers(x, p)
         if add(powers, out=y) is None:
@@ -85,7 +91,7 @@ def pool(spec: PoolSpec, x: Array, y: Array, add: Callable[[PoolSpec, Array, Arr
     Powers have the type of `x`.  A part where one overflows, or a window's are so small that digits are lost, goes by
     powers of quotients in double precision.
     """
-    p = float(x.dtype.type(spec.norm))
+    p = _norm(spec, x.dtype)
     for part, at, to in _parts(spec, x.itemsize):
         values, total = x[at], y[to]
         with np.errstate(all="ignore"), config.scratch(_rest()):
