@@ -206,7 +206,8 @@ cdef class Outside(Border):
             if (f.lo[axis] + f.size[axis] > f.padded[axis] or (job.out[axis] - 1) * job.stride[axis]
                     + (job.kernel[axis] - 1) * job.dilation[axis] >= f.padded[axis]):
                 raise ValueError("windows reach beyond the padding")
-        if f.padded[0] != 1 or job.units * icg * f.size[1] * f.size[2] != size_of(self.x_dims, self.nd):
+        if (f.padded[0] != 1 or job.units * icg * f.size[1] * f.size[2]
+                != cnp.PyArray_MultiplyList(self.x_dims, self.nd)):
             raise ValueError("the sizes are not those of the input")
         rows, columns = self.tables = [reaching(self, axis) for axis in (1, 2)]
         job.rows, job.columns = NULL if rows.size == 0 else &rows[0, 0], NULL if columns.size == 0 else &columns[0, 0]
@@ -270,11 +271,3 @@ cdef object reaching(Outside border, int axis):
     outputs = rest // job.stride[axis]
     reached = (rest >= 0) & (rest % job.stride[axis] == 0) & (outputs < job.out[axis])
     return ascontiguousarray(where(reached, outputs, -1), int64)
-
-
-cdef Py_ssize_t size_of(const cnp.npy_intp* dims, int nd) noexcept:
-    cdef Py_ssize_t size = 1
-    cdef int i
-    for i in range(nd):
-        size *= dims[i]
-    return size

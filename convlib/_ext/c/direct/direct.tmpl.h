@@ -111,26 +111,38 @@ static ptrdiff_t CV_(list_steps)(const CV_(direct_job) *j, ptrdiff_t oz, ptrdiff
     return s - list;
 }
 
+/* Lanes of a tile's last vector that are outputs. */
+CV_INLINE ptrdiff_t CV_(last_lanes)(const CV_(direct_job) *j, const CV_(column) *c) {
+    return CV_MIN2(VL, j->p.out[2] - c->ox - (c->nv - 1) * VL);
+}
+
 /* The next tile of a row; whether it loads under masks: some of its inputs may not exist, or there
  * is no tile of its width without. */
 CV_INLINE int CV_(next_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(column) *c) {
     const cv_conv *p = &j->p;
     c->ox = i ? c->ox + c->nv * VL : 0;
     c->nv = (int)(j->least + (i < j->wide));
-    c->last = CV_MIN2(VL, p->out[2] - c->ox - (c->nv - 1) * VL);
+    c->last = CV_(last_lanes)(j, c);
     const ptrdiff_t first = c->ox * p->stride[2] - p->lo[2];
     if (j->tiles && !j->tiles[0][c->nv - 1])
         return 1;
     return first < 0 || first + (p->k[2] - 1) * p->dil[2] + c->nv * VL * p->stride[2] > p->in[2];
 }
 
-/* How many columns behind the i-th, which loads without masks, are as wide and do so, too. */
-CV_INLINE ptrdiff_t CV_(columns_alike)(const CV_(direct_job) *j, ptrdiff_t i,
-                                       const CV_(column) *c) {
+/* On from the i-th column, which loads without masks, to the last one beside it that is as wide and
+ * does so, too, over `most` of them at most; returns how many. */
+CV_INLINE ptrdiff_t CV_(pass_columns)(const CV_(direct_job) *j, ptrdiff_t i, ptrdiff_t most,
+                                      CV_(column) *c) {
     const cv_conv *p = &j->p;
     const ptrdiff_t alike = (i < j->wide ? j->wide : j->columns) - i - 1;
     const ptrdiff_t end = c->ox * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
-    return !alike ? 0 : CV_MIN2(alike, (p->in[2] - end) / (c->nv * VL * p->stride[2]) - 1);
+    if (!CV_MIN2(alike, most))
+        return 0;
+    const ptrdiff_t fit = (p->in[2] - end) / (c->nv * VL * p->stride[2]) - 1,
+                    passed = CV_MIN2(CV_MIN2(alike, most), fit);
+    c->ox += passed * c->nv * VL;
+    c->last = CV_(last_lanes)(j, c);
+    return passed;
 }
 
 /* One line: a strip of rows at one depth, for one tile of channels, in planes p0 .. p1-1; a plane
@@ -176,11 +188,9 @@ static void CV_(direct_line)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_t
             t.y = y + column.ox * p->ys[4];
             t.run = 1;
             if (!masked) {
-                const ptrdiff_t more = CV_MIN2(CV_(columns_alike)(j, i, &column), most);
-                i += more;
-                column.ox += more * column.nv * VL;
-                column.last = CV_MIN2(VL, p->out[2] - column.ox - (column.nv - 1) * VL);
-                t.run += more;
+                const ptrdiff_t passed = CV_(pass_columns)(j, i, most, &column);
+                i += passed;
+                t.run += passed;
             }
             if (j->tiles)
                 j->tiles[masked][column.nv - 1](&t);
@@ -277,9 +287,7 @@ static ptrdiff_t CV_(masked_column)(const CV_(direct_job) *j, ptrdiff_t i, CV_(c
     for (; i < j->columns; i++) {
         if (CV_(next_column)(j, i, c))
             return i;
-        const ptrdiff_t passed = CV_(columns_alike)(j, i, c);
-        i += passed;
-        c->ox += passed * c->nv * VL;
+        i += CV_(pass_columns)(j, i, j->columns, c);
     }
     return i;
 }
