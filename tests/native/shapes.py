@@ -119,8 +119,8 @@ def strips(dtype: str) -> Iterator[Problem]:
         sizes(1, 1, 40, 33, (20, 20), (2, 2), 3, lo=1), sizes(1, 1, 40, 16, (12, 13), (1, 5), 2, lo=2),
         sizes(1, 1, 80, 16, (2, 3), (1, 1), lo=3), sizes(2, 1, 3, 32, (30, 31), (5, 5), 2, lo=2),
     )  # fmt: skip
-    # tiles of 8 or 4 pixels and of one less, none in vain from so many on; 16 of them in a block; in one image or two
-    for pixels in (*range(2, 9), 15, 17, 41, 42, 55, 57, 64, *edges(128), *edges(64)):
+    # tiles of 8, 6 or 4 pixels and of one less, none in vain from so many on; 16 in a block; in one image or two
+    for pixels in (*range(2, 9), 11, 12, 13, 15, 17, 41, 42, 55, 57, 64, *edges(128), *edges(64)):
         vector = lanes(dtype)
         yield sizes(1, 1, 9, vector * (1 + pixels % 3) - pixels % 2, (pixels,), (3,), lo=1)
         yield sizes(2, 1, 17, 3 * vector + pixels % 2, (pixels // 2 or 1, 1), (1, 1))
@@ -153,6 +153,7 @@ WINOGRAD = [
         (3, 2, 4, 5, 13, 29, 0), (2, 1, 8, 8, 60, 5, 2), (1, 1, 8, 8, 9, 200, 1), (1, 1, 16, 40, 28, 28, 1),
         (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
         (1, 1, 17, 97, 12, 13, 1), (1, 1, 2, 3, 4, 300, 1), (2, 2, 20, 70, 18, 18, 1), (5, 1, 4, 4, 14, 14, 1),
+        *((1, 1, 3, 16 - tiles % 2, 2, 2 * tiles, 1) for tiles in range(2, 14)),
     )),
     *(sizes(n, g, icg, ocg, (h, w), (5, 5), lo=lo, hi=hi) for n, g, icg, ocg, h, w, lo, hi in (
         (1, 1, 1, 1, 1, 1, 2, 2), (1, 1, 17, 33, 9, 9, 2, 2), (2, 2, 5, 8, 28, 12, 0, 3), (1, 1, 3, 9, 40, 41, 4, 0),

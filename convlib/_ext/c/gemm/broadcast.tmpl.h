@@ -1,11 +1,12 @@
 /* The GEMM with its roles exchanged and no windows packed: lanes are output channels, and inputs
  * are broadcast.
  *
- * A tile is CV_PX pixels, or one less, by up to CV_NV vectors of output channels: 24 sums in 32
- * registers, or 12 in 16.  A window's inputs are segments of neighbouring numbers if channels come
- * last: kw·C of them under a row of taps, C under one tap if taps are apart.  So pixels are read
- * where they lie if channels come last and nothing is padded; else from a copy of the strip of
- * input under a strip of outputs, channels last, with its padding.  A copy costs kh x kw times less
+ * A tile is CV_PX pixels, or one less, by CV_NV vectors of output channels, or CV_FEW_PX by fewer:
+ * 24 sums in 32 registers, or 12 in 16.  A window's inputs are segments of neighbouring numbers if
+ * channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So
+ * pixels are read where they lie if channels come last and nothing is padded; else from a copy of
+ * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs
+ * kh x kw times less
  * than windows would, and any stride is free.
  * Packed weights are [panel of channels][tap][c][lane].
  *
@@ -70,8 +71,6 @@ typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const
         const T *w, const T *init, T *c, ptrdiff_t ldc) {                                \
         CV_TILE_SUMS(px, nv);                                                            \
     }
-/* Tiles of fewer vectors, and of bytes: 7 divides maps of 7x7, 14x14, ... */
-#define CV_FEW_PX (CV_PX == 8 ? 7 : CV_PX)
 CV_PIXELS(broadcast_1, CV_FEW_PX, 1)
 CV_PIXELS(broadcast_2, CV_FEW_PX, 2)
 #if CV_NV == 3
@@ -158,7 +157,7 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
     const ptrdiff_t copy =
         j->in_place ? 0 : j->size[0] * j->size[1] * j->size[2] * j->size[3] * j->p.icg + CV_BEYOND;
     const ptrdiff_t sizes[9] = {
-        (j->pixels + CV_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
+        (j->pixels + CV_MOST_PX) * (ptrdiff_t)sizeof(ptrdiff_t),
         copy * (ptrdiff_t)sizeof(CV_(fed)),
         CV_BROADCAST_TILES * CV_PX * CV_NV * VL * (ptrdiff_t)sizeof(T),
         CV_NV * VL * (ptrdiff_t)sizeof(T),
@@ -232,7 +231,7 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
             }
         }
     }
-    for (; i < pixels + CV_PX; i++)
+    for (; i < pixels + CV_MOST_PX; i++)
         s->at[i] = s->at[pixels - 1];
 #if !CV_FLOAT
     if (j->shifted)
@@ -264,14 +263,16 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
             const int direct = i - b0 < whole;
             ptrdiff_t from = r, to = r + segments, lanes = passed;
             if (skip) {
-                const ptrdiff_t *taps = s->taps[i / CV_PX],
-                                *last = s->taps[(CV_MIN2(next, pixels) - 1) / CV_PX];
-                const ptrdiff_t begin = CV_MIN2(taps[0], last[0]);
+                ptrdiff_t begin = PTRDIFF_MAX, beyond = 0;
+                for (ptrdiff_t a = i / CV_PX; a * CV_PX < CV_MIN2(next, pixels); a++) {
+                    begin = CV_MIN2(begin, s->taps[a][0]);
+                    beyond = CV_MAX2(beyond, s->taps[a][1]);
+                }
                 if (begin > from) {
                     from = CV_MIN2(begin, to);
                     lanes = begin / j->cuts * j->lanes;
                 }
-                to = CV_MAX2(CV_MIN2(CV_MAX2(taps[1], last[1]), to), from);
+                to = CV_MAX2(CV_MIN2(beyond, to), from);
             }
             CV_(broadcast_fn) tile = CV_(broadcast_tiles)[nv - 1];
 #if CV_FLOAT

@@ -188,8 +188,9 @@ CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
         copied *= (double)(p.k[a] == 1 ? p.out[a] : CV_(broadcast_reach)(&p, a) + p.lo[a]);
     }
-    /* one vector of outputs: with two loads in a cycle, broadcasts are the limit */
-    const double pace = (CV_REGISTERS == 32 ? 0.86 : vecs > 1 ? 0.94 : 0.58) * CV_PACE;
+    /* one vector of outputs: six sums of 16 registers wait for each other, and with two loads in a
+     * cycle broadcasts are the limit */
+    const double pace = (CV_REGISTERS == 32 ? 0.86 : vecs > 1 ? 0.94 : 0.70) * CV_PACE;
     double ns = pixels * vecs * (k / pace + (p.last ? 0.5 : 3.2)) +
                 (double)(p.n * p.groups) * CV_BROADCAST_START;
     if (!p.last)

@@ -8,6 +8,11 @@
 #include "../int8/feed.tmpl.h"
 #endif
 
+/* Pixels of a tile of fewer vectors: 7 divide maps of 7x7, 14x14, ...; 6 by two vectors are as many
+ * sums as 4 by three, and fewer would wait for each other. */
+#define CV_FEW_PX (CV_PX == 8 ? 7 : CV_FLOAT && CV_PX == 4 && CV_NV == 3 ? 6 : CV_PX)
+#define CV_MOST_PX CV_MAX2(CV_PX, CV_FEW_PX)
+
 #ifndef CV_SEGMENT
 #define CV_SEGMENT
 typedef struct {
@@ -25,7 +30,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
                                    const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                    const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init,
                                    T *c, ptrdiff_t ldc) {
-    vec acc[CV_PX][CV_NV];
+    vec acc[CV_MOST_PX][CV_NV];
     CV_UNROLL(16)
     for (int i = 0; i < px; i++) {
         CV_UNROLL(4)
@@ -33,7 +38,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
             acc[i][v] = CV_(load)(init ? init + v * VL : c + i * ldc + v * VL);
     }
     for (; n > 0; n--, segments++) {
-        const CV_(fed) *q[CV_PX];
+        const CV_(fed) *q[CV_MOST_PX];
         CV_UNROLL(16)
         for (int i = 0; i < px; i++)
             q[i] = x + (at ? at[i] : i * pitch) + segments->at;

@@ -35,6 +35,19 @@ CV_WINO_TILE_ROW(7)
 CV_WINO_TILE_ROW(8)
 static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {
     CV_WINO_ENTRY(4), CV_WINO_ENTRY(5), CV_WINO_ENTRY(6), CV_WINO_ENTRY(7), CV_WINO_ENTRY(8)};
+#elif CV_FEW_PX == 6
+CV_WINO_TILE(2, 3)
+CV_WINO_TILE_ROW(3)
+CV_WINO_TILE_ROW(4)
+CV_WINO_TILE(5, 1)
+CV_WINO_TILE(5, 2)
+CV_WINO_TILE(6, 1)
+CV_WINO_TILE(6, 2)
+static const CV_(wino_fn)
+    CV_(wino_fns)[][CV_NV] = {{CV_(wino_3_1), CV_(wino_3_2), CV_(wino_2_3)},
+                              {CV_(wino_4_1), CV_(wino_4_2), CV_(wino_3_3)},
+                              {CV_(wino_5_1), CV_(wino_5_2), CV_(wino_4_3)},
+                              {CV_(wino_6_1), CV_(wino_6_2)}};
 #elif CV_PX == 3
 CV_WINO_TILE_ROW(1)
 CV_WINO_TILE_ROW(2)
@@ -61,8 +74,9 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]), ld = nv * VL;
     /* tiles of all slices lie in a row, unless windows span slices or step over them */
     const int even = slices == b->count[1], groups = even ? 1 : (int)(b->count[0] * b->count[1]);
-    const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice, least = CV_PX / 2;
-    const ptrdiff_t parts = (tiles + CV_PX - 1) / CV_PX;
+    const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice;
+    const ptrdiff_t px = CV_FEW_PX == 6 && nv < CV_NV ? CV_FEW_PX : CV_PX, least = px / 2,
+                    parts = (tiles + px - 1) / px;
     for (ptrdiff_t z = 0; z < p->k[0]; z++)
         s->segments[z] = (cv_segment){z * p->dil[0] * step * CV_DEPTH, CV_(wino_lanes)(p)};
     T *mm = s->mm;

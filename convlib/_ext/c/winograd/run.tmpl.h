@@ -75,9 +75,9 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     j->row = (width + VL) * VL;
     j->v_row = j->c_vecs * VL;
     j->v_plane =
-        (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_PX / 2) * j->v_row +
+        (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_MOST_PX / 2) * j->v_row +
         CV_WINO_SKEW;
-    j->m_plane = (j->tiles + CV_PX) * panel + CV_WINO_SKEW;
+    j->m_plane = (j->tiles + CV_MOST_PX) * panel + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
