@@ -6,8 +6,7 @@
  * channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So
  * pixels are read where they lie if channels come last and nothing is padded; else from a copy of
  * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs
- * kh x kw times less
- * than windows would, and any stride is free.
+ * kh x kw times less than windows would, and any stride is free.
  * Packed weights are [panel of channels][tap][c][lane].
  *
  * The same serves integers of 8 bits, whose lanes take several neighbours of a window at once:

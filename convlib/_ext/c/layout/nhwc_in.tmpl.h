@@ -43,7 +43,9 @@ static void CV_(nhwc_in)(const cv_conv *p, const T *from, ptrdiff_t next, ptrdif
         return;
     }
     for (ptrdiff_t c = 0; c < icg; c += VL) {
-        for (ptrdiff_t i = 0; i < n; i += VL) {
+        for (ptrdiff_t q = 0; q < n; q += VL) {
+            /* the last ones whole, too, where some come twice */
+            const ptrdiff_t i = CV_MAX2(0, CV_MIN2(q, n - VL));
             const ptrdiff_t channels = CV_MIN2(VL, icg - c), pixels = CV_MIN2(VL, n - i);
             const T *src = from + c * p->xs[1] + i * next;
             T *to = dst + i * icg + c;
@@ -51,11 +53,11 @@ static void CV_(nhwc_in)(const cv_conv *p, const T *from, ptrdiff_t next, ptrdif
             CV_(transpose_rows)(src, p->xs[1], next, channels, pixels, v);
             if (channels == VL && pixels == VL) {
                 CV_UNROLL(16)
-                for (int q = 0; q < VL; q++)
-                    CV_(store)(to + q * icg, v[q]);
+                for (int k = 0; k < VL; k++)
+                    CV_(store)(to + k * icg, v[k]);
             } else {
-                for (ptrdiff_t q = 0; q < pixels; q++)
-                    CV_(store_n)(to + q * icg, v[q], channels);
+                for (ptrdiff_t k = 0; k < pixels; k++)
+                    CV_(store_n)(to + k * icg, v[k], channels);
             }
         }
     }

@@ -100,9 +100,15 @@ CV_INLINE void CV_(transpose_sized)(const T *from, ptrdiff_t row, ptrdiff_t step
         return;
     }
 #endif
-    CV_UNROLL(16)
-    for (int i = 0; i < VL; i++)
-        v[i] = i < rows ? CV_(gather)(from + i * row, step, 0, n) : (vec){0};
+    if (step == 2 && rows == VL && n == VL) {
+        CV_UNROLL(16)
+        for (int i = 0; i < VL; i++)
+            v[i] = CV_(even)(CV_(load)(from + i * row), CV_(load_n)(from + i * row + VL, VL - 1));
+    } else {
+        CV_UNROLL(16)
+        for (int i = 0; i < VL; i++)
+            v[i] = i < rows ? CV_(gather)(from + i * row, step, 0, n) : (vec){0};
+    }
     CV_UNROLL(16)
     for (int i = 0; i < VL && most; i++)
         *most = CV_(larger)(*most, v[i]);
