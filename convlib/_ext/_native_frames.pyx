@@ -1,6 +1,6 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: freethreading_compatible=True
-"""What padding that repeats elements adds to a gradient in the input: that of the rows and columns outside alone."""
+"""What padding adds to the gradients of zeros: that of the rows and columns outside alone."""
 
 cimport numpy as cnp
 from libc.stdint cimport int64_t
@@ -26,6 +26,8 @@ cdef extern from "c/border/taps.h" nogil:
                      Py_ssize_t apart)
     void cv_taps_f64(double* to, const double* y, Py_ssize_t n, const double* w, Py_ssize_t taps, Py_ssize_t step,
                      Py_ssize_t apart)
+    float cv_taps_f32_dot(const float* a, const float* b, Py_ssize_t n, Py_ssize_t step)
+    double cv_taps_f64_dot(const double* a, const double* b, Py_ssize_t n, Py_ssize_t step)
 
 cdef enum:
     WORTH = 1 << 14  # numbers outside that repay the waking of a thread
@@ -40,8 +42,10 @@ cdef struct Job:
     Py_ssize_t weights  # of a group; 0: all groups share them
     Py_ssize_t near, far  # of the outputs of a row, those before and from here on reach beyond the image
     Py_ssize_t line, row, column  # room for each, zeros on its sides included
-    Py_ssize_t block  # bytes of each worker
-    double divisor
+    Py_ssize_t block, ends  # bytes of each worker, and those for outputs that reach beyond the image alone
+    Py_ssize_t lines  # numbers of a channel's lines outside, of which gradients in the weights are made
+    double divisor, value
+    bint doubles
     # by place outside of an axis and tap, the output that reaches the place under the tap, or -1
     const int64_t* rows
     const int64_t* columns
@@ -49,6 +53,7 @@ cdef struct Job:
     const char* w
     char* x
     char* blocks
+    char* outside  # the lines of all channels of an image
 
 
 cdef void add_products(const Job* job, int axis, bint finite, real* to, const real* y, const real* w,
@@ -76,12 +81,11 @@ cdef void divide(real* line, Py_ssize_t n, double divisor) noexcept nogil:
 
 cdef void gather(const Job* job, const real* y, real* to) noexcept nogil:
     """Write the columns of the outputs that reach beyond the image, one after the other."""
-    cdef Py_ssize_t rows = job.out[1], width = job.out[2], end, o, r
-    for end in range(job.near + width - job.far):
-        o = end if end < job.near else end - job.near + job.far
-        for r in range(rows):
-            to[r] = y[r * width + o]
-        to += job.column
+    cdef Py_ssize_t width = job.out[2], end, o, r
+    for r in range(job.out[1]):  # the ends of a row and the next one lie side by side
+        for end in range(job.near + width - job.far):
+            o = end if end < job.near else end - job.near + job.far
+            to[end * job.column + r] = y[r * width + o]
 
 
 cdef void add_columns(const Job* job, bint finite, const real* columns, const real* w, real* x,
@@ -157,18 +161,97 @@ cdef void add_outside(const Job* job, Py_ssize_t unit, real* block) noexcept nog
         add_rows(job, bad == 0, y, w + i * taps, x + i * size, block, row)
 
 
-cdef void floats_outside(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Job* job = <Job*>context
-    add_outside[float](job, unit, <float*>(job.blocks + worker * job.block))
+cdef void write_lines(const Job* job, const real* x, real* to) noexcept nogil:
+    """Write the rows outside, with their columns outside, then the columns outside, beside the rows of the image."""
+    cdef const cv_frame* f = &job.frame
+    cdef Py_ssize_t width = f.size[2], lo = f.lo[2], side, c, r, at
+    cdef int64_t source
+    cdef real value = <real>job.value
+    for side in range(f.padded[1] - f.size[1]):
+        source = f.source[1][side if side < f.lo[1] else side + f.size[1]]
+        if source >= 0:
+            memcpy(to + lo, x + source * width, width * sizeof(real))
+        for at in range(f.padded[2] if source < 0 else f.padded[2] - width):
+            c = at if at < lo or source < 0 else at + width
+            to[c] = value if source < 0 or f.source[2][c] < 0 else x[source * width + f.source[2][c]]
+        to += f.padded[2]
+    for r in range(f.size[1]):
+        for side in range(f.padded[2] - width):
+            source = f.source[2][side if side < lo else side + width]
+            to[side * f.size[1] + r] = value if source < 0 else x[r * width + source]
 
 
-cdef void doubles_outside(void* context, Py_ssize_t unit, int worker) noexcept nogil:
+cdef real dot(const real* a, const real* b, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    if real is float:
+        return cv_taps_f32_dot(a, b, n, step)
+    else:
+        return cv_taps_f64_dot(a, b, n, step)
+
+
+cdef void add_dots(const Job* job, const real* y, const real* columns, const real* lines, real* w) noexcept nogil:
+    """Add to the weights between two channels the products of outputs with the lines outside."""
+    cdef const cv_frame* f = &job.frame
+    cdef Py_ssize_t side, o, ky, kx, first, last, at, stride = job.stride[1]
+    for side in range(f.padded[1] - f.size[1]):
+        for ky in range(job.kernel[1]):
+            o = job.rows[side * job.kernel[1] + ky]
+            for kx in range(job.kernel[2] if o >= 0 else 0):
+                w[ky * job.kernel[2] + kx] += dot(y + o * job.out[2], lines + kx * job.dilation[2], job.out[2],
+                                                  job.stride[2])
+        lines += f.padded[2]
+    for side in range(f.padded[2] - f.size[2]):
+        for kx in range(job.kernel[2]):
+            o = job.columns[side * job.kernel[2] + kx]
+            if o >= job.far:
+                o -= job.far - job.near
+            for ky in range(job.kernel[1] if o >= 0 else 0):
+                at = ky * job.dilation[1] - f.lo[1]  # the row of the image under the first output
+                first = 0 if at >= 0 else (stride - 1 - at) // stride
+                last = 0 if at >= f.size[1] else min(job.out[1], (f.size[1] - 1 - at) // stride + 1)
+                if first < last:
+                    w[ky * job.kernel[2] + kx] += dot(columns + o * job.column + first, lines + first * stride + at,
+                                                      last - first, stride)
+        lines += f.size[1]
+
+
+cdef void weights_of(const Job* job, Py_ssize_t unit, real* columns) noexcept nogil:
+    """Add to the weights of a channel of the result what the lines outside have."""
+    cdef Py_ssize_t taps = job.kernel[1] * job.kernel[2], i
+    cdef const real* y = <const real*>job.y + unit * job.out[1] * job.out[2]
+    cdef const real* lines = <const real*>job.outside + unit // job.ocg * job.icg * job.lines
+    cdef real* w = <real*>job.w + unit * job.icg * taps
+    gather(job, y, columns)
+    for i in range(job.icg):
+        add_dots(job, y, columns, lines + i * job.lines, w + i * taps)
+
+
+cdef void some_lines(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Job* job = <Job*>context
-    add_outside[double](job, unit, <double*>(job.blocks + worker * job.block))
+    cdef Py_ssize_t size = job.frame.size[1] * job.frame.size[2]
+    if job.doubles:
+        write_lines[double](job, <const double*>job.x + unit * size, <double*>job.outside + unit * job.lines)
+    else:
+        write_lines[float](job, <const float*>job.x + unit * size, <float*>job.outside + unit * job.lines)
+
+
+cdef void some_weights(void* context, Py_ssize_t unit, int worker) noexcept nogil:
+    cdef Job* job = <Job*>context
+    if job.doubles:
+        weights_of[double](job, unit, <double*>(job.blocks + worker * job.ends))
+    else:
+        weights_of[float](job, unit, <float*>(job.blocks + worker * job.ends))
+
+
+cdef void some_outside(void* context, Py_ssize_t unit, int worker) noexcept nogil:
+    cdef Job* job = <Job*>context
+    if job.doubles:
+        add_outside[double](job, unit, <double*>(job.blocks + worker * job.block))
+    else:
+        add_outside[float](job, unit, <float*>(job.blocks + worker * job.block))
 
 
 cdef class Outside(Border):
-    """What the padding of contiguous inputs adds to their gradient, beside that of padding with zeros.
+    """What the padding of contiguous inputs adds to gradients, beside those of padding with zeros.
 
     Parameters
     ----------
@@ -181,7 +264,8 @@ cdef class Outside(Border):
     args
         As for `Border`.
 
-    The columns outside are added from left to right, then the rows, each with its columns: the order of `Border.fold`.
+    To gradients in the input the columns outside are added from left to right, then the rows, each with its columns:
+    the order of `Border.fold`.
     """
 
     cdef Job job
@@ -218,42 +302,85 @@ cdef class Outside(Border):
         job.line = max(f.padded[1], f.padded[2]) + CV_LINE_SLACK
         job.row = job.out[2] + 2 * (job.kernel[2] - 1) * job.dilation[2] + CV_LINE_SLACK
         job.column = job.out[1] + 2 * (job.kernel[1] - 1) * job.dilation[1] + CV_LINE_SLACK
-        job.block = job.line + job.row + ocg * (job.near + job.out[2] - job.far) * job.column
-        job.block = (job.block * (8 if self.code == c"d" else 4) + 63) // 64 * 64
+        size, ends = 8 if self.code == c"d" else 4, (job.near + job.out[2] - job.far) * job.column
+        job.block = ((job.line + job.row + ocg * ends) * size + 63) // 64 * 64
+        job.ends = (ends * size + 63) // 64 * 64
+        job.lines = (f.padded[1] - f.size[1]) * f.padded[2] + (f.padded[2] - f.size[2]) * f.size[1]
+        job.doubles, job.value = self.code == c"d", self.value
         if divisor:
             self.ones = ones(job.kernel[1] * job.kernel[2], args[2])
         else:
             job.weights = ocg * icg * job.kernel[1] * job.kernel[2]
 
-    @property
-    def scratch(self):
-        """Bytes that each thread takes."""
-        return self.job.block
+    def scratch(self, int threads, bint weights):
+        """Return the bytes that a call takes, for the gradient in the weights or in the input."""
+        cdef const Job* job = &self.job
+        if not weights:
+            return max(1, min(threads, job.units)) * job.block
+        return self.nbytes_of_lines() + max(1, min(threads, job.groups * job.ocg)) * job.ends
+
+    cdef Py_ssize_t nbytes_of_lines(self):
+        cdef const Job* job = &self.job
+        return (job.groups * job.icg * job.lines * (8 if job.doubles else 4) + 63) // 64 * 64
 
     def add(self, grad_y, w, x, int threads):
         """Add it to `x`, the gradient that padding with zeros has; `w` are the weights, if there are such."""
         cdef Job job = self.job  # of this call alone
         cdef int status
-        cdef Py_ssize_t outside = self.frame.padded[1] * self.frame.padded[2] - self.frame.size[1] * self.frame.size[2]
         if w is None:
             w = self.ones
-        self.check(grad_y, job.units * job.ocg * job.out[1] * job.out[2])
-        self.check(w, job.groups * job.weights or job.kernel[1] * job.kernel[2])
-        if not self.plain(x) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>x):
-            raise ValueError("x is not that of the border")
-        if outside * job.units * job.icg * job.ocg < WORTH:
-            threads = 1
-        threads = max(1, min(threads, job.units))
+        self.check_all(grad_y, w, x, x)
+        threads = self.threads_for(threads, job.units)
         job.y, job.w = <const char*>cnp.PyArray_DATA(<cnp.ndarray>grad_y), <const char*>cnp.PyArray_DATA(<cnp.ndarray>w)
         job.x = <char*>cnp.PyArray_DATA(<cnp.ndarray>x)
         job.blocks = <char*>allocate(threads * job.block)
         try:
             with nogil:
                 memset(job.blocks, 0, threads * job.block)
-                status = parallel(doubles_outside if self.code == c"d" else floats_outside, &job, job.units, threads)
+                status = parallel(some_outside, &job, job.units, threads)
         finally:
             release(job.blocks)
         finish(status)
+
+    def add_weights(self, grad_y, x, w, int threads):
+        """Add it to `w`, the gradient in the weights that padding with zeros has; `x` is the input."""
+        cdef Job job = self.job
+        cdef Py_ssize_t channels = job.groups * job.icg, outs = job.groups * job.ocg, size = 8 if job.doubles else 4
+        cdef int status = 0
+        self.check_all(grad_y, w, x, w)
+        threads = self.threads_for(threads, outs)
+        job.y, job.w = <const char*>cnp.PyArray_DATA(<cnp.ndarray>grad_y), <const char*>cnp.PyArray_DATA(<cnp.ndarray>w)
+        job.x = <char*>cnp.PyArray_DATA(<cnp.ndarray>x)
+        job.outside = <char*>allocate(self.nbytes_of_lines() + threads * job.ends)
+        job.blocks = job.outside + self.nbytes_of_lines()
+        try:
+            for _ in range(job.units // job.groups):
+                with nogil:
+                    status = parallel(some_lines, &job, channels, threads)
+                finish(status)
+                with nogil:
+                    status = parallel(some_weights, &job, outs, threads)
+                finish(status)
+                job.x += channels * job.frame.size[1] * job.frame.size[2] * size
+                job.y += outs * job.out[1] * job.out[2] * size
+        finally:
+            release(job.outside)
+
+    cdef int threads_for(self, int threads, Py_ssize_t units):
+        cdef const Job* job = &self.job
+        if job.lines * job.units * job.icg * job.ocg < WORTH:
+            return 1
+        return max(1, min(threads, units))
+
+    cdef int check_all(self, grad_y, w, x, result) except -1:
+        cdef const Job* job = &self.job
+        self.check(grad_y, job.units * job.ocg * job.out[1] * job.out[2])
+        self.check(w, job.groups * job.weights or job.kernel[1] * job.kernel[2])
+        if not self.plain(x):
+            raise ValueError("x is not that of the border")
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>result):
+            raise ValueError("the result is read-only")
+        return 0
 
     cdef int check(self, a, Py_ssize_t size) except -1:
         if not (self.usable(a) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>a)

@@ -1,7 +1,8 @@
 """Gradients where padding repeats elements: those of padding with zeros, and beside them what lies outside.
 
-Of few channels the rows and columns outside alone are computed, and added to what they repeat.  Else there is a
-gradient of the input with all of its padding, which is folded; that of the weights takes a copy of the input with it.
+Of few channels and of large images the rows and columns outside alone are computed, and added to what they repeat or
+to the weights.  Else there is a gradient of the input with all of its padding, which is folded; that of the weights
+takes a copy of the input with it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def padded_gradient(
     @lru_cache(maxsize=4)
     def fits(settled: tuple[bool, int, int], isa: str) -> bool:
         """Return whether there is room for the scratch of the engine, beside the copy, as it is set."""
-        own = border.scratch * settled[1] if adds else nbytes
+        own = border.scratch(settled[1], op == "conv_grad_weight") if adds else nbytes
         return bool(backend.workspace(op, inner, dtype, algorithm) + own <= settled[2])
 
     def call(grad_y: Array, other: Array | None) -> Array | None:
@@ -65,7 +66,8 @@ def padded_gradient(
         result = np.empty(spec.w_shape if op == "conv_grad_weight" else spec.x_shape, dtype)
         if adds:
             gradient(inner, grad_y, other, result)
-            border.add(grad_y, other, result, threads)
+            add = border.add_weights if op == "conv_grad_weight" else border.add
+            add(grad_y, other, result, threads)
         elif op == "conv_grad_weight":
             wide = border.wide(other, threads)
             if wide is None:
@@ -85,19 +87,19 @@ def _border(spec: Any, padded_shape: tuple[int, ...], dtype: np.dtype[Any]) -> A
 
 
 def adds_outside(op: str, spec: Any, dtype: np.dtype[Any]) -> bool:
-    """Return whether a gradient in the input is that of zeros, to which that of the padding is added."""
+    """Return whether a gradient is that of zeros, to which that of the padding is added."""
     if spec.nd > 2 or dtype.kind != "f" or dtype.itemsize < 4 or not filled(spec):
         return False
     if op == "pool_grad_input":
         pairs, outs, most = 1, 1, 2
         if plain_padded(spec).adjoint() is None:
             return False
-    elif op == "conv_grad_input":
-        pairs, outs, most = spec.icg * spec.ocg, spec.ocg, 8
     else:
-        return False
+        pairs, outs, most = spec.icg * spec.ocg, spec.ocg, 8
     lines = [_lines(spec, axis) for axis in range(spec.nd)]
     large = math.prod(zero_padded(spec).x_shape) * dtype.itemsize > GRADIENT_COPY
+    if op == "conv_grad_weight" and not large:  # over a copy kernels are the faster for having no edges
+        return False
     if pairs > PAIRS:
         products = (count / (out * k) for count, out, k in zip(lines, spec.out_size, spec.kernel, strict=True))
         return bool(large and sum(products) <= PART)
@@ -126,7 +128,7 @@ def pieces_outside(op: str, spec: Any, dtype: np.dtype[Any]) -> tuple[int, int, 
     """See `Backend.padded_pieces`."""
     if getattr(spec, "flip", False) or spec.channels_last or not (short_axes(spec) and adds_outside(op, spec, dtype)):
         return None
-    return 0, 1, _outside(spec, dtype).scratch * get_num_threads()
+    return 0, 1, _outside(spec, dtype).scratch(get_num_threads(), op == "conv_grad_weight")
 
 
 def folded(spec: Any, wide: Array, x: Array) -> bool:

@@ -12,7 +12,7 @@ from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import Quantised, Types
 from ..backends.base.contract import Array
-from ..spec import WindowSpec, zero_padded
+from ..spec import WindowSpec, plain_padded, zero_padded
 from .asked import RESULTS, Call
 from .cutting import Blocks, Item, Size, blocks
 from .job import Job
@@ -84,7 +84,8 @@ def _scratch(
     if copied or call.conjugated or call.pads:
         pieces = call.padded_pieces(copied)
         if pieces is not None:
-            own = call.backend.workspace(call.op, zero_padded(call.spec), call.dtype, call.algorithm)
+            inner = (zero_padded if pieces[0] else plain_padded)(call.spec)  # without a copy, zeros are not part of x
+            own = call.backend.workspace(call.op, inner, call.dtype, call.algorithm)
             most = min(pieces[2] + pieces[1] * own, config.get_max_workspace())  # else it goes the long way
         return max(most, Job(call, copied).scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)

@@ -56,6 +56,24 @@ def test_convolutions(mode: str, kernel: Any, options: dict[str, Any], dtype: st
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("kernel", "options"), OPTIONS)
+@pytest.mark.parametrize("mode", [*MODES, "constant"])
+def test_weights(mode: str, kernel: Any, options: dict[str, Any], dtype: str) -> None:
+    kernel, value = tuple(np.broadcast_to(kernel, 2).tolist()), 2.0 * (mode == "constant")
+    for size, (groups, icg, ocg) in product(((7, 9), (5, 30), (33, 6), (4, 4)), ((3, 1, 1), (2, 2, 3), (1, 1, 2))):
+        x, w_shape = small(2, groups * icg, *size, seed=1).astype(dtype), (groups * ocg, icg, *kernel)
+        spec = make_conv(2, x.shape, w_shape, groups=groups, padding_mode=mode, pad_value=value, **options)
+        grad_y, given = small(*spec.y_shape, seed=2).astype(dtype), {"groups": groups, "backend": "cython", **options}
+        padding = {"padding_mode": mode, "pad_value": value}
+        expected = convlib.conv2d_grad_weight(grad_y, x, w_shape, **padding, **given)
+        plain = convlib.conv2d_grad_weight(grad_y, x, w_shape, **given)
+        for threads in (1, 3):
+            found = plain.copy()
+            native_folding._outside(spec, np.dtype(dtype)).add_weights(grad_y, x, found, threads)
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [3, 8, 37])
 @pytest.mark.parametrize("mode", MODES)
 def test_one_axis(mode: str, size: int, dtype: str) -> None:
@@ -105,10 +123,27 @@ def test_what_is_not_finite_meets_no_zeros(mode: str, at: tuple[int, ...]) -> No
     assert np.isinf(found).any()
 
 
+@pytest.mark.parametrize("at", [(0, 0, 0, 0), (0, 1, 0, 900), (0, 1, 800, 5), (0, 1, 700, 1199)])
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_that_are_not_finite_meet_no_zeros(mode: str, at: tuple[int, ...]) -> None:
+    """At an edge each tap has an element of the padding, which is never zero here."""
+    grad_y, x = small(1, 2, 801, 1200, seed=1), 1 + abs(small(1, 2, 801, 1200, seed=2))
+    grad_y[at] = np.inf
+    given: dict[str, Any] = {"groups": 2, "padding": 1}
+    spec = make_conv(2, x.shape, (2, 1, 3, 3), padding_mode=mode, **given)
+    assert native_folding.adds_outside("conv_grad_weight", spec, x.dtype)
+    border = native_folding._outside(spec, x.dtype)
+    found = np.zeros((2, 1, 3, 3), "f4")
+    border.add_weights(grad_y, x, found, 1)
+    assert not np.isnan(found).any()
+
+
 CALLS: tuple[tuple[str, tuple[int, ...], Any, dict[str, Any]], ...] = (
     ("conv2d_grad_input", (2, 3, 70, 80), (3, 1, 3, 3), {"groups": 3}),
     ("conv2d_grad_input", (1, 2, 120, 90), (3, 2, 3, 3), {}),
     ("conv2d_grad_input", (1, 17, 300, 310), (17, 17, 3, 3), {}),  # larger than what is copied in one piece
+    ("conv2d_grad_weight", (2, 3, 500, 900), (3, 1, 3, 3), {"groups": 3}),
+    ("conv2d_grad_weight", (1, 17, 300, 310), (17, 17, 3, 3), {}),
     ("avg_pool2d_grad_input", (2, 3, 70, 80), 3, {"stride": 1}),
     ("sum_pool2d_grad_input", (1, 1, 1100, 1300), 3, {"stride": 1}),
 )
@@ -120,8 +155,10 @@ def test_nothing_is_copied(function: str, shape: Any, other: Any, options: dict[
     """What `explain` says of copies and scratch is so, and results are those of a gradient that is folded."""
     options = {"padding": 1, "padding_mode": "reflect", **options}
     conv = function.startswith("conv")
-    rest = (small(*other, seed=1), shape) if conv else (shape, other)
-    y_shape, said_of = ((shape[0], other[0], *shape[2:]), (other, shape)) if conv else (shape, (shape, other))
+    rest, result = (small(*other, seed=1), shape) if conv else (shape, other), shape
+    if function.endswith("weight"):
+        rest, result = (small(*shape, seed=1), other), other
+    y_shape, said_of = ((shape[0], other[0], *shape[2:]), (rest[0].shape, result)) if conv else (shape, (shape, other))
     grad_y = small(*y_shape, seed=2)
     gradient = getattr(convlib, function)
     with under_isa(isa):
@@ -138,12 +175,12 @@ def test_nothing_is_copied(function: str, shape: Any, other: Any, options: dict[
                 _, scratch = native.traced()
             assert scratch <= said.workspace_nbytes
             assert most <= (96 << 10)
-            folded = gradient(grad_y, *rest, **options, backend="native", out=np.empty(shape, "f4"))
+            folded = gradient(np.asfortranarray(grad_y), *rest, **options, backend="native")
             np.testing.assert_allclose(found, folded, rtol=1e-5, atol=2e-3)
 
 
 def test_where_a_copy_is_sooner_made() -> None:
-    """Of small planes and many channels; of weights' gradients, other types, and more axes always."""
+    """Of small planes and many channels, and of weights of small images; of other types and more axes always."""
     for x_shape, w_shape, options in (
         ((1, 64, 7, 7), (64, 1, 3, 3), {"groups": 64}), ((1, 64, 64, 64), (64, 64, 3, 3), {}),
         ((1, 1, 9, 60, 60), (1, 1, 3, 3, 3), {}),
@@ -153,19 +190,25 @@ def test_where_a_copy_is_sooner_made() -> None:
     spec = make_conv(2, (1, 1, 90, 90), (1, 1, 3, 3), padding=1, padding_mode="edge")
     assert native_folding.adds_outside("conv_grad_input", spec, np.dtype("f8"))
     assert not native_folding.adds_outside("conv_grad_weight", spec, np.dtype("f8"))
+    spec = make_conv(2, (1, 1, 900, 900), (1, 1, 3, 3), padding=1, padding_mode="edge")
+    assert native_folding.adds_outside("conv_grad_weight", spec, np.dtype("f8"))
     assert not native_folding.adds_outside("conv_grad_input", spec, np.dtype("i8"))
 
 
 def test_arrays_that_are_not_those_of_the_border_are_refused() -> None:
     spec = make_conv(2, (1, 2, 20, 30), (2, 1, 3, 3), groups=2, padding=1, padding_mode="wrap")
-    add = native_folding._outside(spec, np.dtype("f4")).add
+    border = native_folding._outside(spec, np.dtype("f4"))
     grad_y, w, x = small(*spec.y_shape), small(*spec.w_shape), small(*spec.x_shape)
     for given in (
         (grad_y[..., :-1], w, x), (grad_y.astype("f8"), w, x), (grad_y, w[:1], x), (grad_y, w, x[:, :, ::-1]),
         (grad_y, w, x[:, :1]), (np.asfortranarray(grad_y), w, x),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="border"):
-            add(*given, 1)
-    x.flags.writeable = False
-    with pytest.raises(ValueError, match="x is not that of the border"):
-        add(grad_y, w, x, 1)
+            border.add(*given, 1)
+        with pytest.raises(ValueError, match="border"):
+            border.add_weights(given[0], given[2], given[1], 1)
+    x.flags.writeable = w.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        border.add(grad_y, w, x, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        border.add_weights(grad_y, x, w, 1)

@@ -1,4 +1,4 @@
-/* Windows along a line that has zeros on either side, of float and of double. */
+/* Windows along a line that has zeros on either side, and products of two lines. */
 #ifndef CV_BORDER_TAPS
 #define CV_BORDER_TAPS
 #include <stddef.h>
@@ -32,6 +32,25 @@
             name##_of(3, to, y, n, w, step, apart);                                          \
         else                                                                                 \
             name##_of(taps, to, y, n, w, step, apart);                                       \
+    }                                                                                        \
+    /* The sum of a[i] * b[i * step] for i < n. */                                           \
+    static T name##_dot(const T *a, const T *b, ptrdiff_t n, ptrdiff_t step) {               \
+        enum { LANES = 16 / sizeof(T) };                                                     \
+        name##_vec sums[4] = {0};                                                            \
+        ptrdiff_t i = 0;                                                                     \
+        if (step == 1) {                                                                     \
+            for (; i + 4 * LANES <= n; i += 4 * LANES)                                       \
+                for (int k = 0; k < 4; k++)                                                  \
+                    sums[k] += *(const name##_vec *)(a + i + k * LANES) *                    \
+                               *(const name##_vec *)(b + i + k * LANES);                     \
+        }                                                                                    \
+        sums[0] += sums[1] + (sums[2] + sums[3]);                                            \
+        T sum = 0;                                                                           \
+        for (int k = 0; k < LANES; k++)                                                      \
+            sum += sums[0][k];                                                               \
+        for (; i < n; i++)                                                                   \
+            sum += a[i] * b[i * step];                                                       \
+        return sum;                                                                          \
     }
 CV_TAPS(float, cv_taps_f32)
 CV_TAPS(double, cv_taps_f64)
