@@ -124,6 +124,22 @@ def test_refused_with_the_conversion_named(row):
         call(converted)
 
 
+@pytest.mark.parametrize("row", [*REFUSED, "Dask", "Delayed"])
+def test_refused_within_a_list(row):
+    make, conversion, _ = REFUSED.get(row, (None, "{0}.compute()", ""))
+    if row == "Dask":
+        make = need("dask.array").from_array
+    elif row == "Delayed":
+        make = need("dask").delayed
+    given = make(IMAGE)
+    with pytest.raises(TypeError) as caught:
+        convlib.max_pool2d([given], 2)
+    said = str(caught.value)
+    assert said.startswith("x[0] is a"), said
+    assert conversion.format("x[0]") in said, said
+    convlib.max_pool2d([eval(conversion.format("given"), {"numpy": np, "given": given})], 2)
+
+
 def test_dask_arrays_are_served_in_kind():
     da = need("dask.array")
     y = convlib.filter2d(da.from_array(IMAGE, chunks=3), KERNEL)

@@ -260,7 +260,7 @@ def _take_one(name: str, value: Any) -> tuple[str, Any]:
 
 
 def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:
-    """Raise TypeError if `value`, or an entry of it, has a mask or a unit, which a plain array has not."""
+    """Raise TypeError if `value` has a mask or a unit, which a plain array has not, or an entry of it is no such."""
     if isinstance(value, (list, tuple)):
         for at, entry in enumerate(value if depth < 64 else ()):  # deeper than any array: a list may hold itself
             if type(entry) not in _SCALARS:
@@ -268,6 +268,8 @@ def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:
         return
     if type(value) in _SCALARS or type(value) is np.ndarray or isinstance(value, np.generic):
         return
+    if depth and _foreign.is_dask(value):  # which may have every attribute
+        raise _foreign.refusal(name, value, " within a list")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first, as in {name}.filled(0)")
     mask = getattr(value, "mask", None)
@@ -279,3 +281,5 @@ def _refuse_what_is_lost(name: str, value: Any, depth: int = 0) -> None:
     unit, numbers = ("unit", "value") if hasattr(value, "unit") else ("units", "magnitude")
     if getattr(value, unit, None) is not None and hasattr(value, numbers):
         raise TypeError(f"{name} is a {type(value).__name__} with a unit, which would be lost; give {name}.{numbers}")
+    if depth and _foreign.is_foreign(value):
+        raise _foreign.refusal(name, value, " within a list")

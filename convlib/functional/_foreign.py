@@ -19,6 +19,7 @@ CONVERSIONS: dict[str, tuple[str, str]] = {
     "astropy.Quantity": ("{name}.value", "y * {name}.unit"),
     "astropy.NDData": ("{name}.data", ""),
     "cupy": ("cupy.asnumpy({name})", "cupy.asarray(y)"),
+    "dask": ("{name}.compute()", ""),
     "h5py": ("{name}[...]", "or dask.array.from_array({name}) to stay lazy"),
     "jax": ("numpy.asarray({name})", "jax.numpy.asarray(y)"),
     "jaxlib": ("numpy.asarray({name})", "jax.numpy.asarray(y)"),
@@ -57,12 +58,20 @@ def take(name: str, value: Any) -> tuple[str, Any]:
         return root, _lazy(name, value)
     if hasattr(value, "shape") and registry.takes(root):
         return root, value
+    raise refusal(name, value)
+
+
+def refusal(name: str, value: Any, where: str = "") -> TypeError:
+    """Return the error of an array that is not taken, which says how to convert it; `where` follows "takes"."""
+    kind = type(value)
+    root = kind.__module__.partition(".")[0]
     known = (CONVERSIONS.get(f"{root}.{base.__name__}") for base in kind.__mro__)
     there, back = next(filter(None, known), None) or CONVERSIONS.get(root, ("numpy.asarray({name})", ""))
     advice = there.format(name=name)
     if back:
         advice += ", " + (back if back.startswith("or ") else f"and the result back: {back}").format(name=name)
-    raise TypeError(f"{name} is a {kind.__name__} of {root}, which no backend takes; convert it to NumPy: {advice}")
+    said = f"{name} is a {kind.__name__} of {root}, which no backend takes{where}"
+    return TypeError(f"{said}; convert it to NumPy: {advice}")
 
 
 def _lazy(name: str, value: Any) -> Any:
