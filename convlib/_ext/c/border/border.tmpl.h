@@ -3,8 +3,11 @@
 #define CV_BORDERS
 #include "border.h"
 
-/* Vectors of 16 bytes, for rows that are shorter than those of the instruction set. */
+/* Vectors of 16 and 32 bytes, for rows that are shorter than those of the instruction set. */
 typedef T CV_(border_few) __attribute__((vector_size(16), aligned(CV_BITS / 8), may_alias));
+#if CV_VB > 32
+typedef T CV_(border_half) __attribute__((vector_size(32), aligned(CV_BITS / 8), may_alias));
+#endif
 
 #define CV_COPY(what, lanes)                                         \
     do {                                                             \
@@ -15,6 +18,12 @@ typedef T CV_(border_few) __attribute__((vector_size(16), aligned(CV_BITS / 8), 
 
 /* The last vector may overlap the one before it. */
 CV_INLINE void CV_(border_copy)(T *to, const T *from, ptrdiff_t n) {
+#if CV_VB > 32
+    if (n < 2 * VL && n >= VL / 2) {
+        CV_COPY(CV_(border_half), VL / 2);
+        return;
+    }
+#endif
     if (n >= VL) {
         CV_COPY(vecu, VL);
     } else if (n >= 128 / CV_BITS) {

@@ -6,7 +6,7 @@
  * half the instructions: a strip that turns out to hold one is done again.
  *
  * Sums of 3x3 heed a frame of one row or column on each side: the row outside stands in for the
- * blank one, above and below in turn, and strips at the ends of rows put the columns outside in
+ * blank one, and strips at the ends of rows put the columns outside in
  * their lanes.
  */
 #ifndef CV_POOL_STRIPS
@@ -94,10 +94,11 @@ CV_INLINE vec CV_(beside)(const CV_(sides) *s, int q, vec row, const T *from) {
 /* Rows oy .. end-1 of a strip of nv vectors of outputs, from column ox on; returns whether a
  * nan_free one met a NaN.
  * next: whether it needs a vector more of inputs; framed: whether columns of a frame are among
- * them; blank: what stands for rows outside, of `start` unless there is a frame. */
+ * them; blank: what stands for rows above and below, of `start` unless there is a frame. */
 CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const int nv,
                          const int next, const int framed, const CV_(pool_job) *j, const T *x,
-                         T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, const T *blank) {
+                         T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,
+                         const T *const *blank) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t ix = ox - j->p.lo[2], in = j->p.in[1], step = j->p.xs[3], ystep = j->p.ys[3];
     const int divided = kind > CV_MIN && j->divided;
@@ -121,9 +122,8 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
         sides = CV_(sides_of)(j, ix);
     y += ox + oy * ystep;
     x += ix;
-    blank += ix;
     for (ptrdiff_t r = oy - j->p.lo[1], o = oy + 1 - k; o < end; r++, o++) {
-        const T *from = (size_t)r < (size_t)in ? x + r * step : blank;
+        const T *from = (size_t)r < (size_t)in ? x + r * step : blank[r >= 0] + ix;
         vec v[4], result[3];
         v[nv] = start;
         CV_UNROLL(4)
@@ -156,11 +156,11 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
 
 /* A function for each, or the compiler would hold them all in one, and its registers in memory. */
 typedef int (*CV_(strip_call))(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox, ptrdiff_t oy,
-                               ptrdiff_t end, const T *blank);
+                               ptrdiff_t end, const T *const *blank);
 #define CV_STRIP(how, kind, nan_free, k, nv)                                                 \
     CV_NOINLINE int CV_(strip_##how##_##k##_##nv)(const CV_(pool_job) *j, const T *x, T *y,  \
                                                   ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, \
-                                                  const T *blank) {                          \
+                                                  const T *const *blank) {                   \
         const ptrdiff_t ix = ox - j->p.lo[2] + nv * VL;                                      \
         /* rare sums have one way to save code: they load no lane more */                    \
         if ((kind == CV_SUM && k != 3 && nv == 1) ||                                         \
@@ -214,14 +214,23 @@ CV_STRIPS_ONE(min, CV_MIN)
 
 #if CV_FLOAT
 CV_NOINLINE void CV_(strip_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox,
-                                   ptrdiff_t oy, ptrdiff_t end, const T *blank) {
+                                   ptrdiff_t oy, ptrdiff_t end, const T *const *blank) {
     CV_(strip)(CV_SUM, 0, 3, 1, 1, 1, j, x, y, ox, oy, end, blank);
 }
 
-/* Sums under a frame, of rows oy .. end-1, of which no two have a row outside on either side. */
-CV_INLINE void CV_(strips_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
-                                  ptrdiff_t end, const T *blank) {
-    const ptrdiff_t last = (j->p.out[2] - 1) / VL * VL;
+/* Sums under a frame, of rows oy .. end-1; line: room for a row. */
+CV_NOINLINE void CV_(strips_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
+                                    ptrdiff_t end, T *line) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t last = (p->out[2] - 1) / VL * VL, below = p->lo[1] + p->in[1] + p->hi[1] - 1;
+    const int64_t rows[2] = {j->frame->source[1][0], j->frame->source[1][below]};
+    const T *blank[2];
+    for (int i = 0; i < 2; i++)
+        blank[i] = rows[i] < 0 ? line : x + rows[i] * p->xs[3];
+    if (rows[0] < 0 || rows[1] < 0) {
+        for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
+            CV_(store)(line + i, CV_(set1)(j->value));
+    }
     for (ptrdiff_t ox = 0, nv = 1; ox <= last; ox += nv * VL) {
         nv = 1;
         if (ox == 0 || ox == last) {
@@ -232,21 +241,6 @@ CV_INLINE void CV_(strips_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrd
         }
     }
 }
-
-/* The same of any rows; line: room for one.  The row above stands in first, then the row below. */
-CV_NOINLINE void CV_(strips_under)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
-                                   ptrdiff_t end, T *line) {
-    const cv_pool *p = &j->p;
-    for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
-        CV_(store)(line + i, CV_(set1)(j->value));
-    for (int below = 0; below < 2; below++) {
-        const ptrdiff_t to = below ? end : CV_MIN2(end, p->lo[1]);
-        const int64_t row = j->frame->source[1][below * (p->lo[1] + p->in[1] + p->hi[1] - 1)];
-        if (to > oy)
-            CV_(strips_framed)(j, x, y, oy, to, row < 0 ? line : x + row * p->xs[3]);
-        oy = CV_MAX2(oy, to);
-    }
-}
 #endif
 
 /* Rows of outputs oy .. end-1 of one plane; scratch: room for a row. */
@@ -254,6 +248,7 @@ CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T
                            ptrdiff_t end, T *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t k = p->k[2] / 2 - (p->k[2] == 2); /* 2, 3, 5: 0, 1, 2 */
+    const T *const blank[2] = {scratch, scratch};
     const CV_(strip_call) careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
     const CV_(strip_call) *quick =
         kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
@@ -264,10 +259,10 @@ CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox += CV_STRIP_VECTORS * VL) {
         const ptrdiff_t nv = CV_MIN2(CV_STRIP_VECTORS, (p->out[2] - ox + VL - 1) / VL) - 1;
         if (kind > CV_MIN) {
-            CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, scratch);
-        } else if (quick[nv](j, x, y, ox, oy, end, scratch)) {
+            CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, blank);
+        } else if (quick[nv](j, x, y, ox, oy, end, blank)) {
             for (ptrdiff_t v = 0; v <= nv; v++)
-                careful(j, x, y, ox + v * VL, oy, end, scratch);
+                careful(j, x, y, ox + v * VL, oy, end, blank);
         }
     }
 }
@@ -284,7 +279,7 @@ CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     const ptrdiff_t end = CV_MIN2(oy + j->step[1], p->out[1]);
 #if CV_FLOAT
     if (kind == CV_SUM && j->frame) {
-        CV_(strips_under)(j, x, y, oy, end, (T *)scratch);
+        CV_(strips_framed)(j, x, y, oy, end, (T *)scratch);
         return;
     }
 #endif
@@ -322,7 +317,7 @@ CV_ONCE void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(cut_rows)(j, j->p.n * j->p.c, 8);
     j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));
     CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
-    const cv_pool *p = &j->p; /* no window has a row above and one below */
+    const cv_pool *p = &j->p;
     plan->frames = CV_FLOAT && p->kind > CV_MIN && p->k[2] == 3 && p->in[1] > 1 &&
                    p->lo[0] + p->hi[0] == 0;
     for (int a = 1; a < 3; a++)
