@@ -32,8 +32,8 @@ def served(monkeypatch):
     found = []
     short = _short.short_gradient
 
-    def noting(*arguments):
-        result = short(*arguments)
+    def noting(*arguments, **options):
+        result = short(*arguments, **options)
         if result is not None:
             found.append(result)
         return result
@@ -59,7 +59,7 @@ def test_the_same_as_the_long_way(name, dtype, served):
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("given", ["float16", "integers", "byte order", "out", "list", "image", "channels last"])
+@pytest.mark.parametrize("given", ["float16", "integers", "byte order", "list", "channels last"])
 def test_what_is_left_to_the_long_way(name, given, served):
     function, rest, options, shape = CALLS[name]
     grad, rest, options = numbers(*shape), list(rest), dict(options)
@@ -70,16 +70,8 @@ def test_what_is_left_to_the_long_way(name, given, served):
         pytest.skip("averages of integers round")
     if cast:
         grad, *rest = (a.astype(cast) if isinstance(a, np.ndarray) else a for a in (grad, *rest))
-    elif given == "out":
-        options["out"] = np.empty_like(expected)
     elif given == "list":
         grad = grad.tolist()
-    elif given == "image":
-        grad, expected = grad[:1], None
-        grad = grad[0]
-        rest = [a[1:] if isinstance(a, tuple) and len(a) == 4 and name != "weight" else a for a in rest]
-        if name == "weight":
-            rest[0] = rest[0][0]
     elif given == "channels last":
         options["layout"], turn = "NHWC", (0, 2, 3, 1)
         grad, expected = np.ascontiguousarray(grad.transpose(turn)), expected if name == "weight" else (
@@ -91,10 +83,40 @@ def test_what_is_left_to_the_long_way(name, given, served):
             rest = [tuple(a[t] for t in turn) if isinstance(a, tuple) else a for a in rest]
     found = getattr(convlib, function)(grad, *rest, **options)
     assert not served
-    if expected is not None:
-        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge"])
+@pytest.mark.parametrize("name", [name for name in CALLS if not name.startswith("transposed")])
+def test_images_and_given_results_take_it_too(name, mode, served):
+    function, rest, options, shape = CALLS[name]
+    if mode == "edge":
+        options = {**options, "padding_mode": mode}
+    grad, call = numbers(*shape), getattr(convlib, function)
+    expected = call(grad, *rest, **options)
+    out = np.full_like(expected, 7)
+    assert call(grad, *rest, **options, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    first, *others = rest
+    if name == "weight":
+        alone, whole = call(grad[0], first[0], *others, **options), call(grad[:1], first[:1], *others, **options)
     else:
-        assert found.ndim in (3, 4)
+        one = [tuple(a[1:]) if isinstance(a, tuple) else a for a in rest]
+        alone, whole = call(grad[0], *one, **options), expected[0]
+    np.testing.assert_array_equal(alone, whole)
+    assert len(served) >= 3
+    gaps = np.empty((*out.shape, 2), out.dtype)[..., 0]
+    count = len(served)
+    assert call(grad, *rest, **options, out=gaps) is gaps
+    assert len(served) == count
+    np.testing.assert_array_equal(gaps, expected)
+    for wrong, kind in ((out[..., 1:], SpecError), (out.astype("f8"), TypeError), (None, None)):
+        if kind is not None:
+            with pytest.raises(kind, match="out has"):
+                call(grad, *rest, **options, out=wrong)
+    if grad.shape == out.shape:
+        with pytest.raises(SpecError, match="overlaps"):
+            call(grad, *rest, **options, out=grad)
 
 
 @pytest.mark.parametrize(

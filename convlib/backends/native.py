@@ -273,7 +273,7 @@ class NativeBackend(Backend):
 
     def quick_gradient(
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
-    ) -> Callable[[Array, Array | None], Array | None] | None:
+    ) -> Callable[[Array, Array | None, Array | None], Array | None] | None:
         """See `Backend.quick_gradient`."""
         return quick_gradient(self, op, spec, dtype, algorithm)
 

@@ -41,6 +41,8 @@ def padded_gradient(
 ) -> Run | None:
     """Return a short way of a gradient of an input, or with one, whose padding repeats elements; None if it is long.
 
+    It takes contiguous arrays, the last of which is the result, and returns whether it serves them.
+
     ``gradient(spec, grad_y, other, result)`` fills that of a spec whose padding is of zeros.
     """
     if not short_axes(spec):
@@ -58,12 +60,10 @@ def padded_gradient(
         own = border.scratch(settled[1], op == "conv_grad_weight") if adds else nbytes
         return bool(backend.workspace(op, inner, dtype, algorithm) + own <= settled[2])
 
-    def call(grad_y: Array, other: Array | None) -> Array | None:
-        plain = all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other))
-        if not plain or not fits(settings(), _native.active_isa()):
-            return None
+    def call(grad_y: Array, other: Array | None, result: Array) -> bool:
+        if not fits(settings(), _native.active_isa()):
+            return False
         threads = get_num_threads()
-        result = np.empty(spec.w_shape if op == "conv_grad_weight" else spec.x_shape, dtype)
         if adds:
             gradient(inner, grad_y, other, result)
             add = border.add_weights if op == "conv_grad_weight" else border.add
@@ -71,13 +71,13 @@ def padded_gradient(
         elif op == "conv_grad_weight":
             wide = border.wide(other, threads)
             if wide is None:
-                return None
+                return False
             gradient(inner, grad_y, wide, result)
         else:
             wide = border.room()
             gradient(inner, grad_y, other, wide)
             border.fold(wide, result, threads)
-        return result
+        return True
 
     return call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -79,22 +80,36 @@ def quick_pool(spec: PoolSpec, dtype: np.dtype[Any], algorithm: str | None) -> R
 def quick_gradient(
     backend: Any, op: str, spec: Any, dtype: np.dtype[Any], algorithm: str | None
 ) -> Run | None:
-    """See `Backend.quick_gradient`: the hooks of the backend, on a new result."""
-    if not filled(spec) or not spec.batched or spec.channels_last:
+    """See `Backend.quick_gradient`: the hooks of the backend, on a new result or `out`."""
+    if not filled(spec) or spec.channels_last:
         return None
     if isinstance(spec, ConvSpec) and (spec.flip or spec.w_memory):
         return None
-    inner = zero_padded(spec) if isinstance(spec, ConvSpec) else spec
     shape = spec.w_shape if op == "conv_grad_weight" else spec.x_shape
+    batched, images = spec.batched, (True, op == "conv_grad_weight", op != "conv_grad_weight")
+    spec = replace(spec, batched=True)
+    inner, fill = zero_padded(spec) if isinstance(spec, ConvSpec) else spec, partial(_gradient, backend, op, algorithm)
     if needs_padding(spec):
-        return padded_gradient(backend, op, spec, dtype, algorithm, partial(_gradient, backend, op, algorithm))
-
-    def call(grad_y: Any, other: Any) -> Any:
-        if not all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other)):
+        found = padded_gradient(backend, op, spec, dtype, algorithm, fill)
+        if found is None:
             return None
-        result = np.empty(shape, dtype)
-        _gradient(backend, op, algorithm, inner, grad_y, other, result)
-        return result
+        run = found
+    else:
+
+        def run(grad_y: Any, other: Any, result: Any) -> bool:
+            fill(inner, grad_y, other, result)
+            return True
+
+    def call(grad_y: Any, other: Any, out: Any) -> Any:
+        if out is not None:
+            backend.check_out(out, shape, dtype, grad_y, other)
+        if not all(a is None or (a.flags.c_contiguous and a.flags.aligned) for a in (grad_y, other, out)):
+            return None
+        result = np.empty(shape, dtype) if out is None else out
+        arrays = grad_y, other, result
+        if not batched:
+            arrays = tuple(a[None] if image else a for a, image in zip(arrays, images, strict=True))
+        return result if run(*arrays) else None
 
     return call
 

@@ -300,10 +300,9 @@ def _convnd_grad_input(
     ((1, 1, <four>), <taps>.0)
     """
     options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, 0, flip, layout, w_layout
-    if out is None:
-        short = short_gradient("conv_grad_input", _input_spec, nd, grad_y, w, x_shape, options, backend)
-        if short is not None:
-            return short
+    short = short_gradient("conv_grad_input", _input_spec, nd, grad_y, w, x_shape, options, backend, out=out)
+    if short is not None:
+        return short
     kind, (grad_y, w) = take(grad_y=grad_y, w=w)
     spec = _input_spec(nd, grad_y.shape, w.shape, x_shape, *options)
     w = storage.plain_weights(w, weight_order(nd, w_layout))
@@ -358,10 +357,9 @@ def _convnd_grad_weight(
     True
     """
     options = frozen(stride), frozen(padding), frozen(dilation), groups, padding_mode, pad_value, flip, layout, w_layout
-    if out is None:
-        short = short_gradient("conv_grad_weight", _weight_spec, nd, grad_y, x, w_shape, options, backend)
-        if short is not None:
-            return short
+    short = short_gradient("conv_grad_weight", _weight_spec, nd, grad_y, x, w_shape, options, backend, out=out)
+    if short is not None:
+        return short
     kind, (grad_y, x) = take(grad_y=grad_y, x=x)
     spec = _weight_spec(nd, grad_y.shape, x.shape, w_shape, *options)
     dtype = dtypes.for_sums(grad_y=grad_y.dtype, x=x.dtype)[1]

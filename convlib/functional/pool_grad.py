@@ -91,10 +91,9 @@ def _sum_grad(
     nd: int, kind: str, grad_y: Any, x_shape: Any, options: tuple[Any, ...], out: Array | None, backend: str | None
 ) -> Array:
     """Return the gradient of averages or sums."""
-    if out is None:
-        short = short_gradient("pool_grad_input", _sum_spec, nd, grad_y, None, x_shape, (kind, *options), backend)
-        if short is not None:
-            return short
+    short = short_gradient("pool_grad_input", _sum_spec, nd, grad_y, None, x_shape, (kind, *options), backend, out=out)
+    if short is not None:
+        return short
     array_type, (grad_y,) = take(grad_y=grad_y)
     spec = make_pool(nd, kind, shape("x_shape", x_shape), *options)
     return _grad(array_type, spec, grad_y, None, None, out, backend)

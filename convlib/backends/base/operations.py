@@ -180,11 +180,11 @@ class Backend(Arrays):
 
     def quick_gradient(
         self, op: str, spec: WindowSpec, dtype: np.dtype[Any], algorithm: str | None
-    ) -> Callable[[Array, Array | None], Array | None] | None:
+    ) -> Callable[[Array, Array | None, Array | None], Array | None] | None:
         """Return a short way through the gradient `op` for plain arrays of `dtype`, or None if there is none.
 
-        It takes `grad_y` and the weights, the input or, of poolings, None, of the spec's shapes, checks all else it
-        needs, and returns None where the operation must serve.
+        It takes `grad_y`, the weights, the input or, of poolings, None, of the spec's shapes, and an `out` or None,
+        checks all else it needs, and returns None where the operation must serve.
         """
         return None
 
