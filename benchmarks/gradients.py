@@ -1,6 +1,7 @@
 """Race the gradients and transposed convolutions against PyTorch: ``python benchmarks/gradients.py [WORD ...]``.
 
-Each contender runs in a process of its own with two threads; rounds of both alternate, and the medians are compared.
+Each contender runs in a process of its own, with two threads or `--threads`; rounds of both alternate, and the medians
+are compared.  The rate is that of the products of the convolution whose gradients they are; of pools there is none.
 Words select the cases whose label holds one of them.  Needs the extra ``compare`` (torch).
 """
 
@@ -15,8 +16,6 @@ from typing import Any
 
 import numpy as np
 from contenders import Contenders, median_seconds
-
-THREADS = 2
 
 #: Convolutions: label, x shape, w shape, stride, padding, groups.
 CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], int, int, int], ...] = (
@@ -55,11 +54,21 @@ def data(*shape: int) -> Any:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def ours(label: str) -> Callable[[], Any]:
+def gigaflops(label: str) -> float:
+    """Return the billions of operations of a case's products, which are those of the convolution; 0 for pools."""
+    what, _, name = label.partition(" ")
+    if what == "pool":
+        return 0.0
+    _, (n, _, height, width), w_shape, stride, padding, _ = next(case for case in CONVS if case[0] == name)
+    outputs = math.prod((size + 2 * padding - w_shape[2]) // stride + 1 for size in (height, width))
+    return 2e-9 * n * outputs * math.prod(w_shape)
+
+
+def ours(label: str, threads: int) -> Callable[[], Any]:
     """Return convlib's call for a case."""
     import convlib
 
-    convlib.set_num_threads(THREADS)
+    convlib.set_num_threads(threads)
     what, _, name = label.partition(" ")
     if what == "pool":
         _, kind, shape, size, stride, padding = next(case for case in POOLS if case[0] == name)
@@ -81,11 +90,11 @@ def ours(label: str) -> Callable[[], Any]:
     return lambda: convlib.conv_transpose2d(grad, w, output_size=x_shape[2:], **options)
 
 
-def torchs(label: str) -> Callable[[], Any]:
+def torchs(label: str, threads: int) -> Callable[[], Any]:
     """Return PyTorch's call for a case."""
     import torch
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
     what, _, name = label.partition(" ")
     if what == "pool":
@@ -109,24 +118,24 @@ def torchs(label: str) -> Callable[[], Any]:
     return lambda: torch.ops.aten.convolution_backward(grad, x, w, None, *window)
 
 
-def worker(contender: str) -> None:
+def worker(contender: str, threads: int) -> None:
     """Answer case labels on standard input with the median time of one round each."""
     make = {"convlib": ours, "torch": torchs}[contender]
     label, call = "", None
     for line in sys.stdin:
         if line.strip() != label or call is None:
             label = line.strip()
-            call = make(label)
+            call = make(label, threads)
             call()
             call()
         print(median_seconds(call), flush=True)
 
 
-def race(words: list[str], rounds: int) -> None:
+def race(words: list[str], rounds: int, threads: int) -> None:
     """Time every selected case and print the table."""
-    contenders = Contenders(__file__, ("convlib", "torch"))
+    contenders = Contenders(__file__, ("convlib", "torch"), "--threads", str(threads))
     ratios: dict[str, list[float]] = {}
-    print(f"{'case':<32}{'convlib ms':>12}{'torch ms':>12}{'torch / convlib (quartiles)':>30}")
+    print(f"{'case':<32}{'convlib ms':>12}{'torch ms':>12}{'torch / convlib (quartiles)':>30}{'GFLOP/s':>9}")
     for label in labels():
         if words and not any(word in label for word in words):
             continue
@@ -134,8 +143,10 @@ def race(words: list[str], rounds: int) -> None:
         times = {name: [float(seconds) for (seconds,) in answers] for name, answers in said.items()}
         each = sorted(theirs / own for own, theirs in zip(times["convlib"], times["torch"], strict=True))
         own, theirs = (statistics.median(times[name]) * 1e3 for name in ("convlib", "torch"))
+        rate = f"{gigaflops(label) / own * 1e3:.0f}" if gigaflops(label) else ""
         low, high = each[len(each) // 4], each[-1 - len(each) // 4]
-        print(f"{label:<32}{own:>12.3f}{theirs:>12.3f}{theirs / own:>14.2f} ({low:.2f} to {high:.2f})", flush=True)
+        ratio = f"{theirs / own:.2f} ({low:.2f} to {high:.2f})"
+        print(f"{label:<32}{own:>12.3f}{theirs:>12.3f}{ratio:>30}{rate:>9}", flush=True)
         ratios.setdefault(label.split()[0], []).append(theirs / own)
     for what, values in ratios.items():
         mean = math.exp(statistics.fmean(math.log(value) for value in values))
@@ -147,9 +158,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--worker")
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(arguments.worker)
+        worker(arguments.worker, arguments.threads)
     else:
-        race(arguments.words, arguments.rounds)
+        race(arguments.words, arguments.rounds, arguments.threads)

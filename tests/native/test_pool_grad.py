@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,8 @@ from convlib._ext import _native as native, _native_pad, _native_pool as pooling
 from convlib.backends.base.arrays import padding_sources
 from convlib.spec import make_pool
 
-from .common import UNTOUCHED, WORKSPACE, framed_like, laid, pairs, traced
-from .pools import FLOATS, Pooling, poolings
+from .common import UNTOUCHED, WORKSPACE, edges, framed_like, laid, lanes, pairs, traced
+from .pools import FLOATS, Pooling, pooled, poolings
 
 ENOUGH = 20
 
@@ -62,9 +63,7 @@ def check(problem: Pooling, name: str, dtype: str, last: bool, threads: int, add
         return False
     whole, x = framed_like((problem.n, problem.c, *problem.size), dtype, last)
     y, fine = laid(grad.astype(dtype), last), []
-    traced(
-        name, WORKSPACE, lambda: fine.append(pooling.spread(p, y, places, x, add, name, threads, WORKSPACE))
-    )
+    traced(name, WORKSPACE, lambda: fine.append(pooling.spread(p, y, places, x, add, name, threads, WORKSPACE)))
     assert fine == [True], said
     if places is None:
         np.testing.assert_array_equal(x, spread_out(problem, grad), err_msg=said)
@@ -91,6 +90,24 @@ def test_spreading(isa: str, name: str, dtype: str, record_property: Callable[[s
                 runs += check(problem, name, dtype, last, 1 + turn % 3, bool(turn % 2))
     assert runs >= (ENOUGH if dtype == "int64" else 4 * ENOUGH)  # of integers no averages
     record_property("runs", runs)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kernel", range(1, 6))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_sums_are_spread_whether_windows_overlap_touch_or_leave_gaps(
+    isa: str, stride: int, kernel: int, dtype: str
+) -> None:
+    """Rows met first are written, others added to, those never met zeroed; rows two apart go in pairs."""
+    vector = lanes(dtype)
+    for turn, count in enumerate((1, 2, *edges(vector, 2 * vector))):
+        for lo, rest in itertools.product(range(kernel // 2 + 1), (0, 1, 2 * vector)):
+            size = max(1, (count - 1) * stride + kernel - lo + rest)
+            # one channel more than lie side by side: a block of one, which has little scratch
+            shape = pooled(1, 1 + 64 // np.dtype(dtype).itemsize, (size,), (kernel,), stride, lo=lo)
+            deep = pooled(2, 2, (5 + rest % 4, size + kernel), (1 + turn % 3, kernel), stride, 1 + turn % 2)
+            for problem in (shape, deep):
+                assert check(problem._replace(kind="sum"), "spread", dtype, problem is shape, 1, False)
 
 
 def test_every_implementation_serves_under_every_instruction_set() -> None:

@@ -25,6 +25,41 @@ CV_NOINLINE CV_UNUSED cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t 
     return w;
 }
 
+/* ---- gradients: what windows meet, of those that are not adaptive */
+
+/* Whether output o is the first whose tap k meets its element along an axis. */
+CV_NOINLINE CV_UNUSED int cv_spread_first(const cv_pool *p, int axis, ptrdiff_t o, ptrdiff_t k) {
+    ptrdiff_t s = p->stride[axis], d = p->dil[axis];
+    while (d) { /* their greatest common divisor */
+        const ptrdiff_t rest = s % d;
+        s = d;
+        d = rest;
+    }
+    return k + p->stride[axis] / s >= p->k[axis] || o < p->dil[axis] / s;
+}
+
+/* So many elements from the first one on are met without a gap along an axis; none is said of those
+ * of windows with gaps. */
+CV_NOINLINE CV_UNUSED ptrdiff_t cv_spread_met(const cv_pool *p, int axis) {
+    const ptrdiff_t end = (p->out[axis] - 1) * p->stride[axis] + p->k[axis] - p->lo[axis];
+    return p->dil[axis] > 1 || p->stride[axis] > p->k[axis] ? 0
+                                                            : CV_MAX2(0, CV_MIN2(end, p->in[axis]));
+}
+
+/* Zero pixels begin .. end-1 at x, which lie `step` elements of so many bytes apart: the first
+ * `inner` of each. */
+CV_NOINLINE CV_UNUSED void cv_spread_zeros(ptrdiff_t begin, ptrdiff_t end, ptrdiff_t inner,
+                                           ptrdiff_t step, size_t bytes, void *x) {
+    const ptrdiff_t some = step == inner ? CV_MAX2(1, (1 << 20) / inner) : 1;
+    double work = 0;
+    for (; begin < end; begin += some) {
+        __builtin_memset((char *)x + (size_t)(begin * step) * bytes, 0,
+                         (size_t)(CV_MIN2(some, end - begin) * inner) * bytes);
+        if (cv_stop_after(&work, (double)(some * inner)))
+            return;
+    }
+}
+
 /* How a window of elements `gap` apart is joined: windows of `part` elements first, then `parts` of
  * those and `ones` single elements, `count` in all, at these offsets.  count 0: not so.  At most
  * CV_AT_ONCE at once. */

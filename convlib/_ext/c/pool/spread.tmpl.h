@@ -11,7 +11,6 @@
 #include "pool.h"
 
 #define CV_SPREAD 64 /* bytes of channels side by side, channels last */
-#define CV_ZEROED (1 << 20) /* elements zeroed at once */
 
 typedef struct {
     cv_pool p;
@@ -95,12 +94,64 @@ CV_INLINE void CV_(spread_row)(const cv_pool *p, ptrdiff_t inner, const T *grad,
     }
 }
 
+#if CV_FLOAT
+/* Numbers before the gradients of a row, and behind them, that `spread_pairs` takes for 0. */
+CV_INLINE ptrdiff_t CV_(spread_before)(const cv_pool *p) { return p->k[2] / 2; }
+CV_INLINE ptrdiff_t CV_(spread_behind)(const cv_pool *p) {
+    return CV_MAX2(0, (p->lo[2] + p->in[2]) / 2 + 1 - p->out[2]) + VL;
+}
+
+/* The same for windows without gaps, two elements apart: even taps meet every second element, odd
+ * taps the others.  Up to 2 * VL numbers more are written to row. */
+CV_INLINE void CV_(spread_pairs)(const cv_pool *p, const T *grad, T *row) {
+    const ptrdiff_t first = p->lo[2] / 2, pairs = (p->lo[2] % 2 + p->in[2] + 1) / 2;
+    for (ptrdiff_t i = 0; i < pairs; i += VL) {
+        vec even = {0}, odd = {0};
+        for (ptrdiff_t k = 0; k < p->k[2]; k += 2)
+            even += CV_(load)(grad + first + i - k / 2);
+        for (ptrdiff_t k = 1; k < p->k[2]; k += 2)
+            odd += CV_(load)(grad + first + i - k / 2);
+        CV_(store)(row + 2 * i, CV_(zip_low)(even, odd));
+        CV_(store)(row + 2 * i + VL, CV_(zip_high)(even, odd));
+    }
+}
+#endif
+
+/* A row to x, whose elements are `step` apart. */
+CV_NOINLINE void CV_(spread_put)(const T *row, ptrdiff_t n, ptrdiff_t inner, ptrdiff_t step,
+                               int first, T *to) {
+    if (step == inner) {
+        n *= inner;
+        inner = step = 1;
+        if (first) {
+            __builtin_memcpy(to, row, (size_t)n * sizeof(T));
+            return;
+        }
+        for (ptrdiff_t i = 0; i < n; i++)
+            to[i] += row[i];
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        for (ptrdiff_t c = 0; c < inner; c++)
+            to[i * step + c] = first ? row[i * inner + c] : to[i * step + c] + row[i * inner + c];
+    }
+}
+
 static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T *y, T *x,
                               T *scratch) {
     const cv_pool *p = &j->p;
     const T *dz = j->divide, *dy = dz + p->out[0], *dx = dy + p->out[1];
     T *grad = scratch, *row = scratch + p->out[2] * inner;
     double work = 0;
+#if CV_FLOAT
+    const int pairs = j->inner == 1 && p->stride[2] == 2 && p->dil[2] == 1;
+    if (pairs) {
+        const ptrdiff_t before = CV_(spread_before)(p), behind = CV_(spread_behind)(p);
+        memset(scratch, 0, (size_t)(before + p->out[2] + behind) * sizeof(T));
+        grad += before;
+        row = grad + p->out[2] + behind;
+    }
+#endif
     for (ptrdiff_t z = 0; z < p->out[0]; z++) {
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3], outer = dz[z] * dy[r];
@@ -114,25 +165,26 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
                             CV_(share)(from[o * p->ys[4] + c], outer * dx[o]);
                 }
             }
-            CV_(spread_row)(p, inner, grad, row);
+            const T *sums = row;
+#if CV_FLOAT
+            if (pairs) {
+                CV_(spread_pairs)(p, grad, row);
+                sums += p->lo[2] % 2;
+            } else
+#endif
+                CV_(spread_row)(p, inner, grad, row);
             for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
                 const ptrdiff_t iz = z * p->stride[0] + kz * p->dil[0] - p->lo[0];
                 if (iz < 0 || iz >= p->in[0])
                     continue;
+                const int top = cv_spread_first(p, 0, z, kz);
                 for (ptrdiff_t ky = 0; ky < p->k[1]; ky++) {
                     const ptrdiff_t iy = r * p->stride[1] + ky * p->dil[1] - p->lo[1];
                     if (iy < 0 || iy >= p->in[1])
                         continue;
-                    T *to = x + iz * p->xs[2] + iy * p->xs[3];
-                    if (inner == 1 && p->xs[4] == 1) {
-                        for (ptrdiff_t i = 0; i < p->in[2]; i++)
-                            to[i] += row[i];
-                    } else {
-                        for (ptrdiff_t i = 0; i < p->in[2]; i++) {
-                            for (ptrdiff_t c = 0; c < inner; c++)
-                                to[i * p->xs[4] + c] += row[i * inner + c];
-                        }
-                    }
+                    CV_(spread_put)(sums, p->in[2], inner, p->xs[4],
+                                    top && cv_spread_first(p, 1, r, ky),
+                                    x + iz * p->xs[2] + iy * p->xs[3]);
                 }
                 if (cv_stop_after(&work, (double)((p->k[1] + p->k[2]) * p->in[2] * inner)))
                     return;
@@ -144,25 +196,24 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
 static void CV_(spread_unit)(void *context, ptrdiff_t unit, int worker) {
     const CV_(spread_job) *j = context;
     const cv_pool *p = &j->p;
-    double work = 0;
     for (ptrdiff_t i = unit * j->planes; i < CV_MIN2((unit + 1) * j->planes, j->all); i++) {
         const ptrdiff_t n = i / j->blocks, c = i % j->blocks * j->inner,
                         inner = CV_MIN2(j->inner, p->c - c);
         T *x = j->x + n * p->xs[0] + c * p->xs[1];
         const ptrdiff_t y = n * p->ys[0] + c * p->ys[1];
-        /* of channels last, a pixel at a time unless the block holds all channels */
-        const ptrdiff_t some = p->xs[4] == inner ? CV_MIN2(j->inputs, CV_ZEROED / inner) : 1;
-        for (ptrdiff_t e = 0; e < j->inputs; e += some) {
-            memset(x + e * p->xs[4], 0, (size_t)(CV_MIN2(some, j->inputs - e) * inner) * sizeof(T));
-            if (cv_stop_after(&work, (double)(some * inner)))
-                return;
-        }
 #if CV_FLOAT
         if (j->indices) {
+            cv_spread_zeros(0, j->inputs, inner, p->xs[4], sizeof(T), x);
             CV_(scatter_plane)(j, inner, j->y + y, j->indices + y, x);
             continue;
         }
 #endif
+        /* what no window meets */
+        const ptrdiff_t slices = cv_spread_met(p, 0), slice = p->in[1] * p->in[2];
+        for (ptrdiff_t z = 0; z < slices; z++)
+            cv_spread_zeros(z * slice + cv_spread_met(p, 1) * p->in[2], (z + 1) * slice, inner,
+                            p->xs[4], sizeof(T), x);
+        cv_spread_zeros(slices * slice, j->inputs, inner, p->xs[4], sizeof(T), x);
         CV_(spread_plane)(j, inner, j->y + y, x, j->scratch + worker * j->scratch_each);
     }
 }
@@ -244,6 +295,10 @@ CV_ONCE void CV_(spread_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(spread_job) *j = CV_(spread_begin)(problem, plan, 4);
     const cv_pool *p = &j->p;
     j->scratch_each = (p->in[2] + p->out[2]) * j->inner;
+#if CV_FLOAT
+    if (j->inner == 1 && p->stride[2] == 2)
+        j->scratch_each += CV_(spread_before)(p) + CV_(spread_behind)(p) + 2 * VL + 2;
+#endif
     plan->threads = j->threads;
     plan->scratch = j->threads * j->scratch_each * (ptrdiff_t)sizeof(T);
     plan->tables = CV_ROUND64((p->out[0] + p->out[1] + p->out[2]) * (ptrdiff_t)sizeof(T));
