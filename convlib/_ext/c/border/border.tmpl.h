@@ -3,11 +3,11 @@
 #define CV_BORDERS
 #include "border.h"
 
-/* Vectors of 16 and 32 bytes, for rows that are shorter than those of the instruction set. */
+/* Vectors of 16 and of at most 32 bytes, for short rows: those of 64 bytes straddle lines. */
+enum { CV_(BORDER_LANES) = (CV_VB > 32 ? 32 : CV_VB) * 8 / CV_BITS };
 typedef T CV_(border_few) __attribute__((vector_size(16), aligned(CV_BITS / 8), may_alias));
-#if CV_VB > 32
-typedef T CV_(border_half) __attribute__((vector_size(32), aligned(CV_BITS / 8), may_alias));
-#endif
+typedef T CV_(border_half)
+    __attribute__((vector_size(CV_VB > 32 ? 32 : CV_VB), aligned(CV_BITS / 8), may_alias));
 
 #define CV_COPY(what, lanes)                                         \
     do {                                                             \
@@ -18,14 +18,10 @@ typedef T CV_(border_half) __attribute__((vector_size(32), aligned(CV_BITS / 8),
 
 /* The last vector may overlap the one before it. */
 CV_INLINE void CV_(border_copy)(T *to, const T *from, ptrdiff_t n) {
-#if CV_VB > 32
-    if (n < 2 * VL && n >= VL / 2) {
-        CV_COPY(CV_(border_half), VL / 2);
-        return;
-    }
-#endif
-    if (n >= VL) {
+    if (n >= 2 * VL) {
         CV_COPY(vecu, VL);
+    } else if (n >= CV_(BORDER_LANES)) {
+        CV_COPY(CV_(border_half), CV_(BORDER_LANES));
     } else if (n >= 128 / CV_BITS) {
         CV_COPY(CV_(border_few), 128 / CV_BITS);
     } else {
@@ -40,20 +36,60 @@ typedef struct {
     ptrdiff_t to, from;
 } CV_(border_number);
 
-/* Of some rows what lies side by side, n numbers of each, and two more.  A function of its own, as
- * are the next two: in one the compiler runs out of registers. */
-CV_NOINLINE void CV_(border_middles)(T *to, ptrdiff_t line, const T *x, ptrdiff_t width,
-                                     const int64_t *source, ptrdiff_t rows, ptrdiff_t first,
-                                     ptrdiff_t n, CV_(border_number) left,
-                                     CV_(border_number) right, T value) {
+/* Of some rows what lies side by side, n numbers of each, and two more; nv: in so many vectors,
+ * without a loop, or 0.  Functions of their own, as are the next two: in one the
+ * compiler runs out of registers. */
+CV_INLINE void CV_(border_rows)(const int nv, T *to, ptrdiff_t line, const T *x, ptrdiff_t width,
+                                const int64_t *source, ptrdiff_t rows, ptrdiff_t first,
+                                ptrdiff_t n, CV_(border_number) left, CV_(border_number) right,
+                                T value) {
     for (ptrdiff_t r = 0; r < rows; r++, to += line) {
         if (source[r] < 0)
             continue;
         const T *row = x + source[r] * width;
-        CV_(border_copy)(to, row + first, n);
+        if (nv == 0)
+            CV_(border_copy)(to, row + first, n);
+        CV_UNROLL(4)
+        for (int q = 0; q < nv; q++) {
+            const ptrdiff_t at = q < nv - 1 ? q * CV_(BORDER_LANES) : n - CV_(BORDER_LANES);
+            *(CV_(border_half) *)(to + at) = *(const CV_(border_half) *)(row + first + at);
+        }
         to[left.to] = left.from < 0 ? value : row[left.from];
         to[right.to] = right.from < 0 ? value : row[right.from];
     }
+}
+
+typedef void (*CV_(border_middles))(T *to, ptrdiff_t line, const T *x, ptrdiff_t width,
+                                    const int64_t *source, ptrdiff_t rows, ptrdiff_t first,
+                                    ptrdiff_t n, CV_(border_number) left, CV_(border_number) right,
+                                    T value);
+#define CV_MIDDLES(nv)                                                                           \
+    CV_NOINLINE void CV_(border_rows_##nv)(T *to, ptrdiff_t line, const T *x, ptrdiff_t width,   \
+                                           const int64_t *source, ptrdiff_t rows,                \
+                                           ptrdiff_t first, ptrdiff_t n,                         \
+                                           CV_(border_number) left, CV_(border_number) right,    \
+                                           T value) {                                            \
+        CV_(border_rows)(nv, to, line, x, width, source, rows, first, n, left, right, value);    \
+    }
+CV_MIDDLES(0)
+#ifdef CV_FLOOR
+static const CV_(border_middles) CV_(border_each)[1] = {CV_(border_rows_0)};
+#else
+CV_MIDDLES(2)
+CV_MIDDLES(3)
+CV_MIDDLES(4)
+static const CV_(border_middles) CV_(border_each)[] = {
+    CV_(border_rows_0), CV_(border_rows_2), CV_(border_rows_3), CV_(border_rows_4)};
+#endif
+#undef CV_MIDDLES
+
+/* That for rows of n numbers. */
+CV_INLINE CV_(border_middles) CV_(border_middles_of)(ptrdiff_t n) {
+    const ptrdiff_t lanes = CV_(BORDER_LANES);
+    const ptrdiff_t most = sizeof CV_(border_each) / sizeof *CV_(border_each);
+    if (n < lanes || most == 1 || n > most * lanes)
+        return CV_(border_each)[0];
+    return CV_(border_each)[CV_MAX2(1, (n - 1) / lanes)];
 }
 
 /* A column of so many numbers, which stand in the rows of x. */
@@ -89,6 +125,8 @@ static void CV_(border_extend)(const cv_frame *f, const void *x, void *wide, dou
     const ptrdiff_t rows = f->padded[1], slices = f->padded[0], lo = f->lo[2];
     const CV_(border_number) left = CV_(border_beside)(f, lo - 1, 0),
                              right = CV_(border_beside)(f, lo + f->run, f->run * inner - 1);
+    const ptrdiff_t n = f->run * inner;
+    const CV_(border_middles) middles = CV_(border_middles_of)(n);
     T *to = wide;
     for (ptrdiff_t i = 0; i < f->planes * slices; i++, to += rows * line) {
         const int64_t slice = f->source[0][i % slices];
@@ -98,8 +136,8 @@ static void CV_(border_extend)(const cv_frame *f, const void *x, void *wide, dou
         }
         const T *from = (const T *)x + (i / slices * f->in[0] + slice) * f->in[1] * width;
         if (f->run)
-            CV_(border_middles)(to + lo * inner, line, from, width, f->source[1], rows,
-                                f->first * inner, f->run * inner, left, right, (T)padding);
+            middles(to + lo * inner, line, from, width, f->source[1], rows, f->first * inner, n,
+                    left, right, (T)padding);
         for (ptrdiff_t side = 0; side < f->padded[2] - f->run; side++) {
             const ptrdiff_t c = side < lo ? side : side + f->run;
             const int64_t column = f->source[2][c];
