@@ -36,7 +36,7 @@ cdef class ConvProblem(Problem):
         fill(self.conv.k, kernel, 1)
         fill(self.conv.out, out_size, 1)
         fill(self.conv.stride, stride, 1)
-        fill(self.conv.dil, dilation, 1)
+        fill(self.conv.dil, [d if k > 1 else 1 for d, k in zip(dilation, kernel)], 1)
         fill(self.conv.lo, lo, 0)
         self.dense()
 

@@ -145,6 +145,9 @@ def slices(n: int, size: tuple[int, ...], d: int, stride: int, dil: int, lo: int
     return Problem(n, 1, 9, 5, size, (d, 3, 3), out, (stride, 1, 1), (dil, 1, 1), (lo, 1, 1))
 
 
+#: Windows of which one axis is transformed.
+lines = [(1, 3), (3, 1), (1, 5), (5, 1), (1, 7), (7, 1)]
+
 #: Fewer tiles than a GEMM takes at once, as many, more; panels of output channels, full and in part; many
 #: blocks, cut along each axis; dilation beyond the map; windows that span slices.
 WINOGRAD = [
@@ -158,12 +161,22 @@ WINOGRAD = [
     *(sizes(n, g, icg, ocg, (h, w), (5, 5), lo=lo, hi=hi) for n, g, icg, ocg, h, w, lo, hi in (
         (1, 1, 1, 1, 1, 1, 2, 2), (1, 1, 17, 33, 9, 9, 2, 2), (2, 2, 5, 8, 28, 12, 0, 3), (1, 1, 3, 9, 40, 41, 4, 0),
     )),
+    # lines: one tile in part, whole, and more; tiles of several blocks along the line and across it
+    *(sizes(n, g, icg, ocg, size, k, dil=dil, lo=lo) for k in lines for n, g, icg, ocg, size, dil, lo in (
+        (1, 1, 1, 1, (7, 7), 1, 0), (2, 2, 3, 5, (8, 11), 1, 0), (1, 1, 17, 33, (9, 70), 1, 1),
+        (3, 1, 5, 9, (70, 9), 1, 3), (1, 1, 9, 97, (17, 17), 1, 2), (5, 1, 4, 3, (10, 10), 1, 0),
+        (2, 1, 6, 18, (31, 32), 3, 7),
+    )),
+    *(sizes(1, 1, icg, 20, (1, width), (1, k), dil=dil, lo=0) for icg, width, k, dil in (
+        (3, 7, 7, 1), (5, 400, 3, 1), (18, 131, 5, 2), (2, 1030, 7, 4),
+    )),
     *(sizes(1, 1, icg, ocg, (h, w), (k, k), dil=dil, lo=lo) for icg, ocg, h, w, k, dil, lo in (
         (7, 9, 15, 17, 3, 2, 2), (17, 5, 9, 40, 3, 3, 3), (3, 3, 5, 5, 3, 7, 7), (2, 18, 20, 20, 5, 2, 4),
         (3, 4, 12, 90, 3, 12, 12),
     )),
     slices(1, (4, 9, 9), 3, 1, 1, 1), slices(2, (9, 8, 8), 3, 2, 1, 0), slices(1, (7, 30, 6), 2, 1, 3, 2),
     slices(3, (5, 14, 14), 1, 1, 1, 0), slices(2, (5, 5, 5), 1, 2, 1, 1),
+    sizes(2, 1, 3, 5, (6, 9, 12), (3, 1, 7), lo=1), sizes(1, 1, 9, 5, (5, 33, 4), (2, 5, 1), dil=2, lo=2),
 ]  # fmt: skip
 
 #: Blocks of rows, columns, images and slices; tiles of 16 and 32 outputs and pixels, one less and one more; taps that

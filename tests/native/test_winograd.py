@@ -12,7 +12,7 @@ import convlib
 from convlib._ext import _native_conv as conv
 
 from .common import ISAS, WORKSPACE, Problem, Way, check_bits, laid, reference, run, shapes, sizes, target
-from .shapes import WINOGRAD
+from .shapes import WINOGRAD, lines
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,12 @@ def test_one_result_by_all_ways(isa: str, problem: Problem) -> None:
         ((1, 32, 28, 28, 28), (32, 32, 3, 3, 3), {}, True, True),
         ((1, 56, 56, 64), (64, 64, 3, 3), {"layout": "NHWC"}, True, True),
         ((1, 512, 28, 28), (512, 16, 3, 3), {"groups": 32}, True, True),
+        ((1, 192, 17, 17), (192, 192, 7, 1), {"padding": (3, 0)}, True, True),
+        ((1, 128, 17, 17), (192, 128, 1, 7), {"padding": (0, 3)}, True, True),
+        ((1, 64, 56, 56), (64, 64, 1, 3), {"padding": (0, 1)}, True, True),
+        ((1, 256, 2000), (256, 256, 5), {}, True, True),
+        ((1, 192, 17, 17), (192, 192, 7, 1), {"padding": (3, 0), "accuracy": "strict"}, False, False),
+        ((1, 4, 17, 17), (4, 4, 1, 7), {"padding": (0, 3)}, False, False),  # few channels
         ((1, 512, 7, 7), (512, 512, 3, 3), {}, False, True),  # a call transforms too many weights
         ((1, 64, 56, 56), (64, 64, 3, 3), {"accuracy": "strict"}, False, False),
         ((1, 64, 56, 56), (64, 64, 3, 3), {"dilation": 50}, False, False),  # one output to a tile
@@ -72,12 +78,12 @@ def test_when_it_is_chosen(
     assert (ready.explain().algorithm == "winograd") == plan
 
 
-@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), *lines], ids=str)
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_infinities_stay_in_their_windows(isa: str, kernel: int, dilation: int) -> None:
-    problem = sizes(2, 2, 3, 19, (17, 18), (kernel, kernel), dil=dilation, lo=2)
-    rng = np.random.default_rng(kernel)
-    x, w = rng.integers(-3, 4, (2, 6, 17, 18)).astype("f4"), rng.integers(-3, 4, (38, 3, kernel, kernel)).astype("f4")
+def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], dilation: int) -> None:
+    problem = sizes(2, 2, 3, 19, (17, 18), kernel, dil=dilation, lo=2)
+    rng = np.random.default_rng(sum(kernel))
+    x, w = rng.integers(-3, 4, (2, 6, 17, 18)).astype("f4"), rng.integers(-3, 4, (38, 3, *kernel)).astype("f4")
     x[0, 1, 8, 9], x[1, 5, 0, 17], x[1, 0, 16, 0] = np.inf, np.nan, -np.inf
     with np.errstate(invalid="ignore"):
         expected = reference(problem, x, w.astype("f8"), None)
@@ -87,22 +93,39 @@ def test_infinities_stay_in_their_windows(isa: str, kernel: int, dilation: int) 
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "dilation"), [((3, 3), 1), ((5, 5), 1), ((3, 3), 2), ((1, 3), 2), ((5, 1), 1), ((7, 1), 2), ((1, 7), 1)]
+)
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("bad", [100.0, 1e6, -1e30, np.inf, np.nan])
 @pytest.mark.parametrize("images", [1, 40])
 def test_beside_an_element_that_towers_above_the_others(
-    isa: str, kernel: int, dilation: int, layout: str, bad: float, images: int
+    isa: str, kernel: tuple[int, int], dilation: int, layout: str, bad: float, images: int
 ) -> None:
     """Few such tiles are summed again, many make the whole call direct: either way as exact as among equals."""
-    rng = np.random.default_rng(kernel)
-    x, w = np.ones((images, 3, 30, 31), "f4"), rng.uniform(0.5, 1, (16, 3, kernel, kernel)).astype("f4")
+    rng = np.random.default_rng(sum(kernel))
+    x, w = np.ones((images, 3, 30, 31), "f4"), rng.uniform(0.5, 1, (16, 3, *kernel)).astype("f4")
     x[0, 1, 12, 13] = bad
     given = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
     y = convlib.conv2d(given, w, padding=2, dilation=dilation, layout=layout, backend="native:winograd")
     expected = convlib.conv2d(x.astype("f8"), w, padding=2, dilation=dilation, backend="cython")
     found = y if layout == "NCHW" else np.moveaxis(y, -1, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), *lines], ids=str)
+@pytest.mark.parametrize("sign", ["both", "one"])
+def test_error_is_a_few_units_of_a_tile(isa: str, kernel: tuple[int, int], sign: str) -> None:
+    """What docs/use/accuracy.md says: ten units of its largest element times the absolute sum of the weights."""
+    rng = np.random.default_rng(sum(kernel))
+    draw = rng.random if sign == "one" else rng.standard_normal
+    outs = 2 if kernel == (5, 5) or 7 in kernel else 4  # of a tile
+    size = (k + outs - 1 if k > 1 else 1 for k in kernel)
+    x, w = draw((2000, 8, *size)).astype("f4"), draw((16, 8, *kernel)).astype("f4")
+    exact = convlib.conv2d(x.astype("f8"), w, backend="cython")
+    error = np.abs(convlib.conv2d(x, w, backend="native:winograd") - exact)
+    largest = np.abs(x).max((1, 2, 3))[:, None, None, None] * np.abs(w).sum((1, 2, 3))[:, None, None]
+    assert 0 < (error / largest).max() < 10 * 2.0**-24
 
 
 @pytest.mark.parametrize("channels", [5, 16, 37])
@@ -123,7 +146,9 @@ def test_however_the_tiles_with_towering_elements_are_read(isa: str, channels: i
     np.testing.assert_allclose(np.moveaxis(y, -1, 1) if last else y, expected, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("change", [{"kernel": (5, 3)}, {"stride": (2, 1)}, {"dtype": "f8"}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"kernel": (5, 3)}, {"kernel": (1, 9)}, {"kernel": (7, 7)}, {"stride": (2, 1)}, {"dtype": "f8"}], ids=str
+)
 def test_it_refuses_what_it_has_no_kernel_for(isa: str, change: dict[str, Any]) -> None:
     given = {"kernel": (3, 3), "stride": (1, 1), "dtype": "f4", **change}
     kernel = given["kernel"]

@@ -39,9 +39,7 @@ CV_NOINLINE void CV_(wino_filters)(const cv_conv *p, const int8_t *w, ptrdiff_t 
 }
 
 /* Output channels l0 .. l1-1 of the group at w. */
-CV_INLINE void CV_(wino_panel)(const int m, const int r, const cv_conv *p, const int8_t *w,
-                               ptrdiff_t l0, ptrdiff_t l1, T *u) {
-    (void)m, (void)r;
+static void CV_(wino_panel)(const cv_conv *p, const int8_t *w, ptrdiff_t l0, ptrdiff_t l1, T *u) {
     const ptrdiff_t width = l1 - l0, plane = CV_(wino_k)(p) * width + CV_WINO_SKEW;
     for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
         for (ptrdiff_t c = 0; c < p->icg; c += CV_DEPTH, u += width) {

@@ -1,8 +1,9 @@
-/* One axis of Winograd's transforms, for a inputs of a tile (a = 6 or 4) and windows of r.
+/* One axis of Winograd's transforms, for a inputs of a tile (a = 8, 6 or 4) and windows of r.
  *
  * a = 6: points 0, +-3/4, +-3/2 and infinity; every entry of B and A is exact in binary, and the
  * error is two to six times that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the
- * points alone, so F(4, 3) and F(2, 5) share it.
+ * points alone, so F(4, 3) and F(2, 5) share it.  a = 8, along one axis only: 0, +-1/2, +-1, +-2
+ * and infinity, which F(4, 5) and F(2, 7) share.  a = 1: an axis that is not transformed.
  */
 #ifndef CV_WINO_AXES
 #define CV_WINO_AXES
@@ -11,7 +12,20 @@ typedef vec CV_(wino_in_t);  /* what is transformed on the way to V */
 typedef vec CV_(wino_out_t); /* and from M */
 
 CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
-    if (a == 6) {
+    if (a == 8) {
+        const vec e1 = 4 * d[2] - 5 * d[4] + d[6], o1 = 2 * d[1] - 2.5f * d[3] + 0.5f * d[5];
+        const vec e2 = d[2] - 4.25f * d[4] + d[6], o2 = d[1] - 4.25f * d[3] + d[5];
+        const vec e3 = 0.25f * d[2] - 1.25f * d[4] + d[6],
+                  o3 = 0.5f * d[1] - 2.5f * d[3] + 2 * d[5];
+        r[0] = d[0] - d[6] + 5.25f * (d[4] - d[2]);
+        r[1] = e1 + o1;
+        r[2] = e1 - o1;
+        r[3] = e2 + o2;
+        r[4] = e2 - o2;
+        r[5] = e3 + o3;
+        r[6] = e3 - o3;
+        r[7] = d[7] - d[1] + 5.25f * (d[3] - d[5]);
+    } else if (a == 6) {
         const vec e1 = 0.25f * d[4] - 0.5625f * d[2], o1 = 0.1875f * d[3] - 0.421875f * d[1];
         const vec e2 = 0.5f * d[4] - 0.28125f * d[2], o2 = 0.75f * d[3] - 0.421875f * d[1];
         r[0] = 0.31640625f * d[0] - 0.703125f * d[2] + 0.25f * d[4];
@@ -30,7 +44,20 @@ CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
 
 /* Row i of A^T holds the points to the power of i; infinity adds to the last one. */
 CV_INLINE void CV_(wino_at)(const int m, const int a, const vec *v, vec *r) {
-    if (a == 6) {
+    if (a == 1) {
+        r[0] = v[0];
+    } else if (a == 8) {
+        const vec p1 = v[1] + v[2], m1 = v[1] - v[2], p2 = v[3] + v[4], m2 = v[3] - v[4];
+        const vec p3 = v[5] + v[6], m3 = v[5] - v[6];
+        r[0] = v[0] + p1 + p2 + p3;
+        r[1] = 0.5f * m1 + m2 + 2 * m3;
+        if (m == 2) {
+            r[1] += v[7];
+        } else {
+            r[2] = 0.25f * p1 + p2 + 4 * p3;
+            r[3] = 0.125f * m1 + m2 + 8 * m3 + v[7];
+        }
+    } else if (a == 6) {
         const vec p1 = v[1] + v[2], m1 = v[1] - v[2], p2 = v[3] + v[4], m2 = v[3] - v[4];
         r[0] = v[0] + p1 + p2;
         r[1] = 0.75f * m1 + 1.5f * m2;
@@ -52,7 +79,21 @@ typedef double CV_(half_t) __attribute__((vector_size(CV_VB)));
 typedef T CV_(half_row_t) __attribute__((vector_size(CV_VB / 2), aligned(CV_BITS / 8), may_alias));
 
 CV_INLINE void CV_(wino_g)(const int a, const int r, const CV_(half_t) *g, CV_(half_t) *to) {
-    if (a == 6) {
+    if (a == 8) {
+        CV_UNROLL(3)
+        for (int i = 0; i < 3; i++) {
+            const double p = 0.5 * (1 << i), divisor[] = {45. / 32, -4.5, 90};
+            CV_(half_t) even = g[0] + p * p * (g[2] + p * p * g[4]), odd = g[1] + p * p * g[3];
+            if (r == 7) {
+                even += p * p * p * p * p * p * g[6];
+                odd += p * p * p * p * g[5];
+            }
+            to[2 * i + 1] = (even + p * odd) * (1 / divisor[i]);
+            to[2 * i + 2] = (even - p * odd) * (1 / divisor[i]);
+        }
+        to[0] = g[0];
+        to[7] = g[r - 1];
+    } else if (a == 6) {
         CV_(half_t) e1 = g[0] + 0.5625 * g[2], o1 = 0.75 * g[1], e2 = g[0] + 2.25 * g[2],
                     o2 = 1.5 * g[1];
         if (r == 5) {

@@ -51,18 +51,68 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
 CV_WINO_TILES_OF(6)
 #if CV_FLOAT
 CV_WINO_TILES_OF(4)
+
+/* The same of windows of one row or one column, whose inputs lie at `from`. */
+CV_INLINE void CV_(wino_lines)(const int a, const CV_(wino_job) *j, const T *const *from,
+                               ptrdiff_t tiles, T *v) {
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
+            const ptrdiff_t at = (t * j->m[1] * gap + phase) * VL;
+            vec d[8], r[8];
+            CV_UNROLL(8)
+            for (int q = 0; q < a; q++)
+                d[q] = CV_(load)(from[q] + at);
+            CV_(wino_bt)(a, d, r);
+            CV_UNROLL(8)
+            for (int q = 0; q < a; q++)
+                CV_(store)(v + q * j->v_plane, r[q]);
+        }
+    }
+}
+
+#define CV_WINO_LINES_OF(a)                                                            \
+    CV_NOINLINE void CV_(wino_lines_##a)(const CV_(wino_job) *j, const T *const *from, \
+                                         ptrdiff_t tiles, T *v) {                      \
+        CV_(wino_lines)(a, j, from, tiles, v);                                         \
+    }
+CV_WINO_LINES_OF(6)
+CV_WINO_LINES_OF(8)
+#undef CV_WINO_LINES_OF
 #endif
 #undef CV_WINO_TILES_OF
+
+/* V of a row of tiles, under whose inputs lie the rows `row`. */
+CV_INLINE void CV_(wino_row_of_tiles)(const CV_(wino_job) *j, const T *const *row, ptrdiff_t tiles,
+                                      ptrdiff_t width, T *turned, T *v) {
+#if CV_FLOAT
+    if (j->points <= 8) {
+        const T *from[8];
+        for (int q = 0; q < j->points; q++)
+            from[q] = j->a[0] > 1 ? row[q] : row[0] + q * j->p.dil[2] * VL;
+        if (j->points == 8)
+            CV_(wino_lines_8)(j, from, tiles, v);
+        else
+            CV_(wino_lines_6)(j, from, tiles, v);
+        return;
+    }
+    if (j->a[0] == 4) {
+        CV_(wino_tiles_4)(j->m[1], j, row, tiles, width, turned, v);
+        return;
+    }
+#endif
+    CV_(wino_tiles_6)(j->m[1], j, row, tiles, width, turned, v);
+}
 
 /* The inputs of group g under a block to V; of floats, the magnitudes of their pixels to s->sizes,
  * as wino_ranges reads them: of each slice the rows, in this order. */
 CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                             const CV_(wino_scratch) *s, T *v) {
-    const int m = j->m, r = j->r, a = m + r - 1;
+    const int m = j->m[0], kept_rows = j->r[0] - 1, a = j->a[0];
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
-    const ptrdiff_t width = p->dil[2] * (m * b->count[3] + r - 1),
-                    left = b->first[3] * m * p->dil[2] - p->lo[2];
+    const ptrdiff_t width = p->dil[2] * (j->m[1] * b->count[3] + j->r[1] - 1),
+                    left = b->first[3] * j->m[1] * p->dil[2] - p->lo[2];
     const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row,
                     pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
@@ -72,16 +122,16 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
             const ptrdiff_t n = b->first[0] + i / slices,
                             z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
             const CV_(source) *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2];
-            const T *row[6];
-            T *slot[6], *sizes = s->sizes + i * j->rows * pitch;
+            const T *row[8];
+            T *slot[8], *sizes = s->sizes + i * j->rows * pitch;
             for (int q = 0; q < a; q++)
                 slot[q] = s->rows + q * j->row;
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++, to += next) {
                 const ptrdiff_t phase = t / j->th,
                                 top = phase - p->lo[1] + t % j->th * m * p->dil[1];
                 /* rows shared with the tiles above */
-                const int kept = t > b->first[2] && t % j->th ? r - 1 : 0;
-                T *turn[6];
+                const int kept = t > b->first[2] && t % j->th ? kept_rows : 0;
+                T *turn[8];
                 for (int q = 0; q < a; q++)
                     turn[q] = slot[(q + m) % a];
                 for (int q = 0; q < a; q++)
@@ -97,13 +147,7 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
                                   CV_MIN2(CV_WINO_EACH, p->icg - c), slot[q], sizes);
                     row[q] = slot[q];
                 }
-#if CV_FLOAT
-                if (a == 4) {
-                    CV_(wino_tiles_4)(m, j, row, b->count[3], width, s->turned, to);
-                    continue;
-                }
-#endif
-                CV_(wino_tiles_6)(m, j, row, b->count[3], width, s->turned, to);
+                CV_(wino_row_of_tiles)(j, row, b->count[3], width, s->turned, to);
             }
         }
     }

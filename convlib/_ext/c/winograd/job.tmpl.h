@@ -18,7 +18,8 @@ typedef struct {
 
 typedef struct {
     cv_conv p;
-    int m, r, points, threads;
+    int m[2], r[2], a[2]; /* along H and W: outputs of a tile, taps, inputs */
+    int points, threads;
     const CV_(source) *x;
     const CV_(weight) *w;
     const T *u, *bias;
@@ -53,10 +54,12 @@ typedef struct {
 #define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
 
 /* Integers have F(4, 3) only. */
-CV_INLINE int CV_(wino_m)(const cv_conv *p) { return CV_FLOAT ? cv_wino_m(p) : 4; }
+CV_INLINE int CV_(wino_m)(const cv_conv *p, int axis) { return CV_FLOAT ? cv_wino_m(p, axis) : 4; }
 CV_INLINE int CV_(wino_points)(const cv_conv *p) {
-    const int a = CV_(wino_m)(p) + (int)p->k[2] - 1;
-    return a * a;
+    return (CV_(wino_m)(p, 1) + (int)p->k[1] - 1) * (CV_(wino_m)(p, 2) + (int)p->k[2] - 1);
+}
+CV_INLINE double CV_(wino_tiles_of)(const cv_conv *p) {
+    return cv_wino_tiles(p, CV_(wino_m)(p, 1), CV_(wino_m)(p, 2));
 }
 
 /* Lanes that the channels of a group fill, CV_DEPTH in each; those of a window. */
@@ -89,13 +92,12 @@ typedef struct {
 CV_INLINE CV_(wino_scratch) CV_(wino_space)(const CV_(wino_job) *j, int worker) {
     CV_(wino_scratch) s;
     T *base = j->scratch + worker * j->each;
-    const ptrdiff_t a = j->m + j->r - 1;
     s.segments = (cv_segment *)base;
     s.flags = base + j->index;
     s.sizes = s.flags + j->flags;
     s.zeros = s.sizes + j->sizes;
     s.rows = s.zeros + j->row;
-    s.turned = s.rows + a * j->row;
+    s.turned = s.rows + j->a[0] * j->row;
     s.own = base + j->each - j->own;
     s.v = s.own - j->span * j->v_size;
     s.mm = s.v - j->points * j->m_plane;

@@ -118,28 +118,30 @@ static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t
 #endif
 
 /* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of
- * which `left` remain.  NaN in what it returns, the flag included, asks for plain sums (floats). */
-CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_t m_plane, vec bias,
-                               T flag, ptrdiff_t gap, ptrdiff_t width, ptrdiff_t left, T *to) {
+ * which `left` remain; columns lie `gap` apart.  NaN in what it returns, the flag included, asks
+ * for plain sums (floats). */
+CV_INLINE vec CV_(wino_untile)(const int mh, const int ah, const int mw, const int aw,
+                               const T *from, ptrdiff_t m_plane, vec bias, T flag, ptrdiff_t gap,
+                               ptrdiff_t width, ptrdiff_t left, T *to) {
     CV_(wino_out_t) half[24];
     vec z = CV_(set1)(flag);
-    CV_UNROLL(6)
-    for (int q = 0; q < a; q++) {
+    CV_UNROLL(8)
+    for (int q = 0; q < aw; q++) {
         CV_(wino_out_t) in[6], r[4];
         CV_UNROLL(6)
-        for (int y = 0; y < a; y++)
-            in[y] = (CV_(wino_out_t))CV_(load)(from + (y * a + q) * m_plane);
-        CV_(wino_at)(m, a, in, r);
+        for (int y = 0; y < ah; y++)
+            in[y] = (CV_(wino_out_t))CV_(load)(from + (y * aw + q) * m_plane);
+        CV_(wino_at)(mh, ah, in, r);
         CV_UNROLL(4)
-        for (int y = 0; y < m; y++)
-            half[y * a + q] = r[y];
+        for (int y = 0; y < mh; y++)
+            half[y * aw + q] = r[y];
     }
     CV_UNROLL(4)
-    for (int y = 0; y < m; y++) {
+    for (int y = 0; y < mh; y++) {
         CV_(wino_out_t) r[4];
-        CV_(wino_at)(m, a, half + y * a, r);
+        CV_(wino_at)(mw, aw, half + y * aw, r);
         CV_UNROLL(4)
-        for (int q = 0; q < m; q++) {
+        for (int q = 0; q < mw; q++) {
             const vec sum = CV_(wino_sum)(r[q], bias);
             if (CV_FLOAT)
                 z += sum * (T)0; /* NaN where the output is not finite */
@@ -150,17 +152,77 @@ CV_INLINE vec CV_(wino_untile)(const int m, const int a, const T *from, ptrdiff_
     return z;
 }
 
+/* A row of tiles of output channels oc .. of group g, its first output `at` (n, z, y, x) of the
+ * batch, from M to a stage.  Of lines the tile lies along W here, whichever axis it lies along. */
+typedef void (*CV_(wino_untiles_fn))(const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
+                                     const ptrdiff_t *at, ptrdiff_t tiles, ptrdiff_t width,
+                                     vec bias, const T *from, ptrdiff_t ld, const T *flag, T *to);
+CV_INLINE void CV_(wino_untiles)(const int mh, const int ah, const int mw, const int aw,
+                                 const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
+                                 const ptrdiff_t *at, ptrdiff_t tiles, ptrdiff_t width, vec bias,
+                                 const T *from, ptrdiff_t ld, const T *flag, T *to) {
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
+    const int down = mh == 1 && j->m[0] > 1;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        for (ptrdiff_t phase = 0; phase < across; phase++, from += ld, flag++) {
+            const ptrdiff_t x = t * j->m[1] * gap + phase;
+            const vec nan = CV_(wino_untile)(mh, ah, mw, aw, from, j->m_plane, bias,
+                                             CV_FLOAT ? *flag : 0, down ? width : gap, width,
+                                             down ? mw * width : width - x, to + x * VL);
+#if CV_FLOAT
+            if (CV_(any)(nan != nan))
+                CV_(wino_recompute)(j, g, oc, CV_MIN2(VL, j->p.ocg - oc), nan,
+                                    (ptrdiff_t[4]){at[0], at[1], at[2], at[3] + x}, width,
+                                    to + x * VL);
+#else
+            (void)nan, (void)g, (void)oc, (void)at;
+#endif
+        }
+    }
+}
+
+#define CV_WINO_UNTILES(mh, ah, mw, aw)                                                          \
+    CV_NOINLINE void CV_(wino_untiles_##mh##_##mw##_##aw)(                                       \
+        const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc, const ptrdiff_t *at, ptrdiff_t tiles, \
+        ptrdiff_t width, vec bias, const T *from, ptrdiff_t ld, const T *flag, T *to) {          \
+        CV_(wino_untiles)(mh, ah, mw, aw, j, g, oc, at, tiles, width, bias, from, ld, flag, to); \
+    }
+CV_WINO_UNTILES(4, 6, 4, 6)
+#if CV_FLOAT
+CV_WINO_UNTILES(2, 6, 2, 6)
+CV_WINO_UNTILES(2, 4, 2, 4)
+CV_WINO_UNTILES(1, 1, 4, 6)
+CV_WINO_UNTILES(1, 1, 4, 8)
+CV_WINO_UNTILES(1, 1, 2, 8)
+#endif
+#undef CV_WINO_UNTILES
+
+static CV_(wino_untiles_fn) CV_(wino_untiles_for)(const CV_(wino_job) *j) {
+#if CV_FLOAT
+    if (j->points == 6)
+        return CV_(wino_untiles_1_4_6);
+    if (j->points == 8)
+        return j->m[0] * j->m[1] == 4 ? CV_(wino_untiles_1_4_8) : CV_(wino_untiles_1_2_8);
+    if (j->m[0] == 2)
+        return j->a[0] == 4 ? CV_(wino_untiles_2_2_4) : CV_(wino_untiles_2_2_6);
+#endif
+    (void)j;
+    return CV_(wino_untiles_4_4_6);
+}
+
 /* Panel l0 .. of group g, nv vectors, whose weights lie at u, to y. */
-CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, ptrdiff_t g,
-                             const CV_(wino_block) *b, ptrdiff_t l0, ptrdiff_t nv, const T *u,
-                             const CV_(wino_scratch) *s, const T *flags) {
+static void CV_(wino_out)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
+                          ptrdiff_t l0, ptrdiff_t nv, const T *u, const CV_(wino_scratch) *s,
+                          const T *flags) {
+    const CV_(wino_untiles_fn) untiles = CV_(wino_untiles_for)(j);
     const cv_conv *p = &j->p;
-    const ptrdiff_t gap = p->dil[2], across = cv_wino_across(p), down = p->dil[1], ld = nv * VL;
-    const ptrdiff_t left = b->first[3] * m * gap,
-                    width = CV_MIN2(p->out[2] - left, b->count[3] * m * gap);
+    const ptrdiff_t columns = j->m[1] * p->dil[2], m = j->m[0], down = p->dil[1], ld = nv * VL;
+    const ptrdiff_t left = b->first[3] * columns,
+                    width = CV_MIN2(p->out[2] - left, b->count[3] * columns),
+                    row = b->count[3] * cv_wino_across(p);
     for (ptrdiff_t l = l0; l < l0 + ld; l += VL) {
         const ptrdiff_t oc = g * p->ocg + l, outs = CV_MIN2(VL, p->ocg - l);
-        const vec bias = CV_(wino_bias)(m + r - 1, j, u + l - l0, ld, oc, outs);
+        const vec bias = CV_(wino_bias)(j->a[1], j, u + l - l0, ld, oc, outs);
         const T *from = s->mm + l - l0, *flag = flags;
         for (ptrdiff_t i = 0; i < b->count[0] * b->count[1]; i++) {
             const ptrdiff_t n = b->first[0] + i / b->count[1], z = b->first[1] + i % b->count[1];
@@ -168,22 +230,10 @@ CV_INLINE void CV_(wino_out)(const int m, const int r, const CV_(wino_job) *j, p
             ptrdiff_t rows = 0; /* waiting at s->turned */
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++) {
                 const ptrdiff_t y = t / j->th + t % j->th * m * down;
-                for (ptrdiff_t tx = 0; tx < b->count[3]; tx++) {
-                    for (ptrdiff_t phase = 0; phase < across; phase++, from += ld, flag++) {
-                        const ptrdiff_t x = tx * m * gap + phase;
-                        const vec nan = CV_(wino_untile)(m, m + r - 1, from, j->m_plane, bias,
-                                                         CV_FLOAT ? *flag : 0, gap, width,
-                                                         width - x, to + x * VL);
-#if CV_FLOAT
-                        if (CV_(any)(nan != nan))
-                            CV_(wino_recompute)(j, g, l, outs, nan,
-                                                (ptrdiff_t[4]){n, z, y, left + x}, width,
-                                                to + x * VL);
-#else
-                        (void)nan;
-#endif
-                    }
-                }
+                untiles(j, g, l, (ptrdiff_t[4]){n, z, y, left}, b->count[3], width, bias, from, ld,
+                        flag, to);
+                from += row * ld;
+                flag += row;
                 rows += CV_MAX2(0, CV_MIN2(m, (p->out[1] - y + down - 1) / down));
                 to = s->turned + rows * width * VL;
                 /* rows of one image go together */

@@ -22,12 +22,14 @@ CV_INLINE vec CV_(wino_under)(const T *row, ptrdiff_t slices, ptrdiff_t apart) {
 }
 
 /* NaN for each tile of a row of them that is not for a transform, else 0.  row: the magnitudes
- * under them in the first slice of a window; rest: m + 2 rows more. */
-CV_INLINE void CV_(wino_judge)(int m, int r, const CV_(wino_job) *j, const T *const *row,
-                               ptrdiff_t tiles, ptrdiff_t width, T *rest, T *flags) {
+ * under them in the first slice of a window; rest: room for two rows more than a tile
+ * has. */
+CV_INLINE void CV_(wino_judge)(const CV_(wino_job) *j, const T *const *row, ptrdiff_t tiles,
+                               ptrdiff_t width, T *rest, T *flags) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p), pitch = j->row / VL,
                     slices = j->p.k[0], apart = j->p.dil[0] * j->rows * pitch;
     const vec none = CV_(set1)((T)INFINITY);
+    const int m = j->m[0], r = j->r[0], columns = j->m[1], taps = j->r[1];
     T *all = rest + m * pitch, *least = all + pitch;
     for (ptrdiff_t x = 0; x < width; x += VL) {
         vec most = {0};
@@ -41,11 +43,11 @@ CV_INLINE void CV_(wino_judge)(int m, int r, const CV_(wino_job) *j, const T *co
             CV_(store)(rest + y * pitch + x, most);
         }
     }
-    for (ptrdiff_t x = 0; x < width - (r - 1) * gap; x += VL) {
+    for (ptrdiff_t x = 0; x < width - (taps - 1) * gap; x += VL) {
         vec low = none;
         for (int y = 0; y < m; y++) {
             vec most = {0};
-            for (int q = 0; q < r; q++)
+            for (int q = 0; q < taps; q++)
                 most = CV_(larger)(most, CV_(load)(rest + y * pitch + x + q * gap));
             low = CV_(select)((ivec)(most < low) & (ivec)(most > 0), most, low);
         }
@@ -53,11 +55,11 @@ CV_INLINE void CV_(wino_judge)(int m, int r, const CV_(wino_job) *j, const T *co
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++) {
-            const T *from = all + t * m * gap + phase, *lows = least + t * m * gap + phase;
+            const T *from = all + t * columns * gap + phase, *lows = least + (from - all);
             T most = 0, low = (T)INFINITY;
-            for (int q = 0; q < m + r - 1; q++)
+            for (int q = 0; q < columns + taps - 1; q++)
                 most = CV_MAX2(most, from[q * gap]);
-            for (int q = 0; q < m; q++)
+            for (int q = 0; q < columns; q++)
                 low = CV_MIN2(low, lows[q * gap]);
             *flags++ = most / CV_WINO_RATIO > low ? (T)NAN : 0;
         }
@@ -84,9 +86,9 @@ CV_INLINE int CV_(wino_level)(const T *sizes, ptrdiff_t n) {
  * serves as room. */
 CV_INLINE void CV_(wino_ranges)(const CV_(wino_job) *j, const CV_(wino_block) *b,
                                 const CV_(wino_scratch) *s, T *flags) {
-    const int m = j->m, r = j->r, a = m + r - 1;
+    const int m = j->m[0], a = j->a[0];
     const cv_conv *p = &j->p;
-    const ptrdiff_t pitch = j->row / VL, width = p->dil[2] * (m * b->count[3] + r - 1),
+    const ptrdiff_t pitch = j->row / VL, width = p->dil[2] * (j->m[1] * b->count[3] + j->r[1] - 1),
                     slices = cv_wino_slices(p, b->count[1]), across = cv_wino_across(p);
     if (CV_(wino_level)(s->sizes, j->sizes)) {
         memset(flags, 0, (size_t)j->tiles * sizeof(T));
@@ -94,15 +96,15 @@ CV_INLINE void CV_(wino_ranges)(const CV_(wino_job) *j, const CV_(wino_block) *b
     }
     for (ptrdiff_t i = 0; i < b->count[0] * b->count[1]; i++) {
         const ptrdiff_t slice = i / b->count[1] * slices + i % b->count[1] * p->stride[0];
-        const T *sizes = s->sizes + slice * j->rows * pitch, *row[6];
+        const T *sizes = s->sizes + slice * j->rows * pitch, *row[8];
         for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++) {
             /* rows shared with the tiles above */
-            const int kept = t > b->first[2] && t % j->th ? r - 1 : 0;
+            const int kept = t > b->first[2] && t % j->th ? j->r[0] - 1 : 0;
             for (int q = 0; q < kept; q++)
                 row[q] = row[q + m];
             for (int q = kept; q < a; q++, sizes += pitch)
                 row[q] = sizes;
-            CV_(wino_judge)(m, r, j, row, b->count[3], width, s->rows, flags);
+            CV_(wino_judge)(j, row, b->count[3], width, s->rows, flags);
             flags += b->count[3] * across;
         }
     }
@@ -120,8 +122,8 @@ CV_NOINLINE void CV_(wino_recompute)(const CV_(wino_job) *j, ptrdiff_t g, ptrdif
     for (ptrdiff_t l = 0; l < outs; l++) {
         if (z[l] == 0)
             continue;
-        for (int i = 0; i < j->m * j->m; i++) {
-            const ptrdiff_t y = i / j->m, x = i % j->m * p->dil[2];
+        for (int i = 0; i < j->m[0] * j->m[1]; i++) {
+            const ptrdiff_t y = i / j->m[1], x = i % j->m[1] * p->dil[2];
             const ptrdiff_t at[4] = {first[0], first[1], first[2] + y * p->dil[1], first[3] + x};
             if (at[2] >= p->out[1] || at[3] >= p->out[2])
                 continue;

@@ -63,7 +63,7 @@ static void CV_(wino_cut)(CV_(wino_job) *j) {
  * has one panel only; whoever takes it computes V, rather than read what another thread wrote. */
 static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t a = j->m + j->r - 1, across = cv_wino_across(p);
+    const ptrdiff_t a = j->a[0], across = cv_wino_across(p);
     const ptrdiff_t weights = CV_(wino_group)(p), panel = CV_MIN2(j->vecs, CV_NV) * VL;
     const int large = !packed && j->threads * weights * (ptrdiff_t)sizeof(T) > CV_OWN_BYTES;
     const int split = j->p.groups * j->blocks < j->threads || large;
@@ -71,7 +71,7 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     j->span = split && !packed ? j->blocks : 1;
     j->own = packed ? 0 : split ? j->points * (j->k * panel + CV_WINO_SKEW) : weights;
 
-    const ptrdiff_t width = p->dil[2] * (j->m * j->most[3] + j->r - 1);
+    const ptrdiff_t width = p->dil[2] * (j->m[1] * j->most[3] + j->r[1] - 1);
     j->row = (width + VL) * VL;
     j->v_row = j->c_vecs * VL;
     j->v_plane =
@@ -79,7 +79,7 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
         CV_WINO_SKEW;
     j->m_plane = (j->tiles + CV_MOST_PX) * panel + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
-    j->stage = CV_MAX2(width * a, j->m * j->most[2] * p->dil[2] * j->m * j->most[3]) * VL;
+    j->stage = CV_MAX2(width * a, j->m[0] * j->most[2] * p->dil[2] * j->m[1] * j->most[3]) * VL;
     j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
     j->flags = CV_FLOAT * j->span * j->tiles * (ptrdiff_t)sizeof(T);
     j->flags = CV_ROUND64(j->flags) / (ptrdiff_t)sizeof(T);
@@ -95,18 +95,23 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
 static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const int packed = !problem->fresh;
-    *j = (CV_(wino_job)){.p = *p, .m = CV_(wino_m)(p), .r = (int)p->k[2]};
+    *j = (CV_(wino_job)){.p = *p};
+    for (int i = 0; i < 2; i++) {
+        j->m[i] = CV_(wino_m)(p, i + 1);
+        j->r[i] = (int)p->k[i + 1];
+        j->a[i] = j->m[i] + j->r[i] - 1;
+    }
     j->points = CV_(wino_points)(p);
     j->k = CV_(wino_k)(p);
     j->vecs = (p->ocg + VL - 1) / VL;
     j->panels = CV_(lane_panels)(j->vecs);
     j->c_vecs = (CV_(wino_lanes)(p) + VL - 1) / VL;
-    j->th = cv_wino_along(p, 1, j->m);
+    j->th = cv_wino_along(p, 1, j->m[0]);
     j->size[0] = p->n;
     j->size[1] = p->out[0];
     j->size[2] = CV_MIN2(p->dil[1], p->out[1]) * j->th;
-    j->size[3] = cv_wino_along(p, 2, j->m);
-    const double tiles = cv_wino_tiles(p, j->m);
+    j->size[3] = cv_wino_along(p, 2, j->m[1]);
+    const double tiles = CV_(wino_tiles_of)(p);
     const ptrdiff_t weights = CV_(wino_size)(p) * (ptrdiff_t)sizeof(T);
     const double work = (double)(p->groups * p->ocg * j->k) * tiles * j->points;
     j->threads = cv_threads_for(work, CV_WORK_GEMM, problem->threads);
@@ -122,16 +127,6 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
             return bytes;
     }
 }
-
-#define CV_WINO(step, ...)                \
-    do {                                  \
-        if (CV_FLOAT && j->r == 5)        \
-            CV_(step)(2, 5, __VA_ARGS__); \
-        else if (!CV_FLOAT || j->m == 4)  \
-            CV_(step)(4, 3, __VA_ARGS__); \
-        else                              \
-            CV_(step)(2, 3, __VA_ARGS__); \
-    } while (0)
 
 static void CV_(wino_in_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                                const CV_(wino_scratch) *s, T *v, T *flags) {
@@ -150,9 +145,8 @@ static void CV_(wino_out_block)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(w
     const ptrdiff_t l0 = CV_(lane_of)(j->vecs, j->panels, i),
                     l1 = CV_(lane_of)(j->vecs, j->panels, i + 1);
     CV_(wino_multiply)(j, b, (l1 - l0) / VL, u, v, s);
-    CV_WINO(wino_out, j, g, b, l0, (l1 - l0) / VL, u, s, flags);
+    CV_(wino_out)(j, g, b, l0, (l1 - l0) / VL, u, s, flags);
 }
-#undef CV_WINO
 
 /* Some blocks of a group, by a part of its panels.  Weights that are not packed each thread
  * transforms for itself, as
@@ -198,7 +192,7 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
 CV_ONCE double CV_(wino_time)(const cv_conv *p, double share, double in, double out) {
     const double points = CV_(wino_points)(p), k = (double)CV_(wino_k)(p),
                  groups = (double)p->groups;
-    const double tiles = cv_wino_tiles(p, CV_(wino_m)(p)), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
+    const double tiles = CV_(wino_tiles_of)(p), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
     const double vecs = (double)((p->ocg + VL - 1) / VL),
                  c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
     double ns = groups * tiles * points * vecs * k / (share * CV_PACE);
@@ -244,7 +238,7 @@ static int CV_(wino_run)(const cv_plan *plan, const cv_call *call) {
     if (status != CV_OK)
         return status;
     _Atomic ptrdiff_t again = 0;
-    const double all = cv_wino_tiles(p, j.m) * (double)(p->groups * j.vecs);
+    const double all = CV_(wino_tiles_of)(p) * (double)(p->groups * j.vecs);
     j.again = &again;
     j.most_again = call->insist ? PTRDIFF_MAX : (ptrdiff_t)(all / CV_WINO_AGAIN);
     status = cv_parallel(CV_(wino_unit), &j, p->groups * (j.blocks / j.span) * j.parts, j.threads);

@@ -20,15 +20,21 @@ static inline CV_UNUSED ptrdiff_t cv_wino_along(const cv_conv *p, int axis, ptrd
     return ((p->out[axis] + p->dil[axis] - 1) / p->dil[axis] + m - 1) / m;
 }
 
-/* Of m x m outputs, in the batch. */
-static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int m) {
+/* Whether the window has one row or one column: one axis is transformed then. */
+static inline CV_UNUSED int cv_wino_line(const cv_conv *p) { return p->k[1] == 1 || p->k[2] == 1; }
+
+/* Of so many rows and columns of outputs, in the batch. */
+static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int rows, int columns) {
     const double phases = (double)CV_MIN2(p->dil[1], p->out[1]) * (double)cv_wino_across(p);
     return phases * (double)(p->n * p->out[0]) *
-           (double)(cv_wino_along(p, 1, m) * cv_wino_along(p, 2, m));
+           (double)(cv_wino_along(p, 1, rows) * cv_wino_along(p, 2, columns));
 }
 
-static inline CV_UNUSED int cv_wino_m(const cv_conv *p) {
-    return p->k[2] == 3 && cv_wino_tiles(p, 4) >= CV_WINO_FEW ? 4 : 2;
+/* Outputs of a tile along an axis. */
+static inline CV_UNUSED int cv_wino_m(const cv_conv *p, int axis) {
+    if (cv_wino_line(p))
+        return p->k[axis] == 1 ? 1 : p->k[axis] == 7 ? 2 : 4;
+    return p->k[2] == 3 && cv_wino_tiles(p, 4, 4) >= CV_WINO_FEW ? 4 : 2;
 }
 
 /* Slices of input under so many neighbouring slices of output. */

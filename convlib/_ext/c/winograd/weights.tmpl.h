@@ -12,12 +12,7 @@
 static void CV_(wino_pack_panel)(const cv_conv *p, const CV_(weight) *w, ptrdiff_t i, T *u) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL, panels = CV_(lane_panels)(vecs);
     const ptrdiff_t l0 = CV_(lane_of)(vecs, panels, i), l1 = CV_(lane_of)(vecs, panels, i + 1);
-    if (CV_FLOAT && p->k[2] == 5)
-        CV_(wino_panel)(2, 5, p, w, l0, l1, u);
-    else if (!CV_FLOAT || CV_(wino_m)(p) == 4)
-        CV_(wino_panel)(4, 3, p, w, l0, l1, u);
-    else
-        CV_(wino_panel)(2, 3, p, w, l0, l1, u);
+    CV_(wino_panel)(p, w, l0, l1, u);
 }
 
 typedef struct {

@@ -1,14 +1,14 @@
-/* Winograd convolution F(m x m, r x r) along H and W: F(4, 3), F(2, 3) and F(2, 5), stride 1,
- * float32.
+/* Winograd convolution along H and W, stride 1, float32: F(4, 3), F(2, 3) and F(2, 5) along both,
+ * F(4, 3), F(4, 5) and F(2, 7) along one, where the window is a line.
  *
  * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2:
- * 36 for 144, 16 for 36, 36 for 100.  Lanes are channels, as in the broadcast GEMM.  A unit of work
- * is a block of up to CV_WINO_TILES tiles, whose
- * intermediate results stay in the caches:
+ * 36 for 144, 16 for 36, 36 for 100; a line of m takes a instead of m r: 6 for 12, 8 for 20, 8 for
+ * 14.  Lanes are channels, as in the broadcast GEMM.  A unit of work is a block of up to
+ * CV_WINO_TILES tiles, whose intermediate results stay in the caches:
  *   V[point][tile][c]  = B^T d B    the inputs d of a tile, from rows turned round to channels last
  *   M[point][tile][oc] = V U        one GEMM per point, inputs broadcast, for one panel of output
- *   channels y                  = A^T M A    turned round again, unless channels come last in y,
- *   too
+ *                                   channels
+ *   y                  = A^T M A    turned round again, unless channels come last in y, too
  * Dilation puts a tile's inputs and outputs so far apart.  A window's slices along D are more
  * products of one GEMM. Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR
  * 2016.
@@ -25,15 +25,22 @@ CV_ONCE const char *CV_(wino_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
-    if (p->k[1] != p->k[2] || (p->k[2] != 3 && p->k[2] != 5) || p->stride[1] * p->stride[2] != 1)
-        return "serves windows of 3x3 or 5x5 along H and W, with stride 1 there";
+    const ptrdiff_t r = CV_MAX2(p->k[1], p->k[2]);
+    const int square = p->k[1] == p->k[2] && r < 7;
+    if ((!square && !cv_wino_line(p)) || (r != 3 && r != 5 && r != 7) ||
+        p->stride[1] * p->stride[2] != 1)
+        return "serves 3x3, 5x5 and lines of 3, 5 or 7 along H and W, with stride 1 there";
     return NULL;
 }
 
-/* The transforms of the weights, made in double, take as long as 27 products for each point. */
+/* Few points and many channels come near to the pace.  Eight inputs, eight points and what is
+ * between them do not fit in 16 registers.  The transforms of the weights, made in double, take as
+ * long as 27 products for each point. */
 CV_ONCE double CV_(wino_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    double ns = CV_(wino_time)(p, 0.80, 7.0, 10.0);
+    const double line = CV_REGISTERS > 16 ? 7.0 : 11.0;
+    double ns =
+        cv_wino_line(p) ? CV_(wino_time)(p, 0.92, line, line) : CV_(wino_time)(p, 0.80, 7.0, 10.0);
     if (problem->fresh)
         ns += (double)p->groups * CV_(wino_points)(p) * (double)CV_(wino_k)(p) *
               (double)((p->ocg + VL - 1) / VL) * 27 / CV_PACE;
