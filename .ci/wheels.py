@@ -4,9 +4,9 @@
 
 Builds from what the sdist holds, all of `TARGETS` if none is named.  For x86-64 the compiler that Python's own
 extensions take makes the kernels, which for glibc are then those that are tested and raced, bit for bit, and zig, which
-PyPI has, brings musl's headers and links; for Arm zig compiles, too.  Builds twice in two folders and compares the
-bits, checks the file, and tries the one for this machine in an environment without a compiler; `.ci/arm.py` tries the
-one for Arm.  `nox -s wheels` installs what this needs.
+PyPI has, brings musl's headers and links; for Arm zig compiles, too.  Builds twice in two folders, compiling all anew
+the second time, and compares the bits, checks the file, and tries the one for this machine in an environment without a
+compiler; `.ci/arm.py` tries the one for Arm.  `nox -s wheels` installs what this needs.
 """
 
 import hashlib
@@ -130,13 +130,14 @@ def run(*command, cwd=None, **variables):
     return done.stdout
 
 
-def build(sdist, folder, target):
-    """Return the wheel made from what the sdist holds, unpacked in a folder of its own."""
+def build(sdist, folder, target, anew=False):
+    """Return the wheel made from what the sdist holds, unpacked in a folder of its own; anew, all is compiled there."""
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "source", filter="data")
     (tree,) = (folder / "source").iterdir()
-    (tree / "build").mkdir()
-    (tree / "build/objects").symlink_to(ROOT / "build/objects")  # what was compiled before serves again
+    if not anew:
+        (tree / "build").mkdir()
+        (tree / "build/objects").symlink_to(ROOT / "build/objects")  # what was compiled before serves again
     command = (sys.executable, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", folder / "made")
     run(*command, cwd=tree, **target.variables())
     (wheel,) = (folder / "made").iterdir()
@@ -221,7 +222,7 @@ def use(wheel, folder):
 
 def make(target, sdist, work, out):
     """Build a wheel twice, compare, check, use, and put it into a folder."""
-    wheels = [build(sdist, work / target.tag / place, target) for place in ("first", "second")]
+    wheels = [build(sdist, work / target.tag / place, target, place == "anew") for place in ("first", "anew")]
     digests = [hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels]
     if digests[0] != digests[1]:
         sys.exit(f"{wheels[0].name}: two builds differ: {digests}")
