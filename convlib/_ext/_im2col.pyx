@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from scipy.linalg cimport cython_blas as blas
 
 cdef extern from "c/runtime/products.h" nogil:
-    void cv_product_begins() noexcept
+    bint cv_product_begins() noexcept
     void cv_product_ends() noexcept
 
 
@@ -70,14 +70,18 @@ def gemm(const number[:, :] a, bint ta, const number[:, :] b, bint tb, number[:,
     cdef char* first = b"T" if tb else b"N"
     cdef char* second = b"T" if ta else b"N"
     cdef number beta = 1 if add else 0
+    cdef bint begins
     # BLAS thinks in columns: the transposed product of the transposed factors.
     with nogil:
-        cv_product_begins()
-        gemm_any(
-            first, second, &columns, &rows, &inner, <number*>&b[0, 0], &ldb, <number*>&a[0, 0], &lda, beta, &c[0, 0],
-            &ldc,
-        )
-        cv_product_ends()
+        begins = cv_product_begins()
+        if begins:
+            gemm_any(
+                first, second, &columns, &rows, &inner, <number*>&b[0, 0], &ldb, <number*>&a[0, 0], &lda, beta,
+                &c[0, 0], &ldc,
+            )
+            cv_product_ends()
+    if not begins:
+        raise MemoryError("the buffer of BLAS, some 32 MiB")
 
 
 # ----------------------------------------------------------------------------------------------- columns

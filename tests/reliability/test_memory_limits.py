@@ -70,6 +70,34 @@ def test_every_height_of_the_limit(name, step):
     assert (done.returncode, done.stdout) == (0, "True True [] True True\n"), done.stderr[-3000:]
 
 
+@pytest.mark.parametrize("dtype", ["i1", "f4"])
+def test_the_first_product_has_no_memory(dtype):
+    """OpenBLAS would end the process, or try for ever, where there is none for its buffer."""
+    done = python("-c", f"""
+import resource
+import numpy as np
+import convlib
+
+x, w = np.ones((1, 16, 64, 64), {dtype!r}), np.ones((16, 16, 3, 3), {dtype!r})
+convlib.registry.get_backend("im2col")
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # what tries for ever ends
+for room in 16, 24:
+    resource.setrlimit(resource.RLIMIT_AS, (used + (room << 20), hard))
+    try:
+        convlib.conv2d_grad_input(x, w, x.shape, padding=1, padding_mode="wrap", backend="im2col")
+    except MemoryError as error:
+        print(error)
+resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+print(convlib.conv2d(x, w, backend="im2col").sum() == 16 * 144 * 62 * 62)
+""", **{**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "2"})  # fmt: skip
+    told = "conv2d_grad_input: no memory for the buffer of BLAS, some 32 MiB; free some, or lower "
+    lines = done.stdout.splitlines()
+    assert [line[: len(told)] for line in lines] == [told, told, "True"], (done.returncode, done.stderr[-3000:])
+
+
 def test_what_helps_against_too_large_results_does(tmp_path):
     """A file as `out`, or a part of the input, as the error says; what has too little scratch is told of its bound."""
     done = python("-c", """
