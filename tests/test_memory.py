@@ -349,3 +349,14 @@ def test_tables_of_padding_are_shared_and_bounded(monkeypatch: pytest.MonkeyPatc
     spec = ConvSpec.make(x.shape, w.shape, **options)
     assert not arrays.short_axes(spec)
     np.testing.assert_array_equal(convlib.conv2d(x, w, **options), expected)
+
+
+@pytest.mark.parametrize(("mib", "channels"), [(1, 32), (2, 64)])
+def test_gradients_whose_borders_need_other_scratch_are_served(mib: int, channels: int) -> None:
+    """What serves the padded input need not fit beside copies where it serves the input with zeros round it."""
+    grad_y, w = np.ones((1, channels, 60, 60), "f4"), np.ones((channels, channels, 3, 3), "f4")
+    options: dict[str, Any] = {"padding": 1, "padding_mode": "reflect"}
+    expected = convlib.conv2d_grad_input(grad_y, w, grad_y.shape, **options)
+    with convlib.max_workspace(mib << 20), convlib.num_threads(1):
+        found = convlib.conv2d_grad_input(grad_y, w, grad_y.shape, **options)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

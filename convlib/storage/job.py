@@ -255,7 +255,8 @@ def _settled(
     rest = min(max(need, bound // 2), bound - bound // 4)
     last = call.spec.channels_last and call.backend.channels_last  # else copies are turned round as they are made
     spec = replace(call.spec, channels_last=last)
-    around = _borders(call, spec, copied, bound - rest, named)
+    with config.scratch(rest):  # as it will be
+        around = _borders(call, spec, copied, bound - rest, named)
     if call.op != "unpool":
         spec = zero_padded(spec)
     return spec, rest, around, around or blocks(call.op, spec, call.item(), copied, bound - rest)
