@@ -145,7 +145,7 @@ def arm(session):
 
 @nox.session(default=False)
 def musl(session):
-    """Try the wheel for musl in dist/ in a Python compiled against musl: needs Debian and GCC; some minutes, once."""
+    """Try the wheel for musl in dist/ in a Python compiled against musl, once; `.ci/musl.py` says what it needs."""
     session.install("pip")
     (wheel,) = pathlib.Path("dist").glob("convlib-*-musllinux_1_2_x86_64.whl")
     session.run("python", ".ci/musl.py", wheel, *session.posargs)

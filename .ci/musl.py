@@ -2,11 +2,11 @@
 
     python .ci/musl.py WHEEL [BACKEND...]
 
-Needs Debian (or what descends from it) on x86-64, GCC, make and pip.  musl, the Python of the wheel's version, and what
-Python needs come as sources from Debian and are compiled in build/musl, where they serve again: some five minutes on
-two processors, once.  NumPy and SciPy are those of PyPI for musl, in a temporary folder: nothing of the system changes.
-Runs `.ci/smoke.py`, and ``convlib check`` of the backends (native and im2col if none is named) with each instruction
-set that the processor has, and three threads.
+Needs Debian (or what descends from it) on x86-64, GCC, make, automake, libtool, libltdl-dev and pip.  musl, the Python
+of the wheel's version, and what Python needs come as sources from Debian and are compiled in build/musl, where they
+serve again: some five minutes on two processors, once.  NumPy and SciPy are those of PyPI for musl, in a temporary
+folder: nothing of the system changes.  Runs `.ci/smoke.py`, and ``convlib check`` of the backends (native and im2col if
+none is named) with each instruction set that the processor has, and three threads.
 """
 
 import os
@@ -31,6 +31,7 @@ RECIPES = {
     "musl": ("./configure --prefix={root} --syslibdir={root}/lib --disable-static", "make install"),
     "zlib": ("./configure --prefix={root} --static", "make install"),  # which SciPy unpacks by
     "libffi": (
+        "autoreconf --install",  # its archive has no configure
         "./configure --prefix={root} --disable-shared --with-pic --disable-docs --disable-multi-os-directory "
         "--disable-exec-static-tramp",  # which needs headers of Linux
         "make install",
@@ -85,6 +86,8 @@ def python(version):
     """Return the path of a Python of this version that is compiled against musl; it is made if it is not there."""
     mark = MADE / f"python{version}.path"  # written last: what is there is whole
     if not mark.exists():
+        if lacking := [tool for tool in ("gcc", "make", "autoreconf", "libtoolize") if not shutil.which(tool)]:
+            sys.exit(f"there is no {', no '.join(lacking)} here; Debian has them in gcc, make, automake and libtool")
         shutil.rmtree(MADE, ignore_errors=True)
         MADE.mkdir(parents=True)
         packages = {name if name != "python" else f"python{version}": recipe for name, recipe in RECIPES.items()}
