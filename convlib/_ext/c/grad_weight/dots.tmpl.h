@@ -20,14 +20,17 @@ typedef struct {
     int kernel_rows;
 } CV_(dot_job);
 
-/* Lanes lo..hi-1 of a row, whose numbers lie `step` apart. */
+/* Lanes lo..hi-1 of a row, whose numbers lie `step` apart.  inner: all of them; above 1, where
+ * steps are common. */
 CV_NOINLINE vec CV_(dot_spread)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
     return CV_(gather)(p, step, lo, hi);
 }
 CV_INLINE vec CV_(dot_lanes)(const int inner, const T *p, ptrdiff_t step, ptrdiff_t lo,
                              ptrdiff_t hi) {
-    if (inner)
+    if (inner > 1)
         return CV_(gather)(p, step, 0, VL);
+    if (inner)
+        return step == 1 ? CV_(load)(p) : CV_(dot_spread)(p, step, 0, VL);
     return step == 1 ? CV_(load_range)(p, lo, hi) : CV_(dot_spread)(p, step, lo, hi);
 }
 
@@ -69,9 +72,9 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
 }
 
 /* Long sums go on in double. */
-CV_NOINLINE void CV_(dot_flush)(int taps, vec (*acc)[CV_GRAD_TAPS],
+CV_NOINLINE void CV_(dot_flush)(int ms, int taps, vec (*acc)[CV_GRAD_TAPS],
                                 double (*totals)[CV_GRAD_TAPS]) {
-    for (int m = 0; m < CV_DOTS_M; m++) {
+    for (int m = 0; m < ms; m++) {
         for (int t = 0; t < taps; t++) {
             for (int i = 0; i < VL; i++)
                 totals[m][t] += (double)acc[m][t][i];
@@ -91,11 +94,10 @@ CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j
     const cv_conv *p = &j->p;
     for (int m = 0; m < at->ms; m++) {
         for (int t = 0; t < taps; t++) {
-            const T total = (T)totals[m][t];
             const ptrdiff_t line =
                 (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
-            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = total;
+            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = (T)totals[m][t];
         }
     }
 }
@@ -132,15 +134,26 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
             if (len == VL && first >= 0 && first + span < p->in[2])
-                CV_(dot_step)(kernel_rows, taps, 1, j, go, xo, first, len, m0, m1, acc);
+                CV_(dot_step)(kernel_rows, taps, 1 + kernel_rows, j, go, xo, first, len, m0, m1, acc);
             else
                 CV_(dot_step)(kernel_rows, taps, 0, j, go, xo, first, len, m0, m1, acc);
             if (++added % CV_DOTS_PART == 0)
-                CV_(dot_flush)(taps, acc, totals);
+                CV_(dot_flush)(at->ms, taps, acc, totals);
         }
     }
-    CV_(dot_flush)(taps, acc, totals);
+    CV_(dot_flush)(at->ms, taps, acc, totals);
     CV_(dot_store)(kernel_rows, taps, j, at, totals);
+}
+
+/* Sums between memory, where others may write them, and registers. */
+CV_INLINE void CV_(dot_take)(const int ms, const int taps, vec (*from)[CV_GRAD_TAPS],
+                             vec (*to)[CV_GRAD_TAPS]) {
+    CV_UNROLL(4)
+    for (int m = 0; m < ms; m++) {
+        CV_UNROLL(5)
+        for (int t = 0; t < taps; t++)
+            to[m][t] = from[m][t];
+    }
 }
 
 /* Vectors of n rows of x, one below the other: acc[m][t] += grad_y · x for kernel rows m, whose
@@ -151,7 +164,8 @@ CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_jo
     const cv_conv *p = &j->p;
     const ptrdiff_t step = p->stride[2] * p->xs[4], last = p->out[1] - 1;
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
-    vec g[CV_DOTS_M] = {{0}};
+    vec g[CV_DOTS_M] = {{0}}, sums[CV_DOTS_M][CV_GRAD_TAPS];
+    CV_(dot_take)(CV_DOTS_M, taps, acc, sums);
     CV_(dot_limits)(taps, inner, p, at, len, lo, hi);
     for (int m = 1; m < ms; m++) { /* met before the first row of x */
         if (top - m >= 0 && top - m <= last)
@@ -177,9 +191,10 @@ CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_jo
                 continue;
             CV_UNROLL(5)
             for (int t = 0; t < taps; t++)
-                acc[m][t] += g[m] * v[t];
+                sums[m][t] += g[m] * v[t];
         }
     }
+    CV_(dot_take)(CV_DOTS_M, taps, sums, acc);
 }
 
 /* The sums of neighbouring kernel rows, over all images and outputs: each row of x is loaded once
@@ -210,12 +225,12 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
                 CV_(dot_column)(taps, 0, j, go, xo, rows, top + y, first, len, at->ms, acc);
             added += rows;
             if (added >= CV_DOTS_PART) {
-                CV_(dot_flush)(taps, acc, totals);
+                CV_(dot_flush)(at->ms, taps, acc, totals);
                 added = 0;
             }
         }
     }
-    CV_(dot_flush)(taps, acc, totals);
+    CV_(dot_flush)(at->ms, taps, acc, totals);
     CV_(dot_store)(1, taps, j, at, totals);
 }
 
@@ -232,6 +247,8 @@ CV_INLINE void CV_(dot_pairs)(const CV_(dot_job) *j, const T *gy, const T *x, pt
                               ptrdiff_t y, const CV_LANE_SET (*sets)[2], ptrdiff_t len,
                               vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
+    vec sums[CV_DOTS_M][CV_GRAD_TAPS];
+    CV_(dot_take)(3, 3, acc, sums);
     for (ptrdiff_t r = 0; r < rows; r++, y += 2, gy += p->ys[3], x += 2 * p->xs[3]) {
         /* as the shuffles below leave their lanes: to bring these in order is its own inverse */
         const vec g = CV_(in_order)(CV_(load_n)(gy, len));
@@ -241,12 +258,13 @@ CV_INLINE void CV_(dot_pairs)(const CV_(dot_job) *j, const T *gy, const T *x, pt
                 continue;
             const T *from = x + m * p->xs[3];
             const vec a = CV_(load_set)(from, sets[0][0]), b = CV_(load_set)(from + VL, sets[0][1]);
-            acc[m][0] += g * CV_(evens)(a, b);
-            acc[m][1] += g * CV_(odds)(a, b);
-            acc[m][2] += g * CV_(evens)(CV_(load_set)(from + 2, sets[1][0]),
+            sums[m][0] += g * CV_(evens)(a, b);
+            sums[m][1] += g * CV_(odds)(a, b);
+            sums[m][2] += g * CV_(evens)(CV_(load_set)(from + 2, sets[1][0]),
                                         CV_(load_set)(from + 2 + VL, sets[1][1]));
         }
     }
+    CV_(dot_take)(3, 3, sums, acc);
 }
 
 CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at) {
@@ -276,12 +294,12 @@ CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at
             CV_(dot_pairs)(j, gy + o, x + ix, rows, y, sets, len, acc);
             added += rows;
             if (added >= CV_DOTS_PART) {
-                CV_(dot_flush)(3, acc, totals);
+                CV_(dot_flush)(3, 3, acc, totals);
                 added = 0;
             }
         }
     }
-    CV_(dot_flush)(3, acc, totals);
+    CV_(dot_flush)(3, 3, acc, totals);
     CV_(dot_store)(1, 3, j, at, totals);
 }
 
