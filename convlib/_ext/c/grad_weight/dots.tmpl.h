@@ -243,7 +243,8 @@ CV_INLINE int CV_(dot_halved)(const cv_conv *p) {
 
 /* So many rows of a vector of outputs: input row y is the first one's under the first kernel row;
  * sets: lanes of the pairs of vectors under taps 0 and 2. */
-CV_INLINE void CV_(dot_pairs)(const CV_(dot_job) *j, const T *gy, const T *x, ptrdiff_t rows,
+CV_INLINE void CV_(dot_pairs)(const int inner, const CV_(dot_job) *j, const T *gy, const T *x,
+                              ptrdiff_t rows,
                               ptrdiff_t y, const CV_LANE_SET (*sets)[2], ptrdiff_t len,
                               vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
@@ -251,17 +252,21 @@ CV_INLINE void CV_(dot_pairs)(const CV_(dot_job) *j, const T *gy, const T *x, pt
     CV_(dot_take)(3, 3, acc, sums);
     for (ptrdiff_t r = 0; r < rows; r++, y += 2, gy += p->ys[3], x += 2 * p->xs[3]) {
         /* as the shuffles below leave their lanes: to bring these in order is its own inverse */
-        const vec g = CV_(in_order)(CV_(load_n)(gy, len));
+        const vec g = CV_(in_order)(inner ? CV_(load)(gy) : CV_(load_n)(gy, len));
         CV_UNROLL(3)
         for (int m = 0; m < 3; m++) {
             if (y + m < 0 || y + m >= p->in[1])
                 continue;
             const T *from = x + m * p->xs[3];
-            const vec a = CV_(load_set)(from, sets[0][0]), b = CV_(load_set)(from + VL, sets[0][1]);
-            sums[m][0] += g * CV_(evens)(a, b);
-            sums[m][1] += g * CV_(odds)(a, b);
-            sums[m][2] += g * CV_(evens)(CV_(load_set)(from + 2, sets[1][0]),
-                                        CV_(load_set)(from + 2 + VL, sets[1][1]));
+            vec v[4];
+            CV_UNROLL(4)
+            for (int i = 0; i < 4; i++) {
+                const T *at = from + i % 2 * VL + i / 2 * 2;
+                v[i] = inner ? CV_(load)(at) : CV_(load_set)(at, sets[i / 2][i % 2]);
+            }
+            sums[m][0] += g * CV_(evens)(v[0], v[1]);
+            sums[m][1] += g * CV_(odds)(v[0], v[1]);
+            sums[m][2] += g * CV_(evens)(v[2], v[3]);
         }
     }
     CV_(dot_take)(3, 3, sums, acc);
@@ -291,7 +296,10 @@ CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at
                 sets[t][0] = CV_(lane_set)(lo, hi);
                 sets[t][1] = CV_(lane_set)(lo - VL, hi - VL);
             }
-            CV_(dot_pairs)(j, gy + o, x + ix, rows, y, sets, len, acc);
+            if (!CV_CHEAP_MASKS && len == VL && ix >= 0 && ix + 2 * VL + 2 <= p->in[2])
+                CV_(dot_pairs)(1, j, gy + o, x + ix, rows, y, sets, len, acc);
+            else
+                CV_(dot_pairs)(0, j, gy + o, x + ix, rows, y, sets, len, acc);
             added += rows;
             if (added >= CV_DOTS_PART) {
                 CV_(dot_flush)(3, 3, acc, totals);
