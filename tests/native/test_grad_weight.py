@@ -63,6 +63,12 @@ def problems(dtype: str) -> Iterator[Problem]:
         size = 2 * stride + 1, stride * (width - 1) + 1 + dil * (k - 1) - 2
         lo = max(1, dil * (k - 1) - min(size) + 1)
         yield sizes(2, 1 + ocg % 2, next(channels), ocg, size, (k, k), stride, dil, lo)
+    # depthwise of stride 2: taps are even and odd numbers of pairs of vectors; blocks of 14 rows, 3 or 1 of a kernel
+    heights, paddings = itertools.cycle((1, 13, 14, 15, 29)), itertools.cycle((0, 1, 2, 3))
+    for k, width in itertools.product((3, 4, 5, 7, 9), (1, *edges(lanes(dtype), 2 * lanes(dtype)))):
+        lo, rest = min(next(paddings), k // 2), width % 2
+        size = 2 * next(heights) + k - 2 - lo, max(1, 2 * width + k - 2 - 2 * lo + rest)
+        yield sizes(1 + rest, 2, 1, 1, size, (k, k), 2, 1, lo)
 
 
 @lru_cache(maxsize=512)

@@ -20,18 +20,15 @@ typedef struct {
     int kernel_rows;
 } CV_(dot_job);
 
-/* Lanes lo..hi-1 of a row, whose numbers lie `step` apart.  inner: all of them; above 1, where
- * steps are common. */
+/* Lanes lo..hi-1 of a row, whose numbers lie `step` apart.  inner: all of them. */
 CV_NOINLINE vec CV_(dot_spread)(const T *p, ptrdiff_t step, ptrdiff_t lo, ptrdiff_t hi) {
     return CV_(gather)(p, step, lo, hi);
 }
 CV_INLINE vec CV_(dot_lanes)(const int inner, const T *p, ptrdiff_t step, ptrdiff_t lo,
                              ptrdiff_t hi) {
-    if (inner > 1)
-        return CV_(gather)(p, step, 0, VL);
-    if (inner)
-        return step == 1 ? CV_(load)(p) : CV_(dot_spread)(p, step, 0, VL);
-    return step == 1 ? CV_(load_range)(p, lo, hi) : CV_(dot_spread)(p, step, lo, hi);
+    if (step != 1)
+        return CV_(dot_spread)(p, step, inner ? 0 : lo, inner ? VL : hi);
+    return inner ? CV_(load)(p) : CV_(load_range)(p, lo, hi);
 }
 
 /* The lanes lo[t]..hi[t]-1 that exist under each tap of a vector whose first output meets input
@@ -76,8 +73,11 @@ CV_NOINLINE void CV_(dot_flush)(int ms, int taps, vec (*acc)[CV_GRAD_TAPS],
                                 double (*totals)[CV_GRAD_TAPS]) {
     for (int m = 0; m < ms; m++) {
         for (int t = 0; t < taps; t++) {
+            double sums[4] = {0}; /* one chain of all lanes would be slow */
+            CV_UNROLL(16)
             for (int i = 0; i < VL; i++)
-                totals[m][t] += (double)acc[m][t][i];
+                sums[i % 4] += (double)acc[m][t][i];
+            totals[m][t] += sums[0] + sums[1] + (sums[2] + sums[3]);
             acc[m][t] = (vec){0};
         }
     }
@@ -134,7 +134,7 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
             if (len == VL && first >= 0 && first + span < p->in[2])
-                CV_(dot_step)(kernel_rows, taps, 1 + kernel_rows, j, go, xo, first, len, m0, m1, acc);
+                CV_(dot_step)(kernel_rows, taps, 1, j, go, xo, first, len, m0, m1, acc);
             else
                 CV_(dot_step)(kernel_rows, taps, 0, j, go, xo, first, len, m0, m1, acc);
             if (++added % CV_DOTS_PART == 0)
@@ -234,54 +234,56 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
     CV_(dot_store)(1, taps, j, at, totals);
 }
 
-/* The sums of windows of 3x3 under stride 2 along both axes: the even and the odd numbers of a pair
- * of vectors are those under two neighbouring taps. */
+/* Sums under stride 2 along both axes: the even and the odd numbers of a pair of vectors are those
+ * under two neighbouring taps. */
 CV_INLINE int CV_(dot_halved)(const cv_conv *p) {
-    return p->k[1] == 3 && p->k[2] == 3 && p->stride[1] == 2 && p->stride[2] == 2 &&
-           p->dil[1] == 1 && p->dil[2] == 1 && p->xs[4] == 1 && p->ys[4] == 1;
+    return p->stride[1] == 2 && p->stride[2] == 2 && p->dil[1] == 1 && p->dil[2] == 1 &&
+           p->xs[4] == 1 && p->ys[4] == 1;
 }
 
-/* So many rows of a vector of outputs: input row y is the first one's under the first kernel row;
- * sets: lanes of the pairs of vectors under taps 0 and 2. */
-CV_INLINE void CV_(dot_pairs)(const int inner, const CV_(dot_job) *j, const T *gy, const T *x,
-                              ptrdiff_t rows,
-                              ptrdiff_t y, const CV_LANE_SET (*sets)[2], ptrdiff_t len,
+/* So many rows of a vector of outputs, for the `left` kernel rows, but
+ * at most 3, or 1 if taps are 5: input row y is
+ * the first one's under the first kernel row; sets: lanes of the pairs of vectors under taps 0, 2
+ * and 4. */
+CV_INLINE void CV_(dot_pairs)(const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
+                              const T *x, ptrdiff_t rows, ptrdiff_t y,
+                              const CV_LANE_SET (*sets)[2], ptrdiff_t len, int left,
                               vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
+    const int most = taps == 3 ? 3 : 1;
     vec sums[CV_DOTS_M][CV_GRAD_TAPS];
-    CV_(dot_take)(3, 3, acc, sums);
+    CV_(dot_take)(most, taps, acc, sums);
     for (ptrdiff_t r = 0; r < rows; r++, y += 2, gy += p->ys[3], x += 2 * p->xs[3]) {
         /* as the shuffles below leave their lanes: to bring these in order is its own inverse */
         const vec g = CV_(in_order)(inner ? CV_(load)(gy) : CV_(load_n)(gy, len));
         CV_UNROLL(3)
-        for (int m = 0; m < 3; m++) {
-            if (y + m < 0 || y + m >= p->in[1])
+        for (int m = 0; m < most; m++) {
+            if (m >= left || y + m < 0 || y + m >= p->in[1])
                 continue;
-            const T *from = x + m * p->xs[3];
-            vec v[4];
-            CV_UNROLL(4)
-            for (int i = 0; i < 4; i++) {
-                const T *at = from + i % 2 * VL + i / 2 * 2;
-                v[i] = inner ? CV_(load)(at) : CV_(load_set)(at, sets[i / 2][i % 2]);
+            CV_UNROLL(3)
+            for (int t = 0; t < taps; t += 2) {
+                const T *at = x + m * p->xs[3] + t;
+                const vec a = inner ? CV_(load)(at) : CV_(load_set)(at, sets[t / 2][0]);
+                const vec b = inner ? CV_(load)(at + VL) : CV_(load_set)(at + VL, sets[t / 2][1]);
+                sums[m][t] += g * CV_(evens)(a, b);
+                if (t + 1 < taps)
+                    sums[m][t + 1] += g * CV_(odds)(a, b);
             }
-            sums[m][0] += g * CV_(evens)(v[0], v[1]);
-            sums[m][1] += g * CV_(odds)(v[0], v[1]);
-            sums[m][2] += g * CV_(evens)(v[2], v[3]);
         }
     }
-    CV_(dot_take)(3, 3, sums, acc);
+    CV_(dot_take)(most, taps, sums, acc);
 }
 
-CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at) {
+CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) *j, const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
     const ptrdiff_t blocks = (p->out[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
-    vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
+    vec acc[CV_DOTS_M + 2][CV_GRAD_TAPS] = {{{0}}}; /* the last are loaded only */
     double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
         const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
         const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
-        const ptrdiff_t oy = i % blocks * CV_DOTS_ROWS, y = 2 * oy - p->lo[1],
+        const ptrdiff_t oy = i % blocks * CV_DOTS_ROWS, y = 2 * oy + at->ky - p->lo[1],
                         rows = CV_MIN2(p->out[1] - oy, CV_DOTS_ROWS);
         if (z < 0 || z >= p->in[0])
             continue;
@@ -289,34 +291,38 @@ CV_NOINLINE void CV_(dot_halves)(const CV_(dot_job) *j, const CV_(dot_place) *at
         const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
                      y * p->xs[3];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
-            const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), ix = 2 * o - p->lo[2];
-            CV_LANE_SET sets[2][2];
-            for (int t = 0; t < 2; t++) { /* none beyond the last output's: it may be NaN */
-                const ptrdiff_t lo = -ix - 2 * t, hi = CV_MIN2(p->in[2] - ix - 2 * t, 2 * len);
-                sets[t][0] = CV_(lane_set)(lo, hi);
-                sets[t][1] = CV_(lane_set)(lo - VL, hi - VL);
+            const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), ix = 2 * o + at->kx - p->lo[2];
+            const int inner = len == VL && ix >= 0 && ix + 2 * VL + taps - 1 <= p->in[2];
+            CV_LANE_SET sets[3][2];
+            for (int t = 0; t < taps; t += 2) { /* none beyond the last output's: it may be NaN */
+                const ptrdiff_t lo = -ix - t, hi = CV_MIN2(p->in[2] - ix - t, 2 * len);
+                sets[t / 2][0] = CV_(lane_set)(lo, hi);
+                sets[t / 2][1] = CV_(lane_set)(lo - VL, hi - VL);
             }
-            if (!CV_CHEAP_MASKS && len == VL && ix >= 0 && ix + 2 * VL + 2 <= p->in[2])
-                CV_(dot_pairs)(1, j, gy + o, x + ix, rows, y, sets, len, acc);
-            else
-                CV_(dot_pairs)(0, j, gy + o, x + ix, rows, y, sets, len, acc);
+            for (int m = 0; m < ms; m += taps == 3 ? 3 : 1) {
+                const T *from = x + ix + m * p->xs[3];
+                if (!CV_CHEAP_MASKS && inner)
+                    CV_(dot_pairs)(taps, 1, j, gy + o, from, rows, y + m, sets, len, ms - m, acc + m);
+                else
+                    CV_(dot_pairs)(taps, 0, j, gy + o, from, rows, y + m, sets, len, ms - m, acc + m);
+            }
             added += rows;
             if (added >= CV_DOTS_PART) {
-                CV_(dot_flush)(3, 3, acc, totals);
+                CV_(dot_flush)(ms, taps, acc, totals);
                 added = 0;
             }
         }
     }
-    CV_(dot_flush)(3, 3, acc, totals);
-    CV_(dot_store)(1, 3, j, at, totals);
+    CV_(dot_flush)(ms, taps, acc, totals);
+    CV_(dot_store)(1, taps, j, at, totals);
 }
 
 #define CV_DOTS(taps)                                                                    \
     CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
         if (j->kernel_rows && taps > 1 && j->p.stride[1] == 1 && j->p.dil[1] == 1)       \
             CV_(dot_columns)(taps, j, at);                                               \
-        else if (j->kernel_rows && taps == 3 && CV_(dot_halved)(&j->p))                  \
-            CV_(dot_halves)(j, at);                                                      \
+        else if (j->kernel_rows && taps > 1 && CV_(dot_halved)(&j->p))                   \
+            CV_(dot_halves)(taps, at->ms, j, at);                                        \
         else if (j->kernel_rows)                                                         \
             CV_(dot_sums)(1, taps, j, at);                                               \
         else                                                                             \
