@@ -5,6 +5,7 @@ Small integers in floats, so that every order of summation gives the same bits.
 
 import math
 import sys
+from functools import partial
 from itertools import pairwise
 
 import hypothesis.strategies as st
@@ -58,7 +59,7 @@ def lazy(draw, array):
     return da.from_array(array, chunks=draw(chunkings(array.shape)))
 
 
-def compare(function, arrays, *args, data, lazily=None, **options):
+def compare(function, arrays, *args, data, lazily=None, equal=np.testing.assert_array_equal, **options):
     """Compare blocks with the whole; `lazily` says which arguments are Dask arrays, all by default."""
     expected = function(*arrays, *args, **options)
     count = len(arrays) if lazily is None else lazily
@@ -69,7 +70,7 @@ def compare(function, arrays, *args, data, lazily=None, **options):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         got = a.compute(scheduler="synchronous")
         assert got.dtype == b.dtype
-        np.testing.assert_array_equal(got, b)
+        equal(got, b)
 
 
 def shaped(data, spatial, channels):
@@ -179,9 +180,21 @@ def test_gradients_of_pooling(problem, ceil_mode, data):
     compare(function("max_pool", nd, "_grad_input"), [grad_y, indices], shape, data=data, layout=layout)
     compare(function("sum_pool", nd, "_grad_input"), [grad_y], shape, kernel, data=data, **options)
     counted = {"count_include_pad": data.draw(st.booleans()), "divisor_override": data.draw(st.sampled_from((None, 8)))}
-    compare(function("avg_pool", nd, "_grad_input"), [grad_y], shape, kernel, data=data, **counted, **options)
+    # shares of a third round, and are added up in another order where a block is served in another way
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    average = function("avg_pool", nd, "_grad_input")
+    compare(average, [grad_y], shape, kernel, data=data, equal=close, **counted, **options)
     y = function("lp_pool", nd)(x, math.inf, kernel, **options)
     compare(function("lp_pool", nd, "_grad_input"), [grad_y, x, y], math.inf, kernel, data=data, **options)
+
+
+def test_shares_that_round_are_added_up_to_their_last_bits():
+    """A block of this gradient and the whole of it are served in two ways, in whose order of adding up 1/3 rounds."""
+    grad_y, options = np.array([[[1, -3, -1, 3], [0, -3, 2, 2]]], "f4"), {"stride": 1, "padding": ((0, 1),)}
+    whole = convlib.avg_pool1d_grad_input(grad_y, (1, 2, 5), 3, count_include_pad=False, **options)
+    blocks = da.from_array(grad_y, chunks=(1, 2, (1, 1, 2)))
+    found = convlib.avg_pool1d_grad_input(blocks, (1, 2, 5), 3, count_include_pad=False, **options)
+    np.testing.assert_allclose(found.compute(), whole, rtol=1e-6, atol=1e-6)
 
 
 def test_a_block_as_wide_as_its_windows_but_elsewhere():
