@@ -97,7 +97,8 @@ CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j
             const ptrdiff_t line =
                 (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
-            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = (T)totals[m][t];
+            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] =
+                (T)totals[m][t];
         }
     }
 }

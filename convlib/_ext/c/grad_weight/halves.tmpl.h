@@ -1,5 +1,5 @@
-/* Dot products under stride 2 along both axes: the even and the odd numbers of a pair of vectors are
- * those under two neighbouring taps.  Part of dots.tmpl.h, whose job and sums it knows. */
+/* Dot products under stride 2 along both axes: the even and the odd numbers of a pair of vectors
+ * are those under two neighbouring taps.  Part of dots.tmpl.h, whose job and sums it knows. */
 #ifndef CV_HALVES_H
 #define CV_HALVES_H
 
@@ -41,7 +41,8 @@ CV_INLINE void CV_(dot_pairs)(const int taps, const int inner, const CV_(dot_job
     CV_(dot_take)(most, taps, sums, acc);
 }
 
-CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) *j, const CV_(dot_place) *at) {
+CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) *j,
+                               const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
     const ptrdiff_t blocks = (p->out[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
     vec acc[CV_DOTS_M + 2][CV_GRAD_TAPS] = {{{0}}}; /* the last are loaded only */
@@ -69,9 +70,11 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
             for (int m = 0; m < ms; m += taps == 3 ? 3 : 1) {
                 const T *from = x + ix + m * p->xs[3];
                 if (!CV_CHEAP_MASKS && inner)
-                    CV_(dot_pairs)(taps, 1, j, gy + o, from, rows, y + m, sets, len, ms - m, acc + m);
+                    CV_(dot_pairs)(taps, 1, j, gy + o, from, rows, y + m, sets, len, ms - m,
+                                   acc + m);
                 else
-                    CV_(dot_pairs)(taps, 0, j, gy + o, from, rows, y + m, sets, len, ms - m, acc + m);
+                    CV_(dot_pairs)(taps, 0, j, gy + o, from, rows, y + m, sets, len, ms - m,
+                                   acc + m);
             }
             added += rows;
             if (added >= CV_DOTS_PART) {
