@@ -91,4 +91,5 @@ def test_a_hundred_thousand_calls_leave_nothing_behind():
 
 
 def test_a_kilobyte_per_round_would_be_noticed():
-    assert grown(3000, leak=True)[0] > CACHES
+    # more rounds: some of what is lost fills what the process had, and a system may take pages away
+    assert grown(6000, leak=True)[0] > CACHES
