@@ -34,7 +34,7 @@ ALLOWED = {
     "problem": {"errors", "spec"},
     "backends.base": {"errors", "dtypes", "spec", "backends.base"},
     "backends": {*TOOLS, "spec", "backends", "backends.base", "_ext"},
-    "storage": {"errors", "config", "dtypes", "spec", "backends.base", "storage"},
+    "storage": {"errors", "config", "dtypes", "spec", "threads", "backends.base", "storage"},
     "registry": {*TOOLS, "spec", "backends.base", "storage", "registry"},
     "_ext": set(),
     "functional": {*TOOLS, "spec", "problem", "storage", "registry", "functional"},

@@ -118,3 +118,21 @@ def test_channels_last_take_the_short_way_whatever_their_strides(dtype: str) -> 
             np.testing.assert_array_equal(y, expected)
         y = convlib.max_pool2d(source, 3, layout="NHWC", backend="native", **options)
         np.testing.assert_array_equal(y, pooled)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_plans_with_a_padding_mode_take_the_short_way_of_calls(mode, groups, monkeypatch):
+    x = np.random.default_rng(0).integers(-4, 5, (2, 4, 9, 11)).astype("f4")
+    w = np.random.default_rng(1).integers(-4, 5, (4, 4 // groups, 3, 3)).astype("f4")
+    options = {"padding": 1, "padding_mode": mode, "groups": groups, "backend": "native:direct"}
+    expected = convlib.conv2d(x, w, **options | {"backend": "naive"})
+
+    def long_way(*args, **kwargs):
+        raise AssertionError("the plan takes the long way")
+
+    monkeypatch.setattr(convlib.storage.calls, "conv", long_way)
+    plan, out = convlib.plan_conv2d(x.shape, w, **options), np.empty(expected.shape, "f4")
+    assert np.array_equal(plan(x), expected)
+    assert plan(x, out=out) is out
+    assert np.array_equal(out, expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
@@ -28,6 +28,7 @@ from .asked import RESULTS, Call
 from .job import Job
 from .quantised import UNSHIFTED, lazily, way
 from .scratch import column_blocks, terms
+from .unprepared import unprepared
 from .windows import pooled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -143,7 +144,8 @@ def prepare_conv(
     if types.result == dtypes.FLOAT16 and backend.takes_halves("conv", spec, algorithm, bias is not None):
         compute = dtypes.FLOAT16
     if set("pxy") & set(Call(backend, "conv", spec, types, compute, algorithm).assumed(dtype)):
-        return lambda x, out: conv(backend, spec, x, w, bias, out, algorithm)
+        whole = partial(conv, backend, spec, algorithm=algorithm, quantised=None)
+        return unprepared(backend, spec, w, bias, dtype, algorithm, whole)
     return backend.prepare_conv(spec, w, bias, dtype, algorithm)
 
 
