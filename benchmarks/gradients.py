@@ -143,7 +143,7 @@ def race(words: list[str], rounds: int, threads: int) -> None:
         times = {name: [float(seconds) for (seconds,) in answers] for name, answers in said.items()}
         each = sorted(theirs / own for own, theirs in zip(times["convlib"], times["torch"], strict=True))
         own, theirs = (statistics.median(times[name]) * 1e3 for name in ("convlib", "torch"))
-        rate = f"{gigaflops(label) / own * 1e3:.0f}" if gigaflops(label) else ""
+        rate = f"{work / own * 1e3:.0f}" if (work := gigaflops(label)) else ""
         low, high = each[len(each) // 4], each[-1 - len(each) // 4]
         ratio = f"{theirs / own:.2f} ({low:.2f} to {high:.2f})"
         print(f"{label:<32}{own:>12.3f}{theirs:>12.3f}{ratio:>30}{rate:>9}", flush=True)

@@ -42,10 +42,11 @@ cdef struct Job:
     Py_ssize_t weights  # of a group; 0: all groups share them
     Py_ssize_t near, far  # of the outputs of a row, those before and from here on reach beyond the image
     Py_ssize_t line, row, column  # room for each, zeros on its sides included
-    Py_ssize_t block, ends  # bytes of each worker, and those for outputs that reach beyond the image alone
+    Py_ssize_t block, ends  # bytes of a worker, and those for outputs that reach beyond the image alone
+    Py_ssize_t each, size  # bytes of each worker of this call, and of a number
     Py_ssize_t lines  # numbers of a channel's lines outside, of which gradients in the weights are made
     double divisor, value
-    bint doubles
+    bint weights_wanted
     # by place outside of an axis and tap, the output that reaches the place under the tap, or -1
     const int64_t* rows
     const int64_t* columns
@@ -228,26 +229,25 @@ cdef void weights_of(const Job* job, Py_ssize_t unit, real* columns) noexcept no
 cdef void some_lines(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Job* job = <Job*>context
     cdef Py_ssize_t size = job.frame.size[1] * job.frame.size[2]
-    if job.doubles:
+    if job.size == 8:
         write_lines[double](job, <const double*>job.x + unit * size, <double*>job.outside + unit * job.lines)
     else:
         write_lines[float](job, <const float*>job.x + unit * size, <float*>job.outside + unit * job.lines)
 
 
-cdef void some_weights(void* context, Py_ssize_t unit, int worker) noexcept nogil:
-    cdef Job* job = <Job*>context
-    if job.doubles:
-        weights_of[double](job, unit, <double*>(job.blocks + worker * job.ends))
+cdef void add_unit(const Job* job, Py_ssize_t unit, real* block) noexcept nogil:
+    if job.weights_wanted:
+        weights_of(job, unit, block)
     else:
-        weights_of[float](job, unit, <float*>(job.blocks + worker * job.ends))
+        add_outside(job, unit, block)
 
 
 cdef void some_outside(void* context, Py_ssize_t unit, int worker) noexcept nogil:
     cdef Job* job = <Job*>context
-    if job.doubles:
-        add_outside[double](job, unit, <double*>(job.blocks + worker * job.block))
+    if job.size == 8:
+        add_unit[double](job, unit, <double*>(job.blocks + worker * job.each))
     else:
-        add_outside[float](job, unit, <float*>(job.blocks + worker * job.block))
+        add_unit[float](job, unit, <float*>(job.blocks + worker * job.each))
 
 
 cdef class Outside(Border):
@@ -302,11 +302,11 @@ cdef class Outside(Border):
         job.line = max(f.padded[1], f.padded[2]) + CV_LINE_SLACK
         job.row = job.out[2] + 2 * (job.kernel[2] - 1) * job.dilation[2] + CV_LINE_SLACK
         job.column = job.out[1] + 2 * (job.kernel[1] - 1) * job.dilation[1] + CV_LINE_SLACK
-        size, ends = 8 if self.code == c"d" else 4, (job.near + job.out[2] - job.far) * job.column
-        job.block = ((job.line + job.row + ocg * ends) * size + 63) // 64 * 64
-        job.ends = (ends * size + 63) // 64 * 64
+        job.size, ends = 8 if self.code == c"d" else 4, (job.near + job.out[2] - job.far) * job.column
+        job.block = ((job.line + job.row + ocg * ends) * job.size + 63) // 64 * 64
+        job.ends = (ends * job.size + 63) // 64 * 64
         job.lines = (f.padded[1] - f.size[1]) * f.padded[2] + (f.padded[2] - f.size[2]) * f.size[1]
-        job.doubles, job.value = self.code == c"d", self.value
+        job.value = self.value
         if divisor:
             self.ones = ones(job.kernel[1] * job.kernel[2], args[2])
         else:
@@ -321,7 +321,7 @@ cdef class Outside(Border):
 
     cdef Py_ssize_t nbytes_of_lines(self):
         cdef const Job* job = &self.job
-        return (job.groups * job.icg * job.lines * (8 if job.doubles else 4) + 63) // 64 * 64
+        return (job.groups * job.icg * job.lines * job.size + 63) // 64 * 64
 
     def add(self, grad_y, w, x, int threads):
         """Add it to `x`, the gradient that padding with zeros has; `w` are the weights, if there are such."""
@@ -333,7 +333,7 @@ cdef class Outside(Border):
         threads = self.threads_for(threads, job.units)
         job.y, job.w = <const char*>cnp.PyArray_DATA(<cnp.ndarray>grad_y), <const char*>cnp.PyArray_DATA(<cnp.ndarray>w)
         job.x = <char*>cnp.PyArray_DATA(<cnp.ndarray>x)
-        job.blocks = <char*>allocate(threads * job.block)
+        job.blocks, job.each = <char*>allocate(threads * job.block), job.block
         try:
             with nogil:
                 memset(job.blocks, 0, threads * job.block)
@@ -345,24 +345,24 @@ cdef class Outside(Border):
     def add_weights(self, grad_y, x, w, int threads):
         """Add it to `w`, the gradient in the weights that padding with zeros has; `x` is the input."""
         cdef Job job = self.job
-        cdef Py_ssize_t channels = job.groups * job.icg, outs = job.groups * job.ocg, size = 8 if job.doubles else 4
+        cdef Py_ssize_t channels = job.groups * job.icg, outs = job.groups * job.ocg
         cdef int status = 0
         self.check_all(grad_y, w, x, w)
         threads = self.threads_for(threads, outs)
         job.y, job.w = <const char*>cnp.PyArray_DATA(<cnp.ndarray>grad_y), <const char*>cnp.PyArray_DATA(<cnp.ndarray>w)
         job.x = <char*>cnp.PyArray_DATA(<cnp.ndarray>x)
         job.outside = <char*>allocate(self.nbytes_of_lines() + threads * job.ends)
-        job.blocks = job.outside + self.nbytes_of_lines()
+        job.blocks, job.each, job.weights_wanted = job.outside + self.nbytes_of_lines(), job.ends, True
         try:
             for _ in range(job.units // job.groups):
                 with nogil:
                     status = parallel(some_lines, &job, channels, threads)
                 finish(status)
                 with nogil:
-                    status = parallel(some_weights, &job, outs, threads)
+                    status = parallel(some_outside, &job, outs, threads)
                 finish(status)
-                job.x += channels * job.frame.size[1] * job.frame.size[2] * size
-                job.y += outs * job.out[1] * job.out[2] * size
+                job.x += channels * job.frame.size[1] * job.frame.size[2] * job.size
+                job.y += outs * job.out[1] * job.out[2] * job.size
         finally:
             release(job.outside)
 
