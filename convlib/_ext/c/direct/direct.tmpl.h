@@ -25,18 +25,6 @@
 
 #define CV_RUN (1 << 20) /* loads of a run of tiles, at most: between them nobody asks for a stop */
 
-#ifndef CV_GCD
-#define CV_GCD
-static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
-    while (b) {
-        const ptrdiff_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-#endif
-
 typedef struct {
     cv_conv p;
     const T *x, *w, *bias;

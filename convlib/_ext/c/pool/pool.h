@@ -27,15 +27,21 @@ CV_NOINLINE CV_UNUSED cv_window cv_window_of(const cv_pool *p, int a, ptrdiff_t 
 
 /* ---- gradients: what windows meet, of those that are not adaptive */
 
-/* Whether output o is the first whose tap k meets its element along an axis. */
-CV_NOINLINE CV_UNUSED int cv_spread_first(const cv_pool *p, int axis, ptrdiff_t o, ptrdiff_t k) {
-    ptrdiff_t s = p->stride[axis], d = p->dil[axis];
-    while (d) { /* their greatest common divisor */
-        const ptrdiff_t rest = s % d;
-        s = d;
-        d = rest;
-    }
-    return k + p->stride[axis] / s >= p->k[axis] || o < p->dil[axis] / s;
+/* An element that tap k of output o meets along an axis, tap k + taps of output o - outputs meets,
+ * too, and no output between the two does. */
+typedef struct {
+    ptrdiff_t taps, outputs;
+} cv_meeting;
+
+CV_NOINLINE CV_UNUSED cv_meeting cv_spread_meeting(const cv_pool *p, int axis) {
+    const ptrdiff_t common = cv_gcd(p->stride[axis], p->dil[axis]);
+    return (cv_meeting){p->stride[axis] / common, p->dil[axis] / common};
+}
+
+/* Whether output o is the first that meets the element under its tap k, of `count`. */
+static inline CV_UNUSED int cv_spread_first(cv_meeting m, ptrdiff_t o, ptrdiff_t k,
+                                            ptrdiff_t count) {
+    return k + m.taps >= count || o < m.outputs;
 }
 
 /* So many elements from the first one on are met without a gap along an axis; none is said of those

@@ -141,6 +141,7 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
                               T *scratch) {
     const cv_pool *p = &j->p;
     const T *dz = j->divide, *dy = dz + p->out[0], *dx = dy + p->out[1];
+    const cv_meeting slices = cv_spread_meeting(p, 0), rows = cv_spread_meeting(p, 1);
     T *grad = scratch, *row = scratch + p->out[2] * inner;
     double work = 0;
 #if CV_FLOAT
@@ -177,13 +178,13 @@ static void CV_(spread_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const T
                 const ptrdiff_t iz = z * p->stride[0] + kz * p->dil[0] - p->lo[0];
                 if (iz < 0 || iz >= p->in[0])
                     continue;
-                const int top = cv_spread_first(p, 0, z, kz);
+                const int top = cv_spread_first(slices, z, kz, p->k[0]);
                 for (ptrdiff_t ky = 0; ky < p->k[1]; ky++) {
                     const ptrdiff_t iy = r * p->stride[1] + ky * p->dil[1] - p->lo[1];
                     if (iy < 0 || iy >= p->in[1])
                         continue;
                     CV_(spread_put)(sums, p->in[2], inner, p->xs[4],
-                                    top && cv_spread_first(p, 1, r, ky),
+                                    top && cv_spread_first(rows, r, ky, p->k[1]),
                                     x + iz * p->xs[2] + iy * p->xs[3]);
                 }
                 if (cv_stop_after(&work, (double)((p->k[1] + p->k[2]) * p->in[2] * inner)))

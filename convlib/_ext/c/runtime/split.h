@@ -9,6 +9,16 @@
 #define CV_MIN2(a, b) ((a) < (b) ? (a) : (b))
 #define CV_MAX2(a, b) ((a) > (b) ? (a) : (b))
 
+/* The greatest common divisor. */
+static inline ptrdiff_t cv_gcd(ptrdiff_t a, ptrdiff_t b) {
+    while (b) {
+        const ptrdiff_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 /* Multiply-adds, or elements, that repay waking one more thread. */
 #define CV_WORK_GEMM 1e6
 #define CV_WORK_DIRECT 1e5
