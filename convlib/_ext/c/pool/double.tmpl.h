@@ -24,6 +24,9 @@ CV_INLINE void CV_(shift_join)(const int kind, T *a, ptrdiff_t n, ptrdiff_t shif
     for (ptrdiff_t i = 0; i < n; i += VL)
         CV_(store)(a + i, CV_(vjoin)(kind, CV_(load)(a + i), CV_(load)(a + i + shift)));
 }
+CV_NOINLINE CV_UNUSED void CV_(shift_sum)(T *a, ptrdiff_t n, ptrdiff_t shift) {
+    CV_(shift_join)(CV_SUM, a, n, shift);
+}
 /* The same with places. */
 CV_INLINE void CV_(shift_place)(const int kind, T *a, CV_PLACE *at, ptrdiff_t n,
                                 ptrdiff_t shift) {
@@ -48,21 +51,20 @@ CV_INLINE void CV_(shift_place)(const int kind, T *a, CV_PLACE *at, ptrdiff_t n,
     }
 }
 
-/* Turn every element into the join of k elements `shift` apart.  n: elements of the scratch. */
-CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, CV_PLACE *at, ptrdiff_t n, ptrdiff_t k,
-                          ptrdiff_t shift) {
-    if (kind <= CV_MIN) { /* two windows of 2^i that overlap */
-        ptrdiff_t w = 1;
-        for (; w < k; w = CV_MIN2(2 * w, k)) {
-            const ptrdiff_t step = CV_MIN2(w, k - w) * shift;
-            if (at)
-                CV_(shift_place)(kind, a, at, n - step, step);
-            else
-                CV_(shift_join)(kind, a, n - step, step);
-        }
-        return;
+/* Turn every element into the extreme of k elements `shift` apart, by two windows of 2^i that
+ * overlap.  n: elements of the scratch. */
+CV_INLINE void CV_(widen_of)(const int kind, T *a, CV_PLACE *at, ptrdiff_t n, ptrdiff_t k,
+                             ptrdiff_t shift) {
+    for (ptrdiff_t w = 1; w < k; w = CV_MIN2(2 * w, k)) {
+        const ptrdiff_t step = CV_MIN2(w, k - w) * shift;
+        if (at)
+            CV_(shift_place)(kind, a, at, n - step, step);
+        else
+            CV_(shift_join)(kind, a, n - step, step);
     }
-    /* windows of 2^i side by side, one for each bit of k; `sum` collects them */
+}
+/* The same with sums: windows of 2^i side by side, one for each bit of k; `sum` collects them. */
+CV_INLINE CV_UNUSED void CV_(widen_sums)(T *a, T *sum, ptrdiff_t n, ptrdiff_t k, ptrdiff_t shift) {
     ptrdiff_t done = 0, w = 1;
     for (; 2 * w <= k; w *= 2) {
         if (k & w) {
@@ -76,7 +78,7 @@ CV_INLINE void CV_(widen)(const int kind, T *a, T *sum, CV_PLACE *at, ptrdiff_t 
             }
             done += w;
         }
-        CV_(shift_join)(kind, a, n - w * shift, w * shift);
+        CV_(shift_sum)(a, n - w * shift, w * shift);
     }
     if (done) {
         CV_FORWARD
@@ -123,8 +125,9 @@ static void CV_(pad_block)(const CV_(pool_job) *j, const T *x, ptrdiff_t live,
 }
 
 /* The outputs of a block, from scratch that holds the whole windows. */
-CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a,
-                            const CV_PLACE *at, ptrdiff_t live, const ptrdiff_t *o, ptrdiff_t to) {
+static void CV_(collect)(const CV_(pool_job) *j, const T *a, const CV_PLACE *at, ptrdiff_t live,
+                         const ptrdiff_t *o, ptrdiff_t to) {
+    const int kind = CV_SUMMED ? CV_AVG : CV_MAX; /* `divided` says which of them */
     const cv_pool *p = &j->p;
     const ptrdiff_t inner = j->inner;
     ptrdiff_t end[3];
@@ -155,8 +158,8 @@ CV_INLINE void CV_(collect)(const int kind, const CV_(pool_job) *j, const T *a,
 
 /* One block of outputs of `batch` planes (or blocks of channels): so many that a pass has left the
  * processor's store queue before the next one reads what it wrote. */
-CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
-                                char *scratch) {
+CV_NOINLINE void CV_(double_item)(int kind, const CV_(pool_job) *j, ptrdiff_t item,
+                                  char *scratch) {
     const cv_pool *p = &j->p;
     const ptrdiff_t cut = item % (j->cuts[0] * j->cuts[1] * j->cuts[2]),
                     b0 = item / (j->cuts[0] * j->cuts[1] * j->cuts[2]) * j->batch;
@@ -182,13 +185,19 @@ CV_INLINE void CV_(double_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     ptrdiff_t shift = j->inner; /* along W first: of equals, the first row's first */
     double work = 0;
     for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--) {
-        CV_(widen)(kind, a, sum, at, size * (b1 - b0), p->k[axis], shift * p->dil[axis]);
+        const ptrdiff_t n = size * (b1 - b0), k = p->k[axis], by = shift * p->dil[axis];
+        if (kind == CV_MAX)
+            CV_(widen_of)(CV_MAX, a, at, n, k, by);
+        else if (kind == CV_MIN)
+            CV_(widen_of)(CV_MIN, a, at, n, k, by);
+        else
+            CV_SUMS(CV_(widen_sums)(a, sum, n, k, by));
         if (cv_stop_after(&work, 8 * (double)(size * (b1 - b0))))
             return;
     }
     for (ptrdiff_t b = b0; b < b1; b++) {
         const ptrdiff_t c = b % j->blocks * j->inner;
-        CV_(collect)(kind, j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL,
+        CV_(collect)(j, a + (b - b0) * size, at ? at + (b - b0) * size : NULL,
                      CV_MIN2(j->inner, p->c - c), o, b / j->blocks * p->ys[0] + c * p->ys[1]);
     }
 }

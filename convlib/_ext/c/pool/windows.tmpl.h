@@ -25,13 +25,42 @@ CV_NOINLINE CV_UNUSED vec CV_(sum_rows)(const CV_(window_rows) *w, ptrdiff_t ix,
     return sum;
 }
 
-/* Columns ix .. ix+VL-1 of the rows, joined; `known`: their number, where it is a constant.
+/* Columns ix .. ix+VL-1 of the rows, joined, where a row of `in` columns begins or ends. */
+CV_INLINE vec CV_(edge_of)(const int kind, const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in) {
+    const ptrdiff_t lo = CV_MAX2(0, -ix), hi = CV_MIN2(VL, in - ix);
+    const vec start = CV_(set1)(CV_START(kind));
+    vec v = start;
+    for (ptrdiff_t r = 0; lo < hi && r < w->count; r++)
+        v = CV_(vjoin)(kind, v, CV_(load_or)(w->rows[r] + ix, lo, hi, start));
+    return v;
+}
+#if CV_CHEAP_MASKS
+#define CV_EDGE CV_INLINE
+#else /* where a call is little beside what it does */
+#define CV_EDGE CV_NOINLINE
+#endif
+CV_EDGE vec CV_(edge_max)(const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in) {
+    return CV_(edge_of)(CV_MAX, w, ix, in);
+}
+CV_EDGE vec CV_(edge_min)(const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in) {
+    return CV_(edge_of)(CV_MIN, w, ix, in);
+}
+CV_EDGE vec CV_(edge_sum)(const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in) {
+    return CV_(edge_of)(CV_SUM, w, ix, in);
+}
+#undef CV_EDGE
+CV_INLINE vec CV_(edge)(const int kind, const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in) {
+    return kind == CV_MAX   ? CV_(edge_max)(w, ix, in)
+           : kind == CV_MIN ? CV_(edge_min)(w, ix, in)
+                            : CV_(edge_sum)(w, ix, in);
+}
+
+/* The same anywhere; `known`: the number of rows, where it is a constant.
  * nan_free: as if there were no NaN; bad: where there was one. */
 CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
                           const CV_(window_rows) *w, ptrdiff_t ix, ptrdiff_t in, CV_FLAGS *bad) {
-    const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t count = known ? known : w->count;
-    vec v = start;
+    vec v = CV_(set1)(CV_START(kind));
     if (kind > CV_MIN && !known && count > CV_PART)
         return CV_(sum_rows)(w, ix, CV_MIN2(VL, -ix), in - ix);
     if (ix >= 0 && ix + VL <= in) {
@@ -44,15 +73,9 @@ CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
         }
         return v;
     }
-    const ptrdiff_t lo = CV_MAX2(0, -ix), hi = CV_MIN2(VL, in - ix);
-    if (hi <= lo)
-        return start;
-    for (ptrdiff_t r = 0; r < count; r++) {
-        const vec row = CV_(load_or)(w->rows[r] + ix, lo, hi, start);
-        if (nan_free && kind <= CV_MIN)
-            *bad |= CV_(nans)(row);
-        v = CV_(meet)(kind, nan_free, v, row);
-    }
+    v = CV_(edge)(kind, w, ix, in);
+    if (nan_free && kind <= CV_MIN)
+        *bad |= CV_(nans)(v);
     return v;
 }
 
