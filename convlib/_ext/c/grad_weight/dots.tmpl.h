@@ -4,10 +4,10 @@
 #define CV_DOTS_H
 #include "../gemm/view.h"
 
-#define CV_GRAD_TAPS 5   /* taps of a row summed together */
-#define CV_DOTS_M 4      /* sums that share a vector */
-#define CV_DOTS_PART 256 /* vectors that are added up in a row */
-#define CV_DOTS_ROWS 14  /* rows of x that meet the same vectors of registers */
+#define CV_GRAD_TAPS 5  /* taps of a row summed together */
+#define CV_DOTS_M 4     /* sums that share a vector */
+#define CV_DOTS_PART 64 /* vectors that are added up in a row: equal numbers lose up to 1e-6 */
+#define CV_DOTS_ROWS 14 /* rows of x that meet the same vectors of registers */
 
 typedef struct {
     cv_conv p;
@@ -68,16 +68,15 @@ CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int in
     }
 }
 
-/* Long sums go on in double. */
+/* Long sums go on in double, lane by lane. */
+typedef double CV_(dot_totals)[CV_DOTS_M][CV_GRAD_TAPS][VL];
 CV_NOINLINE void CV_(dot_flush)(int ms, int taps, vec (*acc)[CV_GRAD_TAPS],
-                                double (*totals)[CV_GRAD_TAPS]) {
+                                CV_(dot_totals) totals) {
     for (int m = 0; m < ms; m++) {
         for (int t = 0; t < taps; t++) {
-            double sums[4] = {0}; /* one chain of all lanes would be slow */
             CV_UNROLL(16)
             for (int i = 0; i < VL; i++)
-                sums[i % 4] += (double)acc[m][t][i];
-            totals[m][t] += sums[0] + sums[1] + (sums[2] + sums[3]);
+                totals[m][t][i] += (double)acc[m][t][i];
             acc[m][t] = (vec){0};
         }
     }
@@ -90,15 +89,17 @@ typedef struct {
 
 /* The sums of a place to its gradients. */
 CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j,
-                                const CV_(dot_place) *at, double (*totals)[CV_GRAD_TAPS]) {
+                                const CV_(dot_place) *at, CV_(dot_totals) totals) {
     const cv_conv *p = &j->p;
     for (int m = 0; m < at->ms; m++) {
         for (int t = 0; t < taps; t++) {
             const ptrdiff_t line =
                 (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
-            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] =
-                (T)totals[m][t];
+            double sum = 0;
+            for (int i = 0; i < VL; i++)
+                sum += totals[m][t][i];
+            j->gw[(oc * p->icg * p->k[0] * p->k[1] + line) * p->k[2] + at->kx + t] = (T)sum;
         }
     }
 }
@@ -110,7 +111,7 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
     const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2],
                     span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
     vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
-    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
+    CV_(dot_totals) totals = {{{0}}};
     ptrdiff_t added = 0;
     for (ptrdiff_t row = 0; row < p->n * p->out[0] * p->out[1]; row++) {
         const ptrdiff_t oy = row % p->out[1], oz = row / p->out[1] % p->out[0],
@@ -205,7 +206,7 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
     const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2], top = p->lo[1] - at->ky,
                     span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
     vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
-    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
+    CV_(dot_totals) totals = {{{0}}};
     const ptrdiff_t blocks = (p->in[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
@@ -225,7 +226,7 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
             else
                 CV_(dot_column)(taps, 0, j, go, xo, rows, top + y, first, len, at->ms, acc);
             added += rows;
-            if (added >= CV_DOTS_PART) {
+            if (added > CV_DOTS_PART - CV_DOTS_ROWS) {
                 CV_(dot_flush)(at->ms, taps, acc, totals);
                 added = 0;
             }

@@ -13,9 +13,8 @@ CV_INLINE int CV_(dot_halved)(const cv_conv *p) {
  * the first one's under the first kernel row; sets: lanes of the pairs of vectors under taps 0, 2
  * and 4. */
 CV_INLINE void CV_(dot_pairs)(const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
-                              const T *x, ptrdiff_t rows, ptrdiff_t y,
-                              const CV_LANE_SET (*sets)[2], ptrdiff_t len, int left,
-                              vec (*acc)[CV_GRAD_TAPS]) {
+                              const T *x, ptrdiff_t rows, ptrdiff_t y, const CV_LANE_SET (*sets)[2],
+                              ptrdiff_t len, int left, vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
     const int most = taps == 3 ? 3 : 1;
     vec sums[CV_DOTS_M][CV_GRAD_TAPS];
@@ -46,7 +45,7 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
     const cv_conv *p = &j->p;
     const ptrdiff_t blocks = (p->out[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
     vec acc[CV_DOTS_M + 2][CV_GRAD_TAPS] = {{{0}}}; /* the last are loaded only */
-    double totals[CV_DOTS_M][CV_GRAD_TAPS] = {{0}};
+    CV_(dot_totals) totals = {{{0}}};
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
         const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
@@ -77,7 +76,7 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
                                    acc + m);
             }
             added += rows;
-            if (added >= CV_DOTS_PART) {
+            if (added > CV_DOTS_PART - CV_DOTS_ROWS) {
                 CV_(dot_flush)(ms, taps, acc, totals);
                 added = 0;
             }

@@ -11,9 +11,10 @@
 #include "../gemm/view.h"
 #include "../layout/transpose.tmpl.h"
 
-/* pixels in a block: B panel of 60 KB, read from L2, beside 8 rows of x in L1; twice as many repay
- * 3 % where vectors are half as long, but sums of equal numbers in float32 lose 7e-6, not 1e-6 */
+/* pixels in a block: B panel of 60 KB, read from L2, beside 8 rows of x in L1 */
 #define CV_GRAD_PIXELS 320
+/* pixels added up in a row: of equal numbers these and the sums of a block lose less than 1e-6 */
+#define CV_GRAD_RUN (CV_FLOAT ? 54 : CV_GRAD_PIXELS)
 /* bytes of turned grad_y and copied x that one pass over images aims at */
 #define CV_GRAD_PASS (8 << 20)
 #define CV_GRAD_SUMS (256 << 10) /* bytes of sums that a unit keeps while it walks the pixels */
@@ -108,60 +109,64 @@ static void CV_(pixels_copy_unit)(void *context, ptrdiff_t unit, int worker) {
 
 CV_INLINE void CV_(pixels_tile)(const int nv, const cv_stretch *s, const cv_stretch *end,
                                 ptrdiff_t step, const T *x, const ptrdiff_t *rows, const T *b,
-                                T *sums, int fresh, double *c) {
-    vec acc[CV_MR][CV_NV];
-    CV_UNROLL(16)
-    for (int m = 0; m < CV_MR; m++) {
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++)
-            acc[m][v] = (vec){0};
-    }
-    for (; s < end; s++) {
-        const T *at[CV_MR];
+                                T *sums, double *c) {
+    ptrdiff_t done = 0; /* pixels of stretch s */
+    for (int begun = 0; s < end; begun = 1) {
+        vec acc[CV_MR][CV_NV];
         CV_UNROLL(16)
-        for (int m = 0; m < CV_MR; m++)
-            at[m] = x + s->x + rows[m];
-        for (ptrdiff_t i = 0; i < s->len * step; i += step, b += nv * VL) {
-            vec bv[CV_NV];
+        for (int m = 0; m < CV_MR; m++) {
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++)
-                bv[v] = CV_(load)(b + v * VL);
+                acc[m][v] = (vec){0};
+        }
+        for (ptrdiff_t left = CV_GRAD_RUN, n; s < end && left; left -= n) {
+            const T *at[CV_MR];
             CV_UNROLL(16)
-            for (int m = 0; m < CV_MR; m++) {
-                const vec a = CV_(set1)(at[m][i]);
+            for (int m = 0; m < CV_MR; m++)
+                at[m] = x + s->x + done * step + rows[m];
+            n = CV_MIN2(left, s->len - done);
+            for (ptrdiff_t i = 0; i < n * step; i += step, b += nv * VL) {
+                vec bv[CV_NV];
                 CV_UNROLL(4)
                 for (int v = 0; v < nv; v++)
-                    acc[m][v] += a * bv[v];
+                    bv[v] = CV_(load)(b + v * VL);
+                CV_UNROLL(16)
+                for (int m = 0; m < CV_MR; m++) {
+                    const vec a = CV_(set1)(at[m][i]);
+                    CV_UNROLL(4)
+                    for (int v = 0; v < nv; v++)
+                        acc[m][v] += a * bv[v];
+                }
+            }
+            done += n;
+            if (done == s->len) {
+                s++;
+                done = 0;
+            }
+        }
+        CV_UNROLL(16)
+        for (int m = 0; m < CV_MR; m++) {
+            CV_UNROLL(4)
+            for (int v = 0; v < nv; v++) {
+                T *sum = sums + (m * nv + v) * VL;
+                CV_(store)(sum, CV_FLOAT && begun ? acc[m][v] + CV_(load)(sum) : acc[m][v]);
             }
         }
     }
-    CV_UNROLL(16)
-    for (int m = 0; m < CV_MR; m++) {
-        CV_UNROLL(4)
-        for (int v = 0; v < nv; v++)
-            CV_(store)(sums + (m * nv + v) * VL, acc[m][v]);
-    }
-    if (!c)
-        return;
-    if (fresh) {
-        for (int i = 0; i < CV_MR * nv * VL; i++)
-            c[i] = (double)sums[i];
-        return;
-    }
-    for (int i = 0; i < CV_MR * nv * VL; i++)
+    for (int i = 0; c && i < CV_MR * nv * VL; i++)
         c[i] += (double)sums[i];
 }
 
 CV_NOINLINE void CV_(pixels_tiles)(int nv, const cv_stretch *s, const cv_stretch *end,
                                    ptrdiff_t step, const T *x, const ptrdiff_t *rows, const T *b,
-                                   T *sums, int fresh, double *c) {
+                                   T *sums, double *c) {
     if (nv == 1)
-        CV_(pixels_tile)(1, s, end, step, x, rows, b, sums, fresh, c);
+        CV_(pixels_tile)(1, s, end, step, x, rows, b, sums, c);
     else if (nv == 2)
-        CV_(pixels_tile)(2, s, end, step, x, rows, b, sums, fresh, c);
+        CV_(pixels_tile)(2, s, end, step, x, rows, b, sums, c);
 #if CV_NV == 3
     else
-        CV_(pixels_tile)(3, s, end, step, x, rows, b, sums, fresh, c);
+        CV_(pixels_tile)(3, s, end, step, x, rows, b, sums, c);
 #endif
 }
 
@@ -192,18 +197,18 @@ static void CV_(pixels_unit)(void *context, ptrdiff_t unit, int worker) {
     const cv_stretch *all = j->stretches + j->stretch_count, *end;
     T tile[CV_MR * CV_NV * VL];
 
+    memset(sums, 0, (size_t)j->sums_each * sizeof(double));
     for (const cv_stretch *s = j->stretches; s < all; s = end) {
         for (end = s + 1; end < all && end->at + end->len - s->at <= CV_GRAD_PIXELS;)
             end++;
-        const int first = s == j->stretches, once = first && end == all && p->n == j->images;
+        const int once = s == j->stretches && end == all && p->n == j->images;
         double *c = sums;
         for (ptrdiff_t kp = k0; kp < k1; kp++) {
             for (ptrdiff_t op = o0; op < o1; op++) {
                 const ptrdiff_t l0 = CV_(pixels_lane)(j, op),
                                 width = CV_(pixels_lane)(j, op + 1) - l0;
                 CV_(pixels_tiles)((int)(width / VL), s, end, step, x, j->rows + kp * CV_MR,
-                                  b + l0 * j->pixels + s->at * width, tile, first,
-                                  once ? NULL : c);
+                                  b + l0 * j->pixels + s->at * width, tile, once ? NULL : c);
                 T *to = j->gw + (g * p->ocg + l0) * j->k + kp * CV_MR;
                 const ptrdiff_t lanes = CV_MIN2(width, p->ocg - l0),
                                 rows = CV_MIN2(CV_MR, j->k - kp * CV_MR);
