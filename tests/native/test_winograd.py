@@ -58,7 +58,10 @@ def test_one_result_by_all_ways(isa: str, problem: Problem) -> None:
         ((1, 512, 7, 7), (512, 512, 3, 3), {}, False, True),  # a call transforms too many weights
         ((1, 64, 56, 56), (64, 64, 3, 3), {"accuracy": "strict"}, False, False),
         ((1, 64, 56, 56), (64, 64, 3, 3), {"dilation": 50}, False, False),  # one output to a tile
-        ((1, 64, 56, 56), (64, 64, 3, 3), {"stride": 2}, False, False),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"stride": 2}, True, True),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"stride": 2, "dilation": 2}, False, False),
+        ((1, 64, 56, 56), (64, 64, 3, 3), {"stride": 3}, False, False),
+        ((1, 3, 56, 56), (64, 3, 3, 3), {"stride": 2}, False, False),
         ((1, 64, 56, 56), (64, 64, 3, 3), {"dtype": "float64"}, False, False),
         ((1, 64, 56, 56), (64, 2, 3, 3), {"groups": 32}, False, False),
         ((1, 64, 56, 56), (64, 64, 7, 7), {}, False, False),
@@ -78,10 +81,13 @@ def test_when_it_is_chosen(
     assert (ready.explain().algorithm == "winograd") == plan
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), *lines], ids=str)
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], dilation: int) -> None:
-    problem = sizes(2, 2, 3, 19, (17, 18), kernel, dil=dilation, lo=2)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"),
+    [*((kernel, 1, dilation) for kernel in [(3, 3), (5, 5), *lines] for dilation in (1, 2)), ((3, 3), 2, 1)],
+    ids=str,
+)
+def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], stride: int, dilation: int) -> None:
+    problem = sizes(2, 2, 3, 19, (17, 18), kernel, stride, dilation, lo=2)
     rng = np.random.default_rng(sum(kernel))
     x, w = rng.integers(-3, 4, (2, 6, 17, 18)).astype("f4"), rng.integers(-3, 4, (38, 3, *kernel)).astype("f4")
     x[0, 1, 8, 9], x[1, 5, 0, 17], x[1, 0, 16, 0] = np.inf, np.nan, -np.inf
@@ -94,36 +100,43 @@ def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], dil
 
 
 @pytest.mark.parametrize(
-    ("kernel", "dilation"), [((3, 3), 1), ((5, 5), 1), ((3, 3), 2), ((1, 3), 2), ((5, 1), 1), ((7, 1), 2), ((1, 7), 1)]
-)
+    ("kernel", "stride", "dilation"),
+    [
+        ((3, 3), 1, 1), ((3, 3), 2, 1), ((5, 5), 1, 1), ((3, 3), 1, 2), ((1, 3), 1, 2), ((5, 1), 1, 1), ((7, 1), 1, 2),
+        ((1, 7), 1, 1),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("bad", [100.0, 1e6, -1e30, np.inf, np.nan])
 @pytest.mark.parametrize("images", [1, 40])
 def test_beside_an_element_that_towers_above_the_others(
-    isa: str, kernel: tuple[int, int], dilation: int, layout: str, bad: float, images: int
+    isa: str, kernel: tuple[int, int], stride: int, dilation: int, layout: str, bad: float, images: int
 ) -> None:
     """Few such tiles are summed again, many make the whole call direct: either way as exact as among equals."""
     rng = np.random.default_rng(sum(kernel))
     x, w = np.ones((images, 3, 30, 31), "f4"), rng.uniform(0.5, 1, (16, 3, *kernel)).astype("f4")
     x[0, 1, 12, 13] = bad
     given = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    y = convlib.conv2d(given, w, padding=2, dilation=dilation, layout=layout, backend="native:winograd")
-    expected = convlib.conv2d(x.astype("f8"), w, padding=2, dilation=dilation, backend="cython")
+    options: dict[str, Any] = {"stride": stride, "padding": 2, "dilation": dilation}
+    y = convlib.conv2d(given, w, **options, layout=layout, backend="native:winograd")
+    expected = convlib.conv2d(x.astype("f8"), w, **options, backend="cython")
     found = y if layout == "NCHW" else np.moveaxis(y, -1, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), *lines], ids=str)
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [*((kernel, 1) for kernel in [(3, 3), (5, 5), *lines]), ((3, 3), 2)], ids=str
+)
 @pytest.mark.parametrize("sign", ["both", "one"])
-def test_error_is_a_few_units_of_a_tile(isa: str, kernel: tuple[int, int], sign: str) -> None:
+def test_error_is_a_few_units_of_a_tile(isa: str, kernel: tuple[int, int], stride: int, sign: str) -> None:
     """What docs/use/accuracy.md says: ten units of its largest element times the absolute sum of the weights."""
     rng = np.random.default_rng(sum(kernel))
     draw = rng.random if sign == "one" else rng.standard_normal
     outs = 2 if kernel == (5, 5) or 7 in kernel else 4  # of a tile
-    size = (k + outs - 1 if k > 1 else 1 for k in kernel)
+    size = (k + (outs - 1) * stride if k > 1 else 1 for k in kernel)
     x, w = draw((2000, 8, *size)).astype("f4"), draw((16, 8, *kernel)).astype("f4")
-    exact = convlib.conv2d(x.astype("f8"), w, backend="cython")
-    error = np.abs(convlib.conv2d(x, w, backend="native:winograd") - exact)
+    exact = convlib.conv2d(x.astype("f8"), w, stride=stride, backend="cython")
+    error = np.abs(convlib.conv2d(x, w, stride=stride, backend="native:winograd") - exact)
     largest = np.abs(x).max((1, 2, 3))[:, None, None, None] * np.abs(w).sum((1, 2, 3))[:, None, None]
     assert 0 < (error / largest).max() < 10 * 2.0**-24
 

@@ -4,6 +4,10 @@
  * error is two to six times that of direct summation.  a = 4: 0, +-1, infinity.  B depends on the
  * points alone, so F(4, 3) and F(2, 5) share it.  a = 8, along one axis only: 0, +-1/2, +-1, +-2
  * and infinity, which F(4, 5) and F(2, 7) share.  a = 1: an axis that is not transformed.
+ *
+ * Stride 2: even inputs meet the outer taps of three, odd ones the middle one, as they are.  a = 9:
+ * F(4, 2) of the even ones, by the points 0, -1, 1/2, 2 and infinity, with hardly more error than
+ * direct summation.  a = 5: F(2, 2) by 0, -1 and infinity, additions only.
  */
 #ifndef CV_WINO_AXES
 #define CV_WINO_AXES
@@ -25,6 +29,22 @@ CV_INLINE void CV_(wino_bt)(const int a, const vec *d, vec *r) {
         r[5] = e3 + o3;
         r[6] = e3 - o3;
         r[7] = d[7] - d[1] + 5.25f * (d[3] - d[5]);
+    } else if (a == 9) {
+        r[0] = d[0] + d[6] - 1.5f * (d[2] + d[4]);
+        r[1] = d[2] + d[6] - 2.5f * d[4];
+        r[2] = d[6] - d[4] - 2 * d[2];
+        r[3] = d[6] + 0.5f * (d[4] - d[2]);
+        r[4] = d[2] + d[8] - 1.5f * (d[4] + d[6]);
+        r[5] = d[1];
+        r[6] = d[3];
+        r[7] = d[5];
+        r[8] = d[7];
+    } else if (a == 5) {
+        r[0] = d[0] - d[2];
+        r[1] = d[2];
+        r[2] = d[4] - d[2];
+        r[3] = d[1];
+        r[4] = d[3];
     } else if (a == 6) {
         const vec e1 = 0.25f * d[4] - 0.5625f * d[2], o1 = 0.1875f * d[3] - 0.421875f * d[1];
         const vec e2 = 0.5f * d[4] - 0.28125f * d[2], o2 = 0.75f * d[3] - 0.421875f * d[1];
@@ -57,6 +77,14 @@ CV_INLINE void CV_(wino_at)(const int m, const int a, const vec *v, vec *r) {
             r[2] = 0.25f * p1 + p2 + 4 * p3;
             r[3] = 0.125f * m1 + m2 + 8 * m3 + v[7];
         }
+    } else if (a == 9) {
+        r[0] = v[0] + v[1] + v[2] + v[3] + v[5];
+        r[1] = 0.5f * v[2] + 2 * v[3] - v[1] + v[6];
+        r[2] = v[1] + 0.25f * v[2] + 4 * v[3] + v[7];
+        r[3] = 0.125f * v[2] + 8 * v[3] - v[1] + v[4] + v[8];
+    } else if (a == 5) {
+        r[0] = v[0] + v[1] + v[3];
+        r[1] = v[1] + v[2] + v[4];
     } else if (a == 6) {
         const vec p1 = v[1] + v[2], m1 = v[1] - v[2], p2 = v[3] + v[4], m2 = v[3] - v[4];
         r[0] = v[0] + p1 + p2;
@@ -93,6 +121,18 @@ CV_INLINE void CV_(wino_g)(const int a, const int r, const CV_(half_t) *g, CV_(h
         }
         to[0] = g[0];
         to[7] = g[r - 1];
+    } else if (a == 9) { /* six that differ */
+        to[0] = g[0];
+        to[1] = (g[0] - g[2]) * (-2. / 9);
+        to[2] = (g[0] + 0.5 * g[2]) * (-8. / 9);
+        to[3] = (g[0] + 2 * g[2]) * (1. / 9);
+        to[4] = g[2];
+        to[5] = g[1];
+    } else if (a == 5) { /* four that differ */
+        to[0] = g[0];
+        to[1] = g[0] + g[2];
+        to[2] = g[2];
+        to[3] = g[1];
     } else if (a == 6) {
         CV_(half_t) e1 = g[0] + 0.5625 * g[2], o1 = 0.75 * g[1], e2 = g[0] + 2.25 * g[2],
                     o2 = 1.5 * g[1];

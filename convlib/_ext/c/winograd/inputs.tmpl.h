@@ -16,26 +16,26 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
                                T *v) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
     for (ptrdiff_t x = 0; x < width; x++) {
-        CV_(wino_in_t) d[6], r[6];
-        CV_UNROLL(6)
+        CV_(wino_in_t) d[9], r[9];
+        CV_UNROLL(9)
         for (int s = 0; s < a; s++)
             d[s] = (CV_(wino_in_t))CV_(load)(row[s] + x * VL);
         CV_(wino_bt)(a, d, r);
-        CV_UNROLL(6)
+        CV_UNROLL(9)
         for (int s = 0; s < a; s++)
             CV_(store)(turned + (x * a + s) * VL, (vec)r[s]);
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
-            const T *from = turned + (t * m * gap + phase) * a * VL;
-            CV_UNROLL(6)
+            const T *from = turned + (t * m * j->s[1] * gap + phase) * a * VL;
+            CV_UNROLL(9)
             for (int s = 0; s < a; s++) {
-                CV_(wino_in_t) d[6], r[6];
-                CV_UNROLL(6)
+                CV_(wino_in_t) d[9], r[9];
+                CV_UNROLL(9)
                 for (int q = 0; q < a; q++)
                     d[q] = (CV_(wino_in_t))CV_(load)(from + (q * gap * a + s) * VL);
                 CV_(wino_bt)(a, d, r);
-                CV_UNROLL(6)
+                CV_UNROLL(9)
                 for (int q = 0; q < a; q++)
                     CV_(store)(v + (s * a + q) * j->v_plane, (vec)r[q]);
             }
@@ -43,6 +43,8 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
     }
 }
 
+typedef void (*CV_(wino_tiles_fn))(int m, const CV_(wino_job) *j, const T *const *row,
+                                   ptrdiff_t tiles, ptrdiff_t width, T *turned, T *v);
 #define CV_WINO_TILES_OF(a)                                                                   \
     CV_NOINLINE void CV_(wino_tiles_##a)(int m, const CV_(wino_job) *j, const T *const *row,  \
                                          ptrdiff_t tiles, ptrdiff_t width, T *turned, T *v) { \
@@ -51,6 +53,8 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
 CV_WINO_TILES_OF(6)
 #if CV_FLOAT
 CV_WINO_TILES_OF(4)
+CV_WINO_TILES_OF(5)
+CV_WINO_TILES_OF(9)
 
 /* The same of windows of one row or one column, whose inputs lie at `from`. */
 CV_INLINE void CV_(wino_lines)(const int a, const CV_(wino_job) *j, const T *const *from,
@@ -96,23 +100,25 @@ CV_INLINE void CV_(wino_row_of_tiles)(const CV_(wino_job) *j, const T *const *ro
             CV_(wino_lines_6)(j, from, tiles, v);
         return;
     }
-    if (j->a[0] == 4) {
-        CV_(wino_tiles_4)(j->m[1], j, row, tiles, width, turned, v);
-        return;
-    }
+    const CV_(wino_tiles_fn) tiles_of = j->a[0] == 4   ? CV_(wino_tiles_4)
+                                        : j->a[0] == 5 ? CV_(wino_tiles_5)
+                                        : j->a[0] == 9 ? CV_(wino_tiles_9)
+                                                       : CV_(wino_tiles_6);
+#else
+    const CV_(wino_tiles_fn) tiles_of = CV_(wino_tiles_6);
 #endif
-    CV_(wino_tiles_6)(j->m[1], j, row, tiles, width, turned, v);
+    tiles_of(j->m[1], j, row, tiles, width, turned, v);
 }
 
 /* The inputs of group g under a block to V; of floats, the magnitudes of their pixels to s->sizes,
  * as wino_ranges reads them: of each slice the rows, in this order. */
 CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_block) *b,
                             const CV_(wino_scratch) *s, T *v) {
-    const int m = j->m[0], kept_rows = j->r[0] - 1, a = j->a[0];
+    const int m = j->m[0], next_rows = m * j->s[0], kept_rows = j->a[0] - next_rows, a = j->a[0];
     const cv_conv *p = &j->p;
     const ptrdiff_t slices = cv_wino_slices(p, b->count[1]);
-    const ptrdiff_t width = p->dil[2] * (j->m[1] * b->count[3] + j->r[1] - 1),
-                    left = b->first[3] * j->m[1] * p->dil[2] - p->lo[2];
+    const ptrdiff_t width = CV_(wino_width)(j, b->count[3]),
+                    left = b->first[3] * j->m[1] * j->s[1] * p->dil[2] - p->lo[2];
     const ptrdiff_t next = b->count[3] * cv_wino_across(p) * j->v_row,
                     pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
@@ -122,22 +128,22 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
             const ptrdiff_t n = b->first[0] + i / slices,
                             z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;
             const CV_(source) *x = j->x + n * p->xs[0] + (g * p->icg + c) * p->xs[1] + z * p->xs[2];
-            const T *row[8];
-            T *slot[8], *sizes = s->sizes + i * j->rows * pitch;
+            const T *row[9];
+            T *slot[9], *sizes = s->sizes + i * j->rows * pitch;
             for (int q = 0; q < a; q++)
                 slot[q] = s->rows + q * j->row;
             for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++, to += next) {
                 const ptrdiff_t phase = t / j->th,
-                                top = phase - p->lo[1] + t % j->th * m * p->dil[1];
+                                top = phase - p->lo[1] + t % j->th * next_rows * p->dil[1];
                 /* rows shared with the tiles above */
                 const int kept = t > b->first[2] && t % j->th ? kept_rows : 0;
-                T *turn[8];
+                T *turn[9];
                 for (int q = 0; q < a; q++)
-                    turn[q] = slot[(q + m) % a];
+                    turn[q] = slot[(q + next_rows) % a];
                 for (int q = 0; q < a; q++)
                     slot[q] = turn[q];
                 for (int q = 0; q < kept; q++)
-                    row[q] = row[q + m];
+                    row[q] = row[q + next_rows];
                 for (int q = kept; q < a; q++, sizes += pitch) {
                     const ptrdiff_t y = top + q * p->dil[1];
                     row[q] = s->zeros;

@@ -18,8 +18,8 @@ typedef struct {
 
 typedef struct {
     cv_conv p;
-    int m[2], r[2], a[2]; /* along H and W: outputs of a tile, taps, inputs */
-    int points, threads;
+    int m[2], r[2], a[2], s[2]; /* along H and W: outputs of a tile, taps, inputs, the stride */
+    int points, planes, threads; /* of V and M, of U */
     const CV_(source) *x;
     const CV_(weight) *w;
     const T *u, *bias;
@@ -51,12 +51,28 @@ typedef struct {
     ptrdiff_t most_again;
 } CV_(wino_job);
 
+/* Columns of input under so many columns of tiles. */
+CV_INLINE ptrdiff_t CV_(wino_width)(const CV_(wino_job) *j, ptrdiff_t tiles) {
+    return j->p.dil[2] * cv_wino_under(&j->p, 2, j->m[1] * tiles);
+}
+
 #define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
 
 /* Integers have F(4, 3) only. */
 CV_INLINE int CV_(wino_m)(const cv_conv *p, int axis) { return CV_FLOAT ? cv_wino_m(p, axis) : 4; }
 CV_INLINE int CV_(wino_points)(const cv_conv *p) {
-    return (CV_(wino_m)(p, 1) + (int)p->k[1] - 1) * (CV_(wino_m)(p, 2) + (int)p->k[2] - 1);
+    return (int)(cv_wino_under(p, 1, CV_(wino_m)(p, 1)) * cv_wino_under(p, 2, CV_(wino_m)(p, 2)));
+}
+
+/* Points along W whose weights differ: with stride 2 the last m all have the middle tap. */
+CV_INLINE int CV_(wino_sorts)(const cv_conv *p) {
+    const int m = CV_(wino_m)(p, 2);
+    return (int)cv_wino_under(p, 2, m) - (p->stride[2] == 2 ? m - 1 : 0);
+}
+
+/* Planes of U. */
+CV_INLINE int CV_(wino_planes)(const cv_conv *p) {
+    return p->stride[2] == 2 ? CV_(wino_sorts)(p) * CV_(wino_sorts)(p) : CV_(wino_points)(p);
 }
 CV_INLINE double CV_(wino_tiles_of)(const cv_conv *p) {
     return cv_wino_tiles(p, CV_(wino_m)(p, 1), CV_(wino_m)(p, 2));
@@ -67,16 +83,16 @@ CV_INLINE ptrdiff_t CV_(wino_lanes)(const cv_conv *p) { return (p->icg + CV_DEPT
 CV_INLINE ptrdiff_t CV_(wino_k)(const cv_conv *p) { return CV_(wino_lanes)(p) * p->k[0]; }
 
 /* Elements of U before panel i of a group that has `vecs` vectors of output channels. */
-CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t points, ptrdiff_t k, ptrdiff_t vecs, ptrdiff_t i) {
+CV_INLINE ptrdiff_t CV_(wino_before)(ptrdiff_t planes, ptrdiff_t k, ptrdiff_t vecs, ptrdiff_t i) {
     const ptrdiff_t panels = CV_(lane_panels)(vecs);
-    return points * (k * CV_(lane_of)(vecs, panels, i) + CV_WINO_SKEW * i);
+    return planes * (k * CV_(lane_of)(vecs, panels, i) + CV_WINO_SKEW * i);
 }
 
 /* Of a group. */
 CV_INLINE ptrdiff_t CV_(wino_group)(const cv_conv *p) {
     const ptrdiff_t vecs = (p->ocg + VL - 1) / VL;
     return vecs
-               ? CV_(wino_before)(CV_(wino_points)(p), CV_(wino_k)(p), vecs, CV_(lane_panels)(vecs))
+               ? CV_(wino_before)(CV_(wino_planes)(p), CV_(wino_k)(p), vecs, CV_(lane_panels)(vecs))
                : 0;
 }
 static ptrdiff_t CV_(wino_size)(const cv_conv *p) { return p->groups * CV_(wino_group)(p); }

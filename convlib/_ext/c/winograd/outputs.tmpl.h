@@ -65,6 +65,14 @@ static const CV_(wino_fn)
 #undef CV_WINO_TILE_ROW
 #undef CV_WINO_ENTRY
 
+/* The plane of U that a point takes. */
+CV_INLINE ptrdiff_t CV_(wino_plane)(const CV_(wino_job) *j, int point) {
+    if (j->planes == j->points)
+        return point;
+    const int sorts = CV_(wino_sorts)(&j->p), a = j->a[1];
+    return CV_MIN2(point / a, sorts - 1) * sorts + CV_MIN2(point % a, sorts - 1);
+}
+
 /* M of a panel of nv vectors of output channels, whose weights lie at u. */
 static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b, ptrdiff_t nv,
                                const T *u, const T *v, const CV_(wino_scratch) *s) {
@@ -80,15 +88,16 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     for (ptrdiff_t z = 0; z < p->k[0]; z++)
         s->segments[z] = (cv_segment){z * p->dil[0] * step * CV_DEPTH, CV_(wino_lanes)(p)};
     T *mm = s->mm;
-    for (int point = 0; point < j->points;
-         point++, u += j->k * ld + CV_WINO_SKEW, v += j->v_plane, mm += j->m_plane) {
+    for (int point = 0; point < j->points; point++, v += j->v_plane, mm += j->m_plane) {
+        const T *panel = u + CV_(wino_plane)(j, point) * (j->k * ld + CV_WINO_SKEW);
         for (ptrdiff_t g = 0; g < groups; g++) {
             const T *x = v + (g / b->count[1] * slices + g % b->count[1] * p->stride[0]) * step;
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0], x + t * j->v_row,
-                                                     j->v_row, u, zeros, mm + (g * tiles + t) * ld);
+                CV_(wino_fns)[count - least]
+                             [nv - 1](s->segments, p->k[0], x + t * j->v_row, j->v_row, panel,
+                                      zeros, mm + (g * tiles + t) * ld);
             }
         }
     }
@@ -123,12 +132,12 @@ static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t
 CV_INLINE vec CV_(wino_untile)(const int mh, const int ah, const int mw, const int aw,
                                const T *from, ptrdiff_t m_plane, vec bias, T flag, ptrdiff_t gap,
                                ptrdiff_t width, ptrdiff_t left, T *to) {
-    CV_(wino_out_t) half[24];
+    CV_(wino_out_t) half[36];
     vec z = CV_(set1)(flag);
-    CV_UNROLL(8)
+    CV_UNROLL(9)
     for (int q = 0; q < aw; q++) {
-        CV_(wino_out_t) in[6], r[4];
-        CV_UNROLL(6)
+        CV_(wino_out_t) in[9], r[4];
+        CV_UNROLL(9)
         for (int y = 0; y < ah; y++)
             in[y] = (CV_(wino_out_t))CV_(load)(from + (y * aw + q) * m_plane);
         CV_(wino_at)(mh, ah, in, r);
@@ -191,6 +200,8 @@ CV_WINO_UNTILES(4, 6, 4, 6)
 #if CV_FLOAT
 CV_WINO_UNTILES(2, 6, 2, 6)
 CV_WINO_UNTILES(2, 4, 2, 4)
+CV_WINO_UNTILES(2, 5, 2, 5)
+CV_WINO_UNTILES(4, 9, 4, 9)
 CV_WINO_UNTILES(1, 1, 4, 6)
 CV_WINO_UNTILES(1, 1, 4, 8)
 CV_WINO_UNTILES(1, 1, 2, 8)
@@ -203,6 +214,8 @@ static CV_(wino_untiles_fn) CV_(wino_untiles_for)(const CV_(wino_job) *j) {
         return CV_(wino_untiles_1_4_6);
     if (j->points == 8)
         return j->m[0] * j->m[1] == 4 ? CV_(wino_untiles_1_4_8) : CV_(wino_untiles_1_2_8);
+    if (j->s[0] == 2)
+        return j->m[0] == 2 ? CV_(wino_untiles_2_2_5) : CV_(wino_untiles_4_4_9);
     if (j->m[0] == 2)
         return j->a[0] == 4 ? CV_(wino_untiles_2_2_4) : CV_(wino_untiles_2_2_6);
 #endif

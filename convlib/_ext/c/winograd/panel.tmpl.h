@@ -63,7 +63,7 @@ CV_INLINE void CV_(wino_put)(const int a, const CV_(half_t) *from, ptrdiff_t pla
 
 /* Half a vector of filters to a points along each axis, their planes so far apart. */
 typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
-#define CV_WINO_SQUARE(a, r)                                                            \
+#define CV_WINO_SQUARE(a, r, sorts)                                                            \
     CV_NOINLINE void CV_(wino_square_##a##_##r)(const T *taps, ptrdiff_t plane, T *u) { \
         CV_(half_t) half[6 * 5], g[5], to[6];                                           \
         CV_UNROLL(5)                                                                    \
@@ -73,13 +73,13 @@ typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
                 g[y] = CV_(wino_tap)(taps + (y * r + x) * VL);                          \
             CV_(wino_g)(a, r, g, to);                                                   \
             CV_UNROLL(6)                                                                \
-            for (int i = 0; i < a; i++)                                                 \
+            for (int i = 0; i < sorts; i++)                                             \
                 half[i * r + x] = to[i];                                                \
         }                                                                               \
         CV_UNROLL(6)                                                                    \
-        for (int i = 0; i < a; i++) {                                                   \
+        for (int i = 0; i < sorts; i++) {                                               \
             CV_(wino_g)(a, r, half + i * r, to);                                        \
-            CV_(wino_put)(a, to, plane, u + i * a * plane);                             \
+            CV_(wino_put)(sorts, to, plane, u + i * sorts * plane);                     \
         }                                                                               \
     }
 #define CV_WINO_STRAIGHT(a, r)                                                            \
@@ -91,9 +91,11 @@ typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
         CV_(wino_g)(a, r, g, to);                                                         \
         CV_(wino_put)(a, to, plane, u);                                                   \
     }
-CV_WINO_SQUARE(4, 3)
-CV_WINO_SQUARE(6, 3)
-CV_WINO_SQUARE(6, 5)
+CV_WINO_SQUARE(4, 3, 4)
+CV_WINO_SQUARE(5, 3, 4)
+CV_WINO_SQUARE(6, 3, 6)
+CV_WINO_SQUARE(9, 3, 6)
+CV_WINO_SQUARE(6, 5, 6)
 CV_WINO_STRAIGHT(6, 3)
 CV_WINO_STRAIGHT(8, 5)
 CV_WINO_STRAIGHT(8, 7)
@@ -111,6 +113,9 @@ static void CV_(wino_panel)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_
                                        : count == 5           ? CV_(wino_straight_8_5)
                                        : count == 7           ? CV_(wino_straight_8_7)
                                        : count == 25          ? CV_(wino_square_6_5)
+                                       : p->stride[2] == 2
+                                           ? cv_wino_m(p, 1) == 2 ? CV_(wino_square_5_3)
+                                                                  : CV_(wino_square_9_3)
                                        : cv_wino_m(p, 1) == 2 ? CV_(wino_square_4_3)
                                                               : CV_(wino_square_6_3);
     T taps[25 * VL];

@@ -29,17 +29,17 @@ CV_INLINE void CV_(wino_judge)(const CV_(wino_job) *j, const T *const *row, ptrd
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p), pitch = j->row / VL,
                     slices = j->p.k[0], apart = j->p.dil[0] * j->rows * pitch;
     const vec none = CV_(set1)((T)INFINITY);
-    const int m = j->m[0], r = j->r[0], columns = j->m[1], taps = j->r[1];
+    const int m = j->m[0], r = j->r[0], columns = j->m[1], taps = j->r[1], step = j->s[1];
     T *all = rest + m * pitch, *least = all + pitch;
     for (ptrdiff_t x = 0; x < width; x += VL) {
         vec most = {0};
-        for (int y = 0; y < m + r - 1; y++)
+        for (int y = 0; y < j->a[0]; y++)
             most = CV_(larger)(most, CV_(wino_under)(row[y] + x, slices, apart));
         CV_(store)(all + x, most);
         for (int y = 0; y < m; y++) {
             most = (vec){0};
             for (int q = 0; q < r; q++)
-                most = CV_(larger)(most, CV_(wino_under)(row[y + q] + x, slices, apart));
+                most = CV_(larger)(most, CV_(wino_under)(row[y * j->s[0] + q] + x, slices, apart));
             CV_(store)(rest + y * pitch + x, most);
         }
     }
@@ -55,12 +55,12 @@ CV_INLINE void CV_(wino_judge)(const CV_(wino_job) *j, const T *const *row, ptrd
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++) {
-            const T *from = all + t * columns * gap + phase, *lows = least + (from - all);
+            const T *from = all + t * columns * step * gap + phase, *lows = least + (from - all);
             T most = 0, low = (T)INFINITY;
-            for (int q = 0; q < columns + taps - 1; q++)
+            for (int q = 0; q < j->a[1]; q++)
                 most = CV_MAX2(most, from[q * gap]);
             for (int q = 0; q < columns; q++)
-                low = CV_MIN2(low, lows[q * gap]);
+                low = CV_MIN2(low, lows[q * step * gap]);
             *flags++ = most / CV_WINO_RATIO > low ? (T)NAN : 0;
         }
     }
@@ -86,9 +86,9 @@ CV_INLINE int CV_(wino_level)(const T *sizes, ptrdiff_t n) {
  * serves as room. */
 CV_INLINE void CV_(wino_ranges)(const CV_(wino_job) *j, const CV_(wino_block) *b,
                                 const CV_(wino_scratch) *s, T *flags) {
-    const int m = j->m[0], a = j->a[0];
+    const int next = j->m[0] * j->s[0], a = j->a[0];
     const cv_conv *p = &j->p;
-    const ptrdiff_t pitch = j->row / VL, width = p->dil[2] * (j->m[1] * b->count[3] + j->r[1] - 1),
+    const ptrdiff_t pitch = j->row / VL, width = CV_(wino_width)(j, b->count[3]),
                     slices = cv_wino_slices(p, b->count[1]), across = cv_wino_across(p);
     if (CV_(wino_level)(s->sizes, j->sizes)) {
         memset(flags, 0, (size_t)j->tiles * sizeof(T));
@@ -96,12 +96,12 @@ CV_INLINE void CV_(wino_ranges)(const CV_(wino_job) *j, const CV_(wino_block) *b
     }
     for (ptrdiff_t i = 0; i < b->count[0] * b->count[1]; i++) {
         const ptrdiff_t slice = i / b->count[1] * slices + i % b->count[1] * p->stride[0];
-        const T *sizes = s->sizes + slice * j->rows * pitch, *row[8];
+        const T *sizes = s->sizes + slice * j->rows * pitch, *row[9];
         for (ptrdiff_t t = b->first[2]; t < b->first[2] + b->count[2]; t++) {
             /* rows shared with the tiles above */
-            const int kept = t > b->first[2] && t % j->th ? j->r[0] - 1 : 0;
+            const int kept = t > b->first[2] && t % j->th ? a - next : 0;
             for (int q = 0; q < kept; q++)
-                row[q] = row[q + m];
+                row[q] = row[q + next];
             for (int q = kept; q < a; q++, sizes += pitch)
                 row[q] = sizes;
             CV_(wino_judge)(j, row, b->count[3], width, s->rows, flags);

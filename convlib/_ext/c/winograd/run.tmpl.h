@@ -69,9 +69,9 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const int split = j->p.groups * j->blocks < j->threads || large;
     j->parts = split ? j->panels : 1;
     j->span = split && !packed ? j->blocks : 1;
-    j->own = packed ? 0 : split ? j->points * (j->k * panel + CV_WINO_SKEW) : weights;
+    j->own = packed ? 0 : split ? j->planes * (j->k * panel + CV_WINO_SKEW) : weights;
 
-    const ptrdiff_t width = p->dil[2] * (j->m[1] * j->most[3] + j->r[1] - 1);
+    const ptrdiff_t width = CV_(wino_width)(j, j->most[3]);
     j->row = (width + VL) * VL;
     j->v_row = j->c_vecs * VL;
     j->v_plane =
@@ -99,8 +99,10 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     for (int i = 0; i < 2; i++) {
         j->m[i] = CV_(wino_m)(p, i + 1);
         j->r[i] = (int)p->k[i + 1];
-        j->a[i] = j->m[i] + j->r[i] - 1;
+        j->s[i] = (int)p->stride[i + 1];
+        j->a[i] = (int)cv_wino_under(p, i + 1, j->m[i]);
     }
+    j->planes = CV_(wino_planes)(p);
     j->points = CV_(wino_points)(p);
     j->k = CV_(wino_k)(p);
     j->vecs = (p->ocg + VL - 1) / VL;
@@ -170,7 +172,7 @@ static void CV_(wino_unit)(void *context, ptrdiff_t unit, int worker) {
     j->held[worker][0] = blocks + 1;
     for (ptrdiff_t panel = part * j->panels / j->parts; panel < (part + 1) * j->panels / j->parts;
          panel++) {
-        const ptrdiff_t before = CV_(wino_before)(j->points, j->k, j->vecs, panel);
+        const ptrdiff_t before = CV_(wino_before)(j->planes, j->k, j->vecs, panel);
         const T *u = j->u + g * CV_(wino_group)(&j->p) + before;
         if (j->own) {
             T *own = s.own + (j->parts > 1 ? 0 : before);
@@ -195,7 +197,7 @@ CV_ONCE double CV_(wino_time)(const cv_conv *p, double share, double in, double 
     const double tiles = CV_(wino_tiles_of)(p), slices = (double)p->k[0] > 1 ? 1.3 : 1.0;
     const double vecs = (double)((p->ocg + VL - 1) / VL),
                  c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
-    double ns = groups * tiles * points * vecs * k / (share * CV_PACE);
+    double ns = groups * CV_MAX2(tiles, CV_PX / 2) * points * vecs * k / (share * CV_PACE);
     ns += groups * tiles * points * (in * c_vecs * slices + out * vecs) / CV_PACE;
     /* written past the caches */
     return ns + 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);

@@ -30,11 +30,21 @@ static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int rows, int col
            (double)(cv_wino_along(p, 1, rows) * cv_wino_along(p, 2, columns));
 }
 
-/* Outputs of a tile along an axis. */
+/* Outputs of a tile along an axis.  With stride 2 each output is a sum of two convolutions with
+ * stride 1: of even inputs with the outer taps, F(4, 2) or F(2, 2), and of odd ones with the middle
+ * tap, a product for each. */
 static inline CV_UNUSED int cv_wino_m(const cv_conv *p, int axis) {
     if (cv_wino_line(p))
         return p->k[axis] == 1 ? 1 : p->k[axis] == 7 ? 2 : 4;
-    return p->k[2] == 3 && cv_wino_tiles(p, 4, 4) >= CV_WINO_FEW ? 4 : 2;
+    const double tiles = cv_wino_tiles(p, 4, 4);
+    if (p->k[2] != 3 || tiles < CV_WINO_FEW)
+        return 2;
+    return p->stride[2] == 1 || tiles * 81 < cv_wino_tiles(p, 2, 2) * 25 ? 4 : 2;
+}
+
+/* Inputs under so many neighbouring outputs along H or W (a tile's: as many points as that). */
+static inline CV_UNUSED ptrdiff_t cv_wino_under(const cv_conv *p, int axis, ptrdiff_t count) {
+    return (count - 1) * p->stride[axis] + p->k[axis];
 }
 
 /* Slices of input under so many neighbouring slices of output. */

@@ -28,7 +28,7 @@ static void CV_(wino_pack_unit)(void *context, ptrdiff_t unit, int worker) {
     const ptrdiff_t g = unit / j->panels, i = unit % j->panels;
     (void)worker;
     T *u = j->u + g * CV_(wino_group)(p) +
-           CV_(wino_before)(CV_(wino_points)(p), CV_(wino_k)(p), j->vecs, i);
+           CV_(wino_before)(CV_(wino_planes)(p), CV_(wino_k)(p), j->vecs, i);
     CV_(wino_pack_panel)(p, j->w + g * p->ws[0], i, u);
 }
 
