@@ -134,7 +134,7 @@ def shapes(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (problem.n, channels[0], *problem.size), (channels[1], problem.icg, *problem.kernel)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def posed(problem: Problem) -> tuple[Any, Any, Any, Any]:
     """Return small integers for x, w and bias, and the answer without the bias."""
     rng = np.random.default_rng(sum(problem.size) + problem.icg + problem.ocg)

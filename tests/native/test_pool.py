@@ -37,9 +37,12 @@ def has_type(name: str, dtype: str) -> bool:
 
 
 def kernels() -> list[tuple[str, str, str]]:
-    """Return (instruction set, implementation, type) for all kernels that there are."""
+    """Return (instruction set, implementation, type) for all kernels that there are.
+
+    Those of a type follow each other: they share answers, of which only so many are kept.
+    """
     found = []
-    for (isa, name), dtype in itertools.product(pairs("pool"), TYPES):
+    for dtype, (isa, name) in itertools.product(TYPES, pairs("pool")):
         with under_isa(isa):
             if has_type(name, dtype):
                 found.append((isa, name, dtype))
