@@ -99,6 +99,12 @@ def environment(monkeypatch):
     convlib.config.read_environment()
 
 
+@pytest.fixture
+def small_probe(monkeypatch):
+    """Let a comparison copy little where it probes memory: what it finds is no matter of the tests of this process."""
+    monkeypatch.setattr("convlib.comparison.probe.COPIED", 1 << 20)
+
+
 @pytest.fixture(params=["copied in one piece", "borders alone"])
 def way(request, monkeypatch):
     """Serve padding that is no zeros in both ways that small images have; a call with `out` leaves the short one."""

@@ -20,6 +20,8 @@ from convlib.comparison.peers import PEERS, CannotError
 from convlib.comparison.race import FEW_ROUNDS, Worker
 from convlib.problem import parse
 
+pytestmark = pytest.mark.usefixtures("small_probe")
+
 TINY = "n1 ic2 ih6 iw5 oc3 kh3 kw3 ph1"
 QUICK = ("--backends", "cython", "--time", "0.01")
 

@@ -11,6 +11,8 @@ from convlib.comparison.race import FEW_ROUNDS, MOST_ROUNDS, ROUNDS, Race, Reque
 from convlib.comparison.result import from_json
 from convlib.problem import parse
 
+pytestmark = pytest.mark.usefixtures("small_probe")
+
 TINY = parse("n1 ic2 ih6 iw5 oc3 kh3 kw3 ph1")
 FINE = {"error": 1e-7, "bound": 1e-5, "algorithm": "", "scratch": 0, "effective": False, "part": None, "scale": 1.0}
 

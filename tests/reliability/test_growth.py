@@ -60,13 +60,18 @@ for number in range(300):
 before, held = resident(), references()
 for number in range(300, 300 + ROUNDS):
     calls(number)
+    if LEAK and number % 100 == 0 and resident() - before > LEAK:
+        break
 grown, changed = resident() - before, [a - b for a, b in zip(references(), held)]
 print(grown, *changed)
 """
 
 
-def grown(rounds, leak=False):
-    """Return by how many KB a process grows in so many rounds of 13 calls, and what became of the references."""
+def grown(rounds, leak=0):
+    """Return by how many KB a process grows in so many rounds of 13 calls, and what became of the references.
+
+    leak : lose a kilobyte in each round, until these are so many that it shows.
+    """
     done = python("-c", f"ROUNDS, LEAK = {rounds}, {leak}\n{CODE}", CONVLIB_TUNING="off")
     assert done.returncode == 0, done.stderr[-3000:]
     kilobytes, *changed = map(int, done.stdout.split())
@@ -92,4 +97,4 @@ def test_a_hundred_thousand_calls_leave_nothing_behind():
 
 def test_a_kilobyte_per_round_would_be_noticed():
     # more rounds: some of what is lost fills what the process had, and a system may take pages away
-    assert grown(6000, leak=True)[0] > CACHES
+    assert grown(6000, leak=CACHES)[0] > CACHES
