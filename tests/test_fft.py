@@ -9,7 +9,7 @@ from tools import python
 
 import convlib
 from convlib._ext import _native
-from convlib.backends import fft
+from convlib.backends import fft, fft_range
 from convlib.backends.fft import FftBackend
 from convlib.backends.fft_plan import make_plan
 from convlib.functional.described import describe
@@ -133,6 +133,43 @@ def test_means_of_masks_are_not_negative(sign):
     assert (sign * convlib.conv2d(x, -BOX.astype("float32"), backend="fft") <= 0).all()
 
 
+@pytest.mark.parametrize("bad", [np.nan, 1e30])
+@pytest.mark.parametrize(
+    ("x_shape", "kernel"), [((1, 1, 500, 500), (31, 31)), ((2, 3, 20000), (301,)), ((1, 2, 60, 60, 60), (15, 15, 15))]
+)
+def test_images_full_of_what_transforms_would_ruin_are_summed_in_one_piece(bad, x_shape, kernel, monkeypatch):
+    rng = np.random.default_rng(11)
+    x, w = rng.random(x_shape, "f4"), rng.random((1, x_shape[1], *kernel), "f4")
+    x[rng.random(x_shape) < 0.02] = bad
+    conv = getattr(convlib, f"conv{len(kernel)}d")
+    expected = conv(x, w, accuracy="strict", backend="native")
+
+    def never(*_):
+        raise AssertionError("a block is summed, or judged, by itself")
+
+    monkeypatch.setattr(fft, "_direct", never)
+    monkeypatch.setattr(fft.fft_range, "left_out", left_out_of_few)
+    np.testing.assert_array_equal(conv(x, w, backend="fft"), expected)
+
+
+def left_out_of_few(values, limit, real=fft_range.left_out):
+    assert values.size < 1 << 12, "all elements of a tile are looked at"
+    return real(values, limit)
+
+
+def test_only_the_tiles_that_are_spoilt_are_summed_directly(monkeypatch):
+    rng = np.random.default_rng(12)
+    x, w = rng.standard_normal((1, 1, 900, 900)).astype("f4"), rng.standard_normal((1, 1, 41, 41)).astype("f4")
+    x[..., :300, :][rng.random((1, 1, 300, 900)) < 0.05] = np.nan
+    summed, direct = [], fft._direct
+    monkeypatch.setattr(fft, "_direct", lambda *given: (summed.append(given[4]), direct(*given)))
+    y = convlib.conv2d(x, w, backend="fft")
+    exact = convlib.conv2d(x.astype(float), w.astype(float), backend="native")
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(exact))
+    np.testing.assert_allclose(y[..., 300:, :], exact[..., 300:, :], atol=1e-3)
+    assert 0 < sum(np.prod(size) for _, _, size in summed) < y.size
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_non_finite_weights_meet_the_zeros_of_the_padding(bad):
     x, w = np.ones((1, 1, 6, 6), np.float32), np.ones((2, 1, 3, 3), np.float32)
@@ -175,7 +212,7 @@ SIZES = [
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
 @pytest.mark.parametrize(("function", "x_shape", "w_shape", "options"), SIZES)
 def test_scratch_is_what_is_said(function, x_shape, w_shape, options, dtype, bound, monkeypatch):
-    monkeypatch.setattr(fft, "_keep_pages", lambda nbytes: None)  # it takes nearly all, and would hide less
+    monkeypatch.setattr(fft, "keep_pages", lambda nbytes: None)  # it takes nearly all, and would hide less
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(w_shape).astype(dtype)
     for value in (0, np.nan):

@@ -19,17 +19,29 @@ from scipy import fft as scipy_fft
 from .. import config
 from .._ext import PURE
 from ..spec import ConvSpec, WindowSpec, effective_kernel
-from ..threads import get_num_threads
 from . import fft_range
 from .base import Backend
 from .base.pieces import finite
-from .fft_plan import SMALL, Ints, Plan, complex_type, make_plan, nanoseconds, spectrum_shape
+from .fft_plan import (
+    SMALL,
+    Block,
+    Ints,
+    Plan,
+    blocks,
+    complex_type,
+    cut_out,
+    cuts,
+    in_place,
+    keep_pages,
+    make_plan,
+    nanoseconds,
+    spectrum_shape,
+    workers,
+)
+from .fft_spoilt import SMALL_TILE, call_spoilt, tile_spoilt
 from .taps import FORWARD, convolve
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
-
-# Some outputs of one image: (image, first output per axis, outputs per axis).
-Block = tuple[int, Ints, Ints]
 
 
 class FftBackend(Backend):
@@ -79,7 +91,9 @@ class FftBackend(Backend):
             y[...] = 0
         else:
             plan = make_plan(spec, x.dtype, config.get_max_workspace())
-            _keep_pages(plan.nbytes - SMALL)
+            if call_spoilt(spec, plan, x) and _whole(spec, x, w, bias, y):
+                return
+            keep_pages(plan.nbytes - SMALL)
             for group in range(spec.groups):
                 ins = slice(group * spec.icg, (group + 1) * spec.icg)
                 outs = slice(group * spec.ocg, (group + 1) * spec.ocg)
@@ -87,15 +101,6 @@ class FftBackend(Backend):
                     _Group(spec, plan, x[:, ins], w[outs], y[:, outs]).run()
         if bias is not None:
             y += bias.reshape(-1, *(1,) * spec.nd)
-
-
-def _keep_pages(nbytes: int) -> None:
-    """Have freed memory kept for the arrays of the next call: new pages for all cost as much as the transforms.
-
-    Where glibc's malloc frees a block of more than 128 KiB (and less than 32 MiB), it keeps up to twice as much in the
-    process from then on.  Elsewhere this does nothing.
-    """
-    np.empty(nbytes, np.uint8)
 
 
 class _Group:
@@ -109,13 +114,13 @@ class _Group:
 
     def run(self) -> None:
         """Fill `y`."""
-        blocks = list(_blocks(self.spec, self.plan))
+        every = list(blocks(self.spec, self.plan))
         if finite(self.w):
             for outs, ins, taps in self._parts():
                 first = ins.start == 0 and not any(t.start for t in taps)
-                _Part(self, outs, ins, taps, first).run(blocks)
+                _Part(self, outs, ins, taps, first).run(every)
         else:  # a transform would make NaN of every infinity
-            self.direct = {block: ((0,) * self.spec.nd, block[2]) for block in blocks}
+            self.direct = {block: ((0,) * self.spec.nd, block[2]) for block in every}
         for (n, start, _), (begin, end) in self.direct.items():
             first = tuple(s + b for s, b in zip(start, begin, strict=True))
             box = n, first, tuple(e - b for b, e in zip(begin, end, strict=True))
@@ -124,8 +129,8 @@ class _Group:
     def _parts(self) -> Iterator[tuple[slice, slice, tuple[slice, ...]]]:
         spec, plan = self.spec, self.plan
         return product(
-            _ranges(spec.oc, plan.outs), _ranges(spec.c, plan.ins),
-            product(*(_ranges(k, t) for k, t in zip(spec.kernel, plan.taps, strict=True))),
+            cuts(spec.oc, plan.outs), cuts(spec.c, plan.ins),
+            product(*(cuts(k, t) for k, t in zip(spec.kernel, plan.taps, strict=True))),
         )  # fmt: skip
 
     def add_direct(self, block: Block, begin: Ints, end: Ints) -> None:
@@ -172,7 +177,7 @@ class _Part:
         signal = None if self.whole else np.empty((plan.tiles, ins, *shape), kind)
         sums = None if plan.in_place else np.empty((plan.tiles, plan.together, *shape), kind)
         for start in range(0, len(blocks), plan.tiles):
-            chunk = [block for block in blocks[start : start + plan.tiles] if not self.group.wholly_direct(block)]
+            chunk = [block for block in blocks[start : start + plan.tiles] if not self._direct(block)]
             if chunk:
                 self._chunk(chunk, spectra, signal, sums)
 
@@ -230,12 +235,12 @@ class _Part:
         transform = scipy_fft.rfftn if self.real else scipy_fft.fftn
         axes = self.axes if self.whole else self.axes[1:]
         for row, slab in slabs:
-            spectra = transform(slab, axes=axes, workers=_workers(slab))
+            spectra = transform(slab, axes=axes, workers=workers(slab))
             if out is None:
                 return spectra
             out[:, :, row : row + slab.shape[2]] = spectra
         if not self.whole:
-            _in_place(scipy_fft.fft, out, self.axes[0])
+            in_place(scipy_fft.fft, out, self.axes[0])
         return out
 
     def _zeros(self, tiles: int, row: int) -> Array:
@@ -256,7 +261,7 @@ class _Part:
         lengths = (self.plan.length[0] if rows is None else rows, *self.plan.length[1:])
         starts = [o * s + shift for o, s, shift in zip(first, self.spec.stride, self.offset, strict=True)]
         starts[0] += row
-        return _cut_out(self.x[n], starts, lengths)
+        return cut_out(self.x[n], starts, lengths)
 
     # ------------------------------------------------------------------ and back
 
@@ -274,16 +279,16 @@ class _Part:
         transform: Any = scipy_fft.irfftn if self.real else scipy_fft.ifftn
         length, stride = self.plan.length, self.spec.stride[0]
         if self.whole:
-            values = transform(product_, length, self.axes, overwrite_x=True, workers=_workers(product_))
+            values = transform(product_, length, self.axes, overwrite_x=True, workers=workers(product_))
             for value, block, found in zip(values, blocks, ranges, strict=True):
                 self._deliver(value[:, : (block[2][0] - 1) * stride + 1 : stride], block, found, outs, 0)
             return
-        _in_place(scipy_fft.ifft, product_, self.axes[0])
+        in_place(scipy_fft.ifft, product_, self.axes[0])
         (block,), (found,) = blocks, ranges
         for row in range(0, block[2][0], self.plan.rows):
             end = min(row + self.plan.rows, block[2][0])
             rows = product_[0, :, row * stride : (end - 1) * stride + 1 : stride]
-            self._deliver(transform(rows, length[1:], self.axes[1:], workers=_workers(rows)), block, found, outs, row)
+            self._deliver(transform(rows, length[1:], self.axes[1:], workers=workers(rows)), block, found, outs, row)
 
     def _deliver(self, value: Array, block: Block, found: fft_range.Range, outs: slice, row: int) -> None:
         """Put rows of a tile's outputs where they belong, those of the channels `outs` from row `row` on."""
@@ -307,6 +312,16 @@ class _Part:
 
     # ------------------------------------------------------------------ what is summed directly
 
+    def _direct(self, block: Block) -> bool:
+        """Return whether no output of a block is left for a transform, or few."""
+        if self.group.wholly_direct(block):
+            return True
+        seen = self._seen(block)[0]
+        if seen.size <= SMALL_TILE or not tile_spoilt(seen, self.ke, math.prod(self.w.shape[1:])):
+            return False
+        self.group.add_direct(block, (0,) * self.spec.nd, block[2])
+        return True
+
     def _leave_out(self, block: Block, limit: float) -> None:
         """Note the outputs that see an element left out, as one box."""
         seen, begin = self._seen(block)
@@ -326,40 +341,9 @@ class _Part:
             self.group.add_direct(block, tuple(starts), tuple(ends))
 
 
-def _blocks(spec: ConvSpec, plan: Plan) -> Iterator[Block]:
-    starts = [range(0, out, count) for out, count in zip(spec.out_size, plan.counts, strict=True)]
-    for n, first in product(range(spec.n), product(*starts)):
-        sizes = (min(c, out - o) for c, out, o in zip(plan.counts, spec.out_size, first, strict=True))
-        yield n, first, tuple(sizes)
-
-
-def _ranges(size: int, part: int) -> list[slice]:
-    return [slice(start, min(start + part, size)) for start in range(0, size, part)]
-
-
-def _cut_out(image: Array, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Array, Ints]:
-    """Return what of an image (C, *in) lies in a box, which may reach beyond it, and where in the box that begins."""
-    source, begin = [slice(None)], []
-    for start, length, size in zip(starts, lengths, image.shape[1:], strict=True):
-        inside = min(max(0, start), size)
-        source.append(slice(inside, max(inside, min(size, start + length))))
-        begin.append(min(max(0, -start), length))
-    return image[tuple(source)], tuple(begin)
-
-
 def _at(a: Array, starts: Sequence[int], sizes: Sequence[int]) -> Array:
     """See a box of an array (C, *spatial)."""
     return a[(slice(None), *(slice(start, start + size) for start, size in zip(starts, sizes, strict=True)))]
-
-
-def _workers(a: Array) -> int:
-    return get_num_threads() if a.nbytes >= 1 << 20 else 1  # small ones do not repay their waking
-
-
-def _in_place(transform: Any, a: Array, axis: int) -> None:
-    result = transform(a, axis=axis, overwrite_x=True, workers=_workers(a))
-    if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
-        a[...] = result
 
 
 #: What sums directly by faster loops, where the build has it.
@@ -368,6 +352,17 @@ if not PURE:
     from .native import NativeBackend
 
     _NATIVE = NativeBackend()
+
+
+def _whole(spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> bool:
+    """Have native kernels sum a call, if they can take its arrays as they lie; return whether they did."""
+    if _NATIVE is None or _NATIVE.available() is not None or not (x.flags.c_contiguous and y.flags.c_contiguous):
+        return False
+    with config.accuracy("strict"):
+        if _NATIVE.supports("conv", spec, x.dtype) is not None:
+            return False
+        _NATIVE._conv(spec, x, np.ascontiguousarray(w), bias, y, None)
+    return True
 
 
 def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: int) -> None:
@@ -383,14 +378,14 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: i
             if copies <= bound and _NATIVE.supports("conv", inside, x.dtype) is None:
                 tile, values = np.zeros((1, spec.c, *reach), x.dtype), np.empty(target.shape, x.dtype)
                 starts = [o * s - lo for o, s, lo in zip(first, spec.stride, spec.pad_lo, strict=True)]
-                seen, begin = _cut_out(x[n], starts, reach)
+                seen, begin = cut_out(x[n], starts, reach)
                 _at(tile[0], begin, seen.shape[1:])[...] = seen
                 _NATIVE._conv(inside, tile, np.ascontiguousarray(w), None, values, None)
                 target[...] = values
                 return
         if max(counts) > 1:
             axis = counts.index(max(counts))
-            for part in _ranges(counts[axis], -(-counts[axis] // 2)):
+            for part in cuts(counts[axis], -(-counts[axis] // 2)):
                 begin = (*first[:axis], first[axis] + part.start, *first[axis + 1 :])
                 size = (*counts[:axis], part.stop - part.start, *counts[axis + 1 :])
                 _direct(spec, x, w, y, (n, begin, size), bound)

@@ -6,7 +6,7 @@ All sizes here are those of transforms; the call's own come from the spec.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -16,8 +16,14 @@ import numpy as np
 from scipy import fft as scipy_fft
 
 from ..spec import ConvSpec, effective_kernel
+from ..threads import get_num_threads
+
+Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 
 Ints = tuple[int, ...]
+
+# Some outputs of one image: (image, first output per axis, outputs per axis).
+Block = tuple[int, Ints, Ints]
 
 #: Tiles transformed in one call hold about this many bytes: they should stay in the second-level caches.
 CHUNK_BYTES = 4 << 20
@@ -159,3 +165,47 @@ def nanoseconds(spec: ConvSpec, dtype: np.dtype[Any], plan: Plan) -> float:
     multiplied = size * tiles * kernels * spec.icg * spec.ocg
     parts = tiles * kernels * in_blocks * out_blocks
     return spec.groups * (_GROUP + _TILE * parts + _TRANSFORMED * transformed + _MULTIPLIED * multiplied)
+
+
+def blocks(spec: ConvSpec, plan: Plan) -> Iterator[Block]:
+    """Yield the blocks of outputs of all images, each of which a tile serves."""
+    starts = [range(0, out, count) for out, count in zip(spec.out_size, plan.counts, strict=True)]
+    for n, first in product(range(spec.n), product(*starts)):
+        sizes = (min(c, out - o) for c, out, o in zip(plan.counts, spec.out_size, first, strict=True))
+        yield n, first, tuple(sizes)
+
+
+def cut_out(image: Array, starts: Sequence[int], lengths: Sequence[int]) -> tuple[Array, Ints]:
+    """Return what of an image (C, *in) lies in a box, which may reach beyond it, and where in the box that begins."""
+    source, begin = [slice(None)], []
+    for start, length, size in zip(starts, lengths, image.shape[1:], strict=True):
+        inside = min(max(0, start), size)
+        source.append(slice(inside, max(inside, min(size, start + length))))
+        begin.append(min(max(0, -start), length))
+    return image[tuple(source)], tuple(begin)
+
+
+def cuts(size: int, part: int) -> list[slice]:
+    """Return the parts of a size."""
+    return [slice(start, min(start + part, size)) for start in range(0, size, part)]
+
+
+def keep_pages(nbytes: int) -> None:
+    """Have freed memory kept for the arrays of the next call: new pages for all cost as much as the transforms.
+
+    Where glibc's malloc frees a block of more than 128 KiB (and less than 32 MiB), it keeps up to twice as much in the
+    process from then on.  Elsewhere this does nothing.
+    """
+    np.empty(nbytes, np.uint8)
+
+
+def workers(a: Array) -> int:
+    """Return how many threads transform an array."""
+    return get_num_threads() if a.nbytes >= 1 << 20 else 1  # small ones do not repay their waking
+
+
+def in_place(transform: Any, a: Array, axis: int) -> None:
+    """Transform an array along an axis where it lies."""
+    result = transform(a, axis=axis, overwrite_x=True, workers=workers(a))
+    if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
+        a[...] = result
