@@ -92,6 +92,8 @@ def poolings(dtype: str) -> Iterator[Call]:
     yield "global_max_pool2d", (x,), {}
     yield "max_unpool2d", (grad_y, places, 2), {}
     yield "max_pool2d_grad_input", (grad_y, places, X), {}
+    yield "max_unpool2d", (grad_y, places.astype("i4"), 2), {}
+    yield "max_pool2d_grad_input", (grad_y, places.astype(">i8"), X), {}
     yield "adaptive_avg_pool2d_grad_input", (made((N, C, 7, 7), dtype), X), {}
     yield "global_avg_pool2d_grad_input", (made((N, C, 1, 1), dtype), X), {}
 
@@ -185,6 +187,27 @@ def check(
             assert said.workspace_nbytes <= bound, f"{told}: {said.workspace_nbytes} said"
             assert used <= bound + SMALL, f"{told}: {used} taken"
     return served
+
+
+def unpoolings_of_large_planes(dtype: str, kind: str) -> Iterator[Call]:
+    """Of a plane whose numbers or places alone, in the type that is computed in, exceed the least bound."""
+    shape, whole = (1, 1, 300, 400), (1, 1, 600, 800)
+    places = np.random.default_rng(3).integers(-1, 600 * 800, shape).astype(kind)
+    distinct = np.random.default_rng(4).permutation(600 * 800)[: 300 * 400].reshape(shape).astype(kind)
+    yield "max_pool2d_grad_input", (made(shape, dtype), places, whole), {}
+    if dtype != "c8":
+        yield "max_unpool2d", (made(shape, dtype), distinct, 2), {"output_size": whole[2:]}
+
+
+@pytest.mark.parametrize("kind", ["i4", ">i8"])
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i1"])
+def test_unpooling_of_large_planes(dtype: str, kind: str) -> None:
+    for turn in (iter, of_channels_last):
+        assert check(turn(unpoolings_of_large_planes(dtype, kind)), None, (MIB, 64 * MIB), False) == 4
+        for name, args, options in turn(unpoolings_of_large_planes(dtype, kind)):
+            whole = getattr(convlib, name)(*args, **options)
+            with config.max_workspace(MIB):
+                np.testing.assert_array_equal(getattr(convlib, name)(*args, **options), whole, strict=True)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "c8", "i1"])

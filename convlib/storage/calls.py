@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .. import dtypes
+from .. import config, dtypes
 from ..backends.base import Backend
 from ..backends.base.checks import (
     Quantised,
@@ -27,6 +27,7 @@ from ..spec import ConvSpec, PoolSpec, WindowSpec, needs_padding, repeats
 from .asked import RESULTS, Call
 from .job import Job
 from .quantised import UNSHIFTED, lazily, way
+from .scatter import scattered, too_large
 from .scratch import column_blocks, terms
 from .unprepared import unprepared
 from .windows import pooled
@@ -218,6 +219,9 @@ def unpool(
     check_places(spec, indices)
     if add and types.compute == dtypes.INT64:
         bound(spec.out_count, x)
+    if too_large(job):
+        target = backend.xp.empty(spec.x_shape, types.result) if out is None else out
+        return scattered(spec, x, indices, target, add, types.compute, config.get_max_workspace())
 
     def method(part: PoolSpec, x: Array, indices: Array, room: Array | None) -> Array:
         return backend.unpool(part, x, indices, room, add, algorithm)

@@ -16,6 +16,7 @@ from ..spec import WindowSpec, plain_padded, zero_padded
 from .asked import RESULTS, Call
 from .cutting import Blocks, Item, Size, blocks
 from .job import Job
+from .scatter import too_large
 
 #: What a call of complex numbers conjugates; a transposed convolution, which is an adjoint without it, nothing.
 _CONJUGATED = {"conv_grad_input": ("", "w"), "conv_grad_weight": ("x",)}
@@ -64,18 +65,22 @@ def scratch(
     shifted = "" if quantised is None else quantised.shifted
     conjugated = _CONJUGATED.get(op, ("",)) if storage.kind == "c" else ("",)
     given = {place: found for place, found in (arrays or {}).items() if place != "indices"}
+    indices = (arrays or {}).get("indices", ())
+    least = "" if all(backend.takes(a, dtypes.INT64, spec) for a in indices) else "y"  # with what lies at these places
     places = bool(getattr(spec, "places", False))
     return max(
-        _scratch(Call(backend, op, spec, types, compute, algorithm, places, name, shifted), storage, prepared, given)
+        _scratch(
+            Call(backend, op, spec, types, compute, algorithm, places, name, shifted), storage, prepared, given, least
+        )
         for compute in computed(backend, op, spec, storage, types, algorithm, bool(shifted))
         for name in conjugated
     )
 
 
 def _scratch(
-    call: Call, storage: np.dtype[Any], prepared: bool, arrays: Mapping[str, tuple[Array, ...]] | None
+    call: Call, storage: np.dtype[Any], prepared: bool, arrays: Mapping[str, tuple[Array, ...]] | None, least: str
 ) -> int:
-    copied = call.assumed(storage, arrays)
+    copied = call.assumed(storage, arrays) or least
     most = 0
     if prepared and copied in ("", "w"):  # weights may be copied once, and be packed for another algorithm
         most = call.backend.workspace_prepared(call.spec, call.dtype, call.algorithm)
@@ -87,7 +92,8 @@ def _scratch(
             inner = (zero_padded if pieces[0] else plain_padded)(call.spec)  # without a copy, zeros are not part of x
             own = call.backend.workspace(call.op, inner, call.dtype, call.algorithm)
             most = min(pieces[2] + pieces[1] * own, config.get_max_workspace())  # else it goes the long way
-        return max(most, Job(call, copied).scratch())
+        job = Job(call, copied)
+        return max(most, config.get_max_workspace() if call.op == "unpool" and too_large(job) else job.scratch())
     return call.backend.workspace(call.op, call.spec, call.dtype, call.algorithm)
 
 
