@@ -143,6 +143,9 @@ def test_a_chunk_for_which_there_is_no_memory_may_come_in_parts():
 def test_what_does_not_fit():
     with pytest.raises(SpecError, match="a plan over 2 axes has no stream; make it with plan_conv1d"):
         convlib.plan_conv2d((1, 1, 4, 4), random(1, 1, 2, 2)).stream()
+    for other in (3, "native", random(1, 1, 4), convlib.max_pool1d):
+        with pytest.raises(TypeError, match="plan must be one that plan_conv1d returned, not "):
+            convlib.ConvStream(other)
     stream = plan_conv1d((1, 2, 9), random(2, 2, 3), padding="causal").stream()
     with pytest.raises(SpecError, match=r"x has the shape \(1, 3, 4\); expected \(1, 2, 9\), of any length"):
         stream(random(1, 3, 4))

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes, registry
 from ..errors import BackendError, SpecError, UnsupportedError
-from ..spec import effective_kernel, make_conv, window_counts
+from ..spec import ConvSpec, effective_kernel, make_conv, window_counts
 from ._common import Array, ArrayLike, take
 from ._words import explain_shortage
 
@@ -59,7 +59,9 @@ class ConvStream:
     """
 
     def __init__(self, plan: ConvPlan, state: ArrayLike | None = None) -> None:
-        spec = plan.spec
+        spec = getattr(plan, "spec", None)
+        if not isinstance(spec, ConvSpec):
+            raise TypeError(f"plan must be one that plan_conv1d returned, not {type(plan).__name__}")
         if spec.nd != 1:
             raise SpecError(f"a plan over {spec.nd} axes has no stream; make it with plan_conv1d")
         self._reach = effective_kernel(spec.kernel, spec.dilation)[0]
