@@ -66,6 +66,15 @@ def test_as_many_cases_are_served_as_expected(name, isa):
     assert found == wanted, f"{name} under {isa}; if that is meant: {expected.COMMAND}"
 
 
+def test_what_rounds_by_its_own_choice_may():
+    """The engine without vectors takes Winograd for lines of two channels, where others sum directly."""
+    with expected.under_isa("scalar"):
+        report = testing.check_backend("native", select="conv2d-tall", strict=False)
+        assert convlib.explain("conv2d", *testing.case_arrays("conv2d-tall")).algorithm == "winograd"
+    assert report.passed
+    assert not report.failed
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_serves_something_somewhere(name):
     counts = [counts for key, counts in expected.LIST.items() if key.partition("@")[0] == name]
