@@ -14,7 +14,6 @@ from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import fft as scipy_fft
 
 from .. import config
 from .._ext import PURE
@@ -40,6 +39,7 @@ from .fft_plan import (
 )
 from .fft_spoilt import SMALL_TILE, call_spoilt, tile_spoilt
 from .taps import FORWARD, convolve
+from .transforms import scipy_fft
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 

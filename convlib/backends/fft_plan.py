@@ -13,10 +13,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy import fft as scipy_fft
 
 from ..spec import ConvSpec, effective_kernel
 from ..threads import get_num_threads
+from .transforms import scipy_fft
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 

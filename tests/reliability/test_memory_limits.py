@@ -98,6 +98,31 @@ print(convlib.conv2d(x, w, backend="im2col").sum() == 16 * 144 * 62 * 62)
     assert [line[: len(told)] for line in lines] == [told, told, "True"], (done.returncode, done.stderr[-3000:])
 
 
+@pytest.mark.parametrize("name", ["native", "fft"])
+def test_there_is_no_room_to_load_blas(name):
+    """OpenBLAS would end or interrupt the process, or try for ever."""
+    done = python("-c", f"""
+import resource
+import numpy as np
+import convlib
+
+x, w = np.ones((1, 2, 8, 8), "f4"), np.ones((2, 2, 3, 3), "f4")
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # what tries for ever ends
+for room in 40, 64, 80, 100, 112:
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (room << 20), hard))
+    try:
+        convlib.conv2d(x, w, backend={name!r})
+    except convlib.BackendError as error:
+        print("no memory to load the BLAS of SciPy, some 136 MiB" in str(error))
+resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+print(np.allclose(convlib.conv2d(x, w, backend={name!r}), 18))
+""", OPENBLAS_NUM_THREADS="2")  # fmt: skip
+    assert done.stdout.split() == ["True"] * 6, (done.returncode, done.stdout, done.stderr[-3000:])
+
+
 def test_what_helps_against_too_large_results_does(tmp_path):
     """A file as `out`, or a part of the input, as the error says; what has too little scratch is told of its bound."""
     done = python("-c", """
