@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SOURCES = (".c", ".h", ".pyx", ".pxd", ".def")
 COMPILED = "convlib/_ext/c/"  # and what compiles it
-MOST = 3_000_000  # bytes of the engine, stripped, with all instruction sets of a processor
+MOST = 3_000_000  # bytes of a wheel, and of the engine for Linux, stripped, with all instruction sets of a processor
 
 
 def tracked():
@@ -38,7 +38,9 @@ def check_wheel(path):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    wrong = [f"holds the source {name}" for name in names if name.endswith(SOURCES) or name.startswith(COMPILED)]
+    size = path.stat().st_size
+    wrong = [f"has {size} bytes, more than {MOST}"] if size > MOST else []
+    wrong += [f"holds the source {name}" for name in names if name.endswith(SOURCES) or name.startswith(COMPILED)]
     wrong += [
         f"holds {name} outside the package" for name in names if name.split("/")[0].split("-")[0] != "convlib"
     ]
@@ -56,7 +58,7 @@ def check_wheel(path):
     for pyx in (package / "_ext").glob("*.pyx"):
         if not any(name.startswith(f"convlib/_ext/{pyx.stem}.") and name.endswith((".so", ".pyd")) for name in names):
             wrong.append(f"lacks the compiled {pyx.stem}")
-    large = {name: size for name, size in sizes.items() if "/_native." in name and size > MOST}
+    large = {name: size for name, size in sizes.items() if "/_native." in name and name.endswith(".so") and size > MOST}
     return wrong + [f"holds {name} of {size} bytes, more than {MOST}" for name, size in large.items()]
 
 

@@ -171,6 +171,7 @@ def main(out, backends):
         python = packages(folder)
         lend_functions(folder, python)
         wheel = build(folder, program(folder, python), out)
+        run(sys.executable, ".ci/check_archives.py", wheel)
         unpack(wheel, folder / "modules")
         attempt(folder, python, ROOT / ".ci/smoke.py")
         said = attempt(folder, python, "-m", "convlib", "info")
