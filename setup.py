@@ -1,5 +1,6 @@
 """Compiled parts only; everything else about the package is in pyproject.toml."""
 
+import json
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, SetupError
@@ -160,6 +162,33 @@ class BuildPy(build_py):
             mark.unlink(missing_ok=True)
 
 
+class BdistWheel(bdist_wheel):
+    """`bdist_wheel`, which adds a bill of materials (PEP 770, CycloneDX): what of others is inside, or needed."""
+
+    def write_wheelfile(self, wheelfile_base, *args, **kwargs):
+        """Write the bill beside the file WHEEL."""
+        super().write_wheelfile(wheelfile_base, *args, **kwargs)
+        about = self.distribution
+        links = WINDOWS or "ziglang" in os.environ.get("LDSHARED", "")
+        inside = [] if PURE else ["Cython", *(["ziglang"] if links else [])]  # both put code of their own in
+        parts = [{"type": "library", "name": name, "version": version(name), "scope": "required",
+                  "purl": f"pkg:pypi/{name.lower()}@{version(name)}"} for name in inside]  # fmt: skip
+        parts += [{"type": "library", "name": name, "purl": f"pkg:pypi/{name}", "scope": "required", "isExternal": True}
+                  for name in ("numpy", "scipy")]  # fmt: skip
+        bill = {
+            "bomFormat": "CycloneDX", "specVersion": "1.7", "version": 1,
+            "metadata": {"component": {
+                "type": "library", "bom-ref": "convlib", "name": "convlib", "version": about.get_version(),
+                "licenses": [{"license": {"id": "BSD-3-Clause"}}],
+                "purl": f"pkg:pypi/convlib@{about.get_version()}",
+            }},
+            "components": parts,
+        }  # fmt: skip
+        folder = Path(wheelfile_base, "sboms")
+        folder.mkdir(exist_ok=True)
+        (folder / "convlib.cdx.json").write_text(json.dumps(bill, indent=1) + "\n")
+
+
 # A folder for this build alone: what an earlier one left in build/lib would be packed with the rest.
 build = tempfile.TemporaryDirectory()
 
@@ -169,6 +198,6 @@ setup(
     else [
         Extension(f"convlib._ext.{name}", [f"convlib/_ext/{name}.pyx", *sources]) for name, sources in SOURCES.items()
     ],
-    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
+    cmdclass={"bdist_wheel": BdistWheel, "build_ext": BuildExt, "build_py": BuildPy},
     options={"build": {"build_base": build.name}},
 )

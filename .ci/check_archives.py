@@ -44,6 +44,8 @@ def check_wheel(path):
     wrong += [
         f"holds {name} outside the package" for name in names if name.split("/")[0].split("-")[0] != "convlib"
     ]
+    if not any(name.endswith(".dist-info/sboms/convlib.cdx.json") for name in names):
+        wrong.append("lacks the bill of materials")
     package = ROOT / "convlib"
     kinds = (".py", ".pyi", ".txt", ".html")
     files = (f"convlib/{p.relative_to(package)}" for p in package.rglob("*") if p.suffix in kinds)
