@@ -221,6 +221,21 @@ def test_taps_where_the_stride_is_the_size_of_the_input_or_more(size):
         assert list(spec.live_taps(0)) == sorted(held)
 
 
+@pytest.mark.parametrize("stride", [1, 4, 5, 7])
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_taps_of_a_dilated_window_that_only_see_padding_are_left_out(stride, dilation):
+    spec = ConvSpec.make((1, 1, 4), (1, 1, 4), stride=stride, padding=((1, 9),), dilation=dilation)
+    held = {tap for o in range(spec.out_size[0]) for tap, _ in spec.window(0, o)}
+    assert len(held) < 4
+    assert list(spec.live_taps(0)) == sorted(held)
+
+
+@pytest.mark.parametrize("value", ["1", True])
+def test_a_number_is_asked_for_and_no_text_or_flag(value):
+    with pytest.raises(TypeError, match=f"^pad_value must be a real number, not {type(value).__name__}"):
+        PoolSpec.make("max", (1, 1, 9), 3, nd=1, padding=1, pad_value=value)
+
+
 def test_words_of_a_spec_that_is_asked_for_by_name():
     with pytest.raises(TypeError, match=r"^PoolSpec.make\(\): got an unexpected keyword argument 'strides'.*stride"):
         PoolSpec.make("max", (1, 1, 9), 3, nd=1, strides=1)
