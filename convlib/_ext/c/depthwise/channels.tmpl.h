@@ -269,7 +269,8 @@ CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
     inside = CV_MAX2(inside, 1.0);
     const double turn = p->xs[1] == 1 && p->ys[1] == 1 ? 3.5 : 1.25 * sizeof(T);
     /* of rows of taps; wide ones are bound by their loads */
-    const double start = CV_MAX2(CV_REGISTERS == 32 ? 1.2 : 1.5, 0.3 + 6 / (double)p->k[2]);
+    const double wide = CV_REGISTERS == 32 ? 1.2 : p->k[2] < 16 ? 1.1 : 1.35,
+                 start = CV_MAX2(wide, 0.3 + 6 / (double)p->k[2]);
     return 600 +
            (double)p->n * vecs *
                (600 + (ins + outs) * turn / CV_PACE +

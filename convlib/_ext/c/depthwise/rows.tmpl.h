@@ -10,11 +10,7 @@
 #include "../layout/ending.tmpl.h"
 #include "window.h"
 
-#if CV_REGISTERS == 32
-#define CV_WNV 4 /* vectors side by side, at most */
-#else
-#define CV_WNV 1
-#endif
+#define CV_WNV (CV_REGISTERS == 32 ? 4 : 2) /* vectors side by side, at most */
 /* output rows per strip: a column's lines stay in the first-level cache for the next column */
 #define CV_DW_ROWS 32
 #define CV_DW_COLUMNS (256 << 10) /* bytes of lanes of all columns, at most */
@@ -164,24 +160,29 @@ typedef void (*CV_(dw_fn))(const CV_(dw_job) *);
     CV_NOINLINE void CV_(dw_##k##_##nv##_##s##_##pair##_##masked)(const CV_(dw_job) *t) { \
         CV_(dw)(k, nv, s, pair, masked, t);                                               \
     }
-#if CV_WNV == 4
-/* the output rows of 7x7 leave registers for two vectors at most */
-#define CV_DW_WIDE_3(s, m) CV_DW(3, 3, s, 0, m) CV_DW(3, 4, s, 0, m)
-#define CV_DW_WIDE_5(s, m) CV_DW(5, 3, s, 0, m) CV_DW(5, 4, s, 0, m)
-#define CV_DW_WIDE_7(s, m)
-#define CV_DW_NAMES_3(s, m) CV_(dw_3_3_##s##_0_##m), CV_(dw_3_4_##s##_0_##m)
-#define CV_DW_NAMES_5(s, m) CV_(dw_5_3_##s##_0_##m), CV_(dw_5_4_##s##_0_##m)
-#define CV_DW_NAMES_7(s, m) NULL, NULL
-#define CV_DW_SET(k, s, m) CV_DW(k, 1, s, 0, m) CV_DW(k, 2, s, 0, m) CV_DW_WIDE_##k(s, m)
-#define CV_DW_ROW(k, s, m)                                                              \
-    {                                                                                   \
-        CV_(dw_##k##_1_##s##_0_##m), CV_(dw_##k##_2_##s##_0_##m), CV_DW_NAMES_##k(s, m) \
-    }
+/* Vectors side by side: sums of one alone wait for each other, those of many leave no registers. */
+#define CV_DW_1(each, k, s, m) each(k, 1, s, m)
+#define CV_DW_2(each, k, s, m) CV_DW_1(each, k, s, m) each(k, 2, s, m)
+#define CV_DW_4(each, k, s, m) CV_DW_2(each, k, s, m) each(k, 3, s, m) each(k, 4, s, m)
+#if CV_REGISTERS == 32
+#define CV_DW_3_1 CV_DW_4
+#define CV_DW_3_2 CV_DW_4
+#define CV_DW_5_1 CV_DW_4
+#define CV_DW_5_2 CV_DW_4
+#define CV_DW_7_1 CV_DW_2
+#define CV_DW_7_2 CV_DW_2
 #else
-#define CV_DW_SET(k, s, m) CV_DW(k, 1, s, 0, m)
-#define CV_DW_ROW(k, s, m) \
-    { CV_(dw_##k##_1_##s##_0_##m) }
+#define CV_DW_3_1 CV_DW_2
+#define CV_DW_3_2 CV_DW_1
+#define CV_DW_5_1 CV_DW_2
+#define CV_DW_5_2 CV_DW_2
+#define CV_DW_7_1 CV_DW_1
+#define CV_DW_7_2 CV_DW_1
 #endif
+#define CV_DW_DEFINE(k, nv, s, m) CV_DW(k, nv, s, 0, m)
+#define CV_DW_NAME(k, nv, s, m) CV_(dw_##k##_##nv##_##s##_0_##m),
+#define CV_DW_SET(k, s, m) CV_DW_##k##_##s(CV_DW_DEFINE, k, s, m)
+#define CV_DW_ROW(k, s, m) {CV_DW_##k##_##s(CV_DW_NAME, k, s, m)}
 #if CV_CHEAP_MASKS /* no second set */
 #define CV_DW_ALL(k)                                           \
     CV_DW_SET(k, 1, 1) CV_DW_SET(k, 2, 1) CV_DW(k, 1, 1, 1, 1) \
@@ -206,12 +207,17 @@ CV_DW_ALL(7)
 static const CV_(dw_fn) CV_(dws)[3][2][3][CV_WNV] = {CV_DW_TABLE(3), CV_DW_TABLE(5),
                                                      CV_DW_TABLE(7)};
 #undef CV_DW
-#undef CV_DW_WIDE_3
-#undef CV_DW_WIDE_5
-#undef CV_DW_WIDE_7
-#undef CV_DW_NAMES_3
-#undef CV_DW_NAMES_5
-#undef CV_DW_NAMES_7
+#undef CV_DW_1
+#undef CV_DW_2
+#undef CV_DW_4
+#undef CV_DW_3_1
+#undef CV_DW_3_2
+#undef CV_DW_5_1
+#undef CV_DW_5_2
+#undef CV_DW_7_1
+#undef CV_DW_7_2
+#undef CV_DW_DEFINE
+#undef CV_DW_NAME
 #undef CV_DW_SET
 #undef CV_DW_ROW
 #undef CV_DW_ALL
@@ -307,11 +313,13 @@ static void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
     *j = (CV_(dw_map)){.p = *p, .threads = problem->threads, .planes = p->n * p->groups};
-    /* inner vectors load unmasked, and each output row takes that many registers */
+    /* inner vectors load unmasked */
     const ptrdiff_t inner = (vecs - 1) * VL - 1,
                     end = (inner + 1) * p->stride[2] - p->lo[2] + p->k[2] - 1;
-    const ptrdiff_t most =
-        CV_MIN2(CV_WNV, p->lo[2] <= VL && end <= p->in[2] && p->k[2] < 7 ? 4 : 2);
+    const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][0];
+    ptrdiff_t most = p->lo[2] <= VL && end <= p->in[2] ? CV_WNV : 2;
+    while (!fns[most - 1])
+        most--;
     j->pair = j->planes > 1 && 2 * p->out[2] <= VL;
     j->columns = (vecs + most - 1) / most;
     const ptrdiff_t planes = (j->planes + j->pair) / (1 + j->pair);
@@ -349,7 +357,8 @@ CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
     const double each = p->stride[2] == 1 ? 0.18 + 0.37 * ends : 0.75 + 0.85 * ends;
     const double alone = CV_CHEAP_MASKS ? 0 : each * k;
     /* narrow columns of rows that share a cache set */
-    const double sets = CV_REGISTERS == 32 || p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 ? 0 : 5;
+    const int share = CV_REGISTERS != 32 && p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 == 0;
+    const double sets = !share ? 0 : p->k[2] == 7 ? 5 : 0.1 * k;
     const double vector = k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + alone + sets;
     return 300 + shared * rows * vecs * vector;
 }
