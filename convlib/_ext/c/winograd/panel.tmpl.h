@@ -63,7 +63,7 @@ CV_INLINE void CV_(wino_put)(const int a, const CV_(half_t) *from, ptrdiff_t pla
 
 /* Half a vector of filters to a points along each axis, their planes so far apart. */
 typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
-#define CV_WINO_SQUARE(a, r, sorts)                                                            \
+#define CV_WINO_SQUARE(a, r, sorts)                                                     \
     CV_NOINLINE void CV_(wino_square_##a##_##r)(const T *taps, ptrdiff_t plane, T *u) { \
         CV_(half_t) half[6 * 5], g[5], to[6];                                           \
         CV_UNROLL(5)                                                                    \
