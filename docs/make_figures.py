@@ -24,9 +24,13 @@ PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md", ROOT / "docs/use/accur
 #: The suites, in the order of the table, with what they hold.
 SUITES = {"resnet50": "layers", "vgg16": "layers", "mobilenetv2": "layers", "filters": "sizes", "pools": "kinds"}
 PEERS = {
-    "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "opencv": "OpenCV",
+    "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn",
+    "cv2.dnn": "OpenCV's dnn", "opencv": "OpenCV",
 }  # fmt: skip
-COLOURS = {"torch": "#d1495b", "onnxruntime": "#2e6fb7", "openvino": "#7b52ab", "opencv": "#3c8d53"}
+COLOURS = {
+    "torch": "#d1495b", "onnxruntime": "#2e6fb7", "openvino": "#7b52ab", "ncnn": "#e08a1e", "cv2.dnn": "#6b7a8f",
+    "opencv": "#3c8d53",
+}  # fmt: skip
 KINDS = {"normal": "#2e6fb7", "positive": "#3c8d53", "wide range": "#d1495b"}
 MARKED = re.compile(r"(<!-- figures of (\w+), by docs/make_figures.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
