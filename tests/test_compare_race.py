@@ -1,6 +1,9 @@
 """The race: how many rounds, what is kept after a crash or an interruption, what is gone on with."""
 
+import signal
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
 from tools import python
@@ -204,6 +207,49 @@ def test_disagreements_and_crashes_are_shown_and_fail(tmp_path):
     assert f"DISAGREEMENT: flipped on {TINY}" in done.stderr
     assert f"CRASH: dying on {TINY}: its process ended with signal SIGABRT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def state_of(pid):
+    """Return the letter by which Linux tells what a process does, None if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return None
+
+
+def wait_for(pid, state):
+    """Wait until a process is in a state, for ten seconds at most; return the one it is in."""
+    end = time.monotonic() + 10
+    while state_of(pid) != state and time.monotonic() < end:
+        time.sleep(0.01)
+    return state_of(pid)
+
+
+@pytest.mark.skipif(not race.STOPS, reason="contenders are stopped on Linux only")
+def test_a_contender_is_stopped_until_it_is_asked_again():
+    """Whatever its threads do: they take no processor from the next one."""
+    contender = race.Worker("native", 1)
+    try:
+        for _ in range(2):
+            assert "error" in contender.ask(check=str(TINY), dtype="float32")
+            assert wait_for(contender._process.pid, "T") == "T"
+    finally:
+        contender.close()
+
+
+@pytest.mark.skipif(not race.STOPS, reason="contenders are stopped on Linux only")
+def test_a_stopped_contender_ends_with_the_race():
+    done = python("-c", textwrap.dedent(f"""
+        import os, signal
+        from convlib.comparison import race
+
+        contender = race.Worker("native", 1)
+        contender.ask(check="{TINY}", dtype="float32")
+        print(contender._process.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """))  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert wait_for(int(done.stdout), None) in (None, "Z")
 
 
 def test_a_contender_that_does_not_answer_is_ended(monkeypatch):

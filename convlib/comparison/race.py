@@ -31,6 +31,10 @@ ROUNDS, MOST_ROUNDS, STEADY = 5, 15, 0.1
 #: Calls longer than this, in seconds, even disturbances out by their own length and get FEW_ROUNDS.
 LONG_CALL, FEW_ROUNDS = 0.1, 3
 
+#: Whether a contender is stopped until it is asked again.  Some let their threads look for work long after a round.
+#: Only Linux ends what is stopped together with this process.
+STOPS = sys.platform.startswith("linux")
+
 #: A process that answers nothing for this long, in seconds, is ended.
 PATIENCE = 600.0
 
@@ -121,6 +125,8 @@ class Worker:
         """Send a request and wait for the answer; ``crashed`` in it says that the process is lost."""
         if self._process is None:
             self._process = self._start()
+        elif STOPS:
+            self._process.send_signal(signal.SIGCONT)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -131,6 +137,8 @@ class Worker:
                 self.close()
                 return {"crashed": f"gave no answer within {PATIENCE:.0f} s and was ended"}
             answer: dict[str, Any] = json.loads(stdout.readline() or "null") or {"crashed": self._end()}
+            if STOPS and self._process is not None:
+                self._process.send_signal(signal.SIGSTOP)
         except (BrokenPipeError, ValueError):
             answer = {"crashed": self._end()}
         return answer
