@@ -53,7 +53,7 @@ typedef struct {
 
 /* Columns of input under so many columns of tiles. */
 CV_INLINE ptrdiff_t CV_(wino_width)(const CV_(wino_job) *j, ptrdiff_t tiles) {
-    return j->p.dil[2] * cv_wino_under(&j->p, 2, j->m[1] * tiles);
+    return j->p.dil[2] * cv_wino_reach(&j->p, 2, j->m[1] * tiles);
 }
 
 #define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
@@ -61,18 +61,22 @@ CV_INLINE ptrdiff_t CV_(wino_width)(const CV_(wino_job) *j, ptrdiff_t tiles) {
 /* Integers have F(4, 3) only. */
 CV_INLINE int CV_(wino_m)(const cv_conv *p, int axis) { return CV_FLOAT ? cv_wino_m(p, axis) : 4; }
 CV_INLINE int CV_(wino_points)(const cv_conv *p) {
-    return (int)(cv_wino_under(p, 1, CV_(wino_m)(p, 1)) * cv_wino_under(p, 2, CV_(wino_m)(p, 2)));
+    return (int)(cv_wino_reach(p, 1, CV_(wino_m)(p, 1)) * cv_wino_reach(p, 2, CV_(wino_m)(p, 2)));
 }
 
-/* Points along W whose weights differ: with stride 2 the last m all have the middle tap. */
-CV_INLINE int CV_(wino_sorts)(const cv_conv *p) {
-    const int m = CV_(wino_m)(p, 2);
-    return (int)cv_wino_under(p, 2, m) - (p->stride[2] == 2 ? m - 1 : 0);
+/* Points along an axis whose weights differ: with stride 2 the last m all have the middle tap. */
+CV_INLINE int CV_(wino_sorts)(int points, int m, ptrdiff_t stride) {
+    return stride == 2 ? points - (m - 1) : points;
 }
 
 /* Planes of U. */
 CV_INLINE int CV_(wino_planes)(const cv_conv *p) {
-    return p->stride[2] == 2 ? CV_(wino_sorts)(p) * CV_(wino_sorts)(p) : CV_(wino_points)(p);
+    int planes = 1;
+    for (int axis = 1; axis < 3; axis++) {
+        const int m = CV_(wino_m)(p, axis);
+        planes *= CV_(wino_sorts)((int)cv_wino_reach(p, axis, m), m, p->stride[axis]);
+    }
+    return planes;
 }
 CV_INLINE double CV_(wino_tiles_of)(const cv_conv *p) {
     return cv_wino_tiles(p, CV_(wino_m)(p, 1), CV_(wino_m)(p, 2));

@@ -67,10 +67,8 @@ static const CV_(wino_fn)
 
 /* The plane of U that a point takes. */
 CV_INLINE ptrdiff_t CV_(wino_plane)(const CV_(wino_job) *j, int point) {
-    if (j->planes == j->points)
-        return point;
-    const int sorts = CV_(wino_sorts)(&j->p), a = j->a[1];
-    return CV_MIN2(point / a, sorts - 1) * sorts + CV_MIN2(point % a, sorts - 1);
+    const int a = j->a[1], sorts = CV_(wino_sorts)(a, j->m[1], j->s[1]);
+    return CV_MIN2(point / a, j->planes / sorts - 1) * sorts + CV_MIN2(point % a, sorts - 1);
 }
 
 /* M of a panel of nv vectors of output channels, whose weights lie at u. */
@@ -214,10 +212,12 @@ static CV_(wino_untiles_fn) CV_(wino_untiles_for)(const CV_(wino_job) *j) {
         return CV_(wino_untiles_1_4_6);
     if (j->points == 8)
         return j->m[0] * j->m[1] == 4 ? CV_(wino_untiles_1_4_8) : CV_(wino_untiles_1_2_8);
-    if (j->s[0] == 2)
-        return j->m[0] == 2 ? CV_(wino_untiles_2_2_5) : CV_(wino_untiles_4_4_9);
+    if (j->a[0] == 9)
+        return CV_(wino_untiles_4_4_9);
     if (j->m[0] == 2)
-        return j->a[0] == 4 ? CV_(wino_untiles_2_2_4) : CV_(wino_untiles_2_2_6);
+        return j->a[0] == 4   ? CV_(wino_untiles_2_2_4)
+               : j->a[0] == 5 ? CV_(wino_untiles_2_2_5)
+                              : CV_(wino_untiles_2_2_6);
 #endif
     (void)j;
     return CV_(wino_untiles_4_4_6);

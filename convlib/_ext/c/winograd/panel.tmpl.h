@@ -104,7 +104,8 @@ CV_WINO_STRAIGHT(8, 7)
 
 /* Output channels l0 .. l1-1 of the group at w. */
 static void CV_(wino_panel)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *u) {
-    const ptrdiff_t count = p->k[1] * p->k[2], width = l1 - l0,
+    const ptrdiff_t count = p->k[1] * p->k[2],
+                    a = cv_wino_reach(p, 1, cv_wino_m(p, 1)), width = l1 - l0,
                     plane = p->icg * p->k[0] * width + CV_WINO_SKEW;
     const CV_(wino_gather_fn) gather = count == 9    ? CV_(wino_gather_3x3)
                                        : count == 25 ? CV_(wino_gather_5x5)
@@ -113,11 +114,10 @@ static void CV_(wino_panel)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_
                                        : count == 5           ? CV_(wino_straight_8_5)
                                        : count == 7           ? CV_(wino_straight_8_7)
                                        : count == 25          ? CV_(wino_square_6_5)
-                                       : p->stride[2] == 2
-                                           ? cv_wino_m(p, 1) == 2 ? CV_(wino_square_5_3)
-                                                                  : CV_(wino_square_9_3)
-                                       : cv_wino_m(p, 1) == 2 ? CV_(wino_square_4_3)
-                                                              : CV_(wino_square_6_3);
+                                       : a == 4 ? CV_(wino_square_4_3)
+                                       : a == 5 ? CV_(wino_square_5_3)
+                                       : a == 9 ? CV_(wino_square_9_3)
+                                                : CV_(wino_square_6_3);
     T taps[25 * VL];
     for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
         for (ptrdiff_t c = 0; c < p->icg; c++, u += width) {

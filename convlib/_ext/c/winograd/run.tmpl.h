@@ -100,7 +100,7 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
         j->m[i] = CV_(wino_m)(p, i + 1);
         j->r[i] = (int)p->k[i + 1];
         j->s[i] = (int)p->stride[i + 1];
-        j->a[i] = (int)cv_wino_under(p, i + 1, j->m[i]);
+        j->a[i] = (int)cv_wino_reach(p, i + 1, j->m[i]);
     }
     j->planes = CV_(wino_planes)(p);
     j->points = CV_(wino_points)(p);

@@ -43,7 +43,7 @@ static inline CV_UNUSED int cv_wino_m(const cv_conv *p, int axis) {
 }
 
 /* Inputs under so many neighbouring outputs along H or W (a tile's: as many points as that). */
-static inline CV_UNUSED ptrdiff_t cv_wino_under(const cv_conv *p, int axis, ptrdiff_t count) {
+static inline CV_UNUSED ptrdiff_t cv_wino_reach(const cv_conv *p, int axis, ptrdiff_t count) {
     return (count - 1) * p->stride[axis] + p->k[axis];
 }
 
