@@ -52,6 +52,11 @@ class Prepared:
         code = _finish.ACTIVATIONS.get(activation)
         return None if code is None or not self._spec.batched else partial(self._runner, activation=code)
 
-    def quick(self, x: Any) -> Array | None:
+    def quick(self, x: Any, out: Array | None) -> Array | None:
         """Return the result for an array of the plan's very shape and dtype, None for anything else."""
-        return self._runner(x, get_num_threads(), config.get_max_workspace())
+        if out is None:
+            return self._runner(x, get_num_threads(), config.get_max_workspace())
+        if type(x) is not np.ndarray or not self._spec.batched:
+            return None
+        self._backend.check_out(out, self._spec.y_shape, self._dtype, x)
+        return self._runner(x, get_num_threads(), config.get_max_workspace(), None, None, out)

@@ -61,7 +61,7 @@ class ConvPlan:
         self._result, self._y_shape = self._types[0], spec.y_shape
         # What a backend prepared may know shorter ways for plain arrays, which need no checks from here.
         self._ended: Callable[..., Array | None] | None = getattr(self._run, "ended", None)
-        self._quick: Callable[[Any], Array | None] | None = getattr(self._run, "quick", None)
+        self._quick: Callable[[Any, Array | None], Array | None] | None = getattr(self._run, "quick", None)
 
     @property
     def _types(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
@@ -116,8 +116,8 @@ class ConvPlan:
         return array
 
     def _sum(self, x: ArrayLike, out: Array | None) -> Array:
-        if out is None and self._quick is not None:
-            found = self._quick(x)
+        if self._quick is not None and (out is None or type(out) is np.ndarray):
+            found = self._quick(x, out)
             if found is not None:
                 return found
         kind, (array,) = take(x=x)

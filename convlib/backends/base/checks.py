@@ -161,7 +161,8 @@ class Checks(Contract):
     def _check_memory(self, out: Array, *inputs: Array | None) -> None:
         if not self._writable(out):
             raise SpecError("out is read-only; give a writable array of the result's shape, or none")
-        if out.size and any(stride == 0 and size > 1 for stride, size in zip(out.strides, out.shape, strict=True)):
+        steps = () if out.flags.c_contiguous else zip(out.strides, out.shape, strict=True)
+        if any(stride == 0 and size > 1 for stride, size in steps):
             raise SpecError(f"out has stride 0 on an axis (strides {out.strides}); its elements must not share memory")
         for a in inputs:
             if a is not None and self._shares_memory(out, a):
