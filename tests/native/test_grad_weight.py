@@ -179,13 +179,15 @@ def test_what_is_chosen(isa: str, batch: int, channels: int, size: int, groups: 
 
 @pytest.mark.parametrize("rows", [1, 13, 14, 15, 29])
 @pytest.mark.parametrize("kernel", [3, 5, 6])
-def test_kernel_rows_that_share_rows_of_the_input(isa: str, rows: int, kernel: int) -> None:
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_kernel_rows_that_share_rows_of_the_input(isa: str, dilation: int, rows: int, kernel: int) -> None:
     """Around the number of rows that are taken at a time, with padding above and below that no row meets."""
+    reach = (kernel - 1) * dilation
     rng = np.random.default_rng(rows)
     x = rng.integers(-4, 5, (2, 3, 2, rows, 37)).astype("f4")
     w = 3, 1, 2, kernel, 3
-    options: dict[str, Any] = {"padding": (1, kernel - 1, 1), "groups": 3}
-    y = rng.integers(-4, 5, (2, 3, 3, rows + kernel - 1, 37)).astype("f4")
+    options: dict[str, Any] = {"padding": (1, reach, 1), "dilation": (1, dilation, 1), "groups": 3}
+    y = rng.integers(-4, 5, (2, 3, 3, rows + reach, 37)).astype("f4")
     found = convlib.conv3d_grad_weight(y, x, w, backend="native:dots", **options)
     np.testing.assert_array_equal(found, convlib.conv3d_grad_weight(y, x, w, backend="cython", **options))
 

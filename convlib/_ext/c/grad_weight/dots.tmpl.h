@@ -42,27 +42,25 @@ CV_INLINE void CV_(dot_limits)(const int taps, const int inner, const cv_conv *p
     }
 }
 
-/* One vector of a row of outputs: acc[m][t] += grad_y · x for m0 <= m < m1.  `inner`: every lane
- * lies inside the image. */
-CV_INLINE void CV_(dot_step)(const int kernel_rows, const int taps, const int inner,
-                             const CV_(dot_job) *j, const T *gy, const T *x, ptrdiff_t at,
-                             ptrdiff_t len, int m0, int m1, vec (*acc)[CV_GRAD_TAPS]) {
+/* One vector of a row of outputs: acc[m][t] += grad_y · x for m output channels.  `inner`: every
+ * lane lies inside the image. */
+CV_INLINE void CV_(dot_step)(const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
+                             const T *x, ptrdiff_t at, ptrdiff_t len, int ms,
+                             vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t step = p->stride[2] * p->xs[4], mx = p->dil[1] * p->xs[3];
-    vec g = CV_(dot_lanes)(inner, gy, p->ys[4], 0, len), v[CV_GRAD_TAPS] = {{0}};
+    const ptrdiff_t step = p->stride[2] * p->xs[4];
+    vec v[CV_GRAD_TAPS] = {{0}};
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
     CV_(dot_limits)(taps, inner, p, at, len, lo, hi);
     CV_UNROLL(4)
     for (int m = 0; m < CV_DOTS_M; m++) {
-        if (m < m0 || m >= m1)
-            continue;
-        if (!kernel_rows && m)
-            g = CV_(dot_lanes)(inner, gy + m * p->ys[1], p->ys[4], 0, len);
+        if (m >= ms)
+            break;
+        const vec g = CV_(dot_lanes)(inner, gy + m * p->ys[1], p->ys[4], 0, len);
         CV_UNROLL(5)
         for (int t = 0; t < taps; t++) {
-            const T *from = x + (kernel_rows ? m * mx : 0) + t * p->dil[2] * p->xs[4];
-            if (kernel_rows || m == 0)
-                v[t] = CV_(dot_lanes)(inner, from, step, lo[t], hi[t]);
+            if (m == 0)
+                v[t] = CV_(dot_lanes)(inner, x + t * p->dil[2] * p->xs[4], step, lo[t], hi[t]);
             acc[m][t] += g * v[t];
         }
     }
@@ -104,9 +102,8 @@ CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j
     }
 }
 
-/* The sums of one place over all images and outputs. */
-CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(dot_job) *j,
-                             const CV_(dot_place) *at) {
+/* The sums of one place, of some output channels, over all images and outputs. */
+CV_INLINE void CV_(dot_sums)(const int taps, const CV_(dot_job) *j, const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
     const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2],
                     span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
@@ -118,15 +115,8 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
                         n = row / p->out[1] / p->out[0];
         const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
         const ptrdiff_t y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
-        int m0 = 0, m1 = at->ms;
-        if (kernel_rows) {
-            while (m0 < m1 && y + m0 * p->dil[1] < 0)
-                m0++;
-            while (m1 > m0 && y + (m1 - 1) * p->dil[1] >= p->in[1])
-                m1--;
-        } else if (y < 0 || y >= p->in[1]) {
+        if (y < 0 || y >= p->in[1])
             continue;
-        }
         if (z < 0 || z >= p->in[0])
             continue;
         const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
@@ -136,15 +126,15 @@ CV_INLINE void CV_(dot_sums)(const int kernel_rows, const int taps, const CV_(do
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
             if (len == VL && first >= 0 && first + span < p->in[2])
-                CV_(dot_step)(kernel_rows, taps, 1, j, go, xo, first, len, m0, m1, acc);
+                CV_(dot_step)(taps, 1, j, go, xo, first, len, at->ms, acc);
             else
-                CV_(dot_step)(kernel_rows, taps, 0, j, go, xo, first, len, m0, m1, acc);
+                CV_(dot_step)(taps, 0, j, go, xo, first, len, at->ms, acc);
             if (++added % CV_DOTS_PART == 0)
                 CV_(dot_flush)(at->ms, taps, acc, totals);
         }
     }
     CV_(dot_flush)(at->ms, taps, acc, totals);
-    CV_(dot_store)(kernel_rows, taps, j, at, totals);
+    CV_(dot_store)(0, taps, j, at, totals);
 }
 
 /* Sums between memory, where others may write them, and registers. */
@@ -158,32 +148,39 @@ CV_INLINE void CV_(dot_take)(const int ms, const int taps, vec (*from)[CV_GRAD_T
     }
 }
 
-/* Vectors of n rows of x, one below the other: acc[m][t] += grad_y · x for kernel rows m, whose
- * rows of grad_y wait in registers.  The first row of x meets row `top` of grad_y. */
-CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_job) *j, const T *gy,
-                               const T *x, ptrdiff_t n, ptrdiff_t top, ptrdiff_t at, ptrdiff_t len,
-                               int ms, vec (*acc)[CV_GRAD_TAPS]) {
+/* Rows of x that lie as far apart as kernel rows, and those of grad_y that they meet: the first
+ * meets number `top`, where there are numbers 0 .. last. */
+typedef struct {
+    ptrdiff_t n, xs, ys, top, last;
+} CV_(dot_rows);
+
+/* Vectors of such rows: acc[m][t] += grad_y · x for kernel rows m, whose rows of grad_y wait in
+ * registers. */
+CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_job) *j,
+                               const CV_(dot_rows) *rows, const T *gy, const T *x, ptrdiff_t at,
+                               ptrdiff_t len, int ms, vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t step = p->stride[2] * p->xs[4], last = p->out[1] - 1;
+    const ptrdiff_t step = p->stride[2] * p->xs[4], top = rows->top, last = rows->last,
+                    n = rows->n, xs = rows->xs, ys = rows->ys;
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
     vec g[CV_DOTS_M] = {{0}}, sums[CV_DOTS_M][CV_GRAD_TAPS];
     CV_(dot_take)(CV_DOTS_M, taps, acc, sums);
     CV_(dot_limits)(taps, inner, p, at, len, lo, hi);
     for (int m = 1; m < ms; m++) { /* met before the first row of x */
         if (top - m >= 0 && top - m <= last)
-            g[m - 1] = CV_(dot_lanes)(inner, gy + (top - m) * p->ys[3], p->ys[4], 0, len);
+            g[m - 1] = CV_(dot_lanes)(inner, gy + (top - m) * ys, p->ys[4], 0, len);
     }
-    for (ptrdiff_t y = 0; y < n; y++, x += p->xs[3]) {
+    for (ptrdiff_t y = 0; y < n; y++, x += xs) {
         const ptrdiff_t oy = top + y;
         const ptrdiff_t m0 = CV_MAX2(oy - last, 0), m1 = CV_MIN2(ms, oy + 1);
         vec v[CV_GRAD_TAPS];
-        __builtin_prefetch(x + CV_DOTS_ROWS * p->xs[3]);
-        __builtin_prefetch(gy + (oy + CV_DOTS_ROWS) * p->ys[3]);
+        __builtin_prefetch(x + CV_DOTS_ROWS * xs);
+        __builtin_prefetch(gy + (oy + CV_DOTS_ROWS) * ys);
         CV_UNROLL(4)
         for (int m = CV_DOTS_M - 1; m > 0; m--)
             g[m] = g[m - 1];
         if (oy >= 0 && oy <= last)
-            g[0] = CV_(dot_lanes)(inner, gy + oy * p->ys[3], p->ys[4], 0, len);
+            g[0] = CV_(dot_lanes)(inner, gy + oy * ys, p->ys[4], 0, len);
         CV_UNROLL(5)
         for (int t = 0; t < taps; t++)
             v[t] = CV_(dot_lanes)(inner, x + t * p->dil[2] * p->xs[4], step, lo[t], hi[t]);
@@ -203,29 +200,39 @@ CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_jo
  * for all of them.  A few rows at a time, so that memory is read in its order. */
 CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2], top = p->lo[1] - at->ky,
+    const ptrdiff_t kx = at->kx * p->dil[2] - p->lo[2],
                     span = (taps - 1) * p->dil[2] + (VL - 1) * p->stride[2];
     vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}};
     CV_(dot_totals) totals = {{{0}}};
-    const ptrdiff_t blocks = (p->in[1] + CV_DOTS_ROWS - 1) / CV_DOTS_ROWS;
+    /* the rows from each of the first `apart` on */
+    const ptrdiff_t apart = CV_MIN2(p->dil[1], p->in[1]);
+    const ptrdiff_t blocks = ((p->in[1] - 1) / p->dil[1] + CV_DOTS_ROWS) / CV_DOTS_ROWS;
+    CV_(dot_rows) rows = {.xs = p->dil[1] * p->xs[3], .ys = p->dil[1] * p->ys[3]};
     ptrdiff_t added = 0;
-    for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
-        const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
+    for (ptrdiff_t i = 0; i < p->n * p->out[0] * apart * blocks; i++) {
+        const ptrdiff_t nz = i / blocks / apart, oz = nz % p->out[0], n = nz / p->out[0];
         const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
-        const ptrdiff_t y = i % blocks * CV_DOTS_ROWS, rows = CV_MIN2(p->in[1] - y, CV_DOTS_ROWS);
-        if (z < 0 || z >= p->in[0])
+        const ptrdiff_t y = i / blocks % apart + i % blocks * CV_DOTS_ROWS * p->dil[1];
+        if (z < 0 || z >= p->in[0] || y >= p->in[1])
             continue;
-        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2];
+        rows.n = CV_MIN2((p->in[1] - 1 - y) / p->dil[1] + 1, CV_DOTS_ROWS);
+        /* of grad_y: its numbers begin at row `begin` */
+        const ptrdiff_t meets = y + p->lo[1] - at->ky * p->dil[1];
+        const ptrdiff_t over = meets % p->dil[1], begin = over < 0 ? over + p->dil[1] : over;
+        rows.top = (meets - begin) / p->dil[1];
+        rows.last = begin < p->out[1] ? (p->out[1] - 1 - begin) / p->dil[1] : -1;
+        const T *gy =
+            j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + begin * p->ys[3];
         const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
                      y * p->xs[3] + kx * p->xs[4];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
             if (len == VL && first >= 0 && first + span < p->in[2])
-                CV_(dot_column)(taps, 1, j, go, xo, rows, top + y, first, len, at->ms, acc);
+                CV_(dot_column)(taps, 1, j, &rows, go, xo, first, len, at->ms, acc);
             else
-                CV_(dot_column)(taps, 0, j, go, xo, rows, top + y, first, len, at->ms, acc);
-            added += rows;
+                CV_(dot_column)(taps, 0, j, &rows, go, xo, first, len, at->ms, acc);
+            added += rows.n;
             if (added > CV_DOTS_PART - CV_DOTS_ROWS) {
                 CV_(dot_flush)(at->ms, taps, acc, totals);
                 added = 0;
@@ -240,14 +247,12 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
 
 #define CV_DOTS(taps)                                                                    \
     CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
-        if (j->kernel_rows && taps > 1 && j->p.stride[1] == 1 && j->p.dil[1] == 1)       \
+        if (!j->kernel_rows)                                                             \
+            CV_(dot_sums)(taps, j, at);                                                  \
+        else if (j->p.stride[1] == 1)                                                    \
             CV_(dot_columns)(taps, j, at);                                               \
-        else if (j->kernel_rows && taps > 1 && CV_(dot_halved)(&j->p))                   \
-            CV_(dot_halves)(taps, at->ms, j, at);                                        \
-        else if (j->kernel_rows)                                                         \
-            CV_(dot_sums)(1, taps, j, at);                                               \
         else                                                                             \
-            CV_(dot_sums)(0, taps, j, at);                                               \
+            CV_(dot_halves)(taps, at->ms, j, at);                                        \
     }
 CV_DOTS(1)
 #ifdef CV_FLOOR
@@ -307,9 +312,14 @@ CV_ONCE double CV_(dots_cost)(const cv_problem *problem) {
     return 1000 + sums * (lines * vecs * (5.0 / CV_PACE + load / CV_DOTS_M) + 5);
 }
 
+/* Whether kernel rows share what they load. */
+static int CV_(dot_shared)(const cv_conv *p) {
+    return p->ocg == 1 && (p->stride[1] == 1 || CV_(dot_halved)(p));
+}
+
 CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
-    *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = problem->conv.ocg == 1};
+    *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = CV_(dot_shared)(&problem->conv)};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
     j->kx_blocks = (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
