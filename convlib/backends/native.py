@@ -22,7 +22,7 @@ from ..threads import get_num_threads
 from . import native_apart, native_int8, native_norms
 from .base import Backend, Implementation
 from .base.checks import Quantised
-from .base.pieces import assign, finite
+from .base.pieces import assign, finite, marks
 from .cython import convolve_weights
 from .native_calls import (
     MOST_PHASES,
@@ -41,7 +41,7 @@ from .native_folding import folded, pieces_outside
 from .native_padding import norms_scratch, pieces
 from .native_prepared import Prepared
 from .native_quick import quick_conv, quick_gradient, quick_pool
-from .taps import FORWARD, INPUT, convolve, padded_weights
+from .taps import FORWARD, INPUT, convolve, finite_at, padded_weights
 
 Array = NDArray[Any]
 
@@ -311,7 +311,7 @@ class NativeBackend(Backend):
         else:
             wild = self._by_phases(spec, grad_y, by_group.swapaxes(1, 2), grad_x, algorithm)
         outputs_and_taps = (1, *range(3, by_group.ndim))
-        for group, channel in np.argwhere(~np.isfinite(by_group).all(axis=outputs_and_taps)) if wild else ():
+        for group, channel in np.argwhere(marks(by_group).any(axis=outputs_and_taps)) if wild else ():
             place, outs = group * spec.icg + channel, slice(group * spec.ocg, (group + 1) * spec.ocg)
             part = grad_x[:, place : place + 1]
             assign(part, 0)
@@ -334,7 +334,7 @@ class NativeBackend(Backend):
                 weights = np.ascontiguousarray(weights)
             part = grad_x[inputs]
             _native_conv.conv(call.problem, grad_y, weights, None, part, algorithm, *settings())
-            wild = wild or (call.telling is not None and not np.isfinite(part[call.telling]).all())
+            wild = wild or (call.telling is not None and not finite_at(part[0], call.telling))
         return wild
 
     def _conv_grad_weight(

@@ -14,7 +14,7 @@ from .._ext import _native, _native_conv, _native_pool
 from ..spec import ConvSpec, Phase, PoolSpec, WindowSpec, zero_padded
 from ..threads import get_num_threads
 from . import native_apart
-from .taps import seeing
+from .taps import places_of, seeing
 
 #: More weights than that are packed from where they lie, in whatever order.
 ORDERED_WEIGHTS = 1 << 13
@@ -50,7 +50,7 @@ class Call(NamedTuple):
     dtype: np.dtype[Any]
     indices: bool = False
     copied: int = 0  # bytes of weights that are copied for it
-    telling: Any = None  # of its padded result: elements that are finite only if all weights are
+    telling: Any = None  # of an image of its padded result: places that are finite only if all weights are
     share: int = 1  # of max_workspace: it leaves the others to what is between it and the next call
 
     def _arguments(self, fresh: bool) -> tuple[Any, ...]:
@@ -157,7 +157,7 @@ def _phase_call(spec: ConvSpec, phase: Phase, dtype: np.dtype[Any]) -> Call:
     problem.scatter(live(spec.in_size), live(spec.stride))
     axes = list(zip(spec.out_size, phase.kernel, phase.size, phase.dilation, phase.lo, strict=True))
     padded = any(lo > 0 or out - 1 + (k - 1) * d - lo >= size for size, k, out, d, lo in axes)
-    telling = (0, slice(None), *np.ix_(*(seeing(*axis) for axis in axes))) if padded else None
+    telling = places_of([seeing(*axis) for axis in axes]) if padded else None
     if not copied:
         output, channel, *steps = weight_steps(spec)
         steps = [step * (tap.step or 1) for step, tap in zip(steps, phase.taps, strict=True)]

@@ -174,7 +174,7 @@ def groups_at_once(spec: Any, dtype: np.dtype[Any]) -> int:
     """Return how many groups of channels are copied at once with their padding, 0 where the short way has no such."""
     conv, (groups, channels) = isinstance(spec, ConvSpec), _groups(spec)
     floats = dtype.kind == "f" and dtype.itemsize >= 4 and getattr(spec, "kind", "") != "lp"  # more than a sum
-    if spec.channels_last or not floats or (conv and (groups == 1 or channels > FEW or spec.flip)):
+    if spec.channels_last or not floats or (conv and (groups == 1 or not 0 < channels <= FEW or spec.flip)):
         return 0
     most = int(min(groups, PIECE // (channels * math.prod(zero_padded(spec).in_size) * dtype.itemsize)))
     return -(-groups // -(-groups // most)) if most else 0  # pieces alike, so that threads have as much to do

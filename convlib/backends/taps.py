@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ..spec import ConvSpec, WindowSpec
 from . import loops
-from .base.pieces import finite
+from .base.pieces import finite, marks
+
+Places = tuple[Any, ...]  # indices, one after the other
+
+#: Places that are looked at one by one: a look takes microseconds.
+_PLACES = 64
 
 #: Which array `convolve` adds to: y or x.
 FORWARD, INPUT = range(2)
@@ -63,7 +70,7 @@ def padded_sums(spec: ConvSpec, w: Any, y: Any) -> None:
     """
     if not spec.padded or w.dtype.kind not in "fc" or finite(w):
         return
-    wild = ~np.isfinite(w).all(axis=1)
+    wild = marks(w).any(axis=1)
     for o in np.nonzero(wild.reshape(len(w), -1).any(axis=1))[0]:
         inside = []
         for axis, taps in enumerate(_extents(wild[o])):
@@ -77,7 +84,7 @@ def padded_weights(spec: ConvSpec, grad_y: Any, grad_w: Any) -> None:
     if not spec.padded or grad_y.dtype.kind not in "fc" or _all_finite(spec, grad_y, grad_w):
         return
     for o in range(spec.oc):
-        wild = ~np.isfinite(grad_y[:, o]).all(axis=0)
+        wild = marks(grad_y[:, o]).any(axis=0)
         if not wild.any():
             continue
         inside = []
@@ -107,15 +114,34 @@ def _extents(marked: Any) -> list[tuple[int, int]]:
 
 def _all_finite(spec: ConvSpec, grad_y: Any, grad_w: Any) -> bool:
     """Return whether all of a gradient is finite, by as few numbers as tell, and without a copy."""
-    telling = _telling(spec)
-    return bool(np.isfinite(grad_y.sum() if telling is None else grad_w[telling]).all())
+    places = _telling(spec)
+    return finite(grad_y.sum()) if places is None else finite_at(grad_w[:, 0], places)
 
 
 @lru_cache(maxsize=1024)
-def _telling(spec: ConvSpec) -> tuple[Any, ...] | None:
-    """Return weights in whose gradients each element of `grad_y` counts, with an input, or None."""
+def _telling(spec: ConvSpec) -> Places | None:
+    """Return taps in whose gradients, of any input channel, each element of `grad_y` counts, or None."""
     taps = [_showing(spec, axis) for axis in range(spec.nd)]
-    return (slice(None), 0, *np.ix_(*taps)) if spec.icg and all(taps) else None
+    return places_of(taps) if spec.icg and all(taps) else None
+
+
+def places_of(axes: Sequence[Sequence[int]]) -> Places:
+    """Return indices into (C, *spatial) of all combinations of places along the axes; none if they are many."""
+    few = math.prod(map(len, axes)) <= _PLACES
+    return tuple((slice(None), *at) for at in product(*axes)) if few else ()
+
+
+def finite_at(a: Any, places: Places) -> bool:
+    """Return whether numbers (C, *spatial) are finite at some places; without places, all of them.
+
+    By slices: where there is no memory for what an index of several places needs, NumPy raises no MemoryError.
+    """
+    if not places:
+        return finite(a)
+    seen = np.empty((len(places), len(a)), a.dtype)
+    for line, at in zip(seen, places, strict=True):
+        line[...] = a[at]
+    return bool(np.isfinite(seen).all())
 
 
 def _showing(spec: ConvSpec, axis: int) -> list[int]:

@@ -16,12 +16,15 @@ from .. import config, dtypes
 from ..backends.base.arrays import GRADIENT_COPY, channels_first, copied_whole, shifted
 from ..backends.base.checks import Quantised, padding_value
 from ..backends.base.contract import Array
-from ..backends.base.pieces import MOST, assign
+from ..backends.base.pieces import MOST, assign, pieces
 from ..spec import plain_padded, zero_padded
 from . import pairs
 from .asked import RESULTS, Call
 from .cutting import Block, Blocks, Size, Slices, blocks, borders
 from .padding import fill, fold
+
+#: Elements that lose their zero point at once, which takes as much as NumPy's own buffers do.
+_LITTLE = 1 << 13
 
 
 class Job:
@@ -138,12 +141,17 @@ class Job:
         if place not in self.call.shifted or self._quantised is None:
             part[...] = a
             return
-        xp = self.call.backend.xp
-        zero = xp.asarray(self._quantised.x_zero if place == "x" else self._quantised.w_zero, dtypes.INT64)
-        if zero.size > 1:
-            zero = zero[block.w[0]].reshape(-1, *(1,) * (a.ndim - 1))
         dtype = part.dtype if a.dtype.itemsize <= 2 else dtypes.INT64
-        xp.subtract(a, zero, out=part, dtype=dtype, casting="unsafe")
+        zeros = (self._quantised.x_zero,) if place == "x" else self._quantised.w_zero
+        if len(zeros) > 1:
+            whole = zip(part, a, zeros[block.w[0]], strict=True)
+        else:
+            whole = zip((part,), (a,), zeros, strict=True)
+        for target, source, zero in whole:
+            for at in pieces(target, most=_LITTLE):
+                moved = source[at].astype(dtype)  # first, as a ufunc that casts crashes where buffers have no memory
+                moved -= zero
+                target[at] = moved
 
     def gaps(self, place: str, a: Array | None = None) -> bool:
         """Return whether parts of x, y or w are copied for their gaps alone; None is an array without any."""

@@ -191,7 +191,9 @@ class Arrays(Checks):
             narrow = wide[(*at, slice(spec.pad_lo[axis], spec.pad_lo[axis] + spec.in_size[axis]))]
             for place, source, one in _repeats(spec, axis):
                 values = wide[(*at, place)]
-                narrow[(*at, source)] += values.sum(axis + 2, keepdims=True) if one else values
+                total = values.sum(axis + 2, keepdims=True) if one else values.copy()
+                total += narrow[(*at, source)].copy()  # for what `marks` says
+                narrow[(*at, source)] = total
             wide = narrow
         return wide
 

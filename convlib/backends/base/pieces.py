@@ -13,6 +13,9 @@ import numpy as np
 #: Elements written by one call: some tens of milliseconds.
 MOST = 1 << 22
 
+#: Elements that are copied to be looked at: beside the scratch of a call they do not count.
+_COPIED = 1 << 14
+
 
 def pieces(target: Any, in_order: bool = False, most: int | None = None) -> Iterator[tuple[slice, ...]]:
     """Yield slices that cut an array into pieces of at most `most` elements: as they lie in memory, or by index."""
@@ -51,7 +54,17 @@ def assign(target: Any, source: Any) -> None:
 
 def finite(a: Any) -> bool:
     """Return whether all numbers are finite, without as many answers at once."""
-    return all(np.isfinite(a[at]).all() for at in pieces(a))
+    # As lines, for what `marks` says; those of arrays with gaps are copies.
+    return all(np.isfinite(a[at].ravel("K")).all() for at in pieces(a, most=None if a.flags.forc else _COPIED))
+
+
+def marks(a: Any) -> Any:
+    """Return which numbers are not finite, made of an array without gaps.
+
+    Over others NumPy's ufuncs take buffers, and crash if there is no memory for these.
+    """
+    found = np.isfinite(np.ascontiguousarray(a))
+    return np.logical_not(found, out=found)
 
 
 def add(target: Any, source: Any) -> None:
