@@ -91,7 +91,9 @@ class FftBackend(Backend):
             y[...] = 0
         else:
             plan = make_plan(spec, x.dtype, config.get_max_workspace())
-            if call_spoilt(spec, plan, x) and _whole(spec, x, w, bias, y):
+            plain = x.flags.c_contiguous and y.flags.c_contiguous
+            if call_spoilt(spec, plan, x) and plain and _native_serves(spec, x.dtype):
+                _natively(spec, x, w, bias, y)
                 return
             keep_pages(plan.nbytes - SMALL)
             for group in range(spec.groups):
@@ -354,15 +356,17 @@ if not PURE:
     _NATIVE = NativeBackend()
 
 
-def _whole(spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> bool:
-    """Have native kernels sum a call, if they can take its arrays as they lie; return whether they did."""
-    if _NATIVE is None or _NATIVE.available() is not None or not (x.flags.c_contiguous and y.flags.c_contiguous):
-        return False
+def _native_serves(spec: ConvSpec, dtype: np.dtype[Any]) -> bool:
+    """Return whether native kernels sum a call directly within the scratch bound."""
     with config.accuracy("strict"):
-        if _NATIVE.supports("conv", spec, x.dtype) is not None:
-            return False
+        return _NATIVE is not None and _NATIVE.available() is None and not _NATIVE.supports("conv", spec, dtype)
+
+
+def _natively(spec: ConvSpec, x: Array, w: Array, bias: Array | None, y: Array) -> None:
+    """Sum a call that native kernels serve, over arrays without gaps."""
+    assert _NATIVE is not None
+    with config.accuracy("strict"):
         _NATIVE._conv(spec, x, np.ascontiguousarray(w), bias, y, None)
-    return True
 
 
 def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: int) -> None:
@@ -372,15 +376,15 @@ def _direct(spec: ConvSpec, x: Array, w: Array, y: Array, block: Block, bound: i
     zero = (0,) * spec.nd
     inside = replace(spec, n=1, in_size=reach, out_size=counts, pad_lo=zero, pad_hi=zero)
     target = y[(slice(n, n + 1), slice(None), *(slice(o, o + c) for o, c in zip(first, counts, strict=True)))]
-    if _NATIVE is not None and _NATIVE.available() is None and _NATIVE.supports("conv", inside, x.dtype) is None:
+    if _native_serves(inside, x.dtype):
         copies = (spec.c * math.prod(reach) + target.size) * x.dtype.itemsize
-        with config.scratch(max(0, bound - copies)), config.accuracy("strict"):
-            if copies <= bound and _NATIVE.supports("conv", inside, x.dtype) is None:
+        with config.scratch(max(0, bound - copies)):
+            if copies <= bound and _native_serves(inside, x.dtype):
                 tile, values = np.zeros((1, spec.c, *reach), x.dtype), np.empty(target.shape, x.dtype)
                 starts = [o * s - lo for o, s, lo in zip(first, spec.stride, spec.pad_lo, strict=True)]
                 seen, begin = cut_out(x[n], starts, reach)
                 _at(tile[0], begin, seen.shape[1:])[...] = seen
-                _NATIVE._conv(inside, tile, np.ascontiguousarray(w), None, values, None)
+                _natively(inside, tile, w, None, values)
                 target[...] = values
                 return
         if max(counts) > 1:

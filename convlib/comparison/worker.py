@@ -22,6 +22,7 @@ from ..problem import Problem, parse
 from ..testing import error_bound
 from .contenders import prepare
 from .peers import PEERS, CannotError
+from .race import STOPS
 from .truth import inputs, truth
 
 #: A call that would take longer than this, in seconds, is checked and timed on a part of the problem.
@@ -110,7 +111,7 @@ _END_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 def main() -> None:
     """Serve requests until the input ends."""
-    if sys.platform.startswith("linux"):  # stopped, it would not see that
+    if STOPS:  # and stopped, it would not see the end of its input
         ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the answers

@@ -1,5 +1,6 @@
-// The part of CUDA C++ that the kernels use, for a C++ compiler: a launch loops over blocks and threads, one after the
-// other.  Kernels whose threads wait for each other run as fibers: at a barrier the next thread of the block goes on.
+// The part of CUDA C++ that the kernels use, for a C++ compiler: a launch loops over blocks and
+// threads, one after the other.  Kernels whose threads wait for each other run as fibers: at a
+// barrier the next thread of the block goes on.
 #include <ucontext.h>
 
 #include <cmath>
@@ -42,7 +43,8 @@ template <class T> static T argument(const void* place) {
 static inline float float_of_half(unsigned short h) {
     const int sign = h >> 15, exponent = h >> 10 & 31, fraction = h & 1023;
     if (exponent == 31) return fraction ? NAN : sign ? -INFINITY : INFINITY;
-    const float size = exponent ? std::ldexp(1024.0f + fraction, exponent - 25) : std::ldexp((float)fraction, -24);
+    const float size = exponent ? std::ldexp(1024.0f + fraction, exponent - 25)
+                                : std::ldexp((float)fraction, -24);
     return sign ? -size : size;
 }
 static inline unsigned short half_of_float(float v) {
@@ -53,7 +55,8 @@ static inline unsigned short half_of_float(float v) {
     int exponent;
     std::frexp(size, &exponent);
     const int unit = size < 0x1p-14f ? -24 : exponent - 11;  // of the last bit
-    const int steps = (int)std::nearbyint(std::ldexp(size, -unit));  // at most 2048: a carry moves into the exponent
+    // at most 2048: a carry moves into the exponent
+    const int steps = (int)std::nearbyint(std::ldexp(size, -unit));
     return sign | (unsigned short)(size < 0x1p-14f ? steps : ((exponent + 13) << 10) + steps);
 }
 
@@ -101,7 +104,8 @@ static void run_fibers(unsigned block) {
             ended += fibers[running].done;
         }
         more = ended < block;
-        if (ended && more) __builtin_trap();  // some threads ended, others wait: on a GPU they would for ever
+        // some threads ended, others wait: on a GPU they would for ever
+        if (ended && more) __builtin_trap();
     }
 }
 
@@ -127,6 +131,7 @@ static void run(void (*kernel)(A...), bool waits, unsigned grid, unsigned block,
     }
 }
 
-template <class... A> static void launch(void (*kernel)(A...), bool waits, unsigned grid, unsigned block, void** args) {
+template <class... A>
+static void launch(void (*kernel)(A...), bool waits, unsigned grid, unsigned block, void** args) {
     run(kernel, waits, grid, block, args, std::index_sequence_for<A...>{});
 }
