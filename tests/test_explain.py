@@ -183,3 +183,12 @@ def test_bits_that_are_said_to_be_the_same_for_any_number_of_threads_are(name):
         with convlib.num_threads(threads):
             results.append(convlib.conv2d(x, w, padding=2, backend=name))
     assert all(np.array_equal(y, results[0]) for y in results)
+
+
+@pytest.mark.parametrize("mode", [{"pad_value": 1}, {"padding_mode": "reflect"}])
+def test_groups_without_channels(mode):
+    """Of which no number is copied at once with its padding."""
+    said = convlib.explain("conv2d", (2, 0, 5, 5), (8, 0, 3, 3), padding=1, groups=2, **mode)
+    assert said.workspace_nbytes == 0
+    plan = convlib.plan_conv2d((2, 0, 5, 5), np.ones((8, 0, 3, 3), "f4"), padding=1, groups=2, **mode)
+    assert plan.workspace_nbytes == said.workspace_nbytes
