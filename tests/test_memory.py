@@ -8,10 +8,12 @@ both held most is added up, though they need not have held it at the same time.
 from __future__ import annotations
 
 import gc
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -383,3 +385,16 @@ def test_gradients_whose_borders_need_other_scratch_are_served(mib: int, channel
     with convlib.max_workspace(mib << 20), convlib.num_threads(1):
         found = convlib.conv2d_grad_input(grad_y, w, grad_y.shape, **options)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def _wished_huge() -> int:
+    """Return the bytes of this process that are to lie in huge pages where there are some."""
+    found = re.findall(r"^Size: +(\d+) kB$|^VmFlags:.*( hg)", Path("/proc/self/smaps").read_text(), re.MULTILINE)
+    return sum(1024 * int(size) for (size, _), (_, huge) in pairwise(found) if size and huge)
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="the system has no huge pages")
+def test_large_packed_weights_lie_in_huge_pages() -> None:
+    w, before = np.ones((1024, 1024, 3, 3), "f4"), _wished_huge()  # 64 MiB packed: more than waits for a next call
+    plan = convlib.plan_conv2d((1, 1024, 7, 7), w, padding=1, backend="native:winograd")
+    assert _wished_huge() - before >= plan.spec.oc << 16

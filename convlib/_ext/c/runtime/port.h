@@ -25,10 +25,24 @@
 #define CV_IS_POSIX 1
 #endif
 
-/* Memory that begins at a multiple of 64 bytes; NULL when there is none. */
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#define CV_HUGE_PAGE ((size_t)2 << 20)
+
+/* Memory that begins at a multiple of 64 bytes; NULL when there is none.  Weights of several MB are
+ * read once for each call, and in pages of 4 KB the walks to their addresses take as long as the
+ * reading: where there are huge pages, whole ones are asked for. */
 static inline void *cv_aligned(size_t bytes) {
 #if CV_IS_POSIX
     void *p = NULL;
+#ifdef MADV_HUGEPAGE
+    if (bytes >= CV_HUGE_PAGE && !posix_memalign(&p, CV_HUGE_PAGE, bytes)) {
+        madvise(p, bytes / CV_HUGE_PAGE * CV_HUGE_PAGE, MADV_HUGEPAGE); /* a wish, no condition */
+        return p;
+    }
+#endif
     return posix_memalign(&p, 64, bytes) ? NULL : p;
 #else
     return _aligned_malloc(bytes, 64);
