@@ -132,6 +132,24 @@ def test_averages_are_rounded_as_divisions_are(isa: str, dtype: str) -> None:
         assert (same | (np.isnan(average) & np.isnan(expected))).all(), f"window {k}, divisor {divisor}"
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", ["max", "min", "avg"])
+def test_pairs_of_columns_end_where_a_row_does(isa: str, kind: str, dtype: str) -> None:
+    """The last vector of outputs computes some of them again; a NaN spoils its window alone, wherever it lies."""
+    with under_isa(isa):
+        vector = lanes(dtype)
+    rng = np.random.default_rng(7)
+    pool = getattr(convlib, f"{kind}_pool2d")
+    backend = "native" if isa == "scalar" else "native:pool_windows"
+    for outs in sorted({1, vector - 1, vector, vector + 1, 2 * vector - 1, 2 * vector, 3 * vector + 1} - {0}):
+        x = rng.integers(-9, 10, (3, 2, 6, 2 * outs + 1)).astype(dtype)
+        x[1, 0, 2, 2 * outs - 1] = x[1, 1, 5, 0] = x[2, 0, 1, rng.integers(2 * outs)] = np.nan
+        for width in (2 * outs, 2 * outs + 1):
+            for given in ({"padding": ((0, 0), (0, 0))}, {"padding": ((1, 1), (0, 0))}):
+                y = pool(x[..., :width], 2, backend=backend, **given)
+                np.testing.assert_array_equal(y, pool(x[..., :width], 2, backend="cython", **given), f"{outs}, {given}")
+
+
 def test_integer_sums_are_exact_or_refused(isa: str) -> None:
     x = np.full((1, 2, 9, 9), 2**60, "i8")
     for _ in range(2):

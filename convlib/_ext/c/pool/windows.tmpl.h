@@ -79,13 +79,43 @@ CV_INLINE vec CV_(joined)(const int kind, const int nan_free, const int known,
     return v;
 }
 
+/* Windows of 2x2, stride 2, that begin in the first column, and fill a vector; returns whether a
+ * nan_free row met a NaN.  The last vector computes some again, but is whole.  ask: for the rows of
+ * the windows below, as rows are too short for the processor to foresee them. */
+CV_INLINE int CV_(pair_row)(const int kind, const int nan_free, int ask, const CV_(pool_job) *j,
+                            const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
+    const ptrdiff_t last = j->p.out[2] - VL, below = 2 * j->p.xs[3];
+    const CV_(row_divisor) by = CV_(divisor_of_row)(kind, j, rest);
+    CV_FLAGS bad = {0};
+    for (ptrdiff_t ox = 0;; ox = CV_MIN2(ox + VL, last)) {
+        const T *upper = w->rows[0] + 2 * ox, *lower = w->rows[1] + 2 * ox;
+        vec v[2];
+        for (ptrdiff_t c = 0; ask && c < 2 * VL; c += 64 / (ptrdiff_t)sizeof(T)) {
+            __builtin_prefetch(upper + c + below);
+            __builtin_prefetch(lower + c + below);
+        }
+        CV_UNROLL(2)
+        for (int i = 0; i < 2; i++) {
+            const vec a = CV_(load)(upper + i * VL), b = CV_(load)(lower + i * VL);
+            if (nan_free && kind <= CV_MIN)
+                bad |= CV_(nans_of)(a, b);
+            v[i] = CV_(meet)(kind, nan_free, a, b);
+        }
+        CV_(put)(j,
+                 CV_(in_order)(CV_(meet)(kind, nan_free, CV_(evens)(v[0], v[1]),
+                                         CV_(odds)(v[0], v[1]))),
+                 &by, y, ox);
+        if (ox == last)
+            return CV_(any_flag)(bad);
+    }
+}
+
 /* Windows of k = 2 or 3 neighbouring columns, stride 2, in registers; returns whether a nan_free
  * row met a NaN.  back: they begin one column before the row, as in 3x3 with padding 1; the column
- * before each is kept from the last vector, and whole vectors lie inside the row.  ask: for the
- * rows of the windows below, as rows are too short for the processor to foresee them. */
+ * before each is kept from the last vector, and whole vectors lie inside the row. */
 CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, const int back,
-                             const int known, int ask, const CV_(pool_job) *j,
-                             const CV_(window_rows) *w, ptrdiff_t rest, T *y) {
+                             const int known, const CV_(pool_job) *j, const CV_(window_rows) *w,
+                             ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     const ptrdiff_t in = p->in[2];
     const vec start = CV_(set1)(CV_START(kind));
@@ -96,10 +126,6 @@ CV_INLINE int CV_(slide_row)(const int kind, const int nan_free, const int k, co
     for (ptrdiff_t ox = -VL; ox < p->out[2]; ox += VL, ix += 2 * VL) { /* the first only loads */
         vec next = a, next_odd = odd;
         if ((k == 3 && !back) || ox + VL < p->out[2]) {
-            for (ptrdiff_t c = 0; ask && c < 2 * VL; c += 64 / (ptrdiff_t)sizeof(T)) {
-                __builtin_prefetch(w->rows[0] + ix + c + 2 * p->xs[3]);
-                __builtin_prefetch(w->rows[1] + ix + c + 2 * p->xs[3]);
-            }
             const vec first = CV_(joined)(kind, nan_free, known, w, ix, in, &bad),
                       second = CV_(joined)(kind, nan_free, known, w, ix + VL, in, &bad);
             next = CV_(even)(first, second);
@@ -185,22 +211,23 @@ CV_INLINE void CV_(window_row)(const int kind, const CV_(pool_job) *j, const CV_
     /* under cheap masks a join that heeds NaN costs no more than to look for one */
     const int quick = !CV_CHEAP_MASKS;
     int again = 0;
-    if (s == 2 && k == 2 && w->count == 2)
-        again = CV_(slide_row)(kind, quick, 2, 0, 2, CV_FLOAT && far, j, w, rest, y);
+    if (s == 2 && k == 2 && w->count == 2 && !j->p.lo[2] && j->p.out[2] >= VL &&
+        j->p.in[2] >= 2 * j->p.out[2])
+        again = CV_(pair_row)(kind, quick, far, j, w, rest, y);
     else if (s == 2 && k == 2)
-        again = CV_(slide_row)(kind, quick, 2, 0, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 2, 0, 0, j, w, rest, y);
     else if (s == 2 && k == 3 && j->p.lo[2] == 1 && w->count == 3)
-        again = CV_(slide_row)(kind, quick, 3, 1, 3, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 1, 3, j, w, rest, y);
     else if (s == 2 && k == 3 && w->count == 3)
-        again = CV_(slide_row)(kind, quick, 3, 0, 3, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 3, j, w, rest, y);
     else if (s == 2 && k == 3)
-        again = CV_(slide_row)(kind, quick, 3, 0, 0, 0, j, w, rest, y);
+        again = CV_(slide_row)(kind, quick, 3, 0, 0, j, w, rest, y);
     else
         CV_(line_row)(kind, j, w, rest, y);
     if (again && k == 2)
-        CV_(slide_row)(kind, 0, 2, 0, 0, 0, j, w, rest, y);
+        CV_(slide_row)(kind, 0, 2, 0, 0, j, w, rest, y);
     else if (again)
-        CV_(slide_row)(kind, 0, 3, 0, 0, 0, j, w, rest, y);
+        CV_(slide_row)(kind, 0, 3, 0, 0, j, w, rest, y);
 }
 
 /* Some rows of outputs of one plane. */

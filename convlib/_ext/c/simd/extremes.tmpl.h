@@ -50,17 +50,28 @@ CV_INLINE T CV_(join)(const int kind, T a, T b) {
         return (T)(a + b);
     return CV_(wins)(kind, a, b) ? b : a;
 }
-/* Which lanes hold a NaN. */
+/* Which lanes hold a NaN, of one vector or of either of two. */
 #undef CV_FLAGS
 #if CV_FLOAT && CV_VB == 64
 #define CV_FLAGS CV_GLUE(CV_MASK, CV_BITS)
 CV_INLINE CV_FLAGS CV_(nans)(vec v) {
     return CV_MM(cmp, _mask)((CV_MMT)v, (CV_MMT)v, _CMP_UNORD_Q);
 }
+CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) {
+    return CV_MM(cmp, _mask)((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
+}
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) { return m != 0; }
+#elif defined(CV_MM)
+#define CV_FLAGS ivec
+CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_NAN_LANES(v); }
+CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) {
+    return (ivec)CV_MM(cmp, )((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
+}
+CV_INLINE int CV_(any_flag)(CV_FLAGS m) { return CV_MM(movemask, )((CV_MMT)m) != 0; }
 #else
 #define CV_FLAGS ivec
 CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_NAN_LANES(v); }
+CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) { return CV_NAN_LANES(a) | CV_NAN_LANES(b); }
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) {
     int any = 0;
     for (int i = 0; i < VL; i++)
