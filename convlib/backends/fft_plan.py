@@ -101,10 +101,10 @@ def _lengths(spec: ConvSpec, taps: Ints) -> Iterator[Ints]:
         positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
         whole = scipy_fft.next_fast_len(positions + ke - 1, real=True)
         shortest = min(whole, scipy_fft.next_fast_len(ke + max(1, ke // 4), real=True))
-        limit = math.floor(min(whole, max(TILE_ELEMENTS ** (1 / spec.nd), 4 * ke)))
+        limit = math.floor(min(whole, max(_root(TILE_ELEMENTS, spec.nd), 4 * ke)))
         # The shortest that makes do with so many tiles, from the fewest on.
         most, tiles = -(-positions // (shortest - ke + 1)), -(-positions // (limit - ke + 1))
-        step = max(1.125, (most / tiles) ** (1 / _TRIES))
+        step = max(1.125, _root(most / tiles, _TRIES))
         lengths = {shortest}
         while tiles < most:
             length = scipy_fft.next_fast_len(-(-positions // tiles) + ke - 1, real=True)
@@ -154,6 +154,10 @@ def _nbytes(plan: Plan, dtype: np.dtype[Any]) -> int:
     return held + max(there, back, multiply) + SMALL
 
 
+def _root(value: float, degree: int) -> float:
+    return float(np.power(float(value), 1 / degree))  # powers and logarithms of Python's own floats clear errno
+
+
 def nanoseconds(spec: ConvSpec, dtype: np.dtype[Any], plan: Plan) -> float:
     """Predict what a call takes on one thread: of bytes transformed and multiplied, and of each group and tile."""
     size = math.prod(plan.length) * dtype.itemsize
@@ -161,7 +165,7 @@ def nanoseconds(spec: ConvSpec, dtype: np.dtype[Any], plan: Plan) -> float:
     kernels = math.prod(-(-k // t) for k, t in zip(spec.kernel, plan.taps, strict=True))
     in_blocks, out_blocks = -(-spec.icg // plan.ins), -(-spec.ocg // plan.outs)
     transforms = tiles * kernels * (spec.icg * out_blocks + spec.ocg * in_blocks) + kernels * spec.icg * spec.ocg
-    transformed = size * transforms * (math.log2(math.prod(plan.length)) + 2)
+    transformed = size * transforms * (float(np.log2(float(math.prod(plan.length)))) + 2)
     multiplied = size * tiles * kernels * spec.icg * spec.ocg
     parts = tiles * kernels * in_blocks * out_blocks
     return spec.groups * (_GROUP + _TILE * parts + _TRANSFORMED * transformed + _MULTIPLIED * multiplied)

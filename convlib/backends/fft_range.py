@@ -150,7 +150,7 @@ def _cut(tile: Array, few: int, sign: int) -> Range:
     shift = top if abs(top) > _SAFE else 0
     if not infinite and top + _OFFSET == e[-1]:
         return Range(None, shift, sign)
-    return Range(math.ldexp(1.0, top) if top < 1024 else math.inf, shift, sign)
+    return Range(float(np.ldexp(1.0, top)) if top < 1024 else math.inf, shift, sign)
 
 
 def _pieces(tile: Array) -> Iterator[Array]:

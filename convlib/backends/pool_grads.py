@@ -102,4 +102,4 @@ def _share_a_scale(y: Any, scale: float, p: float) -> bool:
     if not (math.isfinite(p) and math.isfinite(scale) and scale > 0):
         return False
     least = float(y.min(where=y > 0, initial=scale))
-    return (math.log2(scale) - math.log2(least)) * abs(p - 1) < 900 and not np.isnan(y).any()
+    return bool((np.log2(scale) - np.log2(least)) * abs(p - 1) < 900) and not np.isnan(y).any()

@@ -201,7 +201,7 @@ def _one_scale(x: Array, p: float) -> float | None:
         least = min(least, float(sizes.min(where=sizes > 0, initial=math.inf)))
     if not most:
         return 1.0
-    return most if (math.log2(most) - math.log2(least)) * p < _BITS else None
+    return most if (np.log2(most) - np.log2(least)) * p < _BITS else None  # those of math clear errno
 
 
 def _root(total: Array, p: float) -> Array:

@@ -21,11 +21,18 @@ def refused(backend):
 
 
 HALVES = X.astype("f2"), W.astype("f2")
+WIDE = X.copy()
+WIDE[0, 0, 5, 5] = 1e30  # which fft sums directly
+DOUBLES = X.astype("f8")
+NORMS = convlib.lp_pool2d(DOUBLES, 3, 3)
 CALLS = {
     "conv": lambda backend: convlib.conv2d(X, W, padding=1, backend=backend),
     "conv_grad_weight": lambda backend: convlib.conv2d_grad_weight(X, X, W.shape, padding=1, backend=backend),
     "max_pool": lambda backend: convlib.max_pool2d(X, 3, backend=backend),
     "lp_pool": lambda backend: convlib.lp_pool2d(X, 2, 3, backend=backend),
+    "lp_pool_grad": lambda backend: convlib.lp_pool2d_grad_input(NORMS, DOUBLES, NORMS, 3, 3, backend=backend),
+    "lp_pool_doubles": lambda backend: convlib.lp_pool2d(DOUBLES, 3, 3, backend=backend),
+    "wide": lambda backend: convlib.conv2d(WIDE, W, backend=backend),
     "half": lambda backend: convlib.conv2d(HALVES[0], HALVES[1], backend=backend),
     "refused": lambda backend: refused(backend),
 }
@@ -53,6 +60,13 @@ def changes(state, call):
 def test_control_word_and_errno_are_left_alone(state, backend, name):
     CALLS[name](backend)  # the first call imports modules, which looks for files
     assert changes(state, lambda: CALLS[name](backend)) == []
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+def test_the_first_call_of_a_shape_leaves_errno_alone(state, backend):
+    CALLS["conv"](backend)
+    narrow = np.ascontiguousarray(X[..., :19])
+    assert changes(state, lambda: convlib.conv2d(narrow, W, dilation=2, backend=backend)) == []
 
 
 def test_a_call_that_flushes_denormals_would_be_noticed(state):
