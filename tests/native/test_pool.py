@@ -150,6 +150,32 @@ def test_pairs_of_columns_end_where_a_row_does(isa: str, kind: str, dtype: str) 
                 np.testing.assert_array_equal(y, pool(x[..., :width], 2, backend="cython", **given), f"{outs}, {given}")
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("height", "width"), [(2, 8), (1, 17), (3, 7), (5, 9), (16, 16), (1, 257)])
+def test_channels_of_few_windows_are_cut_for_threads(isa: str, height: int, width: int, dtype: str) -> None:
+    """Around the taps that go over the channels together, with a NaN, and channels that fill no vector."""
+    rng = np.random.default_rng(height)
+    wide = (192 << 10) // (height * width * np.dtype(dtype).itemsize)  # from then on
+    for channels in (1, 31, 64, 129, wide - 1, wide + 1, wide + 67):
+        x = rng.integers(-9, 10, (1, height + 1, width + 2, channels)).astype(dtype)
+        x[0, height - 1, width - 1, -1] = np.nan
+        windows = np.lib.stride_tricks.sliding_window_view(x, (height, width), (1, 2))[:, :, ::2]
+        given: dict[str, Any] = {"stride": (1, 2), "layout": "NHWC", "backend": "native"}
+        for threads in (1, 3):
+            with convlib.num_threads(threads):
+                total = convlib.sum_pool2d(x, (height, width), **given)
+                most = convlib.max_pool2d(x, (height, width), **given)
+                average = convlib.avg_pool2d(x, (height, width), **given)
+                found, places = convlib.max_pool2d(x, (height, width), return_indices=True, **given)
+            np.testing.assert_array_equal(total, windows.sum((-2, -1)))
+            np.testing.assert_array_equal(average, windows.sum((-2, -1)) / np.array(height * width, dtype))
+            np.testing.assert_array_equal(most, windows.max((-2, -1)))
+            np.testing.assert_array_equal(found, most)
+            flat = x.reshape(-1, channels)
+            at = np.take_along_axis(flat, places.reshape(-1, channels), 0).reshape(found.shape)
+            np.testing.assert_array_equal(at, found)
+
+
 def test_integer_sums_are_exact_or_refused(isa: str) -> None:
     x = np.full((1, 2, 9, 9), 2**60, "i8")
     for _ in range(2):

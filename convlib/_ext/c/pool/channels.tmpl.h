@@ -7,6 +7,11 @@
 
 /* Vectors of channels at once: 256 bytes side by side, so that a tap's lines come in a row. */
 #define CV_CHANNEL_VECTORS (CV_VB == 64 ? 4 : 8)
+/* Taps that go over the channels together, in windows of so many bytes, of which few fit a cache of
+ * the first level; sums of so many taps by eights need not carry what an addition lost. */
+#define CV_CHANNEL_TAPS 8
+#define CV_CHANNEL_BYTES (192 << 10)
+#define CV_CHANNEL_MANY 256
 
 /* One window in nv vectors of channels, the last with n lanes; ix0 .. ix1-1 by dil: its columns
  * inside the input. */
@@ -51,7 +56,57 @@ CV_INLINE void CV_(channel_vectors)(const int kind, const int nv, const CV_(pool
     }
 }
 
-CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV_(window_rows) *w,
+/* What `taps` pixels, `step` apart, add to channels c .. c+nv*VL-1 of a window, the last vector of
+ * n lanes.  first: they begin the window; divide: by which it ends, or 0. */
+CV_INLINE void CV_(channel_taps)(const int kind, const int nv, const T *x, ptrdiff_t step,
+                                 ptrdiff_t taps, ptrdiff_t c, ptrdiff_t n, int first, T divide,
+                                 T *y) {
+    vec v[4];
+    CV_UNROLL(4)
+    for (int i = 0; i < nv; i++)
+        v[i] = CV_(load_n)(x + c + i * VL, i == nv - 1 ? n : VL);
+    for (ptrdiff_t t = 1; t < taps; t++) {
+        CV_UNROLL(4)
+        for (int i = 0; i < nv; i++)
+            v[i] = CV_(vjoin)(kind, v[i],
+                              CV_(load_n)(x + t * step + c + i * VL, i == nv - 1 ? n : VL));
+    }
+    CV_UNROLL(4)
+    for (int i = 0; i < nv; i++) {
+        const ptrdiff_t lanes = i == nv - 1 ? n : VL;
+        if (!first)
+            v[i] = CV_(vjoin)(kind, CV_(load_n)(y + c + i * VL, lanes), v[i]);
+        if (divide != 0)
+            v[i] = v[i] / CV_(set1)(divide);
+        CV_(store_n)(y + c + i * VL, v[i], lanes);
+    }
+}
+
+/* Channels c0 .. c1-1 of one window, a few taps at a time, which are read from end to end: where
+ * pixels lie a power of two apart, their lines have too few places in a cache to be met again. */
+CV_INLINE void CV_(channel_sweep)(const int kind, const CV_(pool_job) *j,
+                                  const CV_(window_rows) *w, ptrdiff_t ix0, ptrdiff_t ix1,
+                                  ptrdiff_t c0, ptrdiff_t c1, T divide, T *y) {
+    const cv_pool *p = &j->p;
+    const ptrdiff_t step = p->dil[2] * p->xs[4], all = (ix1 - ix0 + p->dil[2] - 1) / p->dil[2];
+    for (ptrdiff_t r = 0; r < w->count; r++) {
+        for (ptrdiff_t at = 0; at < all; at += CV_CHANNEL_TAPS) {
+            const T *x = w->rows[r] + ix0 * p->xs[4] + at * step;
+            const ptrdiff_t taps = CV_MIN2(CV_CHANNEL_TAPS, all - at);
+            const int first = !r && !at, last = r == w->count - 1 && at + taps == all;
+            const T by = last && kind > CV_MIN && j->divided ? divide : 0;
+            ptrdiff_t c = c0;
+            for (; c + 4 * VL <= c1; c += 4 * VL)
+                CV_(channel_taps)(kind, 4, x, step, taps, c, VL, first, by, y);
+            for (; c < c1; c += VL)
+                CV_(channel_taps)(kind, 1, x, step, taps, c, CV_MIN2(VL, c1 - c), first, by, y);
+        }
+    }
+}
+
+/* Channels c0 .. c1-1 of a row of windows. */
+CV_INLINE void CV_(channel_row)(const int kind, const int swept, const CV_(pool_job) *j,
+                                const CV_(window_rows) *w, ptrdiff_t c0, ptrdiff_t c1,
                                 ptrdiff_t rest, T *y) {
     const cv_pool *p = &j->p;
     double work = 0;
@@ -60,18 +115,31 @@ CV_INLINE void CV_(channel_row)(const int kind, const CV_(pool_job) *j, const CV
         const ptrdiff_t ix0 = wx.first, ix1 = wx.end,
                         counted = CV_MAX2(1, rest) * CV_MAX2(1, wx.counted);
         const T divide = !j->divided ? 1 : p->divisor != 0 ? (T)p->divisor : (T)counted;
-        ptrdiff_t c = 0;
-        if (CV_CHANNEL_VECTORS > 4) {
-            for (; c + CV_CHANNEL_VECTORS * VL <= p->c; c += CV_CHANNEL_VECTORS * VL)
+        if (swept) {
+            CV_(channel_sweep)(kind, j, w, ix0, ix1, c0, c1, divide, y);
+        } else {
+            ptrdiff_t c = c0;
+            for (; CV_CHANNEL_VECTORS > 4 && c + 8 * VL <= c1; c += 8 * VL)
                 CV_(channel_vectors)(kind, CV_CHANNEL_VECTORS, j, w, ix0, ix1, c, VL, divide, y);
+            for (; c + 4 * VL <= c1; c += 4 * VL)
+                CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y);
+            for (; c < c1; c += VL)
+                CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, c1 - c), divide, y);
         }
-        for (; c + 4 * VL <= p->c; c += 4 * VL)
-            CV_(channel_vectors)(kind, 4, j, w, ix0, ix1, c, VL, divide, y);
-        for (; c < p->c; c += VL)
-            CV_(channel_vectors)(kind, 1, j, w, ix0, ix1, c, CV_MIN2(VL, p->c - c), divide, y);
-        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)p->c))
+        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)(c1 - c0)))
             return;
     }
+}
+
+/* Large windows apart, so that what small ones need keeps its registers. */
+CV_NOINLINE void CV_(swept_row)(const CV_(pool_job) *j, const CV_(window_rows) *w, ptrdiff_t c0,
+                                ptrdiff_t c1, ptrdiff_t rest, T *y) {
+    if (j->p.kind == CV_MAX)
+        CV_(channel_row)(CV_MAX, 1, j, w, c0, c1, rest, y);
+    else if (j->p.kind == CV_MIN)
+        CV_(channel_row)(CV_MIN, 1, j, w, c0, c1, rest, y);
+    else
+        CV_(channel_row)(CV_SUM, 1, j, w, c0, c1, rest, y);
 }
 
 /* The same with places; extremes are maxima of what has its bits turned. */
@@ -107,36 +175,42 @@ CV_INLINE void CV_(channel_places)(const int nv, const CV_(pool_job) *j, const C
     }
 }
 
-CV_NOINLINE void CV_(channel_row_places)(const CV_(pool_job) *j, const CV_(window_rows) *w, T *y,
-                                         int64_t *indices) {
+CV_NOINLINE void CV_(channel_row_places)(const CV_(pool_job) *j, const CV_(window_rows) *w,
+                                         ptrdiff_t c0, ptrdiff_t c1, T *y, int64_t *indices) {
     const cv_pool *p = &j->p;
     const ivec turn = (ivec)CV_(set1)(p->kind == CV_MAX ? (T)0.0 : (T)-0.0);
     double work = 0;
     for (ptrdiff_t ox = 0; ox < p->out[2]; ox++, y += p->ys[4], indices += p->ys[4]) {
         const cv_window wx = CV_(window)(j, 2, ox);
-        ptrdiff_t c = 0;
-        for (; c + 4 * VL <= p->c; c += 4 * VL)
+        ptrdiff_t c = c0;
+        for (; c + 4 * VL <= c1; c += 4 * VL)
             CV_(channel_places)(4, j, w, wx, c, VL, turn, y, indices);
-        for (; c < p->c; c += VL)
-            CV_(channel_places)(1, j, w, wx, c, CV_MIN2(VL, p->c - c), turn, y, indices);
-        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)p->c))
+        for (; c < c1; c += VL)
+            CV_(channel_places)(1, j, w, wx, c, CV_MIN2(VL, c1 - c), turn, y, indices);
+        if (cv_stop_after(&work, (double)(w->count * p->k[2]) * (double)(c1 - c0)))
             return;
     }
 }
 
-/* Some rows of outputs of one image. */
+/* Some rows of outputs of one image, and some of its channels. */
 CV_INLINE void CV_(channels_item)(const int kind, const CV_(pool_job) *j, ptrdiff_t item,
                                   char *scratch) {
-    const CV_(rows_item) at = CV_(rows_item_of)(j, 1, item);
+    const CV_(rows_item) at = CV_(rows_item_of)(j, 1, item / j->blocks);
+    const ptrdiff_t c0 = item % j->blocks * j->inner, c1 = CV_MIN2(c0 + j->inner, j->p.c);
     CV_(window_rows) w = CV_(rows_space)(j, scratch);
     for (ptrdiff_t oy = at.oy0; oy < at.oy1; oy++) {
         const cv_window wy = CV_(window)(j, 1, oy);
         const ptrdiff_t to = at.to + oy * j->p.ys[3];
         CV_(list_rows)(j, at.x, at.z, wy, &w);
+        const double taps = (double)w.count * (double)j->p.k[2];
+        const int swept = taps * (double)j->p.c * (double)sizeof(T) > CV_CHANNEL_BYTES &&
+                          (kind <= CV_MIN || taps <= CV_CHANNEL_MANY);
         if (j->places)
-            CV_(channel_row_places)(j, &w, j->y + to, j->indices + to);
+            CV_(channel_row_places)(j, &w, c0, c1, j->y + to, j->indices + to);
+        else if (swept)
+            CV_(swept_row)(j, &w, c0, c1, at.z.counted * wy.counted, j->y + to);
         else
-            CV_(channel_row)(kind, j, &w, at.z.counted * wy.counted, j->y + to);
+            CV_(channel_row)(kind, 0, j, &w, c0, c1, at.z.counted * wy.counted, j->y + to);
     }
 }
 
@@ -165,6 +239,12 @@ CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
 CV_ONCE void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n, 1);
+    /* few rows are cut along the channels, too, so that there is work for all threads */
+    const ptrdiff_t wide = CV_CHANNEL_VECTORS * VL, wanted = 4 * j->threads / j->items,
+                    cuts = CV_MAX2(1, CV_MIN2(wanted, j->p.c / wide));
+    j->inner = (j->p.c / cuts + wide - 1) / wide * wide;
+    j->blocks = (j->p.c + j->inner - 1) / j->inner;
+    j->items *= j->blocks;
     j->scratch_each = CV_ROUND64(CV_(rows_list)(&j->p));
     CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
 }

@@ -25,7 +25,8 @@ typedef struct {
     /* [out[2]]: taps counted along W, at least 1; NULL: no table */
     const T *divide;
     const cv_window *windows[3]; /* of each axis, or NULL */
-    /* doubling: padded scratch, channels side by side, blocks of channels */
+    /* doubling: padded scratch, channels side by side, blocks of channels; channels: of these the
+     * last two */
     ptrdiff_t size[3], inner, blocks;
     ptrdiff_t step[3], cuts[3]; /* outputs per item, items along D, H and W */
     ptrdiff_t batch;            /* planes per item */
