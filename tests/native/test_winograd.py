@@ -86,11 +86,15 @@ def test_when_it_is_chosen(
     [*((kernel, 1, dilation) for kernel in [(3, 3), (5, 5), *lines] for dilation in (1, 2)), ((3, 3), 2, 1)],
     ids=str,
 )
-def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], stride: int, dilation: int) -> None:
-    problem = sizes(2, 2, 3, 19, (17, 18), kernel, stride, dilation, lo=2)
+@pytest.mark.parametrize(("images", "size"), [(2, (17, 18)), (1, (9, 9))])
+def test_infinities_stay_in_their_windows(
+    isa: str, images: int, size: tuple[int, int], kernel: tuple[int, int], stride: int, dilation: int
+) -> None:
+    height, width = size
+    problem = sizes(images, 2, 3, 19, size, kernel, stride, dilation, lo=2)
     rng = np.random.default_rng(sum(kernel))
-    x, w = rng.integers(-3, 4, (2, 6, 17, 18)).astype("f4"), rng.integers(-3, 4, (38, 3, *kernel)).astype("f4")
-    x[0, 1, 8, 9], x[1, 5, 0, 17], x[1, 0, 16, 0] = np.inf, np.nan, -np.inf
+    x, w = rng.integers(-3, 4, (images, 6, *size)).astype("f4"), rng.integers(-3, 4, (38, 3, *kernel)).astype("f4")
+    x[0, 1, height // 2, width // 2], x[-1, 5, 0, width - 1], x[-1, 0, height - 1, 0] = np.inf, np.nan, -np.inf
     with np.errstate(invalid="ignore"):
         expected = reference(problem, x, w.astype("f8"), None)
     for last, packed in itertools.product((False, True), (False, True)):
@@ -108,14 +112,15 @@ def test_infinities_stay_in_their_windows(isa: str, kernel: tuple[int, int], str
 )  # fmt: skip
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("bad", [100.0, 1e6, -1e30, np.inf, np.nan])
-@pytest.mark.parametrize("images", [1, 40])
+@pytest.mark.parametrize(("images", "size"), [(1, (30, 31)), (40, (30, 31)), (1, (9, 10))])
 def test_beside_an_element_that_towers_above_the_others(
-    isa: str, kernel: tuple[int, int], stride: int, dilation: int, layout: str, bad: float, images: int
-) -> None:
+    isa: str, kernel: tuple[int, int], stride: int, dilation: int, layout: str, bad: float, images: int,
+    size: tuple[int, int],
+) -> None:  # fmt: skip
     """Few such tiles are summed again, many make the whole call direct: either way as exact as among equals."""
     rng = np.random.default_rng(sum(kernel))
-    x, w = np.ones((images, 3, 30, 31), "f4"), rng.uniform(0.5, 1, (16, 3, *kernel)).astype("f4")
-    x[0, 1, 12, 13] = bad
+    x, w = np.ones((images, 3, *size), "f4"), rng.uniform(0.5, 1, (16, 3, *kernel)).astype("f4")
+    x[0, 1, size[0] * 2 // 5, size[1] * 3 // 7] = bad
     given = x if layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
     options: dict[str, Any] = {"stride": stride, "padding": 2, "dilation": dilation}
     y = convlib.conv2d(given, w, **options, layout=layout, backend="native:winograd")
@@ -139,6 +144,18 @@ def test_error_is_a_few_units_of_a_tile(isa: str, kernel: tuple[int, int], strid
     error = np.abs(convlib.conv2d(x, w, stride=stride, backend="native:winograd") - exact)
     largest = np.abs(x).max((1, 2, 3))[:, None, None, None] * np.abs(w).sum((1, 2, 3))[:, None, None]
     assert 0 < (error / largest).max() < 10 * 2.0**-24
+
+
+def test_error_of_tiles_of_4x2_is_a_few_units_of_them(isa: str) -> None:
+    rng, most = np.random.default_rng(0), 0.0
+    for _ in range(100):
+        x, w = rng.standard_normal((1, 8, 8, 10)).astype("f4"), rng.standard_normal((32, 8, 3, 3)).astype("f4")
+        plain = convlib.conv2d(x.astype("f8"), w, backend="cython")
+        error = np.abs(convlib.conv2d(x, w, backend="native:winograd") - plain)
+        for top, left in itertools.product((0, 4), range(0, 8, 2)):
+            largest = np.abs(x[:, :, top : top + 6, left : left + 4]).max() * np.abs(w).sum((1, 2, 3))
+            most = max(most, (error[0, :, top : top + 4, left : left + 2].max((1, 2)) / largest).max())
+    assert 0 < most < 10 * 2.0**-24
 
 
 @pytest.mark.parametrize("channels", [5, 16, 37])

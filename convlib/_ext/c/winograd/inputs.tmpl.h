@@ -11,33 +11,33 @@
 
 /* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then
  * along W. */
-CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
+CV_INLINE void CV_(wino_tiles)(const int ah, const int aw, const int m, const CV_(wino_job) *j,
                                const T *const *row, ptrdiff_t tiles, ptrdiff_t width, T *turned,
                                T *v) {
     const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
     for (ptrdiff_t x = 0; x < width; x++) {
         CV_(wino_in_t) d[9], r[9];
         CV_UNROLL(9)
-        for (int s = 0; s < a; s++)
+        for (int s = 0; s < ah; s++)
             d[s] = (CV_(wino_in_t))CV_(load)(row[s] + x * VL);
-        CV_(wino_bt)(a, d, r);
+        CV_(wino_bt)(ah, d, r);
         CV_UNROLL(9)
-        for (int s = 0; s < a; s++)
-            CV_(store)(turned + (x * a + s) * VL, (vec)r[s]);
+        for (int s = 0; s < ah; s++)
+            CV_(store)(turned + (x * ah + s) * VL, (vec)r[s]);
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
-            const T *from = turned + (t * m * j->s[1] * gap + phase) * a * VL;
+            const T *from = turned + (t * m * j->s[1] * gap + phase) * ah * VL;
             CV_UNROLL(9)
-            for (int s = 0; s < a; s++) {
+            for (int s = 0; s < ah; s++) {
                 CV_(wino_in_t) d[9], r[9];
                 CV_UNROLL(9)
-                for (int q = 0; q < a; q++)
-                    d[q] = (CV_(wino_in_t))CV_(load)(from + (q * gap * a + s) * VL);
-                CV_(wino_bt)(a, d, r);
+                for (int q = 0; q < aw; q++)
+                    d[q] = (CV_(wino_in_t))CV_(load)(from + (q * gap * ah + s) * VL);
+                CV_(wino_bt)(aw, d, r);
                 CV_UNROLL(9)
-                for (int q = 0; q < a; q++)
-                    CV_(store)(v + (s * a + q) * j->v_plane, (vec)r[q]);
+                for (int q = 0; q < aw; q++)
+                    CV_(store)(v + (s * aw + q) * j->v_plane, (vec)r[q]);
             }
         }
     }
@@ -45,16 +45,18 @@ CV_INLINE void CV_(wino_tiles)(const int a, const int m, const CV_(wino_job) *j,
 
 typedef void (*CV_(wino_tiles_fn))(int m, const CV_(wino_job) *j, const T *const *row,
                                    ptrdiff_t tiles, ptrdiff_t width, T *turned, T *v);
-#define CV_WINO_TILES_OF(a)                                                                   \
-    CV_NOINLINE void CV_(wino_tiles_##a)(int m, const CV_(wino_job) *j, const T *const *row,  \
-                                         ptrdiff_t tiles, ptrdiff_t width, T *turned, T *v) { \
-        CV_(wino_tiles)(a, m, j, row, tiles, width, turned, v);                               \
+#define CV_WINO_TILES_OF(ah, aw)                                                       \
+    CV_NOINLINE void CV_(wino_tiles_##ah##_##aw)(int m, const CV_(wino_job) *j,        \
+                                                 const T *const *row, ptrdiff_t tiles, \
+                                                 ptrdiff_t width, T *turned, T *v) {   \
+        CV_(wino_tiles)(ah, aw, m, j, row, tiles, width, turned, v);                   \
     }
-CV_WINO_TILES_OF(6)
+CV_WINO_TILES_OF(6, 6)
 #if CV_FLOAT
-CV_WINO_TILES_OF(4)
-CV_WINO_TILES_OF(5)
-CV_WINO_TILES_OF(9)
+CV_WINO_TILES_OF(4, 4)
+CV_WINO_TILES_OF(6, 4)
+CV_WINO_TILES_OF(5, 5)
+CV_WINO_TILES_OF(9, 9)
 
 /* The same of windows of one row or one column, whose inputs lie at `from`. */
 CV_INLINE void CV_(wino_lines)(const int a, const CV_(wino_job) *j, const T *const *from,
@@ -100,12 +102,13 @@ CV_INLINE void CV_(wino_row_of_tiles)(const CV_(wino_job) *j, const T *const *ro
             CV_(wino_lines_6)(j, from, tiles, v);
         return;
     }
-    const CV_(wino_tiles_fn) tiles_of = j->a[0] == 4   ? CV_(wino_tiles_4)
-                                        : j->a[0] == 5 ? CV_(wino_tiles_5)
-                                        : j->a[0] == 9 ? CV_(wino_tiles_9)
-                                                       : CV_(wino_tiles_6);
+    const CV_(wino_tiles_fn) tiles_of = j->points == 4 * 4   ? CV_(wino_tiles_4_4)
+                                        : j->points == 6 * 4 ? CV_(wino_tiles_6_4)
+                                        : j->points == 5 * 5 ? CV_(wino_tiles_5_5)
+                                        : j->points == 9 * 9 ? CV_(wino_tiles_9_9)
+                                                             : CV_(wino_tiles_6_6);
 #else
-    const CV_(wino_tiles_fn) tiles_of = CV_(wino_tiles_6);
+    const CV_(wino_tiles_fn) tiles_of = CV_(wino_tiles_6_6);
 #endif
     tiles_of(j->m[1], j, row, tiles, width, turned, v);
 }

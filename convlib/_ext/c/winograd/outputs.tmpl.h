@@ -43,11 +43,10 @@ CV_WINO_TILE(5, 1)
 CV_WINO_TILE(5, 2)
 CV_WINO_TILE(6, 1)
 CV_WINO_TILE(6, 2)
-static const CV_(wino_fn)
-    CV_(wino_fns)[][CV_NV] = {{CV_(wino_3_1), CV_(wino_3_2), CV_(wino_2_3)},
-                              {CV_(wino_4_1), CV_(wino_4_2), CV_(wino_3_3)},
-                              {CV_(wino_5_1), CV_(wino_5_2), CV_(wino_4_3)},
-                              {CV_(wino_6_1), CV_(wino_6_2)}};
+static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {{CV_(wino_3_1), CV_(wino_3_2), CV_(wino_2_3)},
+                                                    {CV_(wino_4_1), CV_(wino_4_2), CV_(wino_3_3)},
+                                                    {CV_(wino_5_1), CV_(wino_5_2), CV_(wino_4_3)},
+                                                    {CV_(wino_6_1), CV_(wino_6_2)}};
 #elif CV_PX == 3
 CV_WINO_TILE_ROW(1)
 CV_WINO_TILE_ROW(2)
@@ -93,9 +92,9 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                CV_(wino_fns)[count - least]
-                             [nv - 1](s->segments, p->k[0], x + t * j->v_row, j->v_row, panel,
-                                      zeros, mm + (g * tiles + t) * ld);
+                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0], x + t * j->v_row,
+                                                     j->v_row, panel, zeros,
+                                                     mm + (g * tiles + t) * ld);
             }
         }
     }
@@ -198,6 +197,7 @@ CV_WINO_UNTILES(4, 6, 4, 6)
 #if CV_FLOAT
 CV_WINO_UNTILES(2, 6, 2, 6)
 CV_WINO_UNTILES(2, 4, 2, 4)
+CV_WINO_UNTILES(4, 6, 2, 4)
 CV_WINO_UNTILES(2, 5, 2, 5)
 CV_WINO_UNTILES(4, 9, 4, 9)
 CV_WINO_UNTILES(1, 1, 4, 6)
@@ -212,6 +212,8 @@ static CV_(wino_untiles_fn) CV_(wino_untiles_for)(const CV_(wino_job) *j) {
         return CV_(wino_untiles_1_4_6);
     if (j->points == 8)
         return j->m[0] * j->m[1] == 4 ? CV_(wino_untiles_1_4_8) : CV_(wino_untiles_1_2_8);
+    if (j->points == 6 * 4)
+        return CV_(wino_untiles_4_2_4);
     if (j->a[0] == 9)
         return CV_(wino_untiles_4_4_9);
     if (j->m[0] == 2)

@@ -61,26 +61,27 @@ CV_INLINE void CV_(wino_put)(const int a, const CV_(half_t) *from, ptrdiff_t pla
         *(CV_(half_row_t) *)(u + q * plane) = __builtin_convertvector(from[q], CV_(half_row_t));
 }
 
-/* Half a vector of filters to a points along each axis, their planes so far apart. */
+/* Half a vector of filters to ah x aw points, so many of which differ along H and W, their planes
+ * so far apart. */
 typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
-#define CV_WINO_SQUARE(a, r, sorts)                                                     \
-    CV_NOINLINE void CV_(wino_square_##a##_##r)(const T *taps, ptrdiff_t plane, T *u) { \
-        CV_(half_t) half[6 * 5], g[5], to[6];                                           \
-        CV_UNROLL(5)                                                                    \
-        for (int x = 0; x < r; x++) {                                                   \
-            CV_UNROLL(5)                                                                \
-            for (int y = 0; y < r; y++)                                                 \
-                g[y] = CV_(wino_tap)(taps + (y * r + x) * VL);                          \
-            CV_(wino_g)(a, r, g, to);                                                   \
-            CV_UNROLL(6)                                                                \
-            for (int i = 0; i < sorts; i++)                                             \
-                half[i * r + x] = to[i];                                                \
-        }                                                                               \
-        CV_UNROLL(6)                                                                    \
-        for (int i = 0; i < sorts; i++) {                                               \
-            CV_(wino_g)(a, r, half + i * r, to);                                        \
-            CV_(wino_put)(sorts, to, plane, u + i * sorts * plane);                     \
-        }                                                                               \
+#define CV_WINO_SQUARE(ah, aw, r, sh, sw)                                                       \
+    CV_NOINLINE void CV_(wino_square_##ah##_##aw##_##r)(const T *taps, ptrdiff_t plane, T *u) { \
+        CV_(half_t) half[6 * 5], g[5], to[6];                                                   \
+        CV_UNROLL(5)                                                                            \
+        for (int x = 0; x < r; x++) {                                                           \
+            CV_UNROLL(5)                                                                        \
+            for (int y = 0; y < r; y++)                                                         \
+                g[y] = CV_(wino_tap)(taps + (y * r + x) * VL);                                  \
+            CV_(wino_g)(ah, r, g, to);                                                          \
+            CV_UNROLL(6)                                                                        \
+            for (int i = 0; i < sh; i++)                                                        \
+                half[i * r + x] = to[i];                                                        \
+        }                                                                                       \
+        CV_UNROLL(6)                                                                            \
+        for (int i = 0; i < sh; i++) {                                                          \
+            CV_(wino_g)(aw, r, half + i * r, to);                                               \
+            CV_(wino_put)(sw, to, plane, u + i * sw * plane);                                   \
+        }                                                                                       \
     }
 #define CV_WINO_STRAIGHT(a, r)                                                            \
     CV_NOINLINE void CV_(wino_straight_##a##_##r)(const T *taps, ptrdiff_t plane, T *u) { \
@@ -91,11 +92,12 @@ typedef void (*CV_(wino_filter_fn))(const T *taps, ptrdiff_t plane, T *u);
         CV_(wino_g)(a, r, g, to);                                                         \
         CV_(wino_put)(a, to, plane, u);                                                   \
     }
-CV_WINO_SQUARE(4, 3, 4)
-CV_WINO_SQUARE(5, 3, 4)
-CV_WINO_SQUARE(6, 3, 6)
-CV_WINO_SQUARE(9, 3, 6)
-CV_WINO_SQUARE(6, 5, 6)
+CV_WINO_SQUARE(4, 4, 3, 4, 4)
+CV_WINO_SQUARE(6, 4, 3, 6, 4)
+CV_WINO_SQUARE(6, 6, 3, 6, 6)
+CV_WINO_SQUARE(5, 5, 3, 4, 4)
+CV_WINO_SQUARE(9, 9, 3, 6, 6)
+CV_WINO_SQUARE(6, 6, 5, 6, 6)
 CV_WINO_STRAIGHT(6, 3)
 CV_WINO_STRAIGHT(8, 5)
 CV_WINO_STRAIGHT(8, 7)
@@ -104,20 +106,20 @@ CV_WINO_STRAIGHT(8, 7)
 
 /* Output channels l0 .. l1-1 of the group at w. */
 static void CV_(wino_panel)(const cv_conv *p, const T *w, ptrdiff_t l0, ptrdiff_t l1, T *u) {
-    const ptrdiff_t count = p->k[1] * p->k[2],
-                    a = cv_wino_reach(p, 1, cv_wino_m(p, 1)), width = l1 - l0,
+    const ptrdiff_t count = p->k[1] * p->k[2], points = CV_(wino_points)(p), width = l1 - l0,
                     plane = p->icg * p->k[0] * width + CV_WINO_SKEW;
     const CV_(wino_gather_fn) gather = count == 9    ? CV_(wino_gather_3x3)
                                        : count == 25 ? CV_(wino_gather_5x5)
                                                      : CV_(wino_gather_line);
-    const CV_(wino_filter_fn) filter = count == 3             ? CV_(wino_straight_6_3)
-                                       : count == 5           ? CV_(wino_straight_8_5)
-                                       : count == 7           ? CV_(wino_straight_8_7)
-                                       : count == 25          ? CV_(wino_square_6_5)
-                                       : a == 4 ? CV_(wino_square_4_3)
-                                       : a == 5 ? CV_(wino_square_5_3)
-                                       : a == 9 ? CV_(wino_square_9_3)
-                                                : CV_(wino_square_6_3);
+    const CV_(wino_filter_fn) filter = count == 3        ? CV_(wino_straight_6_3)
+                                       : count == 5      ? CV_(wino_straight_8_5)
+                                       : count == 7      ? CV_(wino_straight_8_7)
+                                       : count == 25     ? CV_(wino_square_6_6_5)
+                                       : points == 4 * 4 ? CV_(wino_square_4_4_3)
+                                       : points == 6 * 4 ? CV_(wino_square_6_4_3)
+                                       : points == 5 * 5 ? CV_(wino_square_5_5_3)
+                                       : points == 9 * 9 ? CV_(wino_square_9_9_3)
+                                                         : CV_(wino_square_6_6_3);
     T taps[25 * VL];
     for (ptrdiff_t kz = 0; kz < p->k[0]; kz++) {
         for (ptrdiff_t c = 0; c < p->icg; c++, u += width) {

@@ -1,11 +1,11 @@
-/* Winograd convolution along H and W, float32: F(4, 3), F(2, 3) and F(2, 5) along both, F(4, 3),
- * F(4, 5) and F(2, 7) along one, where the window is a line; 3x3 with stride 2 in tiles of 4x4 and
- * 2x2.
+/* Winograd convolution along H and W, float32: F(4, 3), F(2, 3) and F(2, 5) along both, F(4, 3)
+ * along H and F(2, 3) along W on small maps, F(4, 3), F(4, 5) and F(2, 7) along one, where the
+ * window is a line; 3x3 with stride 2 in tiles of 4x4 and 2x2.
  *
  * An m x m tile of outputs takes a^2 = (m+r-1)^2 products per pair of channels instead of m^2 r^2:
- * 36 for 144, 16 for 36, 36 for 100; a line of m takes a instead of m r: 6 for 12, 8 for 20, 8 for
- * 14.  With stride 2 it is 81 for 144, or 25 for 36, by 36 and 16 planes of weights (sizes.h).
- * Lanes are channels, as in the broadcast GEMM.  A unit of work is a block of up to
+ * 36 for 144, 16 for 36, 24 for 72, 36 for 100; a line of m takes a instead of m r: 6 for 12, 8
+ * for 20, 8 for 14.  With stride 2 it is 81 for 144, or 25 for 36, by 36 and 16 planes of weights
+ * (sizes.h).  Lanes are channels, as in the broadcast GEMM.  A unit of work is a block of up to
  * CV_WINO_TILES tiles, whose intermediate results stay in the caches:
  *   V[point][tile][c]  = B^T d B    the inputs d of a tile, from rows turned round to channels last
  *   M[point][tile][oc] = V U        one GEMM per point, inputs broadcast, for one panel of output
