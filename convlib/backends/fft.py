@@ -179,7 +179,7 @@ class _Part:
         signal = None if self.whole else np.empty((plan.tiles, ins, *shape), kind)
         sums = None if plan.in_place else np.empty((plan.tiles, plan.together, *shape), kind)
         for start in range(0, len(blocks), plan.tiles):
-            chunk = [block for block in blocks[start : start + plan.tiles] if not self._direct(block)]
+            chunk = [block for block in blocks[start : start + plan.tiles] if not self.group.wholly_direct(block)]
             if chunk:
                 self._chunk(chunk, spectra, signal, sums)
 
@@ -188,7 +188,7 @@ class _Part:
         tiles = self._gather(blocks, 0, self.plan.length[0]) if self.whole else None
         ranges = fft_range.judge(self._seen(blocks[0])[0][None] if tiles is None else tiles, few)
         for block, found in zip(blocks, ranges, strict=True):
-            if found.limit is not None:
+            if found.limit is not None and not self._direct(block):
                 self._leave_out(block, found.limit)
         if all(self.group.wholly_direct(block) for block in blocks):
             return
@@ -315,9 +315,7 @@ class _Part:
     # ------------------------------------------------------------------ what is summed directly
 
     def _direct(self, block: Block) -> bool:
-        """Return whether no output of a block is left for a transform, or few."""
-        if self.group.wholly_direct(block):
-            return True
+        """Sum a block directly as a whole, if few of its outputs are left for a transform; return whether."""
         seen = self._seen(block)[0]
         if seen.size <= SMALL_TILE or not tile_spoilt(seen, self.ke, math.prod(self.w.shape[1:])):
             return False

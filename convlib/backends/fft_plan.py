@@ -37,6 +37,9 @@ _MOST_TILES = 512
 #: Transform lengths tried per axis.
 _TRIES = 10
 
+#: How much longer a multiple of 16 may be: it takes a tenth less for each element (384 beside 375).
+_EVEN = 1.05
+
 #: Bytes for what is computed of a tile piece by piece, and for the sums of single outputs by other kernels.
 SMALL = 512 << 10
 
@@ -94,20 +97,27 @@ def make_plan(spec: ConvSpec, dtype: np.dtype[Any], bound: int) -> Plan:
         taps = tuple(-(-k // 2) if 2 * k > longest else k for k in taps)
 
 
+def _fast(length: int) -> int:
+    """Return a length that is transformed fast: a multiple of 16 is worth a few more elements."""
+    fast: int = scipy_fft.next_fast_len(length, real=True)
+    even: int = 16 * scipy_fft.next_fast_len(-(-length // 16), real=True)
+    return even if even <= _EVEN * fast else fast
+
+
 def _lengths(spec: ConvSpec, taps: Ints) -> Iterator[Ints]:
     """Yield transform lengths, per axis, for blocks of so many taps."""
     axes = []
     for ke, out, stride in zip(effective_kernel(taps, spec.dilation), spec.out_size, spec.stride, strict=True):
         positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
-        whole = scipy_fft.next_fast_len(positions + ke - 1, real=True)
-        shortest = min(whole, scipy_fft.next_fast_len(ke + max(1, ke // 4), real=True))
+        whole = _fast(positions + ke - 1)
+        shortest = min(whole, _fast(ke + max(1, ke // 4)))
         limit = math.floor(min(whole, max(_root(TILE_ELEMENTS, spec.nd), 4 * ke)))
         # The shortest that makes do with so many tiles, from the fewest on.
         most, tiles = -(-positions // (shortest - ke + 1)), -(-positions // (limit - ke + 1))
         step = max(1.125, _root(most / tiles, _TRIES))
         lengths = {shortest}
         while tiles < most:
-            length = scipy_fft.next_fast_len(-(-positions // tiles) + ke - 1, real=True)
+            length = _fast(-(-positions // tiles) + ke - 1)
             lengths.update({length} if length <= limit else ())
             tiles = max(tiles + 1, math.floor(tiles * step))
         axes.append(sorted(lengths))
