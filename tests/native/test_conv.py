@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from expected import under_isa
 
+import convlib
 from convlib._ext import _native as native
 
 from .common import Problem, Way, check, family_of, kernels, lanes, pairs, posed, reference, run, sizes, target
@@ -89,6 +90,28 @@ def test_padding_meets_weights_that_are_not_finite(isa: str, name: str, dtype: s
             arrays = (a.astype(dtype) for a in (x, w))
             assert run(problem, name, *arrays, None, y, Way(threads=threads, packed=packed)) is not None
             np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (4, 1), (9, 2), (1, 1)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_one_long_row(isa: str, channels: int, kernel: int, dilation: int, dtype: str) -> None:
+    """Many vectors at a time: around how many that are, with a row's ends, and no output of a NaN but its own."""
+    rng = np.random.default_rng(kernel)
+    reach = (kernel - 1) * dilation
+    with under_isa(isa):
+        vector = lanes(dtype)
+    w, bias = rng.integers(-4, 5, (1, channels, kernel)).astype(dtype), rng.integers(-4, 5, 1).astype(dtype)
+    for vectors in (5, 6, 7, 8, 9, 10, 12, 13, 18, 24, 25, 40):
+        for size in (vectors * vector - 1, vectors * vector, vectors * vector + 1):
+            x = rng.integers(-4, 5, (2, channels, size)).astype(dtype)
+            x[1, -1, rng.integers(size)] = np.nan
+            for padding in (0, reach // 2, reach):
+                if size + 2 * padding <= reach:
+                    continue
+                given = {"padding": padding, "dilation": dilation}
+                found = convlib.conv1d(x, w, bias, backend="native:direct", **given)
+                np.testing.assert_array_equal(found, convlib.conv1d(x, w, bias, backend="cython", **given))
 
 
 def test_every_implementation_has_kernels_under_every_instruction_set_that_it_may() -> None:

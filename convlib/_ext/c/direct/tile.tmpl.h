@@ -13,6 +13,7 @@
 #else
 #define CV_DNV 2
 #endif
+#define CV_LINE_TILES 3 /* of a single row, computed together */
 /* The same under a stride and windows 3 wide or not.  With 16 registers the pairs of stride 2 need
  * those of the third vector, and windows of 3x3 wait for memory, which likes whole lines. */
 #define CV_WIDEST(sw, k3) (CV_DNV == 3 && ((sw) == 2 || (k3)) ? 2 : CV_DNV)
@@ -161,10 +162,39 @@ CV_INLINE void CV_(one_tile)(const int dm, const int nv, const int sw, const int
     }
 }
 
+/* A single row of outputs, n vectors of it at a time: so few sums as those of a tile would wait for
+ * each other.  They are summed in the same order. */
+CV_INLINE void CV_(one_line)(const int n, const int kw_const, const CV_(tile_job) *t,
+                             ptrdiff_t ox) {
+    const ptrdiff_t kw = kw_const ? kw_const : t->kw;
+    vec acc[CV_LINE_TILES * CV_DNV];
+    CV_UNROLL(12)
+    for (int i = 0; i < n; i++)
+        acc[i] = (vec){0};
+    for (const CV_(step) *s = t->steps, *end = s + t->count; s < end; s++) {
+        const T *x = t->x + ox + s->x, *w = t->w + s->w;
+        CV_UNROLL(1)
+        for (ptrdiff_t kx = 0; kx < kw; kx++, x += t->dx) {
+            const vec a = CV_(set1)(w[kx]);
+            CV_UNROLL(12)
+            for (int i = 0; i < n; i++)
+                acc[i] += a * CV_(load)(x + i * VL);
+        }
+    }
+    CV_UNROLL(12)
+    for (int i = 0; i < n; i++)
+        CV_(store)(t->y + ox + i * VL, acc[i] + CV_(set1)(t->bias[0]));
+}
+
 CV_INLINE void CV_(run_tile)(const int dm, const int nv, const int sw, const int masked,
                              const int pair, const int kw_const, const CV_(tile_job) *t) {
     const ptrdiff_t end = masked ? 0 : (t->run - 1) * nv * VL;
-    for (ptrdiff_t ox = 0; ox <= end; ox += nv * VL)
+    ptrdiff_t ox = 0;
+    if (CV_VB > 16 && sw == 1 && !masked && dm == CV_DM && t->rows == 1) {
+        for (; ox + (CV_LINE_TILES - 1) * nv * VL < end; ox += CV_LINE_TILES * nv * VL)
+            CV_(one_line)(CV_LINE_TILES * nv, kw_const, t, ox);
+    }
+    for (; ox <= end; ox += nv * VL)
         CV_(one_tile)(dm, nv, sw, masked, pair, kw_const, t, ox, ox < end ? VL : t->column->last);
 }
 
