@@ -156,7 +156,7 @@ def test_channels_of_few_windows_are_cut_for_threads(isa: str, height: int, widt
     """Around the taps that go over the channels together, with a NaN, and channels that fill no vector."""
     rng = np.random.default_rng(height)
     wide = (192 << 10) // (height * width * np.dtype(dtype).itemsize)  # from then on
-    for channels in (1, 31, 64, 129, wide - 1, wide + 1, wide + 67):
+    for channels in (1, 31, 64, 129, wide - 1, wide + 1, 13 * wide + 67):
         x = rng.integers(-9, 10, (1, height + 1, width + 2, channels)).astype(dtype)
         x[0, height - 1, width - 1, -1] = np.nan
         windows = np.lib.stride_tricks.sliding_window_view(x, (height, width), (1, 2))[:, :, ::2]

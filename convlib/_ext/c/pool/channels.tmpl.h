@@ -12,6 +12,7 @@
 #define CV_CHANNEL_TAPS 8
 #define CV_CHANNEL_BYTES (192 << 10)
 #define CV_CHANNEL_MANY 256
+#define CV_CHANNEL_WORK 3e5 /* elements that are cut along channels */
 
 /* One window in nv vectors of channels, the last with n lanes; ix0 .. ix1-1 by dil: its columns
  * inside the input. */
@@ -239,14 +240,17 @@ CV_ONCE double CV_(channels_cost)(const cv_problem *problem) {
 CV_ONCE void CV_(channels_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n, 1);
-    /* few rows are cut along the channels, too, so that there is work for all threads */
-    const ptrdiff_t wide = CV_CHANNEL_VECTORS * VL, wanted = 4 * j->threads / j->items,
+    /* few rows are cut along the channels, too, so that there is work for all threads, if it takes
+     * longer than to wake one that sleeps */
+    const double work = cv_pool_work(&j->p, 3);
+    const ptrdiff_t wide = CV_CHANNEL_VECTORS * VL,
+                    wanted = work < CV_CHANNEL_WORK ? 1 : 4 * j->threads / j->items,
                     cuts = CV_MAX2(1, CV_MIN2(wanted, j->p.c / wide));
     j->inner = (j->p.c / cuts + wide - 1) / wide * wide;
     j->blocks = (j->p.c + j->inner - 1) / j->inner;
     j->items *= j->blocks;
     j->scratch_each = CV_ROUND64(CV_(rows_list)(&j->p));
-    CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
+    CV_(pool_end)(j, work, plan);
 }
 
 CV_POOL_ROW(channels, CV_(channels_item), CV_(channels_fits), CV_(channels_cost),
