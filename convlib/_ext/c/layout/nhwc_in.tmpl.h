@@ -42,22 +42,26 @@ static void CV_(nhwc_in)(const cv_conv *p, const T *from, ptrdiff_t next, ptrdif
         }
         return;
     }
-    for (ptrdiff_t c = 0; c < icg; c += VL) {
+    /* A line of the cache is filled at once: those of many pixels may fall into one set. */
+    const ptrdiff_t line = CV_MAX2(VL, 64 / (ptrdiff_t)sizeof(T));
+    for (ptrdiff_t begin = 0; begin < icg; begin += line) {
         for (ptrdiff_t q = 0; q < n; q += VL) {
             /* the last ones whole, too, where some come twice */
-            const ptrdiff_t i = CV_MAX2(0, CV_MIN2(q, n - VL));
-            const ptrdiff_t channels = CV_MIN2(VL, icg - c), pixels = CV_MIN2(VL, n - i);
-            const T *src = from + c * p->xs[1] + i * next;
-            T *to = dst + i * icg + c;
-            vec v[VL];
-            CV_(transpose_rows)(src, p->xs[1], next, channels, pixels, v);
-            if (channels == VL && pixels == VL) {
-                CV_UNROLL(16)
-                for (int k = 0; k < VL; k++)
-                    CV_(store)(to + k * icg, v[k]);
-            } else {
-                for (ptrdiff_t k = 0; k < pixels; k++)
-                    CV_(store_n)(to + k * icg, v[k], channels);
+            const ptrdiff_t i = CV_MAX2(0, CV_MIN2(q, n - VL)), pixels = CV_MIN2(VL, n - i);
+            for (ptrdiff_t c = begin; c < CV_MIN2(icg, begin + line); c += VL) {
+                const ptrdiff_t channels = CV_MIN2(VL, icg - c);
+                const T *src = from + c * p->xs[1] + i * next;
+                T *to = dst + i * icg + c;
+                vec v[VL];
+                CV_(transpose_rows)(src, p->xs[1], next, channels, pixels, v);
+                if (channels == VL && pixels == VL) {
+                    CV_UNROLL(16)
+                    for (int k = 0; k < VL; k++)
+                        CV_(store)(to + k * icg, v[k]);
+                } else {
+                    for (ptrdiff_t k = 0; k < pixels; k++)
+                        CV_(store_n)(to + k * icg, v[k], channels);
+                }
             }
         }
     }
