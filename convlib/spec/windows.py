@@ -12,6 +12,9 @@ from .arguments import Ints, cached, per_axis, split
 from .padding import effective_kernel, out_size, resolve_padding
 from .sizes import check_array, check_windows, count_before
 
+#: Steps from window to window, in sizes of a window, from which on what lies between them is left out of copies.
+_FAR = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSpec:
@@ -199,6 +202,28 @@ class WindowSpec:
             pad_lo=tuple(lo for lo, _ in pads), pad_hi=tuple(hi for _, hi in pads),
         )  # fmt: skip
         return spec, tuple(inputs), tuple(outputs)
+
+    def gathered(self) -> tuple[Self, tuple[int, ...]]:
+        """Return the same windows over an input of nothing but what they hold, and the axes that this shortens.
+
+        These are axes on which windows lie far apart, all of them inside the input; others stay as they are.
+        """
+        axes = tuple(axis for axis in range(self.nd) if self._apart(axis))
+        if not axes:
+            return self, ()
+        size, stride, dilation, hi = (list(a) for a in (self.in_size, self.stride, self.dilation, self.pad_hi))
+        for axis in axes:
+            size[axis], stride[axis] = self.out_size[axis] * self.kernel[axis], self.kernel[axis]
+            dilation[axis], hi[axis] = 1, 0
+        found = replace(
+            self, in_size=tuple(size), stride=tuple(stride), dilation=tuple(dilation), pad_hi=tuple(hi)
+        )  # fmt: skip
+        return found, axes
+
+    def _apart(self, axis: int) -> bool:
+        last = (self.out_size[axis] - 1) * self.stride[axis] + self.extent(axis)
+        far = self.out_size[axis] > 1 and self.stride[axis] >= _FAR * self.kernel[axis]
+        return far and not self.pad_lo[axis] and last <= self.in_size[axis]
 
     def unpadded(self) -> Self:
         """Return the same windows over an input that already holds its padding."""

@@ -21,6 +21,7 @@ from ..spec import plain_padded, zero_padded
 from . import pairs
 from .asked import RESULTS, Call
 from .cutting import Block, Blocks, Size, Slices, blocks, borders
+from .gaps import seen
 from .padding import fill, fold
 
 #: Elements that lose their zero point at once, which takes as much as NumPy's own buffers do.
@@ -84,12 +85,23 @@ class Job:
             for spec in self.blocks.kinds:
                 size = Size(call.op, spec, call.item())
                 copies = size.nbytes(self.copied if self.blocks.whole else "xyw")
-                most = max(most, copies + call.backend.workspace(call.op, spec, call.dtype, self.named))
+                own = call.backend.workspace(call.op, self._gathered(spec)[0], call.dtype, self.named)
+                most = max(most, copies + own)
         return most
 
     def asked(self, block: Block) -> Any:
         """Return the call that a block is to a backend."""
-        return block.spec.paired() if self.paired else block.spec
+        return block.spec.paired() if self.paired else self._gathered(block.spec)[0]
+
+    def _gathered(self, spec: Any) -> tuple[Any, tuple[int, ...]]:
+        """Return what a block is without what lies between its windows, and the axes which that shortens."""
+        call = self.call
+        plain = not (self.padding or self.paired or self.around or call.algorithm or call.indices)
+        alike = call.op in ("conv", "pool") and not getattr(spec, "adaptive", False)
+        if not (plain and alike and call.backend.xp is np):
+            return spec, ()
+        found: tuple[Any, tuple[int, ...]] = spec.gathered()
+        return found
 
     def take(self, a: Array | None, block: Block, place: str) -> Array:
         """Return what a block takes of an array, in the compute type; integers that say places keep theirs."""
@@ -107,6 +119,9 @@ class Job:
         if place == "x" and self.padding:
             return self._padded(a, block)
         a = a[getattr(block, "y" if place == "indices" else place)]
+        part, axes = self._gathered(block.spec) if place == "x" else (block.spec, ())
+        if axes:
+            a = seen(a, block.spec, axes)
         if self.paired and not self._last:
             part = call.backend.xp.empty(getattr(self.asked(block), f"{place}_shape"), dtypes.real_type(call.dtype))
             pairs.write(part, a)
@@ -116,6 +131,8 @@ class Job:
         if place == "indices":
             return a.astype(dtypes.INT64, order="C", copy=False)
         a = self._converted(a, place, block)
+        if axes:
+            a = a.reshape(part.x_shape)
         return a.view(dtypes.real_type(call.dtype)) if self.paired else a  # pairs lie so where channels are last
 
     def _converted(self, a: Array, place: str, block: Block) -> Array:

@@ -21,7 +21,7 @@ def pooled(
     values: list[Array] = []
     places: list[Array] = []
     for block in blocks:
-        found = backend.pool(block.spec, job.take(x, block, "x"), indices, room, job.named)
+        found = backend.pool(job.asked(block), job.take(x, block, "x"), indices, room, job.named)
         value, place = (found[0], job.places(found[1], block)) if indices else (found, None)
         joining = block.joining
         if joining is None:

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from tools import python
 
 import convlib
 
@@ -101,3 +102,40 @@ def test_an_index_of_32_bits_would_be_noticed():
     """As a kernel computes an offset whose integers wrap."""
     offset = np.array([LARGE - 1], np.int64)
     assert offset.astype(np.int32)[0] != LARGE - 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults as Linux does")
+@pytest.mark.parametrize(
+    ("layout", "shape", "stride"),
+    [("NWC", (1, 2**25, 2), 2**15), ("NCW", (1, 2, 2**25), 2**15), ("NHWC", (1, 2**12, 2**13, 2), 2**8),
+     ("NDHWC", (1, 2**24, 1, 2, 2), (2**15, 1, 1))],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["f4", "f2"])  # which is copied
+def test_windows_far_apart_touch_what_they_hold_and_no_more(dtype, layout, shape, stride):
+    """Of at least 2**15 pages of 4 KiB, 512 windows and more have a few each."""
+    nd = len(layout) - 2
+    kernel = (3,) if nd == 1 else (3, 3) if nd == 2 else (3, 1, 1)
+    done = python("-c", f"""
+import mmap, resource
+import numpy as np
+import convlib
+
+def sparse():
+    memory = mmap.mmap(-1, 2**26 * np.dtype({dtype!r}).itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, {dtype!r}).reshape{shape}
+
+def faults(call):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    call()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+w = np.ones((3, 2, *{kernel}), {dtype!r})
+conv = lambda x: convlib.conv{nd}d(x, w, stride={stride}, layout={layout!r}, backend="native")
+pool = lambda x: convlib.avg_pool{nd}d(x, {kernel}, stride={stride}, layout={layout!r}, backend="native")
+for call in conv, pool if {dtype!r} == "f2" else conv:
+    call(sparse())  # plans, and threads start
+    print(faults(lambda x=sparse(): call(x)) < 2**13)
+print(faults(sparse().max) >= 2**15)
+""")  # fmt: skip
+    assert done.stdout == "True\n" * 3, done.stderr[-2000:]
