@@ -1,7 +1,7 @@
 """The short ways where padding holds something: a copy with padding, of few channels at a time, or borders alone.
 
-Sums, norms, and maxima with places, of 3×3 are pooled as they lie, the engine sees to their padding on its way; nothing
-is copied.
+Windows of 2×2, 3×3 and 5×5 with stride 1, and maxima with places of 3×3, are pooled as they lie, the engine sees to
+their padding on its way; nothing is copied.
 Channels that are served alone are copied a few at a time, with their padding, which then lie in a near cache.  Of large
 planes nothing is copied but what lies under the outputs that padding changes; all else is served with zeros round it.
 """
@@ -86,9 +86,9 @@ def border_of(
 
 def framed(spec: Any, dtype: np.dtype[Any], algorithm: str | None) -> bool:
     """Return whether the engine pools an input as it lies, and sees to its padding on the way."""
-    if not isinstance(spec, PoolSpec) or spec.kind not in (*SUMS, "max") or spec.channels_last or dtype.kind != "f":
+    if not isinstance(spec, PoolSpec) or spec.kind not in (*SUMS, "max", "min") or dtype.kind != "f":
         return False
-    if spec.nd != 2 or len(spec.live_axes) != 2 or not filled(spec):
+    if spec.channels_last or spec.nd != 2 or len(spec.live_axes) != 2 or not filled(spec):
         return False
     if spec.kind == "lp":
         power = native_norms.power_of(spec.pad_value or 0, spec, dtype)

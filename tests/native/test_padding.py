@@ -129,33 +129,41 @@ def test_pieces_are_what_is_said() -> None:
 @pytest.mark.parametrize("isa", native.detected_isas())
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("mode", MODES)
-def test_sums_of_three_by_three_copy_nothing(mode: str, dtype: str, isa: str) -> None:
+@pytest.mark.parametrize("kernel", [2, 3, 5])
+def test_small_windows_copy_nothing(kernel: int, mode: str, dtype: str, isa: str) -> None:
     """They see to the rows and columns outside on their way; what `explain` says is what is taken."""
-    for rows, columns in ((2, 2), (7, 15), (5, 16), (9, 33), (20, 65), (3, 130)):
-        for padding in (1, ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((0, 0), (1, 1)), ((1, 1), (0, 0))):
+    most, paddings = kernel // 2, [1, ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((0, 0), (1, 1)), ((1, 1), (0, 0))]
+    if most > 1:
+        paddings += [most, ((most, 1), (0, most)), ((0, most), (most, 1))]
+    for rows, columns in ((2, 3), (7, 15), (5, 16), (9, 33), (20, 65), (70, 18), (3, 130)):
+        for padding in paddings:
             ends = np.broadcast_to(padding, (2, 2)).sum(axis=1)
-            if (np.array((rows, columns)) + ends < 3).any():
+            beyond = mode in ("reflect", "symmetric") and most >= min(rows, columns)
+            if beyond or (np.array((rows, columns)) + ends < kernel).any():
                 continue
-            x, options = small(2, 3, rows, columns).astype(dtype), {"stride": 1, "padding": padding, **mode_of(mode)}
-            whole, _ = wide(x, {"padding": padding}, mode)
-            for kind in ("sum", "avg"):
+            options = {"stride": 1, "padding": padding, **mode_of(mode)}
+            for kind in ("sum", "avg", "max", "min"):
                 function = f"{kind}_pool2d"
-                expected = getattr(convlib, function)(whole, 3, stride=1, backend="cython")
+                x = small(2, 3, rows, columns).astype(dtype)
+                if kind == "max":
+                    x[1, 0, rows // 2], x[0, 1, -1, 0], x[1, 2, 0, -1] = -np.inf, np.nan, np.nan
+                expected = getattr(convlib, function)(padded(x, padding, mode), kernel, stride=1, backend="cython")
                 with under_isa(isa):
-                    said = convlib.explain(function, x.shape, 3, dtype=dtype, backend="native", **options)
+                    said = convlib.explain(function, x.shape, kernel, dtype=dtype, backend="native", **options)
                     for threads in (1, 2):
                         with convlib.num_threads(threads):
-                            getattr(convlib, function)(x, 3, backend="native", **options)  # makes a plan
+                            getattr(convlib, function)(x, kernel, backend="native", **options)  # makes a plan
                             native.trace()
-                            found = getattr(convlib, function)(x, 3, backend="native", **options)
-                            rows_run, most = native.traced()
+                            found = getattr(convlib, function)(x, kernel, backend="native", **options)
+                            rows_run, taken = native.traced()
                         np.testing.assert_array_equal(found, expected)
                         assert rows_run == (said.algorithm,)
-                        assert most <= said.workspace_nbytes
-                    assert (said.copies == ()) == (said.algorithm == "pool_strips")
+                        assert taken <= said.workspace_nbytes
+                    if kind in ("sum", "avg") or mode in ("wrap", "constant"):  # else no extreme needs the padding
+                        assert (said.copies == ()) == (said.algorithm == "pool_strips")
                     assert (said.algorithm == "pool_strips") or isa == "scalar" or min(rows, columns) < 7
                     gaps = np.repeat(x, 2, axis=3)[..., ::2]
-                    np.testing.assert_array_equal(getattr(convlib, function)(gaps, 3, **options), expected)
+                    np.testing.assert_array_equal(getattr(convlib, function)(gaps, kernel, **options), expected)
 
 
 @pytest.mark.parametrize("isa", native.detected_isas())
@@ -282,10 +290,10 @@ def test_norms_whose_padding_has_no_power_are_copied() -> None:
 
 
 def test_what_no_frame_can_say_is_copied() -> None:
-    """Two rows on a side, other windows, places, and an implementation that copies if it is named."""
+    """More rows on a side, other windows, places, and an implementation that copies if it is named."""
     x = small(1, 3, 12, 40)
     given: dict[str, Any] = {"stride": 1, "padding_mode": "wrap", "backend": "native"}
-    for kernel, padding in ((3, 2), (5, 1), (2, 1), ((3, 5), 1)):
+    for kernel, padding in ((3, 2), (5, 3), (7, 1), ((3, 5), 1)):
         assert convlib.explain("sum_pool2d", x.shape, kernel, padding=padding, **given).copies
     assert not convlib.explain("sum_pool2d", x.shape, 3, padding=1, **given).copies
     named = {**given, "backend": "native:pool_windows"}

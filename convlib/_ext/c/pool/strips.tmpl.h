@@ -5,9 +5,7 @@
  * registers.  Which lanes exist depends on the strip alone. Extremes that need not heed NaN take
  * half the instructions: a strip that turns out to hold one is done again.
  *
- * Sums of 3x3 heed a frame of one row or column on each side: the row outside stands in for the
- * blank one, and strips at the ends of rows put the columns outside in
- * their lanes.
+ * All heed a frame, see framed_strips.tmpl.h.
  */
 #ifndef CV_POOL_STRIPS
 #define CV_POOL_STRIPS
@@ -18,6 +16,7 @@
 #else
 #define CV_STRIP_VECTORS 2
 #endif
+#define CV_STRIP_ROWS 64 /* of a copy, which stays in the nearest cache */
 
 /* What a strip keeps of the rows above, for one vector of columns: the last row; joins of two rows,
  * oldest first. */
@@ -67,8 +66,8 @@ CV_INLINE void CV_(slide)(const int kind, const int nan_free, const int k, const
 /* What stands beside a row of the image, in the lanes of two vectors from a column on. */
 typedef struct {
     CV_LANE_SET left, right[2]; /* the lanes that do not hold it */
-    ptrdiff_t from[2]; /* what is repeated, seen from that column, or 0 */
-    int filled[2];     /* by the value */
+    ptrdiff_t from[2];          /* what is repeated, seen from that column, or 0 */
+    int filled[2];              /* by the value */
     T value;
 } CV_(sides);
 
@@ -96,9 +95,8 @@ CV_INLINE vec CV_(beside)(const CV_(sides) *s, int q, vec row, const T *from) {
  * next: whether it needs a vector more of inputs; framed: whether columns of a frame are among
  * them; blank: what stands for rows above and below, of `start` unless there is a frame. */
 CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const int nv,
-                         const int next, const int framed, const CV_(pool_job) *j, const T *x,
-                         T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,
-                         const T *const *blank) {
+                         const int next, const int framed, const CV_(pool_job) *j, const T *x, T *y,
+                         ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end, const T *const *blank) {
     const vec start = CV_(set1)(CV_START(kind));
     const ptrdiff_t ix = ox - j->p.lo[2], in = j->p.in[1], step = j->p.xs[3], ystep = j->p.ys[3];
     const int divided = kind > CV_MIN && j->divided;
@@ -129,12 +127,14 @@ CV_INLINE int CV_(strip)(const int kind, const int nan_free, const int k, const 
         CV_UNROLL(4)
         for (int q = 0; q < nv + next; q++) {
             vec row = CV_(load_set)(from + q * VL, there[q]);
-            if (nan_free)
+            if (nan_free && !framed)
                 bad |= CV_(nans)(row);
-            if (kind <= CV_MIN)
+            if (kind <= CV_MIN && !framed)
                 row = CV_(fill_set)(row, there[q], start);
             if (framed)
                 row = CV_(beside)(&sides, q, row, from);
+            if (nan_free && framed)
+                bad |= CV_(nans)(row);
             v[q] = CV_(take_row)(kind, nan_free, k, &above[q], row);
         }
         if (o < oy)
@@ -212,59 +212,44 @@ CV_STRIPS_ONE(min, CV_MIN)
 #undef CV_STRIP
 #undef CV_STRIPS
 
-#if CV_FLOAT
-CV_NOINLINE void CV_(strip_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t ox,
-                                   ptrdiff_t oy, ptrdiff_t end, const T *const *blank) {
-    CV_(strip)(CV_SUM, 0, 3, 1, 1, 1, j, x, y, ox, oy, end, blank);
+/* Numbers that a row takes in the scratch. */
+CV_INLINE ptrdiff_t CV_(line_room)(const cv_pool *p) { return (p->in[2] + 2 * VL - 1) / VL * VL; }
+
+CV_INLINE void CV_(fill_line)(const CV_(pool_job) *j, T *line, T value) {
+    for (ptrdiff_t i = 0; i < j->p.in[2]; i += VL)
+        CV_(store)(line + i, CV_(set1)(value));
 }
 
-/* Sums under a frame, of rows oy .. end-1; line: room for a row. */
-CV_NOINLINE void CV_(strips_framed)(const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
-                                    ptrdiff_t end, T *line) {
-    const cv_pool *p = &j->p;
-    const ptrdiff_t last = (p->out[2] - 1) / VL * VL, below = p->lo[1] + p->in[1] + p->hi[1] - 1;
-    const int64_t rows[2] = {j->frame->source[1][0], j->frame->source[1][below]};
-    const T *blank[2];
-    for (int i = 0; i < 2; i++)
-        blank[i] = rows[i] < 0 ? line : x + rows[i] * p->xs[3];
-    if (rows[0] < 0 || rows[1] < 0) {
-        for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
-            CV_(store)(line + i, CV_(set1)(j->value));
-    }
-    for (ptrdiff_t ox = 0, nv = 1; ox <= last; ox += nv * VL) {
-        nv = 1;
-        if (ox == 0 || ox == last) {
-            CV_(strip_framed)(j, x, y, ox, oy, end, blank);
-        } else {
-            nv = CV_MIN2(CV_STRIP_VECTORS, (last - ox) / VL);
-            CV_(strips_sum)[1][nv - 1](j, x, y, ox, oy, end, blank);
-        }
+/* Rows oy .. end-1 of nv vectors of outputs from column ox on. */
+CV_INLINE void CV_(strip_rows)(const int kind, ptrdiff_t nv, const CV_(pool_job) *j, const T *x,
+                               T *y, ptrdiff_t ox, ptrdiff_t oy, ptrdiff_t end,
+                               const T *const *blank) {
+    const ptrdiff_t k = j->p.k[2] / 2 - (j->p.k[2] == 2); /* 2, 3, 5: 0, 1, 2 */
+    const CV_(strip_call) careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
+    const CV_(strip_call) *quick =
+        kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
+    if (kind > CV_MIN) {
+        CV_(strips_sum)[k][nv - 1](j, x, y, ox, oy, end, blank);
+    } else if (quick[nv - 1](j, x, y, ox, oy, end, blank)) {
+        for (ptrdiff_t v = 0; v < nv; v++)
+            careful(j, x, y, ox + v * VL, oy, end, blank);
     }
 }
+
+#if CV_FLOAT
+#include "framed_strips.tmpl.h"
 #endif
 
 /* Rows of outputs oy .. end-1 of one plane; scratch: room for a row. */
 CV_INLINE void CV_(strips)(const int kind, const CV_(pool_job) *j, const T *x, T *y, ptrdiff_t oy,
                            ptrdiff_t end, T *scratch) {
     const cv_pool *p = &j->p;
-    const ptrdiff_t k = p->k[2] / 2 - (p->k[2] == 2); /* 2, 3, 5: 0, 1, 2 */
     const T *const blank[2] = {scratch, scratch};
-    const CV_(strip_call) careful = kind == CV_MAX ? CV_(strips_max)[k] : CV_(strips_min)[k];
-    const CV_(strip_call) *quick =
-        kind == CV_MAX ? CV_(strips_free_max)[k] : CV_(strips_free_min)[k];
-    if (p->lo[1] || cv_reach(p, 1, p->out[1]) > p->in[1]) {
-        for (ptrdiff_t i = 0; i < p->in[2]; i += VL)
-            CV_(store)(scratch + i, CV_(set1)(CV_START(kind)));
-    }
-    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += CV_STRIP_VECTORS * VL) {
-        const ptrdiff_t nv = CV_MIN2(CV_STRIP_VECTORS, (p->out[2] - ox + VL - 1) / VL) - 1;
-        if (kind > CV_MIN) {
-            CV_(strips_sum)[k][nv](j, x, y, ox, oy, end, blank);
-        } else if (quick[nv](j, x, y, ox, oy, end, blank)) {
-            for (ptrdiff_t v = 0; v <= nv; v++)
-                careful(j, x, y, ox + v * VL, oy, end, blank);
-        }
-    }
+    if (p->lo[1] || cv_reach(p, 1, p->out[1]) > p->in[1])
+        CV_(fill_line)(j, scratch, CV_START(kind));
+    for (ptrdiff_t ox = 0; ox < p->out[2]; ox += CV_STRIP_VECTORS * VL)
+        CV_(strip_rows)(kind, CV_MIN2(CV_STRIP_VECTORS, (p->out[2] - ox + VL - 1) / VL), j, x, y,
+                        ox, oy, end, blank);
 }
 
 /* Some rows of outputs of one plane. */
@@ -278,7 +263,7 @@ CV_INLINE void CV_(strips_item)(const int kind, const CV_(pool_job) *j, ptrdiff_
     T *y = j->y + n * p->ys[0] + c * p->ys[1] + oz * p->ys[2];
     const ptrdiff_t end = CV_MIN2(oy + j->step[1], p->out[1]);
 #if CV_FLOAT
-    if (kind == CV_SUM && j->frame) {
+    if (j->frame) {
         CV_(strips_framed)(j, x, y, oy, end, (T *)scratch);
         return;
     }
@@ -315,13 +300,16 @@ CV_ONCE double CV_(strips_cost)(const cv_problem *problem) {
 CV_ONCE void CV_(strips_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(pool_job) *j = CV_(pool_begin)(problem, plan);
     CV_(cut_rows)(j, j->p.n * j->p.c, 8);
-    j->scratch_each = CV_ROUND64((j->p.in[2] + VL) * (ptrdiff_t)sizeof(T));
-    CV_(pool_end)(j, cv_pool_work(&j->p, 3), plan);
     const cv_pool *p = &j->p;
-    plan->frames = CV_FLOAT && p->kind > CV_MIN && p->k[2] == 3 && p->in[1] > 1 &&
-                   p->lo[0] + p->hi[0] == 0;
+    plan->frames = CV_FLOAT && p->lo[0] + p->hi[0] == 0;
     for (int a = 1; a < 3; a++)
-        plan->frames = plan->frames && p->lo[a] <= 1 && p->hi[a] <= 1;
+        plan->frames = plan->frames && CV_MAX2(p->lo[a], p->hi[a]) <= p->k[2] / 2;
+    /* under a frame a strip is copied: two vectors of each row */
+    ptrdiff_t room = CV_(line_room)(p);
+    if (plan->frames && p->lo[1] + p->hi[1] + p->lo[2] + p->hi[2])
+        room += (CV_MIN2(j->step[1], CV_STRIP_ROWS) + p->k[2] - 1) * 2 * VL;
+    j->scratch_each = CV_ROUND64(room * (ptrdiff_t)sizeof(T));
+    CV_(pool_end)(j, cv_pool_work(p, 3), plan);
 }
 
 CV_POOL_ROW(strips, CV_(strips_item), CV_(strips_fits), CV_(strips_cost), CV_(strips_plan))
