@@ -182,6 +182,7 @@ CV_NOINLINE void CV_(double_item)(int kind, const CV_(pool_job) *j, ptrdiff_t it
                        CV_MIN2(j->inner, p->c - c), from, a + (b - b0) * size,
                        at ? at + (b - b0) * size : NULL);
     }
+    (void)sum; /* integers have no sums here */
     ptrdiff_t shift = j->inner; /* along W first: of equals, the first row's first */
     double work = 0;
     for (int axis = 2; axis >= 0; shift *= j->size[axis], axis--) {
