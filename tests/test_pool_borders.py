@@ -253,3 +253,18 @@ def test_layers(name: str, mode: str) -> None:
         np.testing.assert_array_equal(grad_x, gradient(np.ones_like(y), x.shape, 3, **options))
     else:
         assert 0 < grad_x.sum() <= y.size
+
+
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_places_of_channels_that_come_last_take_the_short_way(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).integers(-9, 9, (2, 9, 11, 5)).astype("f4")
+    options: dict[str, Any] = {"padding": 1, "padding_mode": "wrap", "layout": "NHWC", "return_indices": True}
+    call = getattr(convlib, f"{kind}_pool2d")
+    expected = call(x, 3, backend="naive", **options)
+
+    def long_way(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the pool takes the long way")
+
+    monkeypatch.setattr(convlib.storage, "pool", long_way)
+    for found, right in zip(call(x, 3, backend="native", **options), expected, strict=True):
+        np.testing.assert_array_equal(found, right)

@@ -124,13 +124,14 @@ cdef class PiecesRunner(Border):
         self.placed, self.shared = placed, shared
         memset(job, 0, sizeof(job[0]))
         job.frame, job.value, job.doubles = self.frame, self.value, self.code == c"d"
-        job.images, job.groups, job.each, job.results = images, groups, each, outs
+        job.images, job.groups, job.each, job.results, job.ins = images, groups, each, 1, 8 if job.doubles else 4
+        size = job.ins
         for i in range(self.nd):
             self.out_dims[i] = y_shape[i]
-            if i > 1:
-                job.results *= y_shape[i]
-        size = 8 if job.doubles else 4
-        job.ins = self.frame.planes * self.frame.size[0] * self.frame.size[1] * self.frame.size[2] * size
+            job.results *= y_shape[i]
+            job.ins *= self.x_dims[i]
+        job.results //= images * groups
+        job.ins //= images * groups
         job.outs, job.weights, job.biases = job.results * size, weights * size, outs * size
         job.block = (self.nbytes // (images * groups) * each + 63) // 64 * 64
 

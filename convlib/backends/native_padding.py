@@ -166,16 +166,20 @@ def norms(spec: PoolSpec, y_shape: Ints, dtype: np.dtype[Any], algorithm: str | 
 
 
 def _groups(spec: Any) -> tuple[int, int]:
-    """Return how many groups of channels are served alone, and the input channels of each."""
-    return (spec.groups, spec.icg) if isinstance(spec, ConvSpec) else (spec.c, 1)
+    """Return how many groups of channels are served alone, and the input channels of each; one if these come last."""
+    if isinstance(spec, ConvSpec):
+        return spec.groups, spec.icg
+    return (1, spec.c) if spec.channels_last else (spec.c, 1)
 
 
 def groups_at_once(spec: Any, dtype: np.dtype[Any]) -> int:
     """Return how many groups of channels are copied at once with their padding, 0 where the short way has no such."""
     conv, (groups, channels) = isinstance(spec, ConvSpec), _groups(spec)
     floats = dtype.kind == "f" and dtype.itemsize >= 4 and getattr(spec, "kind", "") != "lp"  # more than a sum
-    if spec.channels_last or not floats or (conv and (groups == 1 or not 0 < channels <= FEW or spec.flip)):
+    if not floats or (conv and (spec.channels_last or groups == 1 or not 0 < channels <= FEW or spec.flip)):
         return 0
+    if spec.channels_last:  # an image at a time, where it is for the places
+        return int(spec.places and copied_whole(spec, dtype.itemsize))
     most = int(min(groups, PIECE // (channels * math.prod(zero_padded(spec).in_size) * dtype.itemsize)))
     return -(-groups // -(-groups // most)) if most else 0  # pieces alike, so that threads have as much to do
 
@@ -215,12 +219,13 @@ def _pieces(spec: Any, each: int, shapes: list[Ints], dtype: np.dtype[Any], algo
             part = replace(inner, n=1, c=count * channels, oc=count * outs, groups=count)
             whole, some = (Call(conv_problem(s), "conv", dtype) for s in (inner, part))
         else:
-            whole, some = (Call(pool_problem(s), "pool", dtype, places) for s in (inner, replace(inner, n=1, c=count)))
+            part = replace(inner, n=1, c=count * channels)
+            whole, some = (Call(pool_problem(s), "pool", dtype, places) for s in (inner, part))
         chosen = whole.plan(algorithm, True)
         within = threads if alone else 1, max_workspace
         return None if chosen is None else some.plan(chosen.name, True, False, within)
 
-    border = border_of(spec, shapes[0], shapes[1], dtype, channels, 1)
+    border = border_of(spec, shapes[0], shapes[1], dtype, *((1, channels) if spec.channels_last else (channels, 1)))
     weights = math.prod(spec.w_shape) // groups if conv else 0
     sizes = spec.n, groups, each, weights, outs
     run: Run = _native_pieces.PiecesRunner(plans, shapes[2], places, _wakes(spec), *sizes, *border)
