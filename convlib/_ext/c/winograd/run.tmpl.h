@@ -115,7 +115,9 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     j->size[3] = cv_wino_along(p, 2, j->m[1]);
     const double tiles = CV_(wino_tiles_of)(p);
     const ptrdiff_t weights = CV_(wino_size)(p) * (ptrdiff_t)sizeof(T);
-    const double work = (double)(p->groups * p->ocg * j->k) * tiles * j->points;
+    /* each number of V and M takes as long as some products */
+    const double work = (double)p->groups * tiles * j->points *
+                        (double)(p->ocg * j->k + 7 * p->icg + 10 * p->ocg);
     j->threads = cv_threads_for(work, CV_WORK_GEMM, problem->threads);
     const int first =
         !packed && j->threads * weights / p->groups > CV_OWN_BYTES && j->threads * tiles > p->ocg;
@@ -199,6 +201,8 @@ CV_ONCE double CV_(wino_time)(const cv_conv *p, double share, double in, double 
                  c_vecs = (double)((CV_(wino_lanes)(p) + VL - 1) / VL);
     double ns = groups * CV_MAX2(tiles, CV_PX / 2) * points * vecs * k / (share * CV_PACE);
     ns += groups * tiles * points * (in * c_vecs * slices + out * vecs) / CV_PACE;
+    if (vecs == 1) /* few products in each tile of them, which has to begin and end */
+        ns += groups * points * ceil(tiles / CV_FEW_PX) * (CV_REGISTERS > 16 ? 8 : 11);
     /* written past the caches */
     return ns + 0.06 * sizeof(T) * (double)p->n * groups * (double)p->ocg * (double)cv_outputs(p);
 }
