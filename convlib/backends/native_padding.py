@@ -61,10 +61,14 @@ def padded(
         return _strips(spec, shapes, dtype, algorithm, runner)
     if isinstance(spec, PoolSpec) and (spec.places or dtype.kind != "f"):
         return None
-    planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
-    border = border_of(spec, shapes[0], shapes[1], dtype, planes, side)
+    border = border_of(spec, shapes[0], shapes[1], dtype, *_planes(spec, spec.n, spec.c))
     run: Run = _native_pad.PaddedRunner(runner(zero_padded(spec), shapes[1]), *border)
     return run
+
+
+def _planes(spec: Any, images: int, channels: int) -> tuple[int, int]:
+    """Return how many planes there are, and numbers side by side in each place of one."""
+    return (images, channels) if spec.channels_last else (images * channels, 1)
 
 
 def border_of(
@@ -225,7 +229,7 @@ def _pieces(spec: Any, each: int, shapes: list[Ints], dtype: np.dtype[Any], algo
         within = threads if alone else 1, max_workspace
         return None if chosen is None else some.plan(chosen.name, True, False, within)
 
-    border = border_of(spec, shapes[0], shapes[1], dtype, *((1, channels) if spec.channels_last else (channels, 1)))
+    border = border_of(spec, shapes[0], shapes[1], dtype, *_planes(spec, 1, channels))
     weights = math.prod(spec.w_shape) // groups if conv else 0
     sizes = spec.n, groups, each, weights, outs
     run: Run = _native_pieces.PiecesRunner(plans, shapes[2], places, _wakes(spec), *sizes, *border)
@@ -262,7 +266,7 @@ def _strips_runner(
     spec: Any, strips: list[Any], x_shape: Ints, dtype: np.dtype[Any], run: Run | None, plans: Run | None
 ) -> Any:
     outs = spec.oc if isinstance(spec, ConvSpec) else spec.c
-    sizes = (spec.n, outs) if spec.channels_last else (spec.n * outs, 1)
+    sizes = _planes(spec, spec.n, outs)
     y_shape = (spec.n, *spec.out_size, outs) if spec.channels_last else (spec.n, outs, *spec.out_size)
     # What is said of weights that are turned round has one border at a time.
     how = bool(getattr(spec, "places", False)), not getattr(spec, "flip", False)
@@ -291,11 +295,11 @@ def _strips_of(spec: Any, x_shape: Ints, dtype: np.dtype[Any]) -> list[tuple[Any
     if dtype.kind != "f" or dtype.itemsize < 4 or 2 * changed(spec) > spec.out_count:
         return []
     inner, boxes = zero_padded(spec), list(spec.borders())
-    planes, side = (spec.n, spec.c) if spec.channels_last else (spec.n * spec.c, 1)
+    planes = _planes(spec, spec.n, spec.c)
     strips = []
     for outs in boxes[::2] + boxes[1::2]:  # so that each of two threads has one of either kind
         part, box, _ = inner.under(outs)
         part = replace(part, batched=True)
-        border = _native_pad.Border(*border_of(spec, x_shape, part.x_shape, dtype, planes, side, box))
+        border = _native_pad.Border(*border_of(spec, x_shape, part.x_shape, dtype, *planes, box))
         strips.append((part, border, tuple(s.start for s in outs), part.out_size))
     return strips

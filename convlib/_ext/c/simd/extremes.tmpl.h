@@ -61,16 +61,15 @@ CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) {
     return CV_MM(cmp, _mask)((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
 }
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) { return m != 0; }
-#elif defined(CV_MM)
+#else
 #define CV_FLAGS ivec
 CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_NAN_LANES(v); }
+#ifdef CV_MM
 CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) {
     return (ivec)CV_MM(cmp, )((CV_MMT)a, (CV_MMT)b, _CMP_UNORD_Q);
 }
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) { return CV_MM(movemask, )((CV_MMT)m) != 0; }
 #else
-#define CV_FLAGS ivec
-CV_INLINE CV_FLAGS CV_(nans)(vec v) { return CV_NAN_LANES(v); }
 CV_INLINE CV_FLAGS CV_(nans_of)(vec a, vec b) { return CV_NAN_LANES(a) | CV_NAN_LANES(b); }
 CV_INLINE int CV_(any_flag)(CV_FLAGS m) {
     int any = 0;
@@ -78,6 +77,7 @@ CV_INLINE int CV_(any_flag)(CV_FLAGS m) {
         any |= m[i] != 0;
     return any;
 }
+#endif
 #endif
 
 /* nan_free: neither a nor b holds a NaN. */

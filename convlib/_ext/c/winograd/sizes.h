@@ -32,22 +32,20 @@ static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int rows, int col
 
 /* Outputs of a tile along an axis.  Few tiles do not repay the larger weights of 4x4; 4x2 have 24
  * planes of weights, 2x2 have 16, and where maps are little larger than a tile fewer of them are in
- * vain.  With stride 2 each output is a sum of two convolutions with
- * stride 1: of even inputs with the outer taps, F(4, 2) or F(2, 2), and of odd ones with the middle
- * tap, a product for each. */
+ * vain.  With stride 2 each output is a sum of two convolutions with stride 1: of even inputs with
+ * the outer taps, F(4, 2) or F(2, 2), and of odd ones with the middle tap, a product for each. */
 static inline CV_UNUSED int cv_wino_m(const cv_conv *p, int axis) {
     if (cv_wino_line(p))
         return p->k[axis] == 1 ? 1 : p->k[axis] == 7 ? 2 : 4;
-    const double tiles = cv_wino_tiles(p, 4, 4);
-    if (p->k[2] == 3 && p->stride[2] == 1 && tiles < CV_WINO_FEW) {
-        const double uneven = cv_wino_tiles(p, 4, 2);
-        return axis == 1 && 2 * uneven >= CV_WINO_FEW && uneven * 24 < cv_wino_tiles(p, 2, 2) * 16
-                   ? 4
-                   : 2;
-    }
-    if (p->k[2] != 3 || tiles < CV_WINO_FEW)
+    if (p->k[2] != 3)
         return 2;
-    return p->stride[2] == 1 || tiles * 81 < cv_wino_tiles(p, 2, 2) * 25 ? 4 : 2;
+    const double tiles = cv_wino_tiles(p, 4, 4), uneven = cv_wino_tiles(p, 4, 2),
+                 small = cv_wino_tiles(p, 2, 2);
+    if (tiles >= CV_WINO_FEW)
+        return p->stride[2] == 1 || tiles * 81 < small * 25 ? 4 : 2;
+    return p->stride[2] == 1 && axis == 1 && 2 * uneven >= CV_WINO_FEW && uneven * 24 < small * 16
+               ? 4
+               : 2;
 }
 
 /* Inputs under so many neighbouring outputs along H or W (a tile's: as many points as that). */
