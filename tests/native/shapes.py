@@ -157,6 +157,8 @@ WINOGRAD = [
         (1, 3, 2, 2, 4, 3, 2), (1, 1, 2, 3, 16, 65, 1), (1, 1, 2, 3, 5, 8, 4), (16, 1, 3, 3, 4, 4, 1),
         (1, 1, 17, 97, 12, 13, 1), (1, 1, 2, 3, 4, 300, 1), (2, 2, 20, 70, 18, 18, 1), (5, 1, 4, 4, 14, 14, 1),
         *((1, 1, 3, 16 - tiles % 2, 2, 2 * tiles, 1) for tiles in range(2, 14)),
+        # from 16 tiles on they may be neighbours in scratch, not a tile's channels
+        *((1, 1, 7 + tiles % 4 * 5, 16 - tiles % 2, 4, 4 * tiles, 1) for tiles in range(15, 20)),
     )),
     *(sizes(n, g, icg, ocg, (h, w), (5, 5), lo=lo, hi=hi) for n, g, icg, ocg, h, w, lo, hi in (
         (1, 1, 1, 1, 1, 1, 2, 2), (1, 1, 17, 33, 9, 9, 2, 2), (2, 2, 5, 8, 28, 12, 0, 3), (1, 1, 3, 9, 40, 41, 4, 0),

@@ -42,6 +42,11 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
         CV_UNROLL(16)
         for (int i = 0; i < px; i++)
             q[i] = x + (at ? at[i] : i * pitch) + segments->at;
+        if (CV_VB == 32 && !at && n > 1) {
+            CV_UNROLL(16)
+            for (int i = 0; i < px; i++)
+                __builtin_prefetch(x + i * pitch + segments[1].at);
+        }
         CV_UNROLL(2)
         for (ptrdiff_t k = 0; k < segments->len; k++, w += nv * VL) {
             vec b[CV_NV];

@@ -63,10 +63,17 @@ CV_INLINE void CV_(nhwc_out_as)(const cv_conv *p, ptrdiff_t pixel, ptrdiff_t cou
                 const ptrdiff_t pixels = CV_MIN2(VL, n - i), lanes = CV_MIN2(VL, outs - l);
                 ptrdiff_t row_to = to + l * p->ys[1] + i;
                 vec v[VL];
-                CV_UNROLL(16)
-                for (int q = 0; q < VL; q++)
-                    v[q] = CV_(load)(sums + CV_MIN2(i + q, n - 1) * ld + l);
-                CV_(transpose)(v);
+#ifdef CV_LANE
+                if (pixels == VL) {
+                    CV_(transpose_whole)(sums + i * ld + l, ld, v, NULL);
+                } else
+#endif
+                {
+                    CV_UNROLL(16)
+                    for (int q = 0; q < VL; q++)
+                        v[q] = CV_(load)(sums + CV_MIN2(i + q, n - 1) * ld + l);
+                    CV_(transpose)(v);
+                }
                 if (!wide && lanes == VL && pixels == VL) {
                     CV_UNROLL(16)
                     for (int q = 0; q < VL; q++)

@@ -9,17 +9,36 @@
 #include "../int8/wino_inputs.tmpl.h"
 #endif
 
+/* The transform along one axis of a vectors, `apart` from each other, to as many, `gap` apart:
+ * bytes, as the processor adds them up in its addresses then. */
+CV_INLINE void CV_(wino_axis)(const int a, const T *from, ptrdiff_t apart, T *to, ptrdiff_t gap) {
+    CV_(wino_in_t) d[9], r[9];
+    CV_UNROLL(9)
+    for (int q = 0; q < a; q++)
+        d[q] = (CV_(wino_in_t))CV_(load)((const T *)((const char *)from + q * apart));
+    CV_(wino_bt)(a, d, r);
+    CV_UNROLL(9)
+    for (int q = 0; q < a; q++)
+        CV_(store)((T *)((char *)to + q * gap), (vec)r[q]);
+}
+
 /* V of the tiles of a row of them, for a vector of channels: first along H, column by column, then
  * along W. */
 CV_INLINE void CV_(wino_tiles)(const int ah, const int aw, const int m, const CV_(wino_job) *j,
                                const T *const *row, ptrdiff_t tiles, ptrdiff_t width, T *turned,
                                T *v) {
-    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p),
+                    column = ah * VL * (ptrdiff_t)sizeof(T),
+                    plane = j->v_plane * (ptrdiff_t)sizeof(T);
+    const T *in[9];
+    CV_UNROLL(9)
+    for (int s = 0; s < ah; s++)
+        in[s] = row[s];
     for (ptrdiff_t x = 0; x < width; x++) {
         CV_(wino_in_t) d[9], r[9];
         CV_UNROLL(9)
         for (int s = 0; s < ah; s++)
-            d[s] = (CV_(wino_in_t))CV_(load)(row[s] + x * VL);
+            d[s] = (CV_(wino_in_t))CV_(load)(in[s] + x * VL);
         CV_(wino_bt)(ah, d, r);
         CV_UNROLL(9)
         for (int s = 0; s < ah; s++)
@@ -28,17 +47,10 @@ CV_INLINE void CV_(wino_tiles)(const int ah, const int aw, const int m, const CV
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
             const T *from = turned + (t * m * j->s[1] * gap + phase) * ah * VL;
-            CV_UNROLL(9)
-            for (int s = 0; s < ah; s++) {
-                CV_(wino_in_t) d[9], r[9];
-                CV_UNROLL(9)
-                for (int q = 0; q < aw; q++)
-                    d[q] = (CV_(wino_in_t))CV_(load)(from + (q * gap * ah + s) * VL);
-                CV_(wino_bt)(aw, d, r);
-                CV_UNROLL(9)
-                for (int q = 0; q < aw; q++)
-                    CV_(store)(v + (s * aw + q) * j->v_plane, (vec)r[q]);
-            }
+            CV_UNROLL(1)
+            for (int s = 0; s < ah; s++)
+                CV_(wino_axis)(aw, from + s * VL, gap * column, (T *)((char *)v + s * aw * plane),
+                               plane);
         }
     }
 }
@@ -126,7 +138,7 @@ CV_INLINE void CV_(wino_in)(const CV_(wino_job) *j, ptrdiff_t g, const CV_(wino_
                     pitch = CV_FLOAT ? j->row / VL : 0;
     memset(s->sizes, 0, (size_t)j->sizes * sizeof(T));
     for (ptrdiff_t c = 0; c < p->icg; c += CV_WINO_EACH) {
-        T *to = v + c / CV_DEPTH;
+        T *to = v + c / CV_WINO_EACH * j->v_vec;
         for (ptrdiff_t i = 0; i < b->count[0] * slices; i++) {
             const ptrdiff_t n = b->first[0] + i / slices,
                             z = b->first[1] * p->stride[0] - p->lo[0] + i % slices;

@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct {
     cv_conv p;
-    int m[2], r[2], a[2], s[2]; /* along H and W: outputs of a tile, taps, inputs, the stride */
+    int m[2], r[2], a[2], s[2];  /* along H and W: outputs of a tile, taps, inputs, the stride */
     int points, planes, threads; /* of V and M, of U */
     const CV_(source) *x;
     const CV_(weight) *w;
@@ -37,7 +37,7 @@ typedef struct {
     ptrdiff_t most[4], slices, tiles;
     /* a unit: so many blocks, by one of so many parts of the panels */
     ptrdiff_t span, parts;
-    ptrdiff_t row, v_row, v_plane, m_plane, v_size, stage, index, flags;
+    ptrdiff_t row, v_row, v_vec, v_plane, m_plane, v_size, stage, index, flags;
     ptrdiff_t rows, sizes; /* of a slice of input under a block; elements of all their magnitudes */
     /* elements of weights that a worker transforms for itself; of all its scratch */
     ptrdiff_t own, each;

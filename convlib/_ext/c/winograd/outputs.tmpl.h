@@ -82,8 +82,13 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice;
     const ptrdiff_t px = CV_FEW_PX == 6 && nv < CV_NV ? CV_FEW_PX : CV_PX, least = px / 2,
                     parts = (tiles + px - 1) / px;
-    for (ptrdiff_t z = 0; z < p->k[0]; z++)
-        s->segments[z] = (cv_segment){z * p->dil[0] * step * CV_DEPTH, CV_(wino_lanes)(p)};
+    const ptrdiff_t lanes = CV_(wino_lanes)(p), most = j->v_vec == VL ? lanes : VL,
+                    runs = (lanes + most - 1) / most;
+    for (ptrdiff_t i = 0; i < p->k[0] * runs; i++) {
+        const ptrdiff_t z = i / runs, first = i % runs;
+        s->segments[i] = (cv_segment){(z * p->dil[0] * step + first * j->v_vec) * CV_DEPTH,
+                                      CV_MIN2(most, lanes - first * VL)};
+    }
     T *mm = s->mm;
     for (int point = 0; point < j->points; point++, v += j->v_plane, mm += j->m_plane) {
         const T *panel = u + CV_(wino_plane)(j, point) * (j->k * ld + CV_WINO_SKEW);
@@ -92,7 +97,7 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0], x + t * j->v_row,
+                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0] * runs, x + t * j->v_row,
                                                      j->v_row, panel, zeros,
                                                      mm + (g * tiles + t) * ld);
             }
@@ -123,39 +128,43 @@ static void CV_(wino_deliver)(const CV_(wino_job) *j, ptrdiff_t pixel, ptrdiff_t
 }
 #endif
 
-/* The outputs of one tile from M, its points m_plane apart, to a stage `width` columns wide, of
- * which `left` remain; columns lie `gap` apart.  NaN in what it returns, the flag included, asks
- * for plain sums (floats). */
+/* The outputs of one tile from M, its points `plane` bytes apart, to a stage `width` columns wide;
+ * of the tile's columns, which lie `gap` apart, it has so many.  NaN in what it returns, the flag
+ * included, asks for plain sums (floats). */
 CV_INLINE vec CV_(wino_untile)(const int mh, const int ah, const int mw, const int aw,
-                               const T *from, ptrdiff_t m_plane, vec bias, T flag, ptrdiff_t gap,
-                               ptrdiff_t width, ptrdiff_t left, T *to) {
+                               const T *from, ptrdiff_t plane, vec bias, T flag, ptrdiff_t gap,
+                               ptrdiff_t width, ptrdiff_t columns, T *to) {
     CV_(wino_out_t) half[36];
-    vec z = CV_(set1)(flag);
+    vec z = {0};
     CV_UNROLL(9)
-    for (int q = 0; q < aw; q++) {
+    for (int q = 0; ah == 1 && q < aw; q++)
+        half[q] = (CV_(wino_out_t))CV_(load)((const T *)((const char *)from + q * plane));
+    CV_UNROLL(CV_REGISTERS > 16 ? 9 : 1) /* where `half` does not fit in registers anyway */
+    for (int q = 0; ah > 1 && q < aw; q++) {
         CV_(wino_out_t) in[9], r[4];
+        const char *column = (const char *)from + q * plane;
         CV_UNROLL(9)
         for (int y = 0; y < ah; y++)
-            in[y] = (CV_(wino_out_t))CV_(load)(from + (y * aw + q) * m_plane);
+            in[y] = (CV_(wino_out_t))CV_(load)((const T *)(column + y * aw * plane));
         CV_(wino_at)(mh, ah, in, r);
         CV_UNROLL(4)
         for (int y = 0; y < mh; y++)
             half[y * aw + q] = r[y];
     }
-    CV_UNROLL(4)
-    for (int y = 0; y < mh; y++) {
+    CV_UNROLL(CV_REGISTERS > 16 ? 4 : 1)
+    for (int y = 0; y < mh; y++, to += width * VL) {
         CV_(wino_out_t) r[4];
         CV_(wino_at)(mw, aw, half + y * aw, r);
         CV_UNROLL(4)
         for (int q = 0; q < mw; q++) {
             const vec sum = CV_(wino_sum)(r[q], bias);
             if (CV_FLOAT)
-                z += sum * (T)0; /* NaN where the output is not finite */
-            if (q * gap < left)
-                CV_(store)(to + (y * width + q * gap) * VL, sum);
+                z += sum;
+            if (q < columns)
+                CV_(store)(to + q * gap * VL, sum);
         }
     }
-    return z;
+    return CV_FLOAT ? z * (T)0 + flag : z; /* NaN where an output is not finite */
 }
 
 /* A row of tiles of output channels oc .. of group g, its first output `at` (n, z, y, x) of the
@@ -167,14 +176,17 @@ CV_INLINE void CV_(wino_untiles)(const int mh, const int ah, const int mw, const
                                  const CV_(wino_job) *j, ptrdiff_t g, ptrdiff_t oc,
                                  const ptrdiff_t *at, ptrdiff_t tiles, ptrdiff_t width, vec bias,
                                  const T *from, ptrdiff_t ld, const T *flag, T *to) {
-    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p),
+                    plane = j->m_plane * (ptrdiff_t)sizeof(T);
     const int down = mh == 1 && j->m[0] > 1;
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, from += ld, flag++) {
             const ptrdiff_t x = t * j->m[1] * gap + phase;
-            const vec nan = CV_(wino_untile)(mh, ah, mw, aw, from, j->m_plane, bias,
-                                             CV_FLOAT ? *flag : 0, down ? width : gap, width,
-                                             down ? mw * width : width - x, to + x * VL);
+            const ptrdiff_t columns =
+                down || width - x > (mw - 1) * gap ? mw : (width - x + gap - 1) / gap;
+            const vec nan =
+                CV_(wino_untile)(mh, ah, mw, aw, from, plane, bias, CV_FLOAT ? *flag : 0,
+                                 down ? width : gap, width, columns, to + x * VL);
 #if CV_FLOAT
             if (CV_(any)(nan != nan))
                 CV_(wino_recompute)(j, g, oc, CV_MIN2(VL, j->p.ocg - oc), nan,

@@ -73,14 +73,17 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
 
     const ptrdiff_t width = CV_(wino_width)(j, j->most[3]);
     j->row = (width + VL) * VL;
-    j->v_row = j->c_vecs * VL;
-    j->v_plane =
-        (j->most[0] * j->slices * j->most[2] * j->most[3] * across + CV_MOST_PX / 2) * j->v_row +
-        CV_WINO_SKEW;
+    const ptrdiff_t tiles = j->most[0] * j->slices * j->most[2] * j->most[3] * across;
+    /* where a vector is half a line, tiles are neighbours, that lines be written in one go */
+    const int near = CV_VB == 32 && tiles >= 16 && !cv_wino_line(p);
+    j->v_row = near ? VL : j->c_vecs * VL;
+    j->v_vec = near ? (tiles + CV_MOST_PX / 2) * VL : VL;
+    j->v_plane = cv_wino_apart((tiles + CV_MOST_PX / 2) * j->c_vecs * VL);
     j->m_plane = (j->tiles + CV_MOST_PX) * panel + CV_WINO_SKEW;
     j->v_size = j->points * j->v_plane;
     j->stage = CV_MAX2(width * a, j->m[0] * j->most[2] * p->dil[2] * j->m[1] * j->most[3]) * VL;
-    j->index = CV_ROUND64(p->k[0] * (ptrdiff_t)sizeof(cv_segment)) / (ptrdiff_t)sizeof(T);
+    j->index = p->k[0] * (near ? j->c_vecs : 1) * (ptrdiff_t)sizeof(cv_segment);
+    j->index = CV_ROUND64(j->index) / (ptrdiff_t)sizeof(T);
     j->flags = CV_FLOAT * j->span * j->tiles * (ptrdiff_t)sizeof(T);
     j->flags = CV_ROUND64(j->flags) / (ptrdiff_t)sizeof(T);
     j->rows = j->most[2] * a;

@@ -30,6 +30,11 @@ static inline CV_UNUSED double cv_wino_tiles(const cv_conv *p, int rows, int col
            (double)(cv_wino_along(p, 1, rows) * cv_wino_along(p, 2, columns));
 }
 
+/* Elements from one plane to the next, which has so many: an odd number of lines. */
+static inline CV_UNUSED ptrdiff_t cv_wino_apart(ptrdiff_t size) {
+    return (size + CV_WINO_SKEW - 1) / CV_WINO_SKEW * CV_WINO_SKEW | CV_WINO_SKEW;
+}
+
 /* Outputs of a tile along an axis.  Few tiles do not repay the larger weights of 4x4; 4x2 have 24
  * planes of weights, 2x2 have 16, and where maps are little larger than a tile fewer of them are in
  * vain.  With stride 2 each output is a sum of two convolutions with stride 1: of even inputs with
