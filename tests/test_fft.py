@@ -4,12 +4,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.fft
 from expected import under_isa
 from tools import python
 
 import convlib
 from convlib._ext import _native
-from convlib.backends import fft, fft_range
+from convlib.backends import fft, fft_range, transforms
 from convlib.backends.fft import FftBackend
 from convlib.backends.fft_plan import make_plan
 from convlib.functional.described import describe
@@ -205,6 +206,8 @@ SIZES = [
     ("conv1d", (1, 1, 200_000), (4, 1, 301), {}),
     ("conv1d", (1, 1, 16_000), (1, 1, 12_000), {}),
     ("conv3d", (1, 1, 40, 40, 40), (1, 1, 15, 15, 15), {}),
+    ("conv2d", (1, 1, 600, 500), (1, 1, 590, 490), {}),
+    ("conv2d", (1, 3, 150, 300), (2, 3, 140, 300), {}),
 ]
 
 
@@ -299,3 +302,27 @@ print("convlib.backends.fft" in sys.modules)
 def test_the_least_is_no_more_than_predicted(x, w, options, dtype):
     spec, element = describe(f"conv{len(x) - 2}d", x, w, **options)[1], np.dtype(dtype)
     assert 0 < least_of_transforms(spec, element) <= FftBackend().predicted("conv", spec, element)
+
+
+def test_what_is_looked_at_of_a_tile_is_not_its_padding_alone(monkeypatch):
+    def never(*_):
+        raise AssertionError("a sample of random numbers tells too little, so all of them are counted")
+
+    monkeypatch.setattr(fft_range, "_cut", never)
+    x = np.random.default_rng(5).standard_normal((1, 1, 60, 60, 60)).astype("f4")
+    w = np.ones((1, 1, 9, 9, 9), "f4")
+    y = convlib.conv3d(x, w, padding=4, backend="fft")
+    np.testing.assert_allclose(y[0, 0, 30, 30, 30], x[0, 0, 26:35, 26:35, 26:35].sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "c8", "c16"])
+def test_axes_one_by_one_are_the_transforms_of_scipy(kind):
+    rng = np.random.default_rng(6)
+    a = (rng.standard_normal((2, 5, 7, 6)) * (1 + 1j if kind[0] == "c" else 1)).astype(kind)
+    real, lengths = kind[0] == "f", (8, 9, 10)
+    whole = (scipy.fft.rfftn if real else scipy.fft.fftn)(a, lengths, (1, 2, 3))
+    got = transforms.there(a.copy(), lengths)
+    np.testing.assert_allclose(got, whole, atol=1e-4)
+    kept = transforms.back(got, lengths, (2, 4, 3), (3, 2, 1), real)
+    assert kept.dtype == a.dtype
+    np.testing.assert_allclose(kept, np.pad(a, ((0, 0), (0, 3), (0, 2), (0, 4)))[:, :4:3, :7:2, :3], atol=1e-5)

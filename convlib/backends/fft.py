@@ -30,16 +30,14 @@ from .fft_plan import (
     complex_type,
     cut_out,
     cuts,
-    in_place,
     keep_pages,
     make_plan,
     nanoseconds,
     spectrum_shape,
-    workers,
 )
 from .fft_spoilt import SMALL_TILE, call_spoilt, tile_spoilt
 from .taps import FORWARD, convolve
-from .transforms import scipy_fft
+from .transforms import back, in_place, scipy_fft, there
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
 
@@ -156,7 +154,6 @@ class _Part:
         self.first = first  # whether it sets the outputs, instead of adding to them
         self.whole = self.plan.rows >= self.plan.length[0]  # tiles are transformed along all axes at once
         self.real = self.x.dtype.kind == "f"
-        self.axes = tuple(range(-self.spec.nd, 0))
         self.ke = effective_kernel(self.w.shape[2:], self.spec.dilation)
         self.offset = tuple(
             t.start * d - lo for t, d, lo in zip(taps, self.spec.dilation, self.spec.pad_lo, strict=True)
@@ -173,9 +170,9 @@ class _Part:
         shape = spectrum_shape(plan.length, self.real)
         spectra = np.empty((outs, ins, *shape), kind)
         for o in range(outs):
-            self._forward(spectra[o : o + 1], self._weights(o))
-        # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
-        np.conjugate(spectra, out=spectra)
+            place = spectra[o : o + 1]
+            # Multiplying by conj(F(conj(w))) correlates with w instead of convolving.
+            np.conjugate(self._forward(None if self.whole else place, self._weights(o)), out=place)
         signal = None if self.whole else np.empty((plan.tiles, ins, *shape), kind)
         sums = None if plan.in_place else np.empty((plan.tiles, plan.together, *shape), kind)
         for start in range(0, len(blocks), plan.tiles):
@@ -206,16 +203,14 @@ class _Part:
     # ------------------------------------------------------------------ there
 
     def _weights(self, o: int) -> Iterator[tuple[int, Array]]:
-        """Yield slabs of the weights of an output channel, dilated and scaled, from row to row."""
-        w, d = self.w[o], self.spec.dilation
-        for row in range(0, self.plan.length[0], self.plan.rows):
-            slab = self._zeros(1, row)
+        """Yield slabs of the weights of an output channel, dilated and scaled, from row to row; zeros follow."""
+        w, d, ke = self.w[o], self.spec.dilation, self.ke
+        for row in range(0, ke[0], self.plan.rows):
+            slab = np.zeros((1, len(w), min(self.plan.rows, ke[0] - row), *ke[1:]), w.dtype)
             first = -(-row // d[0])  # the first tap in the slab
             taps = w[:, first : -(-(row + slab.shape[2]) // d[0])]
-            if taps.size:
-                inner = (slice(0, e, s) for e, s in zip(self.ke[1:], d[1:], strict=True))
-                slab[0][(slice(None), slice(first * d[0] - row, None, d[0]), *inner)][:, : taps.shape[1]] = taps
-                fft_range.scale(slab, -int(self.shifts[o]))
+            slab[0][(slice(None), slice(first * d[0] - row, None, d[0]), *(slice(None, None, s) for s in d[1:]))] = taps
+            fft_range.scale(slab, -int(self.shifts[o]))
             if not self.real:
                 np.conjugate(slab, out=slab)
             yield row, slab
@@ -234,26 +229,23 @@ class _Part:
 
     def _forward(self, out: Array | None, slabs: Iterator[tuple[int, Array]]) -> Array:
         """Transform tiles (T, C, *length), which come in slabs of rows, into `out`; whole tiles need none."""
-        transform = scipy_fft.rfftn if self.real else scipy_fft.fftn
-        axes = self.axes if self.whole else self.axes[1:]
+        end = 0
         for row, slab in slabs:
-            spectra = transform(slab, axes=axes, workers=workers(slab))
             if out is None:
-                return spectra
-            out[:, :, row : row + slab.shape[2]] = spectra
-        if not self.whole:
-            in_place(scipy_fft.fft, out, self.axes[0])
+                return there(slab, self.plan.length)
+            end = row + slab.shape[2]
+            out[:, :, row:end] = there(slab, self.plan.length[1:])
+        if out is not None:
+            out[:, :, end:] = 0
+            in_place(scipy_fft.fft, out, 2)
         return out
-
-    def _zeros(self, tiles: int, row: int) -> Array:
-        rows = min(self.plan.rows, self.plan.length[0] - row)
-        return np.zeros((tiles, self.w.shape[1], rows, *self.plan.length[1:]), self.x.dtype)
 
     def _gather(self, blocks: list[Block], row: int, rows: int) -> Array:
         """Copy some rows of the input that each block sees, zeros where it reaches into the padding."""
-        slab = self._zeros(len(blocks), row)
+        rows = min(rows, self.plan.length[0] - row)
+        slab = np.zeros((len(blocks), len(self.x[0]), rows, *self.plan.length[1:]), self.x.dtype)
         for tile, block in zip(slab, blocks, strict=True):
-            seen, begin = self._seen(block, row, slab.shape[2])
+            seen, begin = self._seen(block, row, rows)
             _at(tile, begin, seen.shape[1:])[...] = seen
         return slab
 
@@ -278,25 +270,24 @@ class _Part:
 
     def _back(self, product_: Array, blocks: list[Block], ranges: list[fft_range.Range], outs: slice) -> None:
         """Transform the products back and deliver the outputs of the channels `outs`; `product_` is lost."""
-        transform: Any = scipy_fft.irfftn if self.real else scipy_fft.ifftn
-        length, stride = self.plan.length, self.spec.stride[0]
+        plan, stride = self.plan, self.spec.stride
         if self.whole:
-            values = transform(product_, length, self.axes, overwrite_x=True, workers=workers(product_))
+            values = back(product_, plan.length, plan.counts, stride, self.real)
             for value, block, found in zip(values, blocks, ranges, strict=True):
-                self._deliver(value[:, : (block[2][0] - 1) * stride + 1 : stride], block, found, outs, 0)
+                self._deliver(value, block, found, outs, 0)
             return
-        in_place(scipy_fft.ifft, product_, self.axes[0])
+        in_place(scipy_fft.ifft, product_, 2)
         (block,), (found,) = blocks, ranges
-        for row in range(0, block[2][0], self.plan.rows):
-            end = min(row + self.plan.rows, block[2][0])
-            rows = product_[0, :, row * stride : (end - 1) * stride + 1 : stride]
-            self._deliver(transform(rows, length[1:], self.axes[1:], workers=workers(rows)), block, found, outs, row)
+        for row in range(0, block[2][0], plan.rows):
+            end = min(row + plan.rows, block[2][0])
+            rows = product_[0, :, row * stride[0] : (end - 1) * stride[0] + 1 : stride[0]]
+            values = back(rows, plan.length[1:], plan.counts[1:], stride[1:], self.real)
+            self._deliver(values, block, found, outs, row)
 
     def _deliver(self, value: Array, block: Block, found: fft_range.Range, outs: slice, row: int) -> None:
         """Put rows of a tile's outputs where they belong, those of the channels `outs` from row `row` on."""
         n, first, counts = block
-        stride = self.spec.stride[1:]
-        value = value[(..., *(slice(0, (c - 1) * s + 1, s) for c, s in zip(counts[1:], stride, strict=True)))]
+        value = value[(slice(None), slice(counts[0] - row), *map(slice, counts[1:]))]
         each = (slice(None), *(None,) * self.spec.nd)
         signs, shifts = found.sign * self.signs[outs], found.shift + self.shifts[outs]
         if shifts.any():

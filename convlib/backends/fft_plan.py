@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..spec import ConvSpec, effective_kernel
-from ..threads import get_num_threads
 from .transforms import scipy_fft
 
 Array = Any  # numpy.ndarray, indexed by computed tuples that its stubs cannot follow
@@ -25,8 +24,11 @@ Ints = tuple[int, ...]
 # Some outputs of one image: (image, first output per axis, outputs per axis).
 Block = tuple[int, Ints, Ints]
 
-#: Tiles transformed in one call hold about this many bytes: they should stay in the second-level caches.
+#: Tiles that hold more bytes go through the transforms in slabs of rows.
 CHUNK_BYTES = 4 << 20
+
+#: Tiles of images that are transformed together hold about so many bytes, more than which leave the nearer caches.
+_NEAR_BYTES = 3 << 20
 
 #: Longer tiles would win little, unless the kernel itself is long.
 TILE_ELEMENTS = 1 << 20
@@ -34,8 +36,8 @@ TILE_ELEMENTS = 1 << 20
 #: More tiles than this at once win nothing.
 _MOST_TILES = 512
 
-#: Transform lengths tried per axis.
-_TRIES = 10
+#: Transform lengths tried per axis, so that there are some hundreds at most.
+_TRIES = {1: 10, 2: 10, 3: 6}
 
 #: How much longer a multiple of 16 may be: it takes a tenth less for each element (384 beside 375).
 _EVEN = 1.05
@@ -43,9 +45,9 @@ _EVEN = 1.05
 #: Bytes for what is computed of a tile piece by piece, and for the sums of single outputs by other kernels.
 SMALL = 512 << 10
 
-#: Nanoseconds, fitted to 241 calls on one thread of an AMD EPYC: of a group of channels, of a tile of it, of a byte
-#: that is transformed, for each doubling of the tile, and of one that is multiplied.
-_GROUP, _TILE, _TRANSFORMED, _MULTIPLIED = 2.6e5, 6.5e4, 0.054, 0.2
+#: Nanoseconds, fitted to 300 plans on one thread of an AMD EPYC: of a group of channels, of a tile of it, of a row that
+#: is copied, of a byte that is transformed, for each doubling of the tile, and of one that is multiplied.
+_GROUP, _TILE, _ROW, _TRANSFORMED, _MULTIPLIED = 4e5, 2.6e4, 60, 0.04, 0.13
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,16 @@ def _fast(length: int) -> int:
 
 def _lengths(spec: ConvSpec, taps: Ints) -> Iterator[Ints]:
     """Yield transform lengths, per axis, for blocks of so many taps."""
-    axes = []
+    axes: list[list[int]] = []
     for ke, out, stride in zip(effective_kernel(taps, spec.dilation), spec.out_size, spec.stride, strict=True):
         positions = (out - 1) * stride + 1  # of stride 1; a larger stride keeps every stride-th
         whole = _fast(positions + ke - 1)
         shortest = min(whole, _fast(ke + max(1, ke // 4)))
-        limit = math.floor(min(whole, max(_root(TILE_ELEMENTS, spec.nd), 4 * ke)))
+        row = 1 < spec.nd == len(axes) + 1  # long ones are copied fast
+        limit = math.floor(min(whole, max((1 + row) * _root(TILE_ELEMENTS, spec.nd), 4 * ke)))
         # The shortest that makes do with so many tiles, from the fewest on.
         most, tiles = -(-positions // (shortest - ke + 1)), -(-positions // (limit - ke + 1))
-        step = max(1.125, _root(most / tiles, _TRIES))
+        step = max(1.125, _root(most / tiles, _TRIES[spec.nd]))
         lengths = {shortest}
         while tiles < most:
             length = _fast(-(-positions // tiles) + ke - 1)
@@ -132,36 +135,39 @@ def _fitted(spec: ConvSpec, dtype: np.dtype[Any], bound: int, taps: Ints, length
     slab = min(CHUNK_BYTES, bound // 16)
     rows = first if spec.nd == 1 or tile <= slab else max(1, slab * first // tile)
     plan = Plan(length, taps, counts, max(1, spec.icg), max(1, spec.ocg), 1, 1, rows)
-    plan = replace(plan, nbytes=_nbytes(plan, dtype))
+    plan = replace(plan, nbytes=_nbytes(plan, dtype, ke[0]))
     while plan.nbytes > bound and max(plan.ins, plan.outs) > 1:
         ins, outs = plan.ins, plan.outs
         plan = replace(plan, ins=-(-ins // 2)) if ins > outs else replace(plan, outs=-(-outs // 2))
-        plan = replace(plan, nbytes=_nbytes(plan, dtype))
+        plan = replace(plan, nbytes=_nbytes(plan, dtype, ke[0]))
     if rows < first:
         return plan
     most = spec.n * math.prod(-(-out // count) for out, count in zip(spec.out_size, counts, strict=True))
-    tiles = max(1, min(most, _MOST_TILES, slab // (tile * plan.ins)))
+    near = slab if spec.nd == 1 else min(slab, _NEAR_BYTES)
+    tiles = max(1, min(most, _MOST_TILES, near // (tile * plan.ins)))
     for wide in (replace(plan, tiles=tiles), replace(plan, tiles=tiles, together=plan.outs)):
-        wide = replace(wide, nbytes=_nbytes(wide, dtype))
+        wide = replace(wide, nbytes=_nbytes(wide, dtype, ke[0]))
         if wide.nbytes <= bound and wide.tiles * wide.together * tile <= CHUNK_BYTES:
             plan = wide
     return plan
 
 
-def _nbytes(plan: Plan, dtype: np.dtype[Any]) -> int:
-    """Return what a call allocates: spectra of weights, input and products, and slabs on their way there and back."""
-    real, axes = dtype.kind == "f", len(plan.length) - (plan.rows < plan.length[0])
+def _nbytes(plan: Plan, dtype: np.dtype[Any], taps: int) -> int:
+    """Return what a call allocates: spectra of weights, input and products, and slabs on their way there and back.
+
+    Weights have `taps` rows; those of one output are transformed before there are spectra of input.
+    """
+    real = dtype.kind == "f"
     unit = math.prod(spectrum_shape(plan.length, real)) * complex_type(dtype).itemsize
     tile = math.prod(plan.length) * dtype.itemsize
     slab, slab_unit = (size // plan.length[0] * plan.rows for size in (tile, unit))
-    held = (plan.outs * plan.ins + plan.tiles * plan.ins) * unit
-    held += 0 if plan.in_place else plan.tiles * plan.together * unit
+    rows = min(taps, plan.rows)
+    weights = plan.ins * (slab_unit + (slab + slab_unit) // plan.rows * rows)
+    held = plan.tiles * (plan.ins + (0 if plan.in_place else plan.together)) * unit
     there = plan.tiles * plan.ins * (slab + (slab_unit if plan.rows < plan.length[0] else 0))
     back = plan.tiles * plan.together * (slab if real or plan.rows < plan.length[0] else 0)
-    if real and axes > 1:  # SciPy copies the spectrum, to transform along the other axes first
-        back += plan.tiles * plan.together * slab_unit
     multiply = plan.tiles * plan.together * slab_unit if plan.ins > 1 else 0
-    return held + max(there, back, multiply) + SMALL
+    return plan.outs * plan.ins * unit + max(weights, held + max(there, back, multiply)) + SMALL
 
 
 def _root(value: float, degree: int) -> float:
@@ -169,16 +175,30 @@ def _root(value: float, degree: int) -> float:
 
 
 def nanoseconds(spec: ConvSpec, dtype: np.dtype[Any], plan: Plan) -> float:
-    """Predict what a call takes on one thread: of bytes transformed and multiplied, and of each group and tile."""
+    """Predict what a call takes on one thread: of groups, tiles and rows, and of bytes transformed and multiplied.
+
+    Half of the work on an image is along its rows, which those of zeros and those that are not kept are spared.
+    Signals are transformed as many at once as a vector holds, and those left over take twice as long.
+    """
     size = math.prod(plan.length) * dtype.itemsize
     tiles = spec.n * math.prod(-(-out // count) for out, count in zip(spec.out_size, plan.counts, strict=True))
     kernels = math.prod(-(-k // t) for k, t in zip(spec.kernel, plan.taps, strict=True))
     in_blocks, out_blocks = -(-spec.icg // plan.ins), -(-spec.ocg // plan.outs)
-    transforms = tiles * kernels * (spec.icg * out_blocks + spec.ocg * in_blocks) + kernels * spec.icg * spec.ocg
+    there, back = tiles * kernels * spec.icg * out_blocks, tiles * kernels * spec.ocg * in_blocks
+    weights = kernels * spec.icg * spec.ocg
+    if spec.nd > 1:
+        seen = effective_kernel(plan.taps, spec.dilation)[0]
+        kept = back * plan.counts[0] + weights * seen
+        transforms = there + (back + weights + kept / plan.length[0]) / 2
+    else:
+        lanes = 16 * (1 + (dtype.kind == "c")) // dtype.itemsize
+        transforms = sum(lines + lines % lanes for lines in (there, back, weights))
     transformed = size * transforms * (float(np.log2(float(math.prod(plan.length)))) + 2)
     multiplied = size * tiles * kernels * spec.icg * spec.ocg
     parts = tiles * kernels * in_blocks * out_blocks
-    return spec.groups * (_GROUP + _TILE * parts + _TRANSFORMED * transformed + _MULTIPLIED * multiplied)
+    rows = (there + back) * math.prod(plan.length[:-1])
+    work = _ROW * rows + _TRANSFORMED * transformed + _MULTIPLIED * multiplied
+    return spec.groups * (_GROUP + _TILE * parts + work)
 
 
 def blocks(spec: ConvSpec, plan: Plan) -> Iterator[Block]:
@@ -211,15 +231,3 @@ def keep_pages(nbytes: int) -> None:
     process from then on.  Elsewhere this does nothing.
     """
     np.empty(nbytes, np.uint8)
-
-
-def workers(a: Array) -> int:
-    """Return how many threads transform an array."""
-    return get_num_threads() if a.nbytes >= 1 << 20 else 1  # small ones do not repay their waking
-
-
-def in_place(transform: Any, a: Array, axis: int) -> None:
-    """Transform an array along an axis where it lies."""
-    result = transform(a, axis=axis, overwrite_x=True, workers=workers(a))
-    if not np.may_share_memory(result, a):  # SciPy may, but need not, overwrite its argument
-        a[...] = result

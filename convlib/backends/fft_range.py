@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,8 @@ SPREAD = 6
 #: ... and its few smallest elements, which may fill a window of their own.
 REACH = 16
 
-#: Elements looked at to judge tiles, but at least `_FEWEST` of each; the largest is looked for among all.
-_SAMPLE, _FEWEST = 1 << 13, 16
+#: Elements looked at to judge tiles, but from `_FEWEST` to `_MOST` of each; the largest is looked for among all.
+_SAMPLE, _FEWEST, _MOST = 1 << 13, 16, 1 << 11
 
 #: Larger and smaller exponents are scaled away, so that no sum or product of a transform leaves the range of floats.
 _SAFE = 32
@@ -46,12 +47,12 @@ def judge(values: Array, few: int) -> list[Range]:
     axes = tuple(range(1, values.ndim))
     parts = (values.real, values.imag) if values.dtype.kind == "c" else (values,)
     with np.errstate(invalid="ignore"):
-        lows = np.min([part.min(axis=axes, initial=0) for part in parts], axis=0)  # NaN if there is one
-        highs = np.max([part.max(axis=axes, initial=0) for part in parts], axis=0)
+        lows = reduce(np.minimum, (part.min(axis=axes, initial=0) for part in parts))  # NaN if there is one
+        highs = reduce(np.maximum, (part.max(axis=axes, initial=0) for part in parts))
     sample = values[(slice(None), *(slice(None, None, step) for step in _steps(values.shape)))]
-    bounds = _bounds(sample.reshape(len(values), -1), few * sample.size / values.size)
+    bounds = _bounds(sample.reshape(len(values), -1), few * sample.size // values.size)
     found = []
-    for tile, low, high, bound in zip(values, lows.tolist(), highs.tolist(), bounds.tolist(), strict=True):
+    for tile, low, high, bound in zip(values, lows.tolist(), highs.tolist(), bounds, strict=True):
         top = max(high, -low)
         sign = sign_of(low, high) if len(parts) == 1 else 0
         if top == 0 or (math.isfinite(top) and math.frexp(top)[1] <= bound):
@@ -101,25 +102,30 @@ def scaled(a: Array, powers: Array) -> Array:
 
 def _steps(shape: tuple[int, ...]) -> list[int]:
     """Return steps along all axes but the first that leave a sample; odd ones, so that few patterns go unseen."""
-    rest, steps = math.prod(shape[1:]) / max(_FEWEST, _SAMPLE // shape[0]), []
+    rest, steps = math.prod(shape[1:]) / min(_MOST, max(_FEWEST, _SAMPLE // shape[0])), []
     for size in reversed(shape[1:]):  # the last axis first: neighbours in memory are alike
-        step = 1 if rest < 2 else min(size, int(rest) | 1)
-        steps.append(max(1, step))
-        rest /= max(1, step)
+        step = 1 if rest < 2 else min(int(rest), size // 4) | 1  # four places at least: the first may be padding
+        steps.append(step)
+        rest /= step
     return steps[::-1]
 
 
-def _bounds(sample: Array, few: float) -> Array:
-    """Return, per row, the exponent up to which elements are surely no larger than the rules allow."""
-    exponents = _exponents(sample).astype(np.int16)
-    exponents[exponents == -_OFFSET] = _OFFSET  # zeros last
-    exponents.sort(axis=1)
-    counts = (exponents < _OFFSET).sum(axis=1)
-    rows = np.arange(len(sample))
-    eighth = exponents[rows, np.maximum(counts // 8 - 1, 0)]
-    least = exponents[rows, np.clip(min(int(few) // 4, 1 << 30), 0, np.maximum(counts // 8, 1) - 1)]
-    # An element with the exponent e is at least 2**(e - 1).
-    return np.where(counts > 0, np.minimum(eighth + SPREAD, least + REACH) - 1, -_OFFSET)
+def _bounds(sample: Array, few: int) -> list[int]:
+    """Return, per row, the exponent up to which elements are surely no larger than the rules allow, if all are finite.
+
+    By few calls of NumPy: each finds the caches full of what was transformed before.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        sizes = np.abs(sample)
+        exponents = np.where(sizes > 0, np.frexp(sizes)[1], _OFFSET).astype(np.int16)  # zeros last
+    exponents.sort(axis=1, kind="stable")  # by digits, without a guess at each comparison
+    bounds = []
+    for row, count in zip(exponents, np.count_nonzero(sizes, axis=1).tolist(), strict=True):
+        eighth = max(0, count // 8 - 1)
+        # An element with the exponent e is at least 2**(e - 1).
+        bound = min(int(row[eighth]) + SPREAD, int(row[min(few // 4, eighth)]) + REACH) - 1
+        bounds.append(bound if count else -_OFFSET)
+    return bounds
 
 
 def _exponents(values: Array) -> Array:

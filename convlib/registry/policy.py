@@ -82,7 +82,7 @@ def least_of_transforms(spec: ConvSpec, dtype: np.dtype[Any]) -> float:
     By it most layers are settled without loading that backend, which takes as long as hundreds of their calls.
     """
     grid = math.prod((out - 1) * stride + 1 for out, stride in zip(spec.out_size, spec.stride, strict=True))
-    return 2e-10 * dtype.itemsize * spec.n * spec.groups * spec.icg * spec.ocg * grid
+    return 1.3e-10 * dtype.itemsize * spec.n * spec.groups * spec.icg * spec.ocg * grid
 
 
 def _predicted(name: str, spec: ConvSpec, dtype: np.dtype[Any]) -> float | None:
