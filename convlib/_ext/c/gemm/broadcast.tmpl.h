@@ -62,7 +62,8 @@ typedef void (*CV_(broadcast_fn))(const cv_segment *segments, ptrdiff_t n, const
 #include "../int8/tiles.tmpl.h"
 #define CV_TILE_SUMS(px, nv) CV_(unit_tile)(nv, segments, n, x, at, w, init, c, ldc)
 #else
-#define CV_TILE_SUMS(px, nv) CV_(broadcast_tile)(px, nv, 0, segments, n, x, at, 0, w, init, c, ldc)
+#define CV_TILE_SUMS(px, nv) \
+    CV_(broadcast_tile)(px, nv, NULL, 0, segments, n, x, at, 0, w, init, c, ldc)
 #endif
 #define CV_PIXELS(name, px, nv)                                                          \
     static __attribute__((noinline)) void CV_(name)(                                     \

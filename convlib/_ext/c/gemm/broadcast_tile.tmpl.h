@@ -20,13 +20,13 @@ typedef struct {
      * `len` lanes */
     ptrdiff_t at, len;
 } cv_segment;
-#define CV_FAR_BYTES 8192 /* of weights, ahead of where a tile is */
 #endif
 
 /* The sums of one tile, to c: from `init` for each pixel, or else from what c holds.  Pixels lie
  * where `at` says, or `pitch` apart if it is NULL.
- * far: the weights are read once, from behind the second-level cache; ask for them early. */
-CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
+ * far: the weights that come next, which lie behind the second-level cache: at each step so many
+ * bytes of them are asked for; or NULL. */
+CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const char *far, ptrdiff_t each,
                                    const cv_segment *segments, ptrdiff_t n, const CV_(fed) *x,
                                    const ptrdiff_t *at, ptrdiff_t pitch, const T *w, const T *init,
                                    T *c, ptrdiff_t ldc) {
@@ -53,8 +53,12 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const int far,
             CV_UNROLL(4)
             for (int v = 0; v < nv; v++) {
                 b[v] = CV_(load)(w + v * VL);
-                if (far)
-                    __builtin_prefetch((const char *)(w + v * VL) + CV_FAR_BYTES, 0, 2);
+            }
+            if (far) {
+                CV_UNROLL(4)
+                for (int i = 0; i < nv * CV_VB; i += 64)
+                    __builtin_prefetch(far + i, 0, 2);
+                far += each;
             }
             CV_UNROLL(16)
             for (int i = 0; i < px; i++) {

@@ -13,12 +13,13 @@
 /* ---- products */
 
 typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x, ptrdiff_t pitch,
-                             const T *w, const T *init, T *c);
+                             const T *w, const char *far, ptrdiff_t each, const T *init, T *c);
 #define CV_WINO_TILE(px, nv)                                                                    \
     CV_NOINLINE void CV_(wino_##px##_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x, \
-                                           ptrdiff_t pitch, const T *w, const T *init, T *c) {  \
-        CV_(broadcast_tile)(px, nv, nv == CV_NV, segments, n, (const CV_(fed) *)x, NULL,        \
-                            pitch * CV_DEPTH, w, init, c, nv * VL);                             \
+                                           ptrdiff_t pitch, const T *w, const char *far,        \
+                                           ptrdiff_t each, const T *init, T *c) {               \
+        CV_(broadcast_tile)(px, nv, nv == CV_NV ? far : NULL, each, segments, n,                \
+                            (const CV_(fed) *)x, NULL, pitch * CV_DEPTH, w, init, c, nv * VL);  \
     }
 #if CV_NV == 3
 #define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
@@ -91,15 +92,22 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     }
     T *mm = s->mm;
     for (int point = 0; point < j->points; point++, v += j->v_plane, mm += j->m_plane) {
-        const T *panel = u + CV_(wino_plane)(j, point) * (j->k * ld + CV_WINO_SKEW);
+        const ptrdiff_t size = j->k * ld + CV_WINO_SKEW;
+        const T *panel = u + CV_(wino_plane)(j, point) * size;
+        const char *next =
+            (const char *)(u + (point + 1 < j->points ? CV_(wino_plane)(j, point + 1) : j->planes) *
+                                   size);
+        const ptrdiff_t far_each =
+            (ld * (ptrdiff_t)sizeof(T) + parts * groups - 1) / (parts * groups);
         for (ptrdiff_t g = 0; g < groups; g++) {
             const T *x = v + (g / b->count[1] * slices + g % b->count[1] * p->stride[0]) * step;
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
                 CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0] * runs, x + t * j->v_row,
-                                                     j->v_row, panel, zeros,
-                                                     mm + (g * tiles + t) * ld);
+                                                     j->v_row, panel,
+                                                     next + (g * parts + i) * j->k * far_each,
+                                                     far_each, zeros, mm + (g * tiles + t) * ld);
             }
         }
     }
