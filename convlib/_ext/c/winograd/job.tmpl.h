@@ -57,6 +57,9 @@ CV_INLINE ptrdiff_t CV_(wino_width)(const CV_(wino_job) *j, ptrdiff_t tiles) {
 }
 
 #define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
+/* Where a vector is half a line of the cache, tiles may be neighbours in V, so that a line is
+ * written in one go. */
+#define CV_WINO_NEAR (CV_VB == 32)
 
 /* Integers have F(4, 3) only. */
 CV_INLINE int CV_(wino_m)(const cv_conv *p, int axis) { return CV_FLOAT ? cv_wino_m(p, axis) : 4; }

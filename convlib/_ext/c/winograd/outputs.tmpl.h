@@ -14,56 +14,72 @@
 
 typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x, ptrdiff_t pitch,
                              const T *w, const char *far, ptrdiff_t each, const T *init, T *c);
-#define CV_WINO_TILE(px, nv)                                                                    \
-    CV_NOINLINE void CV_(wino_##px##_##nv)(const cv_segment *segments, ptrdiff_t n, const T *x, \
-                                           ptrdiff_t pitch, const T *w, const char *far,        \
-                                           ptrdiff_t each, const T *init, T *c) {               \
-        CV_(broadcast_tile)(px, nv, nv == CV_NV ? far : NULL, each, segments, n,                \
-                            (const CV_(fed) *)x, NULL, pitch * CV_DEPTH, w, init, c, nv * VL);  \
+#define CV_WINO_TILE(kind, pitch, px, nv)                                                        \
+    CV_NOINLINE void CV_(wino_##kind##_##px##_##nv)(                                             \
+        const cv_segment *segments, ptrdiff_t n, const T *x, ptrdiff_t apart, const T *w,        \
+        const char *far, ptrdiff_t each, const T *init, T *c) {                                  \
+        (void)apart;                                                                             \
+        CV_(broadcast_tile)(px, nv, nv == CV_NV ? far : NULL, each, segments, n,                 \
+                            (const CV_(fed) *)x, NULL, (pitch) * CV_DEPTH, w, init, c, nv * VL); \
     }
+#define CV_WINO_PAIR(kind, pitch, px) \
+    CV_WINO_TILE(kind, pitch, px, 1) CV_WINO_TILE(kind, pitch, px, 2)
+#define CV_WINO_BOTH(kind, px) CV_(wino_##kind##_##px##_1), CV_(wino_##kind##_##px##_2)
 #if CV_NV == 3
-#define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2) CV_WINO_TILE(px, 3)
-#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2), CV_(wino_##px##_3)}
+#define CV_WINO_ROW(kind, pitch, px) CV_WINO_PAIR(kind, pitch, px) CV_WINO_TILE(kind, pitch, px, 3)
+#define CV_WINO_ENTRY(kind, px) {CV_WINO_BOTH(kind, px), CV_(wino_##kind##_##px##_3)}
 #else
-#define CV_WINO_TILE_ROW(px) CV_WINO_TILE(px, 1) CV_WINO_TILE(px, 2)
-#define CV_WINO_ENTRY(px) {CV_(wino_##px##_1), CV_(wino_##px##_2)}
+#define CV_WINO_ROW CV_WINO_PAIR
+#define CV_WINO_ENTRY(kind, px) {CV_WINO_BOTH(kind, px)}
 #endif
-#if CV_PX == 8 /* tiles are cut evenly, so that from half as many as fit on, each number occurs */
-CV_WINO_TILE_ROW(4)
-CV_WINO_TILE_ROW(5)
-CV_WINO_TILE_ROW(6)
-CV_WINO_TILE_ROW(7)
-CV_WINO_TILE_ROW(8)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {
-    CV_WINO_ENTRY(4), CV_WINO_ENTRY(5), CV_WINO_ENTRY(6), CV_WINO_ENTRY(7), CV_WINO_ENTRY(8)};
+/* Tiles are cut evenly, so that from half as many as fit on, each number occurs. */
+#if CV_PX == 8
+#define CV_WINO_FNS(kind, pitch)                                                \
+    CV_WINO_ROW(kind, pitch, 4)                                                 \
+    CV_WINO_ROW(kind, pitch, 5)                                                 \
+    CV_WINO_ROW(kind, pitch, 6)                                                 \
+    CV_WINO_ROW(kind, pitch, 7)                                                 \
+    CV_WINO_ROW(kind, pitch, 8)                                                 \
+    static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = {               \
+        CV_WINO_ENTRY(kind, 4), CV_WINO_ENTRY(kind, 5), CV_WINO_ENTRY(kind, 6), \
+        CV_WINO_ENTRY(kind, 7), CV_WINO_ENTRY(kind, 8)};
 #elif CV_FEW_PX == 6
-CV_WINO_TILE(2, 3)
-CV_WINO_TILE_ROW(3)
-CV_WINO_TILE_ROW(4)
-CV_WINO_TILE(5, 1)
-CV_WINO_TILE(5, 2)
-CV_WINO_TILE(6, 1)
-CV_WINO_TILE(6, 2)
-static const CV_(wino_fn) CV_(wino_fns)[][CV_NV] = {{CV_(wino_3_1), CV_(wino_3_2), CV_(wino_2_3)},
-                                                    {CV_(wino_4_1), CV_(wino_4_2), CV_(wino_3_3)},
-                                                    {CV_(wino_5_1), CV_(wino_5_2), CV_(wino_4_3)},
-                                                    {CV_(wino_6_1), CV_(wino_6_2)}};
+#define CV_WINO_FNS(kind, pitch)                                                            \
+    CV_WINO_TILE(kind, pitch, 2, 3)                                                         \
+    CV_WINO_ROW(kind, pitch, 3)                                                             \
+    CV_WINO_ROW(kind, pitch, 4)                                                             \
+    CV_WINO_PAIR(kind, pitch, 5)                                                            \
+    CV_WINO_PAIR(kind, pitch, 6)                                                            \
+    static const CV_(wino_fn)                                                               \
+        CV_(wino_##kind##_fns)[][CV_NV] = {{CV_WINO_BOTH(kind, 3), CV_(wino_##kind##_2_3)}, \
+                                           {CV_WINO_BOTH(kind, 4), CV_(wino_##kind##_3_3)}, \
+                                           {CV_WINO_BOTH(kind, 5), CV_(wino_##kind##_4_3)}, \
+                                           {CV_WINO_BOTH(kind, 6)}};
 #elif CV_PX == 3
-CV_WINO_TILE_ROW(1)
-CV_WINO_TILE_ROW(2)
-CV_WINO_TILE_ROW(3)
-static const CV_(wino_fn)
-    CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(1), CV_WINO_ENTRY(2), CV_WINO_ENTRY(3)};
+#define CV_WINO_FNS(kind, pitch)                                  \
+    CV_WINO_ROW(kind, pitch, 1)                                   \
+    CV_WINO_ROW(kind, pitch, 2)                                   \
+    CV_WINO_ROW(kind, pitch, 3)                                   \
+    static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = { \
+        CV_WINO_ENTRY(kind, 1), CV_WINO_ENTRY(kind, 2), CV_WINO_ENTRY(kind, 3)};
 #else
-CV_WINO_TILE_ROW(2)
-CV_WINO_TILE_ROW(3)
-CV_WINO_TILE_ROW(4)
-static const CV_(wino_fn)
-    CV_(wino_fns)[][CV_NV] = {CV_WINO_ENTRY(2), CV_WINO_ENTRY(3), CV_WINO_ENTRY(4)};
+#define CV_WINO_FNS(kind, pitch)                                  \
+    CV_WINO_ROW(kind, pitch, 2)                                   \
+    CV_WINO_ROW(kind, pitch, 3)                                   \
+    CV_WINO_ROW(kind, pitch, 4)                                   \
+    static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = { \
+        CV_WINO_ENTRY(kind, 2), CV_WINO_ENTRY(kind, 3), CV_WINO_ENTRY(kind, 4)};
+#endif
+CV_WINO_FNS(apart, apart)
+#if CV_WINO_NEAR
+CV_WINO_FNS(near, VL)
 #endif
 #undef CV_WINO_TILE
-#undef CV_WINO_TILE_ROW
+#undef CV_WINO_PAIR
+#undef CV_WINO_BOTH
+#undef CV_WINO_ROW
 #undef CV_WINO_ENTRY
+#undef CV_WINO_FNS
 
 /* The plane of U that a point takes. */
 CV_INLINE ptrdiff_t CV_(wino_plane)(const CV_(wino_job) *j, int point) {
@@ -90,6 +106,11 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
         s->segments[i] = (cv_segment){(z * p->dil[0] * step + first * j->v_vec) * CV_DEPTH,
                                       CV_MIN2(most, lanes - first * VL)};
     }
+    const CV_(wino_fn)(*fns)[CV_NV] = CV_(wino_apart_fns);
+#if CV_WINO_NEAR
+    if (j->v_row == VL)
+        fns = CV_(wino_near_fns);
+#endif
     T *mm = s->mm;
     for (int point = 0; point < j->points; point++, v += j->v_plane, mm += j->m_plane) {
         const ptrdiff_t size = j->k * ld + CV_WINO_SKEW;
@@ -104,10 +125,9 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
             for (ptrdiff_t i = 0; i < parts; i++) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                CV_(wino_fns)[count - least][nv - 1](s->segments, p->k[0] * runs, x + t * j->v_row,
-                                                     j->v_row, panel,
-                                                     next + (g * parts + i) * j->k * far_each,
-                                                     far_each, zeros, mm + (g * tiles + t) * ld);
+                fns[count - least][nv - 1](s->segments, p->k[0] * runs, x + t * j->v_row, j->v_row,
+                                           panel, next + (g * parts + i) * j->k * far_each,
+                                           far_each, zeros, mm + (g * tiles + t) * ld);
             }
         }
     }
@@ -162,15 +182,16 @@ CV_INLINE vec CV_(wino_untile)(const int mh, const int ah, const int mw, const i
     CV_UNROLL(CV_REGISTERS > 16 ? 4 : 1)
     for (int y = 0; y < mh; y++, to += width * VL) {
         CV_(wino_out_t) r[4];
+        vec sum[4] = {0};
         CV_(wino_at)(mw, aw, half + y * aw, r);
         CV_UNROLL(4)
         for (int q = 0; q < mw; q++) {
-            const vec sum = CV_(wino_sum)(r[q], bias);
-            if (CV_FLOAT)
-                z += sum;
+            sum[q] = CV_(wino_sum)(r[q], bias);
             if (q < columns)
-                CV_(store)(to + q * gap * VL, sum);
+                CV_(store)(to + q * gap * VL, sum[q]);
         }
+        if (CV_FLOAT) /* no long chain, for which the next tile would wait */
+            z += mw == 2 ? sum[0] + sum[1] : (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
     return CV_FLOAT ? z * (T)0 + flag : z; /* NaN where an output is not finite */
 }

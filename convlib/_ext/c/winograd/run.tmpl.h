@@ -74,8 +74,7 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const ptrdiff_t width = CV_(wino_width)(j, j->most[3]);
     j->row = (width + VL) * VL;
     const ptrdiff_t tiles = j->most[0] * j->slices * j->most[2] * j->most[3] * across;
-    /* where a vector is half a line, tiles are neighbours, that lines be written in one go */
-    const int near = CV_VB == 32 && tiles >= 16 && !cv_wino_line(p);
+    const int near = CV_WINO_NEAR && tiles >= 16 && !cv_wino_line(p);
     j->v_row = near ? VL : j->c_vecs * VL;
     j->v_vec = near ? (tiles + CV_MOST_PX / 2) * VL : VL;
     j->v_plane = cv_wino_apart((tiles + CV_MOST_PX / 2) * j->c_vecs * VL);
@@ -119,8 +118,8 @@ static ptrdiff_t CV_(wino_sizes)(CV_(wino_job) *j, const cv_problem *problem) {
     const double tiles = CV_(wino_tiles_of)(p);
     const ptrdiff_t weights = CV_(wino_size)(p) * (ptrdiff_t)sizeof(T);
     /* each number of V and M takes as long as some products */
-    const double work = (double)p->groups * tiles * j->points *
-                        (double)(p->ocg * j->k + 7 * p->icg + 10 * p->ocg);
+    const double work =
+        (double)p->groups * tiles * j->points * (double)(p->ocg * j->k + 7 * p->icg + 10 * p->ocg);
     j->threads = cv_threads_for(work, CV_WORK_GEMM, problem->threads);
     const int first =
         !packed && j->threads * weights / p->groups > CV_OWN_BYTES && j->threads * tiles > p->ocg;
