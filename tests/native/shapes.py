@@ -85,6 +85,20 @@ def depthwise(dtype: str, whole: bool) -> Iterator[Problem]:
         yield sizes(2, channels, 1, 1, (9, 10), (3, 5), lo=2, dil=2)
 
 
+def wide(dtype: str) -> Iterator[Problem]:
+    """Depthwise rows of many vectors, which are walked along: rows left over, strips of 36; planes near and far."""
+    vector, size = lanes(dtype), np.dtype(dtype).itemsize
+    heights = itertools.cycle((1, 2, 3, 5, 7, 8, 37, 75))
+    for k, vectors in ((3, (5, 6, 7, 8, 9)), (5, (17, 18, 19, 21, 22))):
+        for width in {count * vector + more for count in vectors for more in (-1, 0, 1)}:
+            for lo, hi in ((k // 2, k // 2), (0, 0), (k + 1, 0)):
+                yield sizes(1, 2, 1, 1, (max(next(heights), k - lo - hi), width), (k, k), lo=lo, hi=hi)
+    # vectors of 64 bytes go along rows where planes are larger than half a MiB, and with 5x5 windows 8 MiB
+    for k, vectors, nbytes in ((3, 7, 1 << 19), (3, 9, 1 << 19), (3, 10, 1 << 23), (5, 21, 1 << 23)):
+        width = vectors * vector + 3
+        yield sizes(1, 1, 1, 1, (nbytes // size // width + 1, width), (k, k), lo=k // 2)
+
+
 #: Kernel, size, padding: tiles of 1 to 7 outputs and of 1 to 3 rows, one and many; kernels as wide as a tile, narrower
 #: and wider, and larger than the image; rows and columns that lie in the padding, in part and whole; one axis.
 WINDOWS = [
@@ -227,8 +241,8 @@ def rows_of_tiles(dtype: str) -> Iterator[Problem]:
 
 #: What some families are tried on beside what all are.
 MORE = {
-    "depthwise": deep, "gemm": strips, "winograd": lambda dtype: WINOGRAD, "bf16x3": lambda dtype: MATRIX,
-    "direct": rows_of_tiles,
+    "depthwise": lambda dtype: (*deep(dtype), *wide(dtype)), "gemm": strips, "direct": rows_of_tiles,
+    "winograd": lambda dtype: WINOGRAD, "bf16x3": lambda dtype: MATRIX,
 }  # fmt: skip
 
 

@@ -9,220 +9,12 @@
 #include "../direct/lanes.tmpl.h"
 #include "../layout/ending.tmpl.h"
 #include "window.h"
+#include "down.tmpl.h"
+#include "along.tmpl.h"
 
-#define CV_WNV (CV_REGISTERS == 32 ? 4 : 2) /* vectors side by side, at most */
 /* output rows per strip: a column's lines stay in the first-level cache for the next column */
-#define CV_DW_ROWS 32
+#define CV_DW_ROWS 36
 #define CV_DW_COLUMNS (256 << 10) /* bytes of lanes of all columns, at most */
-
-/* Vectors side by side, and by tap the lanes whose input exists: only the outer vectors may touch
- * the padding. */
-typedef struct {
-    ptrdiff_t ox, last; /* first output; lanes of the last vector that are outputs */
-    int nv, masked;
-    CV_(lanes) left[7], right[7];
-} CV_(dw_column);
-
-/* A column of so many planes, one after the other. */
-typedef struct {
-    const T *x, *w, *bias; /* bias may be NULL */
-    T *y;
-    ptrdiff_t planes, xplane, yplane; /* and elements between them */
-    ptrdiff_t iy, rows;               /* first input row, may lie in the padding; output rows */
-    ptrdiff_t height, lo, xpitch, ypitch;
-    const CV_(dw_column) *column;
-} CV_(dw_job);
-
-/* Lanes of the first of two planes that share a vector. */
-static const CV_INT(CV_BITS) CV_(dw_low)[VL]
-    __attribute__((aligned(CV_VB))) = {[0 ... VL / 2 - 1] = -1};
-
-/* The vectors under tap kx of a row at p (whose partner is `other` elements on), and for stride 2
- * under the next in w. */
-CV_INLINE void CV_(dw_fetch)(const int nv, const int s, const int pair, const int masked,
-                             const CV_(dw_column) *c, int kx, const T *p, ptrdiff_t other, vec *v,
-                             vec *w) {
-    CV_UNROLL(4)
-    for (int i = 0; i < nv; i++) {
-        const CV_(lanes) *q = (i ? c->right : c->left) + kx;
-        const int m = masked && (i == 0 || i == nv - 1);
-        const T *x = p + kx + i * s * VL, *y = pair ? x + other : x + VL;
-        const vec a = m ? CV_(load_some)(x, q->a) : CV_(load)(x);
-        if (s == 2) {
-            const vec b = m ? CV_(load_some)(y, q->b) : CV_(load)(y);
-            v[i] = pair ? CV_(even)(a, b) : CV_(evens)(a, b);
-            w[i] = pair ? CV_(odd)(a, b) : CV_(odds)(a, b);
-        } else {
-            v[i] = pair ? (vec)((ivec)a | (ivec)CV_(load_some)(y - VL / 2, q->b)) : a;
-        }
-    }
-}
-
-/* One input row: its outputs are `depth` rows, newest first; row d takes the kernel row s * d +
- * first. */
-CV_INLINE void CV_(dw_row)(const int k, const int nv, const int s, const int pair, const int masked,
-                           const int first, const CV_(dw_column) *c, const T *p, ptrdiff_t other,
-                           const T *w, const vec *ready, vec (*acc)[CV_WNV]) {
-    vec v[CV_WNV], next[CV_WNV];
-    CV_UNROLL(7)
-    for (int kx = 0; kx < k; kx++) {
-        if (s == 1 || kx % 2 == 0)
-            CV_(dw_fetch)(nv, s, pair, masked, c, kx, p, other, v, next);
-        CV_UNROLL(7)
-        for (int d = 0; d * s + first < k; d++) {
-            const int at = (d * s + first) * k + kx;
-            const vec a = pair || k == 3 ? ready[at] : CV_(set1)(w[at]);
-            CV_UNROLL(4)
-            for (int i = 0; i < nv; i++)
-                acc[d][i] += a * (s == 2 && kx % 2 ? next[i] : v[i]);
-        }
-    }
-}
-
-CV_INLINE void CV_(dw_store)(const int nv, const int s, const int pair, const CV_(dw_column) *c,
-                             T *y, ptrdiff_t other, vec bias, const vec *acc) {
-    vec v[CV_WNV];
-    CV_UNROLL(4)
-    for (int i = 0; i < nv; i++) {
-        v[i] = acc[i] + bias;
-        if (s == 2 && !pair)
-            v[i] = CV_(in_order)(v[i]);
-    }
-    CV_UNROLL(4)
-    for (int i = 0; i < nv - 1; i++)
-        CV_(store)(y + i * VL, v[i]);
-    const vec r = v[nv - 1];
-    CV_(store_n)(y + (nv - 1) * VL, r, c->last);
-    if (pair)
-        CV_(store_n)(y + other, CV_SLIDE(r, r, VL / 2), c->last);
-}
-
-/* The job and its column are copies of this function's own: no store can change them, so masks stay
- * in registers. */
-CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, const int masked,
-                       const CV_(dw_job) *job) {
-    const CV_(dw_job) own = *job, *t = &own;
-    const CV_(dw_column) column = *job->column, *c = &column;
-    const ivec low = *(const ivec *)CV_(dw_low);
-    const T *x = t->x + c->ox * s - t->lo, *w = t->w, none = 0, *bias = t->bias ? t->bias : &none;
-    T *y = t->y + c->ox;
-    const int deep = (k - 1) / s; /* output rows that an input row adds to, less one */
-    for (ptrdiff_t plane = 0; plane < t->planes; plane += 1 + pair) {
-        /* a last one alone is its own partner */
-        const ptrdiff_t mate = pair && plane + 1 < t->planes;
-        const ptrdiff_t xo = mate * t->xplane, yo = mate * t->yplane;
-        vec ready[49], b = CV_(set1)(bias[0]), acc[7][CV_WNV];
-        if (pair || k == 3) {
-            CV_UNROLL(49)
-            for (int i = 0; i < k * k; i++) {
-                ready[i] = CV_(set1)(w[i]);
-                if (pair)
-                    ready[i] = CV_(select)(low, ready[i], CV_(set1)(w[k * k * mate + i]));
-            }
-        }
-        if (pair)
-            b = CV_(select)(low, b, CV_(set1)(bias[t->bias ? mate : 0]));
-        CV_UNROLL(7)
-        for (int d = 0; d <= deep; d++) {
-            CV_UNROLL(4)
-            for (int i = 0; i < nv; i++)
-                acc[d][i] = (vec){0};
-        }
-        T *to = y;
-        for (ptrdiff_t j = 0, iy = t->iy; j < t->rows + deep; j++, iy += s) {
-            if (iy >= 0 && iy < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 0, c, x + iy * t->xpitch, xo, w, ready, acc);
-            if (j >= deep) {
-                CV_(dw_store)(nv, s, pair, c, to, yo, b, acc[deep]);
-                to += t->ypitch;
-            }
-            if (s == 2 && iy + 1 >= 0 && iy + 1 < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 1, c, x + (iy + 1) * t->xpitch, xo, w, ready,
-                            acc);
-            CV_UNROLL(7)
-            for (int d = deep; d >= 0; d--) {
-                CV_UNROLL(4)
-                for (int i = 0; i < nv; i++)
-                    acc[d][i] = d ? acc[d - 1][i] : (vec){0};
-            }
-        }
-        x += (1 + pair) * t->xplane;
-        y += (1 + pair) * t->yplane;
-        w += k * k * (1 + pair);
-        if (t->bias)
-            bias += 1 + pair;
-    }
-}
-
-/* By [stride][touching the padding, or shared by two planes][vectors]. */
-typedef void (*CV_(dw_fn))(const CV_(dw_job) *);
-#define CV_DW(k, nv, s, pair, masked)                                                     \
-    CV_NOINLINE void CV_(dw_##k##_##nv##_##s##_##pair##_##masked)(const CV_(dw_job) *t) { \
-        CV_(dw)(k, nv, s, pair, masked, t);                                               \
-    }
-/* Vectors side by side: sums of one alone wait for each other, those of many leave no registers. */
-#define CV_DW_1(each, k, s, m) each(k, 1, s, m)
-#define CV_DW_2(each, k, s, m) CV_DW_1(each, k, s, m) each(k, 2, s, m)
-#define CV_DW_4(each, k, s, m) CV_DW_2(each, k, s, m) each(k, 3, s, m) each(k, 4, s, m)
-#if CV_REGISTERS == 32
-#define CV_DW_3_1 CV_DW_4
-#define CV_DW_3_2 CV_DW_4
-#define CV_DW_5_1 CV_DW_4
-#define CV_DW_5_2 CV_DW_4
-#define CV_DW_7_1 CV_DW_2
-#define CV_DW_7_2 CV_DW_2
-#else
-#define CV_DW_3_1 CV_DW_2
-#define CV_DW_3_2 CV_DW_1
-#define CV_DW_5_1 CV_DW_2
-#define CV_DW_5_2 CV_DW_2
-#define CV_DW_7_1 CV_DW_1
-#define CV_DW_7_2 CV_DW_1
-#endif
-#define CV_DW_DEFINE(k, nv, s, m) CV_DW(k, nv, s, 0, m)
-#define CV_DW_NAME(k, nv, s, m) CV_(dw_##k##_##nv##_##s##_0_##m),
-#define CV_DW_SET(k, s, m) CV_DW_##k##_##s(CV_DW_DEFINE, k, s, m)
-#define CV_DW_ROW(k, s, m) {CV_DW_##k##_##s(CV_DW_NAME, k, s, m)}
-#if CV_CHEAP_MASKS /* no second set */
-#define CV_DW_ALL(k)                                           \
-    CV_DW_SET(k, 1, 1) CV_DW_SET(k, 2, 1) CV_DW(k, 1, 1, 1, 1) \
-    CV_DW(k, 1, 2, 1, 1)
-#define CV_DW_PLAIN(k, s) CV_DW_ROW(k, s, 1)
-#else
-#define CV_DW_ALL(k)                                           \
-    CV_DW_SET(k, 1, 1) CV_DW_SET(k, 2, 1) CV_DW(k, 1, 1, 1, 1) \
-    CV_DW(k, 1, 2, 1, 1)                                       \
-    CV_DW_SET(k, 1, 0) CV_DW_SET(k, 2, 0)
-#define CV_DW_PLAIN(k, s) CV_DW_ROW(k, s, 0)
-#endif
-#define CV_DW_TABLE(k)                                                       \
-    {                                                                        \
-        {CV_DW_PLAIN(k, 1), CV_DW_ROW(k, 1, 1), {CV_(dw_##k##_1_1_1_1)}}, {  \
-            CV_DW_PLAIN(k, 2), CV_DW_ROW(k, 2, 1), { CV_(dw_##k##_1_2_1_1) } \
-        }                                                                    \
-    }
-CV_DW_ALL(3)
-CV_DW_ALL(5)
-CV_DW_ALL(7)
-static const CV_(dw_fn) CV_(dws)[3][2][3][CV_WNV] = {CV_DW_TABLE(3), CV_DW_TABLE(5),
-                                                     CV_DW_TABLE(7)};
-#undef CV_DW
-#undef CV_DW_1
-#undef CV_DW_2
-#undef CV_DW_4
-#undef CV_DW_3_1
-#undef CV_DW_3_2
-#undef CV_DW_5_1
-#undef CV_DW_5_2
-#undef CV_DW_7_1
-#undef CV_DW_7_2
-#undef CV_DW_DEFINE
-#undef CV_DW_NAME
-#undef CV_DW_SET
-#undef CV_DW_ROW
-#undef CV_DW_ALL
-#undef CV_DW_PLAIN
-#undef CV_DW_TABLE
 
 typedef struct {
     cv_conv p;
@@ -231,8 +23,14 @@ typedef struct {
     CV_(ending) ending;
     int pair, threads;
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
-    CV_(dw_column) *column;
+    ptrdiff_t before, inner; /* columns that the walk along rows takes, and those before them */
+    CV_(dw_column) *column;  /* the others */
 } CV_(dw_map);
+
+/* The first output of column i. */
+CV_INLINE ptrdiff_t CV_(dw_first)(const CV_(dw_map) *j, ptrdiff_t i) {
+    return i * ((j->p.out[2] + VL - 1) / VL) / j->columns * VL;
+}
 
 /* Output rows r .. r+rows-1 of planes p0 .. p1-1, which belong to one image. */
 static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t r,
@@ -254,7 +52,10 @@ static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrd
         .xpitch = p->xs[3],
         .ypitch = p->ys[3],
     };
-    for (ptrdiff_t i = 0; i < j->columns; i++) {
+    if (j->inner)
+        CV_(dw_inner)((int)p->k[2], CV_(dw_first)(j, j->before),
+                      CV_(dw_first)(j, j->before + j->inner), &t);
+    for (ptrdiff_t i = 0; i < j->columns - j->inner; i++) {
         t.column = j->column + i;
         CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : t.column->masked]
                 [t.column->nv - 1](&t);
@@ -278,7 +79,7 @@ static void CV_(dw_task)(void *context, ptrdiff_t unit, int worker) {
 }
 
 /* Lanes of the vector whose first output is ox, under tap kx. */
-static CV_(lanes) CV_(dw_lanes)(const CV_(dw_map) *j, ptrdiff_t ox, ptrdiff_t kx) {
+CV_ONCE CV_(lanes) CV_(dw_lanes)(const CV_(dw_map) *j, ptrdiff_t ox, ptrdiff_t kx) {
     const cv_conv *p = &j->p;
     const ptrdiff_t s = p->stride[2], ix = ox * s + kx - p->lo[2], half = VL / 2;
     ptrdiff_t a0, a1, b0, b1;
@@ -290,38 +91,60 @@ static CV_(lanes) CV_(dw_lanes)(const CV_(dw_map) *j, ptrdiff_t ox, ptrdiff_t kx
     return CV_(lanes_in)(a0, a1, b0, b1, 0, 0);
 }
 
-static void CV_(dw_columns)(CV_(dw_map) *j) {
+/* Whether column i touches the padding, or has lanes that are no outputs. */
+CV_ONCE int CV_(dw_masked)(const CV_(dw_map) *j, ptrdiff_t i) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL, s = p->stride[2];
-    for (ptrdiff_t i = 0; i < j->columns; i++) {
-        CV_(dw_column) *c = j->column + i;
-        const ptrdiff_t v0 = i * vecs / j->columns, v1 = (i + 1) * vecs / j->columns;
-        c->ox = v0 * VL;
-        c->nv = (int)(v1 - v0);
-        c->last = CV_MIN2(VL, p->out[2] - (v1 - 1) * VL);
-        c->masked = c->ox * s < p->lo[2] || v1 * VL * s - p->lo[2] + p->k[2] - 1 > p->in[2];
+    const ptrdiff_t s = p->stride[2], end = CV_(dw_first)(j, i + 1);
+    return CV_(dw_first)(j, i) * s < p->lo[2] || end * s - p->lo[2] + p->k[2] - 1 > p->in[2] ||
+           end > p->out[2];
+}
+
+CV_ONCE void CV_(dw_columns)(CV_(dw_map) *j) {
+    const cv_conv *p = &j->p;
+    const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][0];
+    CV_(dw_column) *c = j->column;
+    for (ptrdiff_t i = 0; i < j->columns; i++, c++) {
+        if (j->inner && i == j->before)
+            i += j->inner;
+        const ptrdiff_t last = CV_(dw_first)(j, i + 1) - VL;
+        c->ox = CV_(dw_first)(j, i);
+        c->nv = (int)((last - c->ox) / VL + 1);
+        c->last = CV_MIN2(VL, p->out[2] - last);
+        c->masked = CV_(dw_masked)(j, i) || !fns[c->nv - 1];
         for (int kx = 0; kx < p->k[2]; kx++) {
             c->left[kx] = CV_(dw_lanes)(j, c->ox, kx);
-            c->right[kx] = CV_(dw_lanes)(j, (v1 - 1) * VL, kx);
+            c->right[kx] = CV_(dw_lanes)(j, last, kx);
         }
     }
 }
 
 /* ---- the row */
 
-static void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
+/* Whether two planes share a vector. */
+CV_INLINE int CV_(dw_paired)(const cv_conv *p) {
+    return CV_DW_PAIRS && p->n * p->groups > 1 && 2 * p->out[2] <= VL;
+}
+
+CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     const ptrdiff_t vecs = (p->out[2] + VL - 1) / VL;
     *j = (CV_(dw_map)){.p = *p, .threads = problem->threads, .planes = p->n * p->groups};
     /* inner vectors load unmasked */
     const ptrdiff_t inner = (vecs - 1) * VL - 1,
                     end = (inner + 1) * p->stride[2] - p->lo[2] + p->k[2] - 1;
-    const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][0];
+    const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][1];
     ptrdiff_t most = p->lo[2] <= VL && end <= p->in[2] ? CV_WNV : 2;
     while (!fns[most - 1])
         most--;
-    j->pair = j->planes > 1 && 2 * p->out[2] <= VL;
+    j->pair = CV_(dw_paired)(p);
     j->columns = (vecs + most - 1) / most;
+    while (j->before < j->columns && CV_(dw_masked)(j, j->before))
+        j->before++;
+    while (j->before + j->inner < j->columns && !CV_(dw_masked)(j, j->before + j->inner))
+        j->inner++;
+    const ptrdiff_t from = CV_(dw_first)(j, j->before), to = CV_(dw_first)(j, j->before + j->inner);
+    if (j->pair || !CV_(dw_inside)(p, (to - from) / VL))
+        j->inner = 0;
     const ptrdiff_t planes = (j->planes + j->pair) / (1 + j->pair);
     cv_cut(cv_products(p), &j->threads, planes, (p->out[1] + 7) / 8, &j->plane_pieces,
            &j->row_pieces);
@@ -339,14 +162,14 @@ CV_ONCE const char *CV_(dw_fits)(const cv_problem *problem) {
         return "takes contiguous weights";
     CV_(dw_map) j;
     CV_(dw_sizes)(&j, problem);
-    return j.columns * (ptrdiff_t)sizeof *j.column <= CV_DW_COLUMNS
+    return (j.columns - j.inner) * (ptrdiff_t)sizeof *j.column <= CV_DW_COLUMNS
                ? NULL
                : "serves rows of some thousand vectors at most";
 }
 
 CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
-    const int pair = p->n * p->groups > 1 && 2 * p->out[2] <= VL;
+    const int pair = CV_(dw_paired)(p);
     const double vecs = pair ? 0.5 : (double)((p->out[2] + VL - 1) / VL),
                  rows = (double)(p->n * p->groups * p->out[1]);
     const double k = (double)p->k[2], load = p->stride[2] == 1 ? k : 3.5 * k;
@@ -355,11 +178,15 @@ CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
      * hides in a column of one vector */
     const double ends = CV_MIN2(2 / vecs, 1);
     const double each = p->stride[2] == 1 ? 0.18 + 0.37 * ends : 0.75 + 0.85 * ends;
-    const double alone = CV_CHEAP_MASKS ? 0 : each * k;
-    /* narrow columns of rows that share a cache set */
+    const int along = CV_(dw_inside)(p, (ptrdiff_t)vecs - 2);
+    const double alone = CV_CHEAP_MASKS || along ? 0 : each * k;
+    /* narrow columns of rows that share a cache set, or of planes that are far */
     const int share = CV_REGISTERS != 32 && p->xs[3] * (ptrdiff_t)sizeof(T) % 4096 == 0;
-    const double sets = !share ? 0 : p->k[2] == 7 ? 5 : 0.1 * k;
-    const double vector = k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + alone + sets;
+    const int far = CV_(dw_bytes)(p->in[1], p->xs[3]) > CV_DW_FAR;
+    const double lines = far ? 0.07 * CV_VB * k * (double)p->stride[2] : 0,
+                 sets = !share ? 0 : p->k[2] == 7 ? 5 : 0.1 * k;
+    const double vector = k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + alone +
+                          (along ? 0 : lines + sets);
     return 300 + shared * rows * vecs * vector;
 }
 
@@ -368,7 +195,9 @@ CV_ONCE void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dw_sizes)(j, problem);
     plan->threads = j->threads;
     plan->ends = CV_(endable)(&problem->conv);
-    plan->tables = CV_ROUND64(j->columns * (ptrdiff_t)sizeof *j->column);
+    /* as if none went along rows: those of the borders of an image may not, and take no more */
+    const ptrdiff_t all = CV_MIN2(j->columns * (ptrdiff_t)sizeof *j->column, CV_DW_COLUMNS);
+    plan->tables = CV_ROUND64(all);
 }
 
 CV_ONCE void CV_(dw_fill)(cv_plan *plan) {

@@ -18,8 +18,11 @@
 /* A load that several multiply-adds share: the compiler would rather load it for each of them. */
 #ifdef __x86_64__
 #define CV_KEEP(v) __asm__("" : "+v"(v))
+/* What lies at p is loaded again: kept from its last use, it would push sums out of registers. */
+#define CV_ANEW(p) __asm__("" : "+r"(p))
 #else
 #define CV_KEEP(v) ((void)0)
+#define CV_ANEW(p) ((void)0)
 #endif
 #define CV_INT2(bits) int##bits##_t
 #define CV_INT(bits) CV_INT2(bits)
