@@ -36,6 +36,9 @@ CV_NOINLINE void CV_(wino_row)(const CV_(wino_job) *j, const T *from, ptrdiff_t 
             for (int i = 0; i < VL; i++)
                 most = CV_(larger)(most, v[i]);
         } else {
+            CV_UNROLL(16)
+            for (int i = 0; i < VL; i++) /* the next channels are other pages, and no stream */
+                __builtin_prefetch(from + (VL + i) * p->xs[1], 0, 2);
             CV_(transpose_sized)(from, p->xs[1], step, channels, n, v, &most);
             CV_UNROLL(16)
             for (int i = 0; i < VL; i++)
