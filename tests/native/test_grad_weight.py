@@ -69,6 +69,11 @@ def problems(dtype: str) -> Iterator[Problem]:
         lo, rest = min(next(paddings), k // 2), width % 2
         size = 2 * next(heights) + k - 2 - lo, max(1, 2 * width + k - 2 - 2 * lo + rest)
         yield sizes(1 + rest, 2, 1, 1, size, (k, k), 2, 1, lo)
+    # one output and strides from 3 on: taps fewer and more than a stride, than three of them; strides not served so
+    for k, stride, width in itertools.product((1, 3, 5, 10), (3, 4, 7, 8, 9), edges(lanes(dtype))):
+        lo = min(next(paddings), k // 2)
+        size = stride * (next(heights) % 4) + k, stride * (width - 1) + k - 2 * lo + width % stride
+        yield sizes(1 + width % 2, 2, 1 + k % 2, 1, size, (k, k), stride, 1, lo)
 
 
 @lru_cache(maxsize=512)

@@ -244,6 +244,7 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
 }
 
 #include "halves.tmpl.h"
+#include "repeat.tmpl.h"
 
 #define CV_DOTS(taps)                                                                    \
     CV_NOINLINE void CV_(dots_##taps)(const CV_(dot_job) *j, const CV_(dot_place) *at) { \
@@ -281,6 +282,12 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
     at.g = rest / p->k[0] / p->icg;
     at.oc = at.g * p->ocg + (j->kernel_rows ? 0 : mb * CV_DOTS_M);
     at.ms = (int)CV_MIN2(CV_DOTS_M, (j->kernel_rows ? p->k[1] : p->ocg) - mb * CV_DOTS_M);
+#ifdef CV_NAMED
+    if (CV_(dot_repeated)(p)) {
+        CV_(dot_repeats)(j, &at);
+        return;
+    }
+#endif
     for (ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks; at.kx < end;) {
         const ptrdiff_t taps = CV_DOTS_TAPS(end - at.kx);
 #ifndef CV_FLOOR
@@ -306,22 +313,24 @@ CV_ONCE double CV_(dots_cost)(const cv_problem *problem) {
     const double vecs = (double)((p->out[2] + VL - 1) / VL),
                  lines = (double)p->n * (double)(p->out[0] * p->out[1]);
     const double sums = (double)(p->groups * p->ocg * p->icg * cv_taps(p));
-    const double load = p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL
-                        : p->stride[2] == 2                                ? 1.5 / CV_PACE
-                                                                           : 0;
+    const double load = CV_(dot_repeated)(p)                                 ? 6 / CV_PACE
+                        : p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL
+                        : p->stride[2] == 2                                  ? 1.5 / CV_PACE
+                                                                             : 0;
     return 1000 + sums * (lines * vecs * (5.0 / CV_PACE + load / CV_DOTS_M) + 5);
 }
 
 /* Whether kernel rows share what they load. */
 static int CV_(dot_shared)(const cv_conv *p) {
-    return p->ocg == 1 && (p->stride[1] == 1 || CV_(dot_halved)(p));
+    return p->ocg == 1 && (p->stride[1] == 1 || CV_(dot_halved)(p) || CV_(dot_repeated)(p));
 }
 
 CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = CV_(dot_shared)(&problem->conv)};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
-    j->kx_blocks = (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
+    j->kx_blocks =
+        CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
     plan->threads = j->threads;
 }

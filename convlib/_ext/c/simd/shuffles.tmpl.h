@@ -93,3 +93,26 @@ CV_INLINE vec CV_(lane_high)(vec a, vec b) {
 CV_INLINE vec CV_(lane_low)(vec a, vec b) { return __builtin_shufflevector(a, b, 0, 4, 2, 6); }
 CV_INLINE vec CV_(lane_high)(vec a, vec b) { return __builtin_shufflevector(a, b, 1, 5, 3, 7); }
 #endif
+
+/* Numbers of a vector, each named by a lane of `which` that is CV_NAMED of its place. */
+#undef CV_NAMED
+#if CV_AVX512 && CV_BITS == 32
+#define CV_NAMED(i) (int)(i)
+CV_INLINE vec CV_(named)(vec v, ivec which) {
+    return (vec)_mm512_permutexvar_epi32((__m512i)which, (__m512i)v);
+}
+#elif CV_AVX512 && CV_BITS == 64
+#define CV_NAMED(i) (i)
+CV_INLINE vec CV_(named)(vec v, ivec which) {
+    return (vec)_mm512_permutexvar_epi64((__m512i)which, (__m512i)v);
+}
+#elif CV_AVX2 && CV_BITS >= 32
+#if CV_BITS == 32
+#define CV_NAMED(i) (int)(i)
+#else
+#define CV_NAMED(i) ((i) * (2 + ((int64_t)2 << 32)) + ((int64_t)1 << 32)) /* of its two halves */
+#endif
+CV_INLINE vec CV_(named)(vec v, ivec which) {
+    return (vec)_mm256_permutevar8x32_epi32((__m256i)v, (__m256i)which);
+}
+#endif
