@@ -26,11 +26,11 @@ typedef struct {
 } CV_(spread_job);
 
 #if CV_FLOAT
-CV_INLINE void CV_(scatter_row)(const CV_(spread_job) *j, const ptrdiff_t inner, const T *from,
-                                const int64_t *place, T *x) {
-    const ptrdiff_t step = j->p.xs[4], ystep = j->p.ys[4], count = j->p.out[2];
+CV_INLINE void CV_(scatter_row)(const CV_(spread_job) *j, const int plain, const ptrdiff_t inner,
+                                const int add, const T *from, const int64_t *place, T *x) {
+    const ptrdiff_t step = plain ? 1 : j->p.xs[4], ystep = plain ? 1 : j->p.ys[4],
+                    count = j->p.out[2];
     const uint64_t inputs = (uint64_t)j->inputs;
-    const int add = j->add;
     for (ptrdiff_t o = 0; o < count; o++, from += ystep, place += ystep) {
         for (ptrdiff_t c = 0; c < inner; c++) {
             const uint64_t i = (uint64_t)place[c];
@@ -53,10 +53,12 @@ static void CV_(scatter_plane)(const CV_(spread_job) *j, ptrdiff_t inner, const 
         for (ptrdiff_t r = 0; r < p->out[1]; r++) {
             const T *from = y + z * p->ys[2] + r * p->ys[3];
             const int64_t *place = at + z * p->ys[2] + r * p->ys[3];
-            if (inner == 1)
-                CV_(scatter_row)(j, 1, from, place, x);
+            if (inner > 1 || p->xs[4] != 1 || p->ys[4] != 1)
+                CV_(scatter_row)(j, 0, inner, j->add, from, place, x);
+            else if (j->add)
+                CV_(scatter_row)(j, 1, 1, 1, from, place, x);
             else
-                CV_(scatter_row)(j, inner, from, place, x);
+                CV_(scatter_row)(j, 1, 1, 0, from, place, x);
             if (cv_stop_after(&work, 4 * (double)(p->out[2] * inner)))
                 return;
         }
