@@ -102,6 +102,19 @@ CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j
     }
 }
 
+/* The planes of x and grad_y that meet in output slice i of the batch; 0 if x has none there. */
+CV_INLINE int CV_(dot_planes)(const CV_(dot_job) *j, const CV_(dot_place) *at, ptrdiff_t i,
+                              const T **x, const T **gy) {
+    const cv_conv *p = &j->p;
+    const ptrdiff_t oz = i % p->out[0], n = i / p->out[0],
+                    z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
+    if (z < 0 || z >= p->in[0])
+        return 0;
+    *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2];
+    *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2];
+    return 1;
+}
+
 /* The sums of one place, of some output channels, over all images and outputs. */
 CV_INLINE void CV_(dot_sums)(const int taps, const CV_(dot_job) *j, const CV_(dot_place) *at) {
     const cv_conv *p = &j->p;
@@ -111,17 +124,12 @@ CV_INLINE void CV_(dot_sums)(const int taps, const CV_(dot_job) *j, const CV_(do
     CV_(dot_totals) totals = {{{0}}};
     ptrdiff_t added = 0;
     for (ptrdiff_t row = 0; row < p->n * p->out[0] * p->out[1]; row++) {
-        const ptrdiff_t oy = row % p->out[1], oz = row / p->out[1] % p->out[0],
-                        n = row / p->out[1] / p->out[0];
-        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
-        const ptrdiff_t y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
-        if (y < 0 || y >= p->in[1])
+        const ptrdiff_t oy = row % p->out[1], y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
+        const T *x, *gy;
+        if (y < 0 || y >= p->in[1] || !CV_(dot_planes)(j, at, row / p->out[1], &x, &gy))
             continue;
-        if (z < 0 || z >= p->in[0])
-            continue;
-        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
-                     y * p->xs[3] + kx * p->xs[4];
+        gy += oy * p->ys[3];
+        x += y * p->xs[3] + kx * p->xs[4];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
@@ -160,8 +168,8 @@ CV_INLINE void CV_(dot_column)(const int taps, const int inner, const CV_(dot_jo
                                const CV_(dot_rows) *rows, const T *gy, const T *x, ptrdiff_t at,
                                ptrdiff_t len, int ms, vec (*acc)[CV_GRAD_TAPS]) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t step = p->stride[2] * p->xs[4], top = rows->top, last = rows->last,
-                    n = rows->n, xs = rows->xs, ys = rows->ys;
+    const ptrdiff_t step = p->stride[2] * p->xs[4], top = rows->top, last = rows->last, n = rows->n,
+                    xs = rows->xs, ys = rows->ys;
     ptrdiff_t lo[CV_GRAD_TAPS] = {0}, hi[CV_GRAD_TAPS] = {0};
     vec g[CV_DOTS_M] = {{0}}, sums[CV_DOTS_M][CV_GRAD_TAPS];
     CV_(dot_take)(CV_DOTS_M, taps, acc, sums);
@@ -210,10 +218,9 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
     CV_(dot_rows) rows = {.xs = p->dil[1] * p->xs[3], .ys = p->dil[1] * p->ys[3]};
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * apart * blocks; i++) {
-        const ptrdiff_t nz = i / blocks / apart, oz = nz % p->out[0], n = nz / p->out[0];
-        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
         const ptrdiff_t y = i / blocks % apart + i % blocks * CV_DOTS_ROWS * p->dil[1];
-        if (z < 0 || z >= p->in[0] || y >= p->in[1])
+        const T *x, *gy;
+        if (y >= p->in[1] || !CV_(dot_planes)(j, at, i / blocks / apart, &x, &gy))
             continue;
         rows.n = CV_MIN2((p->in[1] - 1 - y) / p->dil[1] + 1, CV_DOTS_ROWS);
         /* of grad_y: its numbers begin at row `begin` */
@@ -221,10 +228,8 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
         const ptrdiff_t over = meets % p->dil[1], begin = over < 0 ? over + p->dil[1] : over;
         rows.top = (meets - begin) / p->dil[1];
         rows.last = begin < p->out[1] ? (p->out[1] - 1 - begin) / p->dil[1] : -1;
-        const T *gy =
-            j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + begin * p->ys[3];
-        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
-                     y * p->xs[3] + kx * p->xs[4];
+        gy += begin * p->ys[3];
+        x += y * p->xs[3] + kx * p->xs[4];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), first = o * p->stride[2] + kx;
             const T *go = gy + o * p->ys[4], *xo = x + o * p->stride[2] * p->xs[4];
@@ -329,8 +334,7 @@ CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = CV_(dot_shared)(&problem->conv)};
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
-    j->kx_blocks =
-        CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
+    j->kx_blocks = CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
     plan->threads = j->threads;
 }

@@ -48,15 +48,13 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
     CV_(dot_totals) totals = {{{0}}};
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * blocks; i++) {
-        const ptrdiff_t oz = i / blocks % p->out[0], n = i / blocks / p->out[0];
-        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
         const ptrdiff_t oy = i % blocks * CV_DOTS_ROWS, y = 2 * oy + at->ky - p->lo[1],
                         rows = CV_MIN2(p->out[1] - oy, CV_DOTS_ROWS);
-        if (z < 0 || z >= p->in[0])
+        const T *x, *gy;
+        if (!CV_(dot_planes)(j, at, i / blocks, &x, &gy))
             continue;
-        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2] + oy * p->ys[3];
-        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2] +
-                     y * p->xs[3];
+        gy += oy * p->ys[3];
+        x += y * p->xs[3];
         for (ptrdiff_t o = 0; o < p->out[2]; o += VL) {
             const ptrdiff_t len = CV_MIN2(VL, p->out[2] - o), ix = 2 * o + at->kx - p->lo[2];
             const int inner = len == VL && ix >= 0 && ix + 2 * VL + taps - 1 <= p->in[2];

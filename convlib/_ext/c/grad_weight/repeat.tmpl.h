@@ -20,25 +20,14 @@ CV_INLINE int CV_(dot_repeated)(const cv_conv *p) {
 #ifdef CV_NAMED
 typedef double CV_(repeat_sums)[CV_DOTS_M][CV_REPEAT_STRIDE];
 
-/* Sums go on in double, lane by lane. */
-CV_NOINLINE void CV_(dot_add)(vec *acc, double (*totals)[VL]) {
-    for (int m = 0; m < CV_DOTS_M; m++) {
-        for (int l = 0; l < VL; l++)
-            totals[m][l] += (double)acc[m][l];
-        acc[m] = (vec){0};
-    }
-}
-
 /* Outputs o .. end-1 of a row with rows m0 .. m1-1 of x, to whose sums a lane `which` adds; x: what
  * the first output of the row meets. */
 CV_INLINE void CV_(dot_stretch)(const cv_conv *p, const T *gy, const T *x, ptrdiff_t kx,
                                 ptrdiff_t v, ptrdiff_t o, ptrdiff_t end, int m0, int m1, ivec which,
-                                vec *acc) {
+                                vec (*acc)[CV_GRAD_TAPS]) {
     const ptrdiff_t s = p->stride[2], down = p->dil[1] * p->xs[3];
-    vec sums[CV_DOTS_M];
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DOTS_M; m++)
-        sums[m] = acc[m];
+    vec sums[CV_DOTS_M][CV_GRAD_TAPS];
+    CV_(dot_take)(CV_DOTS_M, 1, acc, sums);
     for (; o < end; o += VL) {
         /* none beyond the last output's: it may be NaN */
         const ptrdiff_t len = CV_MIN2(VL, end - o), first = o * s + v * VL + kx,
@@ -50,21 +39,19 @@ CV_INLINE void CV_(dot_stretch)(const cv_conv *p, const T *gy, const T *x, ptrdi
         for (int m = 0; m < CV_DOTS_M; m++) {
             if (m >= m0 && m < m1) {
                 const T *at = x + first + m * down;
-                sums[m] += g * (inner ? CV_(load)(at) : CV_(load_set)(at, set));
+                sums[m][0] += g * (inner ? CV_(load)(at) : CV_(load_set)(at, set));
             }
         }
     }
-    CV_UNROLL(4)
-    for (int m = 0; m < CV_DOTS_M; m++)
-        acc[m] = sums[m];
+    CV_(dot_take)(CV_DOTS_M, 1, sums, acc);
 }
 
 /* The v-th vector of repeated numbers, for the taps of its lanes from at->kx on. */
 CV_NOINLINE void CV_(dot_repeat)(const CV_(dot_job) *j, const CV_(dot_place) *at, ptrdiff_t v,
                                  CV_(repeat_sums) sums) {
     const cv_conv *p = &j->p;
-    vec acc[CV_DOTS_M] = {{0}};
-    double totals[CV_DOTS_M][VL] = {{0}};
+    vec acc[CV_DOTS_M][CV_GRAD_TAPS] = {{{0}}}; /* the first of each only */
+    CV_(dot_totals) totals = {{{0}}};
     ivec which;
     ptrdiff_t number = v * VL / p->stride[2], taps[VL];
     for (int l = 0; l < VL; l++) {
@@ -75,12 +62,9 @@ CV_NOINLINE void CV_(dot_repeat)(const CV_(dot_job) *j, const CV_(dot_place) *at
     const ptrdiff_t most = CV_DOTS_PART * VL;
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0]; i++) {
-        const ptrdiff_t oz = i % p->out[0], n = i / p->out[0];
-        const ptrdiff_t z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
-        if (z < 0 || z >= p->in[0])
+        const T *x, *gy;
+        if (!CV_(dot_planes)(j, at, i, &x, &gy))
             continue;
-        const T *gy = j->gy + n * p->ys[0] + at->oc * p->ys[1] + oz * p->ys[2];
-        const T *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2];
         for (ptrdiff_t oy = 0; oy < p->out[1]; oy++, gy += p->ys[3]) {
             const ptrdiff_t y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
             int m0 = 0, m1 = at->ms; /* kernel rows that meet one of x */
@@ -94,16 +78,16 @@ CV_NOINLINE void CV_(dot_repeat)(const CV_(dot_job) *j, const CV_(dot_place) *at
                                  which, acc);
                 added += end - o;
                 if (added >= most) {
-                    CV_(dot_add)(acc, totals);
+                    CV_(dot_flush)(at->ms, 1, acc, totals);
                     added = 0;
                 }
             }
         }
     }
-    CV_(dot_add)(acc, totals);
+    CV_(dot_flush)(at->ms, 1, acc, totals);
     for (int m = 0; m < at->ms; m++) {
         for (int l = 0; l < VL; l++)
-            sums[m][taps[l]] += totals[m][l];
+            sums[m][taps[l]] += totals[m][0][l];
     }
 }
 
