@@ -13,6 +13,9 @@
 #define CV_FEW_PX (CV_PX == 8 ? 7 : CV_FLOAT && CV_PX == 4 && CV_NV == 3 ? 6 : CV_PX)
 #define CV_MOST_PX CV_MAX2(CV_PX, CV_FEW_PX)
 
+/* whether a vector is half a line of the cache */
+#define CV_HALF_LINES (CV_VB == 32)
+
 #ifndef CV_SEGMENT
 #define CV_SEGMENT
 typedef struct {
@@ -42,7 +45,7 @@ CV_INLINE void CV_(broadcast_tile)(const int px, const int nv, const char *far, 
         CV_UNROLL(16)
         for (int i = 0; i < px; i++)
             q[i] = x + (at ? at[i] : i * pitch) + segments->at;
-        if (CV_VB == 32 && !at && n > 1) {
+        if (CV_HALF_LINES && !at && n > 1) { /* segments may be vectors, which are no stream */
             CV_UNROLL(16)
             for (int i = 0; i < px; i++)
                 __builtin_prefetch(x + i * pitch + segments[1].at);

@@ -9,13 +9,14 @@
 #include "../int8/wino_inputs.tmpl.h"
 #endif
 
-/* The transform along one axis of a vectors, `apart` from each other, to as many, `gap` apart:
- * bytes, as the processor adds them up in its addresses then. */
-CV_INLINE void CV_(wino_axis)(const int a, const T *from, ptrdiff_t apart, T *to, ptrdiff_t gap) {
+/* One axis: of the vectors at from[q] + at to as many, `gap` bytes apart, as the processor adds
+ * these up in its addresses. */
+CV_INLINE void CV_(wino_axis)(const int a, const T *const *from, ptrdiff_t at, T *to,
+                              ptrdiff_t gap) {
     CV_(wino_in_t) d[9], r[9];
     CV_UNROLL(9)
     for (int q = 0; q < a; q++)
-        d[q] = (CV_(wino_in_t))CV_(load)((const T *)((const char *)from + q * apart));
+        d[q] = (CV_(wino_in_t))CV_(load)(from[q] + at);
     CV_(wino_bt)(a, d, r);
     CV_UNROLL(9)
     for (int q = 0; q < a; q++)
@@ -27,30 +28,23 @@ CV_INLINE void CV_(wino_axis)(const int a, const T *from, ptrdiff_t apart, T *to
 CV_INLINE void CV_(wino_tiles)(const int ah, const int aw, const int m, const CV_(wino_job) *j,
                                const T *const *row, ptrdiff_t tiles, ptrdiff_t width, T *turned,
                                T *v) {
-    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p),
-                    column = ah * VL * (ptrdiff_t)sizeof(T),
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p), column = ah * VL,
                     plane = j->v_plane * (ptrdiff_t)sizeof(T);
-    const T *in[9];
+    const T *from[9]; /* this function's own, which no store can change */
     CV_UNROLL(9)
     for (int s = 0; s < ah; s++)
-        in[s] = row[s];
-    for (ptrdiff_t x = 0; x < width; x++) {
-        CV_(wino_in_t) d[9], r[9];
-        CV_UNROLL(9)
-        for (int s = 0; s < ah; s++)
-            d[s] = (CV_(wino_in_t))CV_(load)(in[s] + x * VL);
-        CV_(wino_bt)(ah, d, r);
-        CV_UNROLL(9)
-        for (int s = 0; s < ah; s++)
-            CV_(store)(turned + (x * ah + s) * VL, (vec)r[s]);
-    }
+        from[s] = row[s];
+    for (ptrdiff_t x = 0; x < width; x++)
+        CV_(wino_axis)(ah, from, x * VL, turned + x * column, VL * (ptrdiff_t)sizeof(T));
+    CV_UNROLL(9)
+    for (int q = 0; q < aw; q++)
+        from[q] = turned + q * gap * column;
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
-            const T *from = turned + (t * m * j->s[1] * gap + phase) * ah * VL;
+            const ptrdiff_t at = (t * m * j->s[1] * gap + phase) * column;
             CV_UNROLL(1)
             for (int s = 0; s < ah; s++)
-                CV_(wino_axis)(aw, from + s * VL, gap * column, (T *)((char *)v + s * aw * plane),
-                               plane);
+                CV_(wino_axis)(aw, from, at + s * VL, (T *)((char *)v + s * aw * plane), plane);
         }
     }
 }
@@ -73,18 +67,12 @@ CV_WINO_TILES_OF(9, 9)
 /* The same of windows of one row or one column, whose inputs lie at `from`. */
 CV_INLINE void CV_(wino_lines)(const int a, const CV_(wino_job) *j, const T *const *from,
                                ptrdiff_t tiles, T *v) {
-    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p);
+    const ptrdiff_t gap = j->p.dil[2], across = cv_wino_across(&j->p),
+                    plane = j->v_plane * (ptrdiff_t)sizeof(T);
     for (ptrdiff_t t = 0; t < tiles; t++) {
         for (ptrdiff_t phase = 0; phase < across; phase++, v += j->v_row) {
             const ptrdiff_t at = (t * j->m[1] * gap + phase) * VL;
-            vec d[8], r[8];
-            CV_UNROLL(8)
-            for (int q = 0; q < a; q++)
-                d[q] = CV_(load)(from[q] + at);
-            CV_(wino_bt)(a, d, r);
-            CV_UNROLL(8)
-            for (int q = 0; q < a; q++)
-                CV_(store)(v + q * j->v_plane, r[q]);
+            CV_(wino_axis)(a, from, at, v, plane);
         }
     }
 }

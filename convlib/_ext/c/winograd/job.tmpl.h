@@ -37,7 +37,9 @@ typedef struct {
     ptrdiff_t most[4], slices, tiles;
     /* a unit: so many blocks, by one of so many parts of the panels */
     ptrdiff_t span, parts;
-    ptrdiff_t row, v_row, v_vec, v_plane, m_plane, v_size, stage, index, flags;
+    /* of V: from tile to tile, from one vector of channels to the next, from point to point */
+    ptrdiff_t v_row, v_vec, v_plane;
+    ptrdiff_t row, m_plane, v_size, stage, index, flags;
     ptrdiff_t rows, sizes; /* of a slice of input under a block; elements of all their magnitudes */
     /* elements of weights that a worker transforms for itself; of all its scratch */
     ptrdiff_t own, each;
@@ -57,9 +59,6 @@ CV_INLINE ptrdiff_t CV_(wino_width)(const CV_(wino_job) *j, ptrdiff_t tiles) {
 }
 
 #define CV_WINO_EACH (VL * CV_DEPTH) /* channels that fill a vector of V */
-/* Where a vector is half a line of the cache, tiles may be neighbours in V, so that a line is
- * written in one go. */
-#define CV_WINO_NEAR (CV_VB == 32)
 
 /* Integers have F(4, 3) only. */
 CV_INLINE int CV_(wino_m)(const cv_conv *p, int axis) { return CV_FLOAT ? cv_wino_m(p, axis) : 4; }

@@ -55,23 +55,21 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
                                            {CV_WINO_BOTH(kind, 4), CV_(wino_##kind##_3_3)}, \
                                            {CV_WINO_BOTH(kind, 5), CV_(wino_##kind##_4_3)}, \
                                            {CV_WINO_BOTH(kind, 6)}};
-#elif CV_PX == 3
-#define CV_WINO_FNS(kind, pitch)                                  \
-    CV_WINO_ROW(kind, pitch, 1)                                   \
-    CV_WINO_ROW(kind, pitch, 2)                                   \
-    CV_WINO_ROW(kind, pitch, 3)                                   \
-    static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = { \
-        CV_WINO_ENTRY(kind, 1), CV_WINO_ENTRY(kind, 2), CV_WINO_ENTRY(kind, 3)};
 #else
-#define CV_WINO_FNS(kind, pitch)                                  \
-    CV_WINO_ROW(kind, pitch, 2)                                   \
-    CV_WINO_ROW(kind, pitch, 3)                                   \
-    CV_WINO_ROW(kind, pitch, 4)                                   \
+#define CV_WINO_THREE(kind, pitch, a, b, c)                       \
+    CV_WINO_ROW(kind, pitch, a)                                   \
+    CV_WINO_ROW(kind, pitch, b)                                   \
+    CV_WINO_ROW(kind, pitch, c)                                   \
     static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = { \
-        CV_WINO_ENTRY(kind, 2), CV_WINO_ENTRY(kind, 3), CV_WINO_ENTRY(kind, 4)};
+        CV_WINO_ENTRY(kind, a), CV_WINO_ENTRY(kind, b), CV_WINO_ENTRY(kind, c)};
+#if CV_PX == 3
+#define CV_WINO_FNS(kind, pitch) CV_WINO_THREE(kind, pitch, 1, 2, 3)
+#else
+#define CV_WINO_FNS(kind, pitch) CV_WINO_THREE(kind, pitch, 2, 3, 4)
+#endif
 #endif
 CV_WINO_FNS(apart, apart)
-#if CV_WINO_NEAR
+#if CV_HALF_LINES
 CV_WINO_FNS(near, VL)
 #endif
 #undef CV_WINO_TILE
@@ -79,6 +77,7 @@ CV_WINO_FNS(near, VL)
 #undef CV_WINO_BOTH
 #undef CV_WINO_ROW
 #undef CV_WINO_ENTRY
+#undef CV_WINO_THREE
 #undef CV_WINO_FNS
 
 /* The plane of U that a point takes. */
@@ -99,35 +98,32 @@ static void CV_(wino_multiply)(const CV_(wino_job) *j, const CV_(wino_block) *b,
     const ptrdiff_t tiles = even ? b->count[0] * b->count[1] * slice : slice;
     const ptrdiff_t px = CV_FEW_PX == 6 && nv < CV_NV ? CV_FEW_PX : CV_PX, least = px / 2,
                     parts = (tiles + px - 1) / px;
-    const ptrdiff_t lanes = CV_(wino_lanes)(p), most = j->v_vec == VL ? lanes : VL,
-                    runs = (lanes + most - 1) / most;
-    for (ptrdiff_t i = 0; i < p->k[0] * runs; i++) {
-        const ptrdiff_t z = i / runs, first = i % runs;
-        s->segments[i] = (cv_segment){(z * p->dil[0] * step + first * j->v_vec) * CV_DEPTH,
-                                      CV_MIN2(most, lanes - first * VL)};
+    ptrdiff_t segments = 0;
+    for (ptrdiff_t z = 0; z < p->k[0]; z++) {
+        for (ptrdiff_t c = 0, left = CV_(wino_lanes)(p); left > 0; c++, left -= j->v_row)
+            s->segments[segments++] = (cv_segment){(z * p->dil[0] * step + c * j->v_vec) * CV_DEPTH,
+                                                   CV_MIN2(left, j->v_row)};
     }
     const CV_(wino_fn)(*fns)[CV_NV] = CV_(wino_apart_fns);
-#if CV_WINO_NEAR
+#if CV_HALF_LINES
     if (j->v_row == VL)
         fns = CV_(wino_near_fns);
 #endif
     T *mm = s->mm;
+    /* all tiles of a point ask for a part each of the next point's weights, or the next panel's */
+    const ptrdiff_t plane = j->k * ld + CV_WINO_SKEW, all = groups * parts,
+                    each = (ld * (ptrdiff_t)sizeof(T) + all - 1) / all;
     for (int point = 0; point < j->points; point++, v += j->v_plane, mm += j->m_plane) {
-        const ptrdiff_t size = j->k * ld + CV_WINO_SKEW;
-        const T *panel = u + CV_(wino_plane)(j, point) * size;
-        const char *next =
-            (const char *)(u + (point + 1 < j->points ? CV_(wino_plane)(j, point + 1) : j->planes) *
-                                   size);
-        const ptrdiff_t far_each =
-            (ld * (ptrdiff_t)sizeof(T) + parts * groups - 1) / (parts * groups);
+        const T *panel = u + CV_(wino_plane)(j, point) * plane;
+        const ptrdiff_t next = point + 1 < j->points ? CV_(wino_plane)(j, point + 1) : j->planes;
+        const char *far = (const char *)(u + next * plane);
         for (ptrdiff_t g = 0; g < groups; g++) {
             const T *x = v + (g / b->count[1] * slices + g % b->count[1] * p->stride[0]) * step;
-            for (ptrdiff_t i = 0; i < parts; i++) {
+            for (ptrdiff_t i = 0; i < parts; i++, far += j->k * each) {
                 const ptrdiff_t t = i * tiles / parts,
                                 count = CV_MAX2(least, (i + 1) * tiles / parts - t);
-                fns[count - least][nv - 1](s->segments, p->k[0] * runs, x + t * j->v_row, j->v_row,
-                                           panel, next + (g * parts + i) * j->k * far_each,
-                                           far_each, zeros, mm + (g * tiles + t) * ld);
+                fns[count - least][nv - 1](s->segments, segments, x + t * j->v_row, j->v_row, panel,
+                                           far, each, zeros, mm + (g * tiles + t) * ld);
             }
         }
     }
@@ -164,20 +160,23 @@ CV_INLINE vec CV_(wino_untile)(const int mh, const int ah, const int mw, const i
                                ptrdiff_t width, ptrdiff_t columns, T *to) {
     CV_(wino_out_t) half[36];
     vec z = {0};
-    CV_UNROLL(9)
-    for (int q = 0; ah == 1 && q < aw; q++)
-        half[q] = (CV_(wino_out_t))CV_(load)((const T *)((const char *)from + q * plane));
-    CV_UNROLL(CV_REGISTERS > 16 ? 9 : 1) /* where `half` does not fit in registers anyway */
-    for (int q = 0; ah > 1 && q < aw; q++) {
-        CV_(wino_out_t) in[9], r[4];
-        const char *column = (const char *)from + q * plane;
+    if (ah == 1) {
         CV_UNROLL(9)
-        for (int y = 0; y < ah; y++)
-            in[y] = (CV_(wino_out_t))CV_(load)((const T *)(column + y * aw * plane));
-        CV_(wino_at)(mh, ah, in, r);
-        CV_UNROLL(4)
-        for (int y = 0; y < mh; y++)
-            half[y * aw + q] = r[y];
+        for (int q = 0; q < aw; q++)
+            half[q] = (CV_(wino_out_t))CV_(load)((const T *)((const char *)from + q * plane));
+    } else {
+        CV_UNROLL(CV_REGISTERS > 16 ? 9 : 1) /* where `half` does not fit in registers anyway */
+        for (int q = 0; q < aw; q++) {
+            CV_(wino_out_t) in[9], r[4];
+            const char *column = (const char *)from + q * plane;
+            CV_UNROLL(9)
+            for (int y = 0; y < ah; y++)
+                in[y] = (CV_(wino_out_t))CV_(load)((const T *)(column + y * aw * plane));
+            CV_(wino_at)(mh, ah, in, r);
+            CV_UNROLL(4)
+            for (int y = 0; y < mh; y++)
+                half[y * aw + q] = r[y];
+        }
     }
     CV_UNROLL(CV_REGISTERS > 16 ? 4 : 1)
     for (int y = 0; y < mh; y++, to += width * VL) {

@@ -74,7 +74,8 @@ static void CV_(wino_share)(CV_(wino_job) *j, int packed) {
     const ptrdiff_t width = CV_(wino_width)(j, j->most[3]);
     j->row = (width + VL) * VL;
     const ptrdiff_t tiles = j->most[0] * j->slices * j->most[2] * j->most[3] * across;
-    const int near = CV_WINO_NEAR && tiles >= 16 && !cv_wino_line(p);
+    /* tiles are neighbours, so that a line is written in one go, or a tile's channels are */
+    const int near = CV_HALF_LINES && tiles >= 16 && !cv_wino_line(p);
     j->v_row = near ? VL : j->c_vecs * VL;
     j->v_vec = near ? (tiles + CV_MOST_PX / 2) * VL : VL;
     j->v_plane = cv_wino_apart((tiles + CV_MOST_PX / 2) * j->c_vecs * VL);
