@@ -15,6 +15,10 @@
 
 #define CV_KC 384               /* rows of K in a block: an A panel of 12 KB in L1 */
 #define CV_B_BYTES (320 * 1024) /* B block: stays in a 1 MB L2 beside the rest */
+/* Rows of x so far apart are no stream, and each is in another page; so much of x for each thread
+ * is not in its L2 any more. */
+#define CV_FAR_ROWS_BYTES 2048
+#define CV_FAR_BYTES (1200 << 10)
 
 typedef struct {
     cv_conv p;
@@ -22,12 +26,13 @@ typedef struct {
     const T *x, *a, *bias;
     T *y, *scratch;
     CV_(ending) ending;
-    ptrdiff_t scratch_each;  /* elements per worker: B block, then one spare tile */
+    ptrdiff_t scratch_each;         /* elements per worker: B block, then one spare tile */
     ptrdiff_t vecs, blocks;         /* of one image's pixels; cut into blocks of vectors */
     ptrdiff_t oc_panels, oc_blocks; /* of a group's output channels; cut into blocks of panels */
-    ptrdiff_t run_block, k_block; /* runs and the most rows in a block of K */
-    int in_place;                 /* B can be read straight from x */
-    int flat;                     /* a channel of y is one unbroken row */
+    ptrdiff_t run_block, k_block;   /* runs and the most rows in a block of K */
+    int in_place;                   /* B can be read straight from x */
+    int ask;                        /* inputs of the next unit are asked for */
+    int flat;                       /* a channel of y is one unbroken row */
     int threads;
 } CV_(panels_job);
 
@@ -66,8 +71,9 @@ static double CV_(packing)(const cv_conv *p) {
     /* a tap's geometry serves a block of channels */
     const double piece = 14.0 / (double)CV_MIN2(p->icg, CV_ICB);
     const double apart = 0.45 * VL; /* elements that are not neighbours are gathered one by one */
-    const double each =
-        piece + (p->xs[4] != 1 || p->stride[2] > 2 ? apart : p->stride[2] == 2 ? 1.6 : 0.7);
+    const double each = piece + (p->xs[4] != 1 || p->stride[2] > 2 ? apart
+                                 : p->stride[2] == 2               ? 1.6
+                                                                   : 0.7);
     /* short rows fill a vector piece by piece */
     const double pieces = (double)(p->out[0] * p->out[1] * ((p->out[2] + VL - 1) / VL));
     return each * pieces / (double)((cv_outputs(p) + VL - 1) / VL);
@@ -90,9 +96,9 @@ static void CV_(panels_divide)(CV_(panels_job) *j) {
         for (int each = 1; each <= 6; each++) {
             const ptrdiff_t want = CV_(most)(each * j->threads, images * oc_blocks);
             q.blocks = CV_MAX2(cut, CV_MIN2(want, j->vecs));
-            const double load = CV_(panels_load)(&q, packing) + (q.blocks > 1 ? meeting : 0) +
-                                0.1 * (double)(CV_(most)(q.vecs, q.blocks) *
-                                               CV_(most)(q.oc_panels, q.oc_blocks));
+            const double load =
+                CV_(panels_load)(&q, packing) + (q.blocks > 1 ? meeting : 0) +
+                0.1 * (double)(CV_(most)(q.vecs, q.blocks) * CV_(most)(q.oc_panels, q.oc_blocks));
             if (least && load >= least)
                 continue;
             least = load;
@@ -114,13 +120,17 @@ static void CV_(panels_cut)(CV_(panels_job) *j, const cv_problem *problem) {
     j->k_block = CV_MIN2(v->k, j->run_block * CV_MIN2(CV_ICB, p->icg));
     j->threads = cv_threads_for(cv_products(p), CV_WORK_GEMM, problem->threads);
     j->in_place = cv_in_place(p);
+    j->ask =
+        j->in_place && p->xs[1] * (ptrdiff_t)sizeof(T) >= CV_FAR_ROWS_BYTES &&
+        p->n * p->groups * p->icg * v->pixels * (ptrdiff_t)sizeof(T) >= j->threads * CV_FAR_BYTES;
     j->oc_blocks = 1;
 
     const ptrdiff_t vec_bytes = j->k_block * VL * (ptrdiff_t)sizeof(T);
     const ptrdiff_t spare = (CV_MR + 1) * CV_NV * VL * (ptrdiff_t)sizeof(T);
     while (j->threads > 1 && j->threads * (vec_bytes + spare) > problem->max_workspace)
         j->threads--;
-    const ptrdiff_t room = CV_MIN2(CV_B_BYTES, problem->max_workspace / j->threads - spare);
+    const ptrdiff_t room =
+        CV_MIN2(CV_B_BYTES / (j->ask ? 2 : 1), problem->max_workspace / j->threads - spare);
     j->blocks = CV_(most)(j->vecs, CV_MAX2(1, room / vec_bytes));
     if (j->threads > 1 && p->n * p->groups * j->blocks < 6 * j->threads)
         CV_(panels_divide)(j);
@@ -164,6 +174,24 @@ static void CV_(scatter)(const CV_(panels_job) *j, const T *tile, ptrdiff_t ld, 
     }
 }
 
+/* Inputs of the unit after this one, which are asked for while this one is computed: rows of a
+ * block of K by pixels, of whose lines the processor would see no stream. */
+typedef struct {
+    const T *x;
+    ptrdiff_t rows, length, done;
+} CV_(panels_next);
+
+/* The rows from `done` to the part i of n. */
+CV_INLINE void CV_(panels_ask)(CV_(panels_next) *next, ptrdiff_t step, ptrdiff_t i, ptrdiff_t n) {
+    const ptrdiff_t until = cv_part(next->rows, n, i);
+    for (; next->done < until; next->done++) {
+        const T *row = next->x + next->done * step;
+        for (ptrdiff_t l = 0; l < next->length; l += 64 / (ptrdiff_t)sizeof(T))
+            __builtin_prefetch(row + l, 0, 2);
+        __builtin_prefetch(row + next->length - 1, 0, 2);
+    }
+}
+
 static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     static const T zeros[CV_MR];
     const CV_(panels_job) *j = ctx;
@@ -180,12 +208,20 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     const T *x = j->x + n * p->xs[0] + g * p->icg * p->xs[1];
     T *y = j->y + n * p->ys[0] + g * p->ocg * p->ys[1];
     const T *a = j->a + g * j->oc_panels * j->view.k * CV_MR;
-    T *b = j->scratch + worker * j->scratch_each,
-      *spare = b + j->scratch_each - CV_MR * CV_NV * VL;
+    T *b = j->scratch + worker * j->scratch_each, *spare = b + j->scratch_each - CV_MR * CV_NV * VL;
 
     for (ptrdiff_t r0 = 0; r0 < j->view.runs; r0 += j->run_block) {
         const ptrdiff_t r1 = CV_MIN2(r0 + j->run_block, j->view.runs);
         const ptrdiff_t k0 = cv_run_start(p, &j->view, r0), kc = cv_run_start(p, &j->view, r1) - k0;
+        CV_(panels_next) next = {0};
+        ptrdiff_t tile = 0;
+        const ptrdiff_t block = rest % j->blocks;
+        if (j->ask && r1 < j->view.runs)
+            next = (CV_(panels_next)){x + (k0 + kc) * p->xs[1] + v0 * VL,
+                                      CV_MIN2(kc, j->view.k - k0 - kc), vecs * VL, 0};
+        else if (j->ask && block + 1 < j->blocks)
+            next = (CV_(panels_next)){x + (v0 + vecs) * VL, CV_MIN2(kc, j->view.k),
+                                      CV_MIN2(vecs * VL, j->view.pixels - (v0 + vecs) * VL), 0};
         for (ptrdiff_t op = op0; op < op1; op++) {
             const T *panel_a = a + (op * j->view.k + k0) * CV_MR,
                     *bias = j->bias ? j->bias + g * p->ocg + op * CV_MR : zeros;
@@ -214,7 +250,7 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 }
                 if (op == op0 && j->in_place && count == width) {
                     (op1 - op0 > 1 ? CV_(tiles_copy) : CV_(tiles))[nv](
-                        kc, panel_a, x + k0 * p->xs[1] + p0, p->xs[1], bp, &o);
+                        kc, panel_a, x + k0 *p->xs[1] + p0, p->xs[1], bp, &o);
                 } else {
                     if (op == op0)
                         CV_(pack_panel)(p, &j->view, x, p0, count, width, r0, r1, 0, bp);
@@ -223,6 +259,8 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
                 if (!j->flat)
                     CV_(scatter)(j, spare, CV_NV * VL, rows, p0, count, r0 ? NULL : bias,
                                  y + op * CV_MR * p->ys[1]);
+                if (next.done < next.rows)
+                    CV_(panels_ask)(&next, p->xs[1], ++tile, (op1 - op0) * panels);
                 bp += kc * width;
             }
         }

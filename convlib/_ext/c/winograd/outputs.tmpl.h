@@ -26,28 +26,28 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
     CV_WINO_TILE(kind, pitch, px, 1) CV_WINO_TILE(kind, pitch, px, 2)
 #define CV_WINO_BOTH(kind, px) CV_(wino_##kind##_##px##_1), CV_(wino_##kind##_##px##_2)
 #if CV_NV == 3
-#define CV_WINO_ROW(kind, pitch, px) CV_WINO_PAIR(kind, pitch, px) CV_WINO_TILE(kind, pitch, px, 3)
+#define CV_WINO_PX(kind, pitch, px) CV_WINO_PAIR(kind, pitch, px) CV_WINO_TILE(kind, pitch, px, 3)
 #define CV_WINO_ENTRY(kind, px) {CV_WINO_BOTH(kind, px), CV_(wino_##kind##_##px##_3)}
 #else
-#define CV_WINO_ROW CV_WINO_PAIR
+#define CV_WINO_PX CV_WINO_PAIR
 #define CV_WINO_ENTRY(kind, px) {CV_WINO_BOTH(kind, px)}
 #endif
 /* Tiles are cut evenly, so that from half as many as fit on, each number occurs. */
 #if CV_PX == 8
 #define CV_WINO_FNS(kind, pitch)                                                \
-    CV_WINO_ROW(kind, pitch, 4)                                                 \
-    CV_WINO_ROW(kind, pitch, 5)                                                 \
-    CV_WINO_ROW(kind, pitch, 6)                                                 \
-    CV_WINO_ROW(kind, pitch, 7)                                                 \
-    CV_WINO_ROW(kind, pitch, 8)                                                 \
+    CV_WINO_PX(kind, pitch, 4)                                                  \
+    CV_WINO_PX(kind, pitch, 5)                                                  \
+    CV_WINO_PX(kind, pitch, 6)                                                  \
+    CV_WINO_PX(kind, pitch, 7)                                                  \
+    CV_WINO_PX(kind, pitch, 8)                                                  \
     static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = {               \
         CV_WINO_ENTRY(kind, 4), CV_WINO_ENTRY(kind, 5), CV_WINO_ENTRY(kind, 6), \
         CV_WINO_ENTRY(kind, 7), CV_WINO_ENTRY(kind, 8)};
 #elif CV_FEW_PX == 6
 #define CV_WINO_FNS(kind, pitch)                                                            \
     CV_WINO_TILE(kind, pitch, 2, 3)                                                         \
-    CV_WINO_ROW(kind, pitch, 3)                                                             \
-    CV_WINO_ROW(kind, pitch, 4)                                                             \
+    CV_WINO_PX(kind, pitch, 3)                                                              \
+    CV_WINO_PX(kind, pitch, 4)                                                              \
     CV_WINO_PAIR(kind, pitch, 5)                                                            \
     CV_WINO_PAIR(kind, pitch, 6)                                                            \
     static const CV_(wino_fn)                                                               \
@@ -57,9 +57,9 @@ typedef void (*CV_(wino_fn))(const cv_segment *segments, ptrdiff_t n, const T *x
                                            {CV_WINO_BOTH(kind, 6)}};
 #else
 #define CV_WINO_THREE(kind, pitch, a, b, c)                       \
-    CV_WINO_ROW(kind, pitch, a)                                   \
-    CV_WINO_ROW(kind, pitch, b)                                   \
-    CV_WINO_ROW(kind, pitch, c)                                   \
+    CV_WINO_PX(kind, pitch, a)                                    \
+    CV_WINO_PX(kind, pitch, b)                                    \
+    CV_WINO_PX(kind, pitch, c)                                    \
     static const CV_(wino_fn) CV_(wino_##kind##_fns)[][CV_NV] = { \
         CV_WINO_ENTRY(kind, a), CV_WINO_ENTRY(kind, b), CV_WINO_ENTRY(kind, c)};
 #if CV_PX == 3
@@ -75,7 +75,7 @@ CV_WINO_FNS(near, VL)
 #undef CV_WINO_TILE
 #undef CV_WINO_PAIR
 #undef CV_WINO_BOTH
-#undef CV_WINO_ROW
+#undef CV_WINO_PX
 #undef CV_WINO_ENTRY
 #undef CV_WINO_THREE
 #undef CV_WINO_FNS
