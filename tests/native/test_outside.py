@@ -17,7 +17,7 @@ from convlib.backends import native_folding
 from convlib.spec import make_conv, make_pool, zero_padded
 
 MODES = ("reflect", "symmetric", "edge", "wrap")
-DTYPES = "f4", "f8"
+DTYPES = "float32", "float64"
 
 #: Kernel and options of convolutions and, of stride and dilation 1, of poolings.
 OPTIONS: tuple[tuple[Any, dict[str, Any]], ...] = (
