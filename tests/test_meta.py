@@ -254,13 +254,6 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.__name__)
-def test_a_report_says_what_is_wrong(kind, register):
-    report = check_backend(registered(kind, register), strict=False)
-    assert SAID[kind] in report.causes[0].what
-    assert len(report.causes) <= 5
-
-
 def test_failures_of_one_cause_stand_together(register):
     (cause,) = check_backend(registered(BiasForgotten, register), strict=False).causes
     assert len(cause.checks) > 50
@@ -320,6 +313,9 @@ def test_a_wrong_backend_fails(kind, register):
     for cause in report.causes:
         assert f"{cause.checks[0]}: {cause.reason}" in str(caught.value)
         assert cause.checks == ("supports",) or reproduces(cause, ConformanceError, AssertionError)
+    if kind in SAID:
+        assert SAID[kind] in report.causes[0].what
+        assert len(report.causes) <= 5
     if kind is not SilentRefusal:
         # Only what is wrong fails: the other operators still pass.
         assert report.passed > len(report.failed)
