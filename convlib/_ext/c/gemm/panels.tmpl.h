@@ -196,9 +196,9 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
     static const T zeros[CV_MR];
     const CV_(panels_job) *j = ctx;
     const cv_conv *p = &j->p;
-    const ptrdiff_t oc_block = unit % j->oc_blocks, rest = unit / j->oc_blocks;
-    const ptrdiff_t v0 = CV_(block_at)(j, rest % j->blocks),
-                    vecs = CV_(block_at)(j, rest % j->blocks + 1) - v0;
+    const ptrdiff_t oc_block = unit % j->oc_blocks, rest = unit / j->oc_blocks,
+                    block = rest % j->blocks;
+    const ptrdiff_t v0 = CV_(block_at)(j, block), vecs = CV_(block_at)(j, block + 1) - v0;
     /* cut evenly: 13 vectors are 2+3+2+3+3, not 3+3+3+3+1 */
     const ptrdiff_t panels = CV_(most)(vecs, CV_NV);
     const cv_sizes cut = cv_sizes_of(vecs, panels);
@@ -215,7 +215,6 @@ static void CV_(panels_unit)(void *ctx, ptrdiff_t unit, int worker) {
         const ptrdiff_t k0 = cv_run_start(p, &j->view, r0), kc = cv_run_start(p, &j->view, r1) - k0;
         CV_(panels_next) next = {0};
         ptrdiff_t tile = 0;
-        const ptrdiff_t block = rest % j->blocks;
         if (j->ask && r1 < j->view.runs)
             next = (CV_(panels_next)){x + (k0 + kc) * p->xs[1] + v0 * VL,
                                       CV_MIN2(kc, j->view.k - k0 - kc), vecs * VL, 0};
