@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,9 +11,24 @@ import pytest
 from expected import under_isa
 
 import convlib
-from convlib._ext import _native as native
+from convlib._ext import _native as native, _native_conv as conv
 
-from .common import ISAS, Problem, Way, check, family_of, kernels, lanes, pairs, posed, reference, run, sizes, target
+from .common import (
+    ISAS,
+    WORKSPACE,
+    Problem,
+    Way,
+    check,
+    family_of,
+    kernels,
+    lanes,
+    pairs,
+    posed,
+    reference,
+    run,
+    sizes,
+    target,
+)  # fmt: skip
 from .shapes import convolutions
 
 #: A problem is run in each of these; so many of a plain one's arrays have gaps, or weights in another order.
@@ -67,18 +83,52 @@ BROADCAST = [kernel for kernel in KERNELS if kernel[1] == "gemm_broadcast"]
 
 @pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
 def test_tiles_whose_taps_lie_in_padding(isa: str, name: str, dtype: str) -> None:
-    """Taps along the outer axis that are padding for all pixels of a tile are left out; rows are short and long."""
+    """Taps that are padding for all pixels of a tile are left out, along each axis; rows are short and long."""
     ways = Way(threads=1), Way(packed=True, threads=3), Way(last=True)
     with under_isa(isa):
         for nd, lo, dil, stride, width in itertools.product((2, 3), (1, 5), (1, 3), (1, 2), (1, 17)):
             problem = sizes(2, 1, 5, 9, (*(6,) * (nd - 1), width), (3,) * (nd - 1) + (1,), stride, dil, lo)
             assert all([check(problem, name, dtype, way) for way in ways]), problem
+        for kernel, dil, stride in itertools.product(((1, 3), (3, 3), (2, 5)), (2, 7, 19, 40), (1, 3)):
+            for lo, hi in ((dil, dil), (0, 2 * dil), ((kernel[1] - 1) * dil, 0), (3 * dil, 4)):
+                problem = sizes(1, 2, 3, 33, (11, 19), kernel, stride, dil, lo, hi)
+                if min(problem.out) > 0:
+                    assert all([check(problem, name, dtype, way) for way in ways]), problem
 
 
 @pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
-def test_padding_meets_weights_that_are_not_finite(isa: str, name: str, dtype: str) -> None:
+def test_copies_leave_out_what_lies_between_taps(isa: str, name: str, dtype: str) -> None:
+    """Strips of few outputs, whose taps lie further apart than these reach, along one axis or several."""
+    with under_isa(isa):
+        for size, kernel, dil in (((23, 26), (3, 3), 11), ((9, 60), (2, 3), 8), ((6, 7, 9), (3, 2, 3), 3)):
+            problem = sizes(2, 1, 40, 9, size, kernel, dil=dil, lo=dil)
+            whole = math.prod(s + 2 * dil for s in size) * 40 * np.dtype(dtype).itemsize
+            ran = [check(problem, name, dtype, Way(workspace=whole // cut, threads=1)) for cut in (1, 2, 3, 5, 8)]
+            assert sum(ran) >= 3, problem
+            assert check(problem, name, dtype, Way(packed=True, threads=4))
+        deep = conv.ConvProblem(*sizes(1, 1, 2048, 256, (33, 33), (3, 3), dil=18, lo=18))
+        plan = deep.chosen("conv", ord(np.dtype(dtype).char), name, False, False, 1, WORKSPACE)
+        assert plan.scratch < 25 * 25 * 2048 * np.dtype(dtype).itemsize  # a window with its gaps has 37 * 37 places
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
+def test_dilations_as_large_as_the_map_cost_less(isa: str, name: str, dtype: str) -> None:
+    """Neither what lies between taps is copied, nor what is padding multiplied, and the prediction heeds it."""
+    with under_isa(isa):
+        costs = []
+        for rate in (6, 12, 18, 24, 36):
+            problem = conv.ConvProblem(*sizes(1, 1, 256, 256, (33, 33), (3, 3), dil=rate, lo=rate))
+            plan = problem.chosen("conv", ord(np.dtype(dtype).char), name, False, False, 1, WORKSPACE)
+            costs.append(plan.nanoseconds)
+        assert costs == sorted(costs, reverse=True)
+        assert costs[-1] < costs[0] / 4
+
+
+@pytest.mark.parametrize(("isa", "name", "dtype"), BROADCAST)
+@pytest.mark.parametrize("dilation", [1, 5])
+def test_padding_meets_weights_that_are_not_finite(isa: str, name: str, dtype: str, dilation: int) -> None:
     """Zero times infinity is no number, in whichever tile the padding lies."""
-    problem = sizes(2, 1, 24, 40, (9, 9), (3, 3), lo=2)
+    problem = sizes(2, 1, 24, 40, (9, 9), (3, 3), dil=dilation, lo=2 * dilation)
     x, w, *_ = posed(problem)
     w = w.copy()
     w[3, 5, 0, 1], w[39, 0, 2, 2] = np.inf, np.nan

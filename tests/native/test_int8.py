@@ -187,6 +187,16 @@ def test_channels_that_do_not_fill_a_lane_or_a_block(name: str, icg: int) -> Non
         check(sizes(1, 2, icg, 9, size, (k, k), dil=dil, lo=k // 2), name, way)
 
 
+def test_copies_leave_out_what_lies_between_taps(name: str) -> None:
+    """Strips of few outputs, whose taps lie further apart than these reach, along one axis or both."""
+    for size, kernel, dil in (((13, 16), (3, 3), 11), ((5, 30), (2, 3), 8), ((9, 40), (3, 3), 7)):
+        problem = sizes(1, 1, 37, 9, size, kernel, dil=dil, lo=dil)
+        whole = (size[0] + 2 * dil) * (size[1] + 2 * dil) * 37 + (64 << 10)
+        for last, shifted, workspace in ((False, False, whole), (True, True, whole - whole // 3)):
+            means = WORKSPACE if name == WINOGRAD else workspace
+            check(problem, name, Way(last=last, shifted=shifted, threads=1, workspace=means))
+
+
 @pytest.mark.parametrize("width", range(1, 34))
 def test_rows_that_do_not_fill_a_block(name: str, width: int) -> None:
     """Rows of pixels are turned round 16 at a time, the last ones once more with some of those before."""

@@ -6,7 +6,8 @@
  * channels come last: kw·C of them under a row of taps, C under one tap if taps are apart.  So
  * pixels are read where they lie if channels come last and nothing is padded; else from a copy of
  * the strip of input under a strip of outputs, channels last, with its padding.  A copy costs
- * kh x kw times less than windows would, and any stride is free.
+ * kh x kw times less than windows would, and any stride is free.  What lies between taps far apart,
+ * and no window of the strip reads, is not copied.
  * Packed weights are [panel of channels][tap][c][lane].
  *
  * The same serves integers of 8 bits, whose lanes take several neighbours of a window at once:
@@ -40,6 +41,8 @@ typedef struct {
     ptrdiff_t count[4], strips[4], all;
     /* of the copy, or of x: size and strides (n, D, H, W); from window to window */
     ptrdiff_t size[4], pitch[4], step[4];
+    ptrdiff_t
+        dil[3]; /* from tap to tap there, which is less than in x where a copy leaves gaps out */
     /* elements of a run that is not cut; segments it is cut into */
     ptrdiff_t len, cuts;
     ptrdiff_t lanes, apart; /* that a run fills; runs of a row of taps */
@@ -48,7 +51,7 @@ typedef struct {
     /* elements of weights that a worker packs for itself, where it uses them */
     ptrdiff_t own;
     int in_place, straight, threads; /* straight: sums go straight to y */
-    int outer; /* the axis whose taps in padding are left out; -1: none lie there */
+    int spare;                       /* whether taps lie in padding, which may be left out */
     /* of integers of 8 bits: their problem's; 128 where x is signed; the zero point and the padding
      * of the copy; zero points of the weights */
     int shifted, wide_y, flip, zero, padding;
@@ -108,35 +111,48 @@ CV_INLINE ptrdiff_t CV_(tile_at)(ptrdiff_t nv, ptrdiff_t pixels, ptrdiff_t t) {
 
 /* ---- the copy of a strip */
 
+/* How far element i of the copy lies from its first one along an axis of x: what no tap reads is
+ * not copied. */
+CV_INLINE ptrdiff_t CV_(broadcast_source)(const CV_(broadcast_job) *j, int a, ptrdiff_t i) {
+    const cv_conv *p = &j->p;
+    return p->k[a] == 1 ? i * p->stride[a] : i / j->dil[a] * p->dil[a] + i % j->dil[a];
+}
+
 /* The input under the outputs from `first` (n, z, y, x) on, that of group g. */
 static void CV_(broadcast_copy)(const CV_(broadcast_job) *j, ptrdiff_t g, const ptrdiff_t *first,
                                 ptrdiff_t images, CV_(fed) *dst) {
     const cv_conv *p = &j->p;
-    ptrdiff_t from[3], by[3], lo, hi;
-    for (int a = 0; a < 3; a++) {
+    const ptrdiff_t by = p->k[2] == 1 ? p->stride[2] : 1,
+                    parts = p->k[2] > 1 && j->dil[2] < p->dil[2] ? p->k[2] : 1, /* of a row */
+        part = j->size[3] / parts;
+    ptrdiff_t from[3], lo, hi;
+    for (int a = 0; a < 3; a++)
         from[a] = first[a + 1] * p->stride[a] - p->lo[a];
-        by[a] = p->k[a] == 1 ? p->stride[a] : 1; /* what no tap reads is not copied */
-    }
-    cv_lanes(from[2], by[2], p->in[2], j->size[3], &lo, &hi);
-    const ptrdiff_t row = j->size[3] * p->icg;
-    for (ptrdiff_t n = 0; n < images; n++) {
-        for (ptrdiff_t z = 0; z < j->size[1]; z++) {
-            for (ptrdiff_t y = 0; y < j->size[2]; y++, dst += row) {
-                const ptrdiff_t iz = from[0] + z * by[0], iy = from[1] + y * by[1];
-                if (iz < 0 || iz >= p->in[0] || iy < 0 || iy >= p->in[1] || lo >= hi) {
-                    CV_(feed_padding)(j, dst, row);
-                    continue;
-                }
-                const CV_(source) *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] +
-                                       iz * p->xs[2] + iy * p->xs[3];
-                CV_(feed_padding)(j, dst, lo * p->icg);
-                CV_(feed_row)(j, x + (from[2] + lo * by[2]) * p->xs[4], by[2] * p->xs[4], hi - lo,
-                              dst + lo * p->icg);
-                CV_(feed_padding)(j, dst + hi * p->icg, (j->size[3] - hi) * p->icg);
+    cv_lanes(from[2], by, p->in[2], part, &lo, &hi);
+    for (ptrdiff_t row = 0; row < images * j->size[1] * j->size[2]; row++) {
+        const ptrdiff_t n = row / j->size[2] / j->size[1],
+                        iz = from[0] + CV_(broadcast_source)(j, 0, row / j->size[2] % j->size[1]),
+                        iy = from[1] + CV_(broadcast_source)(j, 1, row % j->size[2]);
+        const int outside = iz < 0 || iz >= p->in[0] || iy < 0 || iy >= p->in[1];
+        const CV_(source) *x = j->x + (first[0] + n) * p->xs[0] + g * p->icg * p->xs[1] +
+                               iz * p->xs[2] + iy * p->xs[3];
+        for (ptrdiff_t t = 0; t < parts; t++, dst += part * p->icg) {
+            const ptrdiff_t ix = from[2] + t * p->dil[2];
+            if (parts > 1)
+                cv_lanes(ix, by, p->in[2], part, &lo, &hi);
+            if (outside || lo >= hi) {
+                CV_(feed_padding)(j, dst, part * p->icg);
+                continue;
             }
+            CV_(feed_padding)(j, dst, lo * p->icg);
+            CV_(feed_row)(j, x + (ix + lo * by) * p->xs[4], by * p->xs[4], hi - lo,
+                          dst + lo * p->icg);
+            CV_(feed_padding)(j, dst + hi * p->icg, (part - hi) * p->icg);
         }
     }
 }
+
+#include "spare_taps.tmpl.h"
 
 /* ---- units: a strip of outputs by a part of the panels of output channels */
 
@@ -145,10 +161,8 @@ typedef struct {
     ptrdiff_t *at;  /* window of each output of it */
     CV_(fed) *copy;
     T *sums, *init, *own;
-    char *packed; /* which panels of that group lie in own, if it has room for all */
-    /* of each CV_PX pixels: the segments under taps that lie in x, along the outer axis, for some
-     * pixel */
-    ptrdiff_t (*taps)[2];
+    char *packed;              /* which panels of that group lie in own, if it has room for all */
+    CV_(broadcast_taps) *taps; /* of each CV_PX pixels */
     T *windows, *zeros; /* of weights with zero points: sums of x under each output; those points */
 } CV_(broadcast_scratch);
 
@@ -165,7 +179,7 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
         j->panels,
         j->shifted * (j->pixels + VL) * (ptrdiff_t)sizeof(T),
         j->shifted * CV_NV * VL * (ptrdiff_t)sizeof(T),
-        (j->outer >= 0) * (j->pixels / CV_PX + 1) * (ptrdiff_t)sizeof *s->taps,
+        j->spare * (j->pixels / CV_PX + 1) * (ptrdiff_t)sizeof *s->taps,
     };
     ptrdiff_t offset = CV_ROUND64((ptrdiff_t)sizeof *s), starts[9];
     for (int i = 0; i < 9; i++) {
@@ -181,35 +195,10 @@ static ptrdiff_t CV_(broadcast_layout)(const CV_(broadcast_job) *j, char *base,
                                       .packed = base + starts[5],
                                       .windows = (T *)(base + starts[6]),
                                       .zeros = (T *)(base + starts[7]),
-                                      .taps = (ptrdiff_t (*)[2])(base + starts[8])};
+                                      .taps = (CV_(broadcast_taps) *)(base + starts[8])};
     }
     return offset;
 }
-
-#if CV_FLOAT
-/* The segments that each CV_PX pixels need: others lie in padding for all of them. */
-static void CV_(broadcast_taps)(const CV_(broadcast_job) *j, const ptrdiff_t *first,
-                                const ptrdiff_t *count, ptrdiff_t pixels, ptrdiff_t (*taps)[2]) {
-    const cv_conv *p = &j->p;
-    const int a = j->outer;
-    const ptrdiff_t size = count[a + 1], inner = (a ? 1 : count[2]) * count[3],
-                    each = j->n_segments / p->k[a];
-    for (ptrdiff_t i = 0; i < pixels; i += CV_PX, taps++) {
-        const ptrdiff_t q0 = i / inner, q1 = CV_MIN2(i + CV_PX, pixels) - 1;
-        ptrdiff_t lo = first[a + 1], hi = lo + size - 1; /* outputs of the tile along the axis */
-        if (q0 / size == q1 / inner / size) {
-            hi = lo + q1 / inner % size;
-            lo += q0 % size;
-        }
-        lo = lo * p->stride[a] - p->lo[a];
-        hi = hi * p->stride[a] - p->lo[a];
-        const ptrdiff_t begin = hi < 0 ? (p->dil[a] - 1 - hi) / p->dil[a] : 0,
-                        end = lo < p->in[a] ? (p->in[a] - 1 - lo) / p->dil[a] + 1 : 0;
-        (*taps)[0] = CV_MIN2(begin, p->k[a]) * each;
-        (*taps)[1] = CV_MIN2(end, p->k[a]) * each;
-    }
-}
-#endif
 
 /* Copy the strip unless this worker has it, and find the windows of its outputs, in x. */
 static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scratch) *s,
@@ -238,8 +227,8 @@ static void CV_(broadcast_hold)(const CV_(broadcast_job) *j, CV_(broadcast_scrat
         CV_(feed_windows)(j, x, s->at, pixels, s->windows);
 #else
     (void)x;
-    if (j->outer >= 0)
-        CV_(broadcast_taps)(j, first, count, pixels, s->taps);
+    if (j->spare)
+        CV_(broadcast_needed)(j, first, count, pixels, s->taps);
 #endif
 }
 
@@ -256,35 +245,30 @@ static void CV_(broadcast_block)(const CV_(broadcast_job) *j, const CV_(broadcas
     const ptrdiff_t whole =
         !j->straight || outs != ld ? 0 : (end == b1 ? b1 : CV_(tile_at)(nv, pixels, t1 - 1)) - b0;
     T *y = j->y + oc * p->ys[1];
-    for (ptrdiff_t r = 0, passed = 0; r < j->n_segments; r += j->chunk) {
-        const ptrdiff_t segments = CV_MIN2(j->chunk, j->n_segments - r);
+    for (ptrdiff_t r = 0; r < j->n_segments; r += j->chunk) {
+        const ptrdiff_t beyond = CV_MIN2(r + j->chunk, j->n_segments);
         for (ptrdiff_t t = t0, i = b0, next; t < t1; t++, i = next) {
             next = CV_(tile_at)(nv, pixels, t + 1);
             const int direct = i - b0 < whole;
-            ptrdiff_t from = r, to = r + segments, lanes = passed;
-            if (skip) {
-                ptrdiff_t begin = PTRDIFF_MAX, beyond = 0;
-                for (ptrdiff_t a = i / CV_PX; a * CV_PX < CV_MIN2(next, pixels); a++) {
-                    begin = CV_MIN2(begin, s->taps[a][0]);
-                    beyond = CV_MAX2(beyond, s->taps[a][1]);
-                }
-                if (begin > from) {
-                    from = CV_MIN2(begin, to);
-                    lanes = begin / j->cuts * j->lanes;
-                }
-                to = CV_MAX2(CV_MIN2(beyond, to), from);
-            }
+            const T *init = r ? NULL : s->init;
+            T *c = direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld;
+            const ptrdiff_t ldc = direct ? p->ys[4] : ld;
             CV_(broadcast_fn) tile = CV_(broadcast_tiles)[nv - 1];
 #if CV_FLOAT
             if (nv == CV_NV && next - i < CV_PX)
                 tile = CV_(broadcast_less);
+            const CV_(broadcast_taps) need =
+                skip ? CV_(taps_of_tile)(s->taps, i, CV_MIN2(next, pixels))
+                     : (CV_(broadcast_taps)){.all = 1};
+            if (!need.all) {
+                CV_(broadcast_tile_sums)(j, tile, &need, r, beyond, x, s->at + i, w, ld, init, c,
+                                         ldc);
+                continue;
+            }
 #endif
-            tile(j->segments + from, to - from, x, s->at + i, w + lanes * ld, r ? NULL : s->init,
-                 direct ? y + (pixel + i) * p->ys[4] : s->sums + (i - b0) * ld,
-                 direct ? p->ys[4] : ld);
+            tile(j->segments + r, beyond - r, x, s->at + i, w + CV_(lanes_before)(j, r) * ld, init,
+                 c, ldc);
         }
-        for (ptrdiff_t i = 0; i < segments; i++)
-            passed += j->segments[r + i].len;
     }
 #if !CV_FLOAT
     if (j->shifted) {
@@ -341,7 +325,7 @@ static void CV_(broadcast_unit)(void *context, ptrdiff_t unit, int worker) {
 #if !CV_FLOAT
         CV_(feed_init)(j, w, oc, real, l1 - l0, s->init, s->zeros);
 #endif
-        const int skip = CV_FLOAT && j->outer >= 0 && w[0] == 0;
+        const int skip = CV_FLOAT && j->spare && w[0] == 0;
         w += CV_HEAD * (l1 - l0);
         const ptrdiff_t nv = (l1 - l0) / VL, tiles = CV_(tiles_of)(nv, pixels);
         for (ptrdiff_t t = 0; t < tiles; t += CV_BROADCAST_TILES)

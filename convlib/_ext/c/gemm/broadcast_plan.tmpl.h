@@ -7,7 +7,7 @@
  * strips read, come from behind it seldom; processors with AVX-512 have 1 MB and more */
 #define CV_BROADCAST_STRIP ((CV_VB == 64 ? 768 : 384) * 1024)
 /* where reading all weights for each of so few outputs would be the limit */
-#define CV_BROADCAST_MOST (1536 * 1024)
+#define CV_BROADCAST_MOST (6 * 1024 * 1024)
 #define CV_BROADCAST_FEW 96             /* that many outputs */
 #define CV_BROADCAST_PANEL (256 * 1024) /* weights of a panel that stay in L2 from tile to tile */
 /* weights that all threads may pack for themselves: what others wrote comes slowly */
@@ -43,9 +43,12 @@ static void CV_(broadcast_cut)(CV_(broadcast_job) *j, ptrdiff_t max_workspace) {
             j->pixels = j->all = 1;
             for (int b = 0; b < 4; b++) {
                 j->size[b] = j->count[b];
-                if (b && p->k[b - 1] > 1)
-                    j->size[b] = (j->count[b] - 1) * p->stride[b - 1] +
-                                 (p->k[b - 1] - 1) * p->dil[b - 1] + 1;
+                if (b && p->k[b - 1] > 1) {
+                    const ptrdiff_t reach = (j->count[b] - 1) * p->stride[b - 1] + 1,
+                                    dil = p->dil[b - 1]; /* what lies beyond may be left out */
+                    j->dil[b - 1] = j->in_place ? dil : CV_MIN2(dil, reach);
+                    j->size[b] = reach + (p->k[b - 1] - 1) * j->dil[b - 1];
+                }
                 j->strips[b] = (outs[b] + j->count[b] - 1) / j->count[b];
                 bytes *= j->size[b];
                 j->pixels *= j->count[b];
@@ -81,9 +84,6 @@ static void CV_(broadcast_runs)(CV_(broadcast_job) *j) {
     j->rows = CV_HEAD + j->k;
 }
 
-/* The outermost axis along which windows have several taps, D or H. */
-CV_INLINE int CV_(broadcast_outer)(const cv_conv *p) { return p->k[0] == 1; }
-
 /* How far windows reach along an axis, from the first element on. */
 CV_INLINE ptrdiff_t CV_(broadcast_reach)(const cv_conv *p, int a) {
     return (p->out[a] - 1) * p->stride[a] - p->lo[a] + (p->k[a] - 1) * p->dil[a] + 1;
@@ -100,9 +100,9 @@ static void CV_(broadcast_sizes)(CV_(broadcast_job) *j, const cv_problem *proble
     for (int a = 0; a < 3; a++)
         j->in_place &= !p->lo[a] && CV_(broadcast_reach)(p, a) <= p->in[a];
     CV_(broadcast_runs)(j);
-    const int outer = CV_(broadcast_outer)(p);
-    j->outer =
-        CV_FLOAT && (p->lo[outer] || CV_(broadcast_reach)(p, outer) > p->in[outer]) ? outer : -1;
+    for (int a = 0; a < 3; a++)
+        j->spare |= CV_FLOAT && (p->lo[a] > 0 || CV_(broadcast_reach)(p, a) > p->in[a]) &&
+                    (a < 2 || j->apart > 1);
     j->straight = p->ys[1] == 1 && !j->wide_y && p->ys[3] == p->out[2] * p->ys[4] &&
                   p->ys[2] == p->out[1] * p->ys[3] &&
                   (p->n == 1 || p->ys[0] == p->out[0] * p->ys[2]);
@@ -146,8 +146,8 @@ static void CV_(broadcast_segments)(const CV_(broadcast_job) *j) {
                 for (ptrdiff_t i = 0; i < j->cuts; i++, segment++) {
                     const ptrdiff_t begin = i * j->lanes / j->cuts,
                                     end = (i + 1) * j->lanes / j->cuts;
-                    segment->at = z * p->dil[0] * j->pitch[1] + y * p->dil[1] * j->pitch[2] +
-                                  x * p->dil[2] * j->pitch[3] + begin * CV_DEPTH;
+                    segment->at = z * j->dil[0] * j->pitch[1] + y * j->dil[1] * j->pitch[2] +
+                                  x * j->dil[2] * j->pitch[3] + begin * CV_DEPTH;
                     segment->len = end - begin;
                 }
             }
@@ -162,18 +162,34 @@ CV_ONCE const char *CV_(broadcast_fits)(const cv_problem *problem) {
     return cv_any_work(&problem->conv) ? NULL : "has no work in an empty convolution";
 }
 
-/* The part of the taps along the outer axis that lie in x, over all outputs; of very many, some are
- * looked at. */
+/* The part of the taps that lie in x, over all outputs; of very many, some are looked at.  Taps of
+ * a row that lie side by side are not told apart. */
 CV_ONCE double CV_(broadcast_share)(const cv_conv *p) {
-    const int a = CV_(broadcast_outer)(p);
-    const ptrdiff_t step = p->k[a] / 1024 + 1;
-    ptrdiff_t taps = 0, looked = 0;
-    for (ptrdiff_t k = 0; k < p->k[a]; k += step, looked++) {
-        ptrdiff_t lo, hi;
-        cv_lanes(k * p->dil[a] - p->lo[a], p->stride[a], p->in[a], p->out[a], &lo, &hi);
-        taps += CV_MAX2(hi - lo, 0);
+    double share = 1;
+    for (int a = 0; a < (p->dil[2] > 1 ? 3 : 2); a++) {
+        const ptrdiff_t step = p->k[a] / 1024 + 1;
+        ptrdiff_t taps = 0, looked = 0;
+        for (ptrdiff_t k = 0; k < p->k[a]; k += step, looked++) {
+            ptrdiff_t lo, hi;
+            cv_lanes(k * p->dil[a] - p->lo[a], p->stride[a], p->in[a], p->out[a], &lo, &hi);
+            hi = CV_MAX2(hi, lo);
+            if (a == 2 && hi > lo) /* tiles of a row that need it for some of their pixels */
+                hi = CV_MIN2(hi + ((lo > 0) + (hi < p->out[a])) * (CV_PX - 1), lo + p->out[a]);
+            taps += hi - lo;
+        }
+        share *= (double)taps / ((double)looked * (double)p->out[a]);
     }
-    return (double)taps / ((double)looked * (double)p->out[a]);
+    return share;
+}
+
+/* What strips copy of an input whose windows have gaps: a row once for each tap that reads it. */
+CV_ONCE double CV_(broadcast_copied)(const cv_problem *problem) {
+    CV_(broadcast_job) j;
+    cv_problem alone = *problem;
+    alone.threads = 1;
+    CV_(broadcast_sizes)(&j, &alone, 0);
+    return (double)(j.p.groups * j.p.icg * j.all) * (double)(j.size[0] * j.size[1]) *
+           (double)(j.size[2] * j.size[3]);
 }
 
 /* Pixels are copied to channels last and sums are brought back, unless channels come last
@@ -188,6 +204,8 @@ CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
         copied *= (double)(p.k[a] == 1 ? p.out[a] : CV_(broadcast_reach)(&p, a) + p.lo[a]);
     }
+    if (p.dil[0] > 1 || p.dil[1] > 1 || p.dil[2] > 1)
+        inputs = copied = CV_(broadcast_copied)(problem);
     /* one vector of outputs: six sums of 16 registers wait for each other, and with two loads in a
      * cycle broadcasts are the limit */
     const double pace = (CV_REGISTERS == 32 ? 0.86 : vecs > 1 ? 0.94 : 0.70) * CV_PACE;

@@ -28,7 +28,7 @@ CV_INLINE void CV_(feed_weights)(const CV_(broadcast_job) *j, const T *w, ptrdif
                                  ptrdiff_t l1, T *dst) {
     const ptrdiff_t width = l1 - l0, end = width * j->rows;
     CV_(pack_lanes)(&j->p, w + g * j->p.ws[0], l0, l1, dst + width);
-    if (j->outer < 0)
+    if (!j->spare)
         return;
     vec nothing[4] = {{0}};
     ptrdiff_t i = width;

@@ -23,6 +23,7 @@
 #undef CV_BROADCAST_TILE
 #undef CV_BROADCAST
 #undef CV_BROADCAST_PLAN
+#undef CV_SPARE_TAPS
 #undef CV_FEED
 #undef CV_INT8
 #undef CV_INT8_TILES
