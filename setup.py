@@ -37,19 +37,20 @@ SOURCES = {
     "_native_pool": [],
 }
 
-# How to optimise sources whose names begin so; the first that fits.  Raced over all suites, kernels are as fast at -O2
-# as at -O3, which takes gcc 12 nearly twice as long, with two exceptions: depthwise windows with lanes of channels take
-# 1.4 (31x31) to 1.8 times (7x7) as long on AVX2, and pooling of integers with stride 2 1.4 times, unless loops of
-# unknown length are turned into vectors.  Cython's loops were not raced.  On x86-64, where few processors have neither
-# AVX2 nor AVX-512, the kernels without them are made small: 0.18 MB less, and 0.8 (filters) to 1.0 (ResNet-50) times
-# as fast.  Functions of pooling begin lines of the cache: where they began by chance, 5x5 windows took up to 1.5 times
-# as long.
+# How to optimise sources whose names, ended by a dot, hold these; the first that fits.  Raced over all suites, kernels
+# are as fast at -O2 as at -O3, which takes gcc 12 nearly twice as long, with two exceptions: depthwise windows with
+# lanes of channels take 1.4 (31x31) to 1.8 times (7x7) as long on AVX2, and pooling of integers with stride 2 1.4
+# times, unless loops of unknown length are turned into vectors.  Cython's loops were not raced.  On x86-64, where few
+# processors have neither AVX2 nor AVX-512, the kernels without them are made small: 0.18 MB less, and 0.8 (filters) to
+# 1.0 (ResNet-50) times as fast.  So is the module that makes plans, a part of the engine's file: 24 KB less, and 0 to
+# 5 % of the 1.3 us of a smallest call.  Functions of pooling begin lines of the cache: where they began by chance, 5x5
+# windows took up to 1.5 times as long.
 PLATFORM = sysconfig.get_platform()
 X86, WINDOWS, WASM = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-amd64", PLATFORM.endswith("wasm32")
 OPTIMISE = {
     "_scalar": "-Os" if X86 else "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic",
     "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
-    "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "_frames": "-O3", "": "-O2",
+    "_native.": "-Os", "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "_frames": "-O3", "": "-O2",
 }  # fmt: skip
 QUIET = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through C; a tenth less to ship
 # For Windows clang compiles, which repeats loops at -O2, as GCC does not: a tenth of the kernels.
@@ -125,7 +126,7 @@ class BuildExt(build_ext):
 
     def compile_c(self, name, path, flags=(), outside=(), versions=()):
         """Return the step that compiles one C file."""
-        level = next(level for part, level in OPTIMISE.items() if part in name).split()
+        level = next(level for part, level in OPTIMISE.items() if part in f"{name}.").split()
         said = identify(*self.compiles)
         dense = DENSE if "/isa/" in path else []
         if "clang" in said:  # which has one model of costs, aligns loops alone, and refuses the names of GCC's ways
