@@ -13,6 +13,7 @@
 #else
 #define CV_DNV 2
 #endif
+#define CV_STEPS_AHEAD 12 /* whose rows are asked for */
 #define CV_LINE_TILES 3 /* of a single row, computed together */
 /* The same under a stride and windows 3 wide or not.  With 16 registers the pairs of stride 2 need
  * those of the third vector, and windows of 3x3 wait for memory, which likes whole lines. */
@@ -122,6 +123,8 @@ CV_INLINE void CV_(one_tile)(const int dm, const int nv, const int sw, const int
     const int apart = CV_VB > 16 && sw == 1 && !masked && dm == CV_DM &&
                       nv == CV_WIDEST(sw, kw_const == 3);
     for (const CV_(step) *s = t->steps, *end = s + t->count; s < end; s++) {
+        if (end - s > CV_STEPS_AHEAD) /* of many channels, whose rows are no stream */
+            __builtin_prefetch(t->x + ox * t->xstep + s[CV_STEPS_AHEAD].x);
         if (s->m0 == 0 && s->m1 == dm)
             CV_(run_step)(dm, nv, sw, masked, pair, 0, dm, kw, t, ox, s, acc);
         else if (apart && s->m0 == 0 && s->m1 == 1)

@@ -58,6 +58,7 @@
 #undef CV_POINTWISE
 #undef CV_DIRECT_TILE
 #undef CV_DIRECT
+#undef CV_DIRECT_PLAN
 #undef CV_DEPTHWISE_ROWS
 #undef CV_ALONG_H
 #undef CV_DW_DOWN_H
