@@ -96,7 +96,7 @@ CV_INLINE double CV_(dw_bytes)(ptrdiff_t rows, ptrdiff_t pitch) {
  * side, planes that are near lose nothing by them. */
 CV_ONCE int CV_(dw_inside)(const cv_conv *p, ptrdiff_t vecs) {
     const double bytes = CV_(dw_bytes)(p->in[1], p->xs[3]);
-    if (p->stride[2] != 1 || p->k[2] == 7)
+    if (p->stride[2] != 1 || p->k[2] == 7 || p->dil[1] > 1 || p->dil[2] > 1)
         return 0;
     if (p->k[2] == 3)
         return vecs >= 4 && (CV_REGISTERS == 16 || bytes > CV_FAR / 2);

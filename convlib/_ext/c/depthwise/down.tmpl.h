@@ -22,6 +22,7 @@ typedef struct {
     ptrdiff_t planes, xplane, yplane; /* and elements between them */
     ptrdiff_t iy, rows;               /* first input row, may lie in the padding; output rows */
     ptrdiff_t height, lo, xpitch, ypitch;
+    ptrdiff_t dx; /* from tap to tap of a row; 1 under stride 2 */
     const CV_(dw_column) *column;
 } CV_(dw_job);
 
@@ -32,13 +33,13 @@ static const CV_INT(CV_BITS) CV_(dw_low)[VL]
 /* The vectors under tap kx of a row at p (whose partner is `other` elements on), and for stride 2
  * under the next in w. */
 CV_INLINE void CV_(dw_fetch)(const int nv, const int s, const int pair, const int masked,
-                             const CV_(dw_column) *c, int kx, const T *p, ptrdiff_t other, vec *v,
-                             vec *w) {
+                             const CV_(dw_column) *c, int kx, ptrdiff_t dx, const T *p,
+                             ptrdiff_t other, vec *v, vec *w) {
     CV_UNROLL(4)
     for (int i = 0; i < nv; i++) {
         const CV_(lanes) *q = (i ? c->right : c->left) + kx;
         const int m = masked && (i == 0 || i == nv - 1);
-        const T *x = p + kx + i * s * VL, *y = pair ? x + other : x + VL;
+        const T *x = p + kx * (s == 2 ? 1 : dx) + i * s * VL, *y = pair ? x + other : x + VL;
         const vec a = m ? CV_(load_some)(x, q->a) : CV_(load)(x);
         if (s == 2) {
             const vec b = m ? CV_(load_some)(y, q->b) : CV_(load)(y);
@@ -53,13 +54,13 @@ CV_INLINE void CV_(dw_fetch)(const int nv, const int s, const int pair, const in
 /* One input row: its outputs are `depth` rows, newest first; row d takes the kernel row s * d +
  * first. */
 CV_INLINE void CV_(dw_row)(const int k, const int nv, const int s, const int pair, const int masked,
-                           const int first, const CV_(dw_column) *c, const T *p, ptrdiff_t other,
-                           const T *w, const vec *ready, vec (*acc)[CV_WNV]) {
+                           const int first, const CV_(dw_column) *c, ptrdiff_t dx, const T *p,
+                           ptrdiff_t other, const T *w, const vec *ready, vec (*acc)[CV_WNV]) {
     vec v[CV_WNV], next[CV_WNV];
     CV_UNROLL(7)
     for (int kx = 0; kx < k; kx++) {
         if (s == 1 || kx % 2 == 0)
-            CV_(dw_fetch)(nv, s, pair, masked, c, kx, p, other, v, next);
+            CV_(dw_fetch)(nv, s, pair, masked, c, kx, dx, p, other, v, next);
         CV_UNROLL(7)
         for (int d = 0; d * s + first < k; d++) {
             const int at = (d * s + first) * k + kx;
@@ -123,14 +124,15 @@ CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, c
         T *to = y;
         for (ptrdiff_t j = 0, iy = t->iy; j < t->rows + deep; j++, iy += s) {
             if (iy >= 0 && iy < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 0, c, x + iy * t->xpitch, xo, w, ready, acc);
+                CV_(dw_row)(k, nv, s, pair, masked, 0, c, t->dx, x + iy * t->xpitch, xo, w, ready,
+                            acc);
             if (j >= deep) {
                 CV_(dw_store)(nv, s, pair, c, to, yo, b, acc[deep]);
                 to += t->ypitch;
             }
             if (s == 2 && iy + 1 >= 0 && iy + 1 < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 1, c, x + (iy + 1) * t->xpitch, xo, w, ready,
-                            acc);
+                CV_(dw_row)(k, nv, s, pair, masked, 1, c, t->dx, x + (iy + 1) * t->xpitch, xo, w,
+                            ready, acc);
             CV_UNROLL(7)
             for (int d = deep; d >= 0; d--) {
                 CV_UNROLL(4)

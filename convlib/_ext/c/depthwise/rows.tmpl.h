@@ -1,8 +1,9 @@
-/* Depthwise 3x3, 5x5 and 7x7, stride 1 or 2.
+/* Depthwise 3x3, 5x5 and 7x7, stride 1 or 2; with stride 1 under any dilation.
  *
  * A column of a few vectors runs down the plane.  Each input row is loaded once and adds to every
  * output row whose window holds it; those stay in registers, for 3x3 with the weights.  Where a row
- * fills at most half a vector, two planes share it, one in each half.
+ * fills at most half a vector, two planes share it, one in each half.  Rows as far apart as the
+ * dilation says are a plane of their own.
  */
 #ifndef CV_DEPTHWISE_ROWS
 #define CV_DEPTHWISE_ROWS
@@ -21,7 +22,7 @@ typedef struct {
     const T *x, *w, *bias;
     T *y;
     CV_(ending) ending;
-    int pair, threads;
+    int pair, threads, far; /* far: planes are asked for before their columns */
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
     ptrdiff_t before, inner; /* columns that the walk along rows takes, and those before them */
     CV_(dw_column) *column;  /* the others */
@@ -32,11 +33,25 @@ CV_INLINE ptrdiff_t CV_(dw_first)(const CV_(dw_map) *j, ptrdiff_t i) {
     return i * ((j->p.out[2] + VL - 1) / VL) / j->columns * VL;
 }
 
+/* Of a job, the rows of outputs from `phase` on that lie as far apart as taps do, and the rows of
+ * inputs under them. */
+CV_INLINE void CV_(dw_phase)(const cv_conv *p, ptrdiff_t phase, CV_(dw_job) *t) {
+    const ptrdiff_t d = p->dil[1], iy = t->iy + phase, over = iy % d,
+                    first = over < 0 ? over + d : over; /* row of x */
+    t->x += first * t->xpitch;
+    t->y += phase * t->ypitch;
+    t->iy = (iy - first) / d;
+    t->rows = (t->rows - phase + d - 1) / d;
+    t->height = first < t->height ? (t->height - first - 1) / d + 1 : 0;
+    t->xpitch *= d;
+    t->ypitch *= d;
+}
+
 /* Output rows r .. r+rows-1 of planes p0 .. p1-1, which belong to one image. */
 static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t r,
                           ptrdiff_t rows) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t g = p0 % p->groups, n = p0 / p->groups;
+    const ptrdiff_t g = p0 % p->groups, n = p0 / p->groups, d = p->dil[1];
     CV_(dw_job) t = {
         .x = j->x + n * p->xs[0] + g * p->xs[1],
         .w = j->w + g * p->k[1] * p->k[2],
@@ -51,14 +66,20 @@ static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrd
         .lo = p->lo[2],
         .xpitch = p->xs[3],
         .ypitch = p->ys[3],
+        .dx = p->dil[2],
     };
     if (j->inner)
         CV_(dw_inner)((int)p->k[2], CV_(dw_first)(j, j->before),
                       CV_(dw_first)(j, j->before + j->inner), &t);
-    for (ptrdiff_t i = 0; i < j->columns - j->inner; i++) {
-        t.column = j->column + i;
-        CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : t.column->masked]
-                [t.column->nv - 1](&t);
+    for (ptrdiff_t phase = 0; phase < CV_MIN2(d, rows); phase++) {
+        CV_(dw_job) some = t;
+        if (d > 1)
+            CV_(dw_phase)(p, phase, &some);
+        for (ptrdiff_t i = 0; i < j->columns - j->inner; i++) {
+            some.column = j->column + i;
+            CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : some.column->masked]
+                    [some.column->nv - 1](&some);
+        }
     }
     CV_(end_rows)(&j->ending, t.y, t.planes, t.yplane, rows * p->ys[3]);
 }
@@ -72,7 +93,11 @@ static void CV_(dw_task)(void *context, ptrdiff_t unit, int worker) {
     (void)worker;
     for (ptrdiff_t p0 = pc * j->planes / j->plane_pieces, p1; p0 < end; p0 = p1) {
         /* lines of a plane stay near */
-        p1 = j->columns > 1 ? p0 + 1 : CV_MIN2(end, (p0 / p->groups + 1) * p->groups);
+        p1 = j->columns > 1 || (p->dil[1] > 1 && !j->pair)
+                 ? p0 + 1
+                 : CV_MIN2(end, (p0 / p->groups + 1) * p->groups);
+        if (j->far)
+            CV_(ask_planes)(p, j->x, j->y, p0, p1);
         for (ptrdiff_t r = r0; r < r1; r += CV_DW_ROWS)
             CV_(dw_strip)(j, p0, p1, r, CV_MIN2(CV_DW_ROWS, r1 - r));
     }
@@ -81,7 +106,8 @@ static void CV_(dw_task)(void *context, ptrdiff_t unit, int worker) {
 /* Lanes of the vector whose first output is ox, under tap kx. */
 CV_ONCE CV_(lanes) CV_(dw_lanes)(const CV_(dw_map) *j, ptrdiff_t ox, ptrdiff_t kx) {
     const cv_conv *p = &j->p;
-    const ptrdiff_t s = p->stride[2], ix = ox * s + kx - p->lo[2], half = VL / 2;
+    const ptrdiff_t s = p->stride[2], ix = ox * s + kx * p->dil[2] - p->lo[2],
+                    half = VL / 2;
     ptrdiff_t a0, a1, b0, b1;
     if (!j->pair)
         return CV_(lanes_of)(p, ox, kx);
@@ -95,7 +121,8 @@ CV_ONCE CV_(lanes) CV_(dw_lanes)(const CV_(dw_map) *j, ptrdiff_t ox, ptrdiff_t k
 CV_ONCE int CV_(dw_masked)(const CV_(dw_map) *j, ptrdiff_t i) {
     const cv_conv *p = &j->p;
     const ptrdiff_t s = p->stride[2], end = CV_(dw_first)(j, i + 1);
-    return CV_(dw_first)(j, i) * s < p->lo[2] || end * s - p->lo[2] + p->k[2] - 1 > p->in[2] ||
+    return CV_(dw_first)(j, i) * s < p->lo[2] ||
+           end * s - p->lo[2] + (p->k[2] - 1) * p->dil[2] > p->in[2] ||
            end > p->out[2];
 }
 
@@ -131,7 +158,7 @@ CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
     *j = (CV_(dw_map)){.p = *p, .threads = problem->threads, .planes = p->n * p->groups};
     /* inner vectors load unmasked */
     const ptrdiff_t inner = (vecs - 1) * VL - 1,
-                    end = (inner + 1) * p->stride[2] - p->lo[2] + p->k[2] - 1;
+                    end = (inner + 1) * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
     const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][1];
     ptrdiff_t most = p->lo[2] <= VL && end <= p->in[2] ? CV_WNV : 2;
     while (!fns[most - 1])
@@ -148,14 +175,15 @@ CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
     const ptrdiff_t planes = (j->planes + j->pair) / (1 + j->pair);
     cv_cut(cv_products(p), &j->threads, planes, (p->out[1] + 7) / 8, &j->plane_pieces,
            &j->row_pieces);
+    j->far = p->dil[1] > 1 && !j->pair && j->row_pieces == 1 && CV_(planes_far)(p);
 }
 
 CV_ONCE const char *CV_(dw_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
-    if (!cv_depthwise_window(p))
-        return "serves depthwise windows of 3x3, 5x5 and 7x7 with stride 1 or 2";
+    if (!cv_depthwise_square(p) || (p->stride[2] > 1 && p->dil[1] * p->dil[2] > 1))
+        return "serves depthwise windows of 3x3, 5x5 and 7x7 with stride 1, or 2 without dilation";
     if (p->xs[4] != 1 || p->ys[4] != 1)
         return "serves channels first";
     if (!CV_(plain_weights)(p))
@@ -187,7 +215,11 @@ CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
                  sets = !share ? 0 : p->k[2] == 7 ? 5 : 0.1 * k;
     const double vector = k * k / (0.9 * CV_PACE) + (0.6 * load + 2) / CV_PACE + alone +
                           (along ? 0 : lines + sets);
-    return 300 + shared * rows * vecs * vector;
+    /* each phase of the dilation begins with k - 1 rows that end no output, all under masks */
+    const double phase = (double)p->out[1] / (double)p->dil[1];
+    const double phases =
+        p->dil[1] * p->dil[2] > 1 ? 1.3 * (phase + (p->dil[1] > 1) * (k - 1)) / phase : 1;
+    return 300 + shared * rows * vecs * vector * phases;
 }
 
 CV_ONCE void CV_(dw_plan)(const cv_problem *problem, cv_plan *plan) {

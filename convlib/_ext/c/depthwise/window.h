@@ -9,10 +9,15 @@ static inline CV_UNUSED int cv_depthwise_plane(const cv_conv *p) {
            !p->lo[0];
 }
 
-/* Square windows of 3, 5 and 7, taps side by side, stride 1 or 2. */
-static inline CV_UNUSED int cv_depthwise_window(const cv_conv *p) {
+/* Square windows of 3, 5 and 7, stride 1 or 2. */
+static inline CV_UNUSED int cv_depthwise_square(const cv_conv *p) {
     return cv_depthwise_plane(p) && p->k[1] == p->k[2] &&
-           (p->k[2] == 3 || p->k[2] == 5 || p->k[2] == 7) && p->dil[1] == 1 && p->dil[2] == 1 &&
-           p->stride[1] == p->stride[2] && p->stride[1] <= 2;
+           (p->k[2] == 3 || p->k[2] == 5 || p->k[2] == 7) && p->stride[1] == p->stride[2] &&
+           p->stride[1] <= 2;
+}
+
+/* Such windows whose taps lie side by side. */
+static inline CV_UNUSED int cv_depthwise_window(const cv_conv *p) {
+    return cv_depthwise_square(p) && p->dil[1] == 1 && p->dil[2] == 1;
 }
 #endif

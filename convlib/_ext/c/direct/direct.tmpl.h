@@ -24,8 +24,6 @@
 #include "tile.tmpl.h"
 
 #define CV_DIRECT_NEAR (48 * 1024)  /* bytes of planes whose lines follow each other: an L1 */
-#define CV_DIRECT_MOST (256 * 1024) /* of a plane that an L2 holds */
-#define CV_DIRECT_FAR (2 << 20)     /* of all, that leave it */
 #define CV_RUN (1 << 20) /* loads of a run of tiles, at most: between them nobody asks for a stop */
 
 typedef struct {
@@ -217,30 +215,6 @@ static void CV_(direct_block)(const CV_(direct_job) *j, ptrdiff_t line, ptrdiff_
 }
 #endif
 
-/* Ask for the lines of planes p0 .. p1-1, of x and of y: tiles go down a few rows at a time, which
- * is no stream. */
-__attribute__((noinline, cold)) static void CV_(direct_ask)(const CV_(direct_job) *j, ptrdiff_t p0,
-                                                            ptrdiff_t p1) {
-    const cv_conv *p = &j->p;
-    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(T);
-    for (ptrdiff_t plane = p0; plane < p1; plane++) {
-        const ptrdiff_t g = plane % p->groups, n = plane / p->groups;
-        for (ptrdiff_t row = 0; row < p->icg * p->in[0] * p->in[1]; row++) {
-            const T *x = j->x + n * p->xs[0] + (g * p->icg + row / p->in[1] / p->in[0]) * p->xs[1] +
-                         row / p->in[1] % p->in[0] * p->xs[2] + row % p->in[1] * p->xs[3];
-            for (ptrdiff_t i = 0; i < p->in[2] + line; i += line)
-                (void)*(const volatile T *)(x + CV_MIN2(i, p->in[2] - 1));
-        }
-        for (ptrdiff_t row = 0; row < p->ocg * p->out[0] * p->out[1]; row++) {
-            const T *y = j->y + n * p->ys[0] +
-                         (g * p->ocg + row / p->out[1] / p->out[0]) * p->ys[1] +
-                         row / p->out[1] % p->out[0] * p->ys[2] + row % p->out[1] * p->ys[3];
-            for (ptrdiff_t i = 0; i < p->out[2] + line; i += line)
-                __builtin_prefetch(y + i, 1);
-        }
-    }
-}
-
 static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(direct_job) *j = context;
     const ptrdiff_t lc = unit % j->line_pieces, pc = unit / j->line_pieces;
@@ -251,7 +225,7 @@ static void CV_(direct_task)(void *context, ptrdiff_t unit, int worker) {
     for (ptrdiff_t at = p0, next; at < p1; at = next) {
         next = CV_MIN2(at + j->near, p1);
         if (j->far)
-            CV_(direct_ask)(j, at, next);
+            CV_(ask_planes)(&j->p, j->x, j->y, at, next);
         for (ptrdiff_t l = l0; l < l1; l++) {
 #ifndef CV_FLOOR
             if (j->block) {

@@ -117,12 +117,9 @@ CV_ONCE void CV_(direct_plan)(const cv_problem *problem, cv_plan *plan) {
         CV_(direct_sizes)(j);
         j->lines = j->oc_blocks * p->out[0] * j->strips;
     }
-    const double plane = (double)sizeof(T) * ((double)(p->icg * p->in[0] * p->in[1] * p->in[2]) +
-                                              (double)(p->ocg * cv_outputs(p)));
     cv_cut(cv_products(p), &j->threads, j->planes, j->lines, &j->plane_pieces, &j->line_pieces);
-    j->near = (ptrdiff_t)CV_MAX2(1.0, CV_DIRECT_NEAR / plane);
-    j->far = !j->block && j->line_pieces == 1 && p->xs[4] == 1 && p->ys[4] == 1 &&
-             plane <= CV_DIRECT_MOST && plane * (double)j->planes > CV_DIRECT_FAR;
+    j->near = (ptrdiff_t)CV_MAX2(1.0, CV_DIRECT_NEAR / CV_(plane_bytes)(p));
+    j->far = !j->block && j->line_pieces == 1 && CV_(planes_far)(p);
     const ptrdiff_t steps = j->max_steps * (ptrdiff_t)sizeof(CV_(step));
     const ptrdiff_t most = problem->max_workspace / (ptrdiff_t)sizeof(CV_(lanes));
     plan->tables = CV_ROUND64(CV_(direct_lanes)(j, most) * (ptrdiff_t)sizeof(CV_(lanes)));

@@ -56,6 +56,45 @@ static CV_UNUSED void CV_(poison)(const cv_conv *p, const T *w, T *y) {
     }
 }
 
+/* Bytes of the x and y of a plane, which is one group of one image. */
+CV_INLINE double CV_(plane_bytes)(const cv_conv *p) {
+    return (double)sizeof(T) * ((double)(p->icg * p->in[0] * p->in[1] * p->in[2]) +
+                                (double)(p->ocg * cv_outputs(p)));
+}
+
+#define CV_PLANE_MOST (256 * 1024) /* bytes of a plane that an L2 holds */
+#define CV_PLANES_FAR (2 << 20)    /* of all, that leave it */
+
+/* Whether planes had better be asked for before they are computed a few rows at a time, which is no
+ * stream that a processor follows. */
+CV_ONCE CV_UNUSED int CV_(planes_far)(const cv_conv *p) {
+    const double plane = CV_(plane_bytes)(p);
+    return p->xs[4] == 1 && p->ys[4] == 1 && plane <= CV_PLANE_MOST &&
+           plane * (double)(p->n * p->groups) > CV_PLANES_FAR;
+}
+
+/* Ask for the lines of planes p0 .. p1-1: x is read, in its order. */
+__attribute__((noinline, cold, unused)) static void
+CV_(ask_planes)(const cv_conv *p, const T *x, T *y, ptrdiff_t p0, ptrdiff_t p1) {
+    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(T);
+    for (ptrdiff_t plane = p0; plane < p1; plane++) {
+        const ptrdiff_t g = plane % p->groups, n = plane / p->groups;
+        for (ptrdiff_t row = 0; row < p->icg * p->in[0] * p->in[1]; row++) {
+            const T *from = x + n * p->xs[0] + (g * p->icg + row / p->in[1] / p->in[0]) * p->xs[1] +
+                         row / p->in[1] % p->in[0] * p->xs[2] + row % p->in[1] * p->xs[3];
+            for (ptrdiff_t i = 0; i < p->in[2] + line; i += line)
+                (void)*(const volatile T *)(from + CV_MIN2(i, p->in[2] - 1));
+        }
+        for (ptrdiff_t row = 0; row < p->ocg * p->out[0] * p->out[1]; row++) {
+            const T *to = y + n * p->ys[0] +
+                         (g * p->ocg + row / p->out[1] / p->out[0]) * p->ys[1] +
+                         row / p->out[1] % p->out[0] * p->ys[2] + row % p->out[1] * p->ys[3];
+            for (ptrdiff_t i = 0; i < p->out[2] + line; i += line)
+                __builtin_prefetch(to + i, 1);
+        }
+    }
+}
+
 /* Whether weights lie without gaps, as these kernels read them. */
 static inline CV_UNUSED int CV_(plain_weights)(const cv_conv *p) {
     return cv_joined_weights(p) && p->ws[1] == p->icg * cv_taps(p) &&
