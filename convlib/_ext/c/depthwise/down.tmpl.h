@@ -22,7 +22,7 @@ typedef struct {
     ptrdiff_t planes, xplane, yplane; /* and elements between them */
     ptrdiff_t iy, rows;               /* first input row, may lie in the padding; output rows */
     ptrdiff_t height, lo, xpitch, ypitch;
-    ptrdiff_t dx; /* from tap to tap of a row; 1 under stride 2 */
+    ptrdiff_t dx; /* from tap to tap of a row */
     const CV_(dw_column) *column;
 } CV_(dw_job);
 
@@ -39,7 +39,7 @@ CV_INLINE void CV_(dw_fetch)(const int nv, const int s, const int pair, const in
     for (int i = 0; i < nv; i++) {
         const CV_(lanes) *q = (i ? c->right : c->left) + kx;
         const int m = masked && (i == 0 || i == nv - 1);
-        const T *x = p + kx * (s == 2 ? 1 : dx) + i * s * VL, *y = pair ? x + other : x + VL;
+        const T *x = p + kx * dx + i * s * VL, *y = pair ? x + other : x + VL;
         const vec a = m ? CV_(load_some)(x, q->a) : CV_(load)(x);
         if (s == 2) {
             const vec b = m ? CV_(load_some)(y, q->b) : CV_(load)(y);
@@ -93,12 +93,13 @@ CV_INLINE void CV_(dw_store)(const int nv, const int s, const int pair, const CV
 /* The job and its column are copies of this function's own: no store can change them, so masks stay
  * in registers. */
 CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, const int masked,
-                       const CV_(dw_job) *job) {
+                       const int apart, const CV_(dw_job) *job) {
     const CV_(dw_job) own = *job, *t = &own;
     const CV_(dw_column) column = *job->column, *c = &column;
     const ivec low = *(const ivec *)CV_(dw_low);
     const T *x = t->x + c->ox * s - t->lo, *w = t->w, none = 0, *bias = t->bias ? t->bias : &none;
     T *y = t->y + c->ox;
+    const ptrdiff_t dx = apart ? t->dx : 1;
     const int deep = (k - 1) / s; /* output rows that an input row adds to, less one */
     for (ptrdiff_t plane = 0; plane < t->planes; plane += 1 + pair) {
         /* a last one alone is its own partner */
@@ -124,14 +125,14 @@ CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, c
         T *to = y;
         for (ptrdiff_t j = 0, iy = t->iy; j < t->rows + deep; j++, iy += s) {
             if (iy >= 0 && iy < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 0, c, t->dx, x + iy * t->xpitch, xo, w, ready,
+                CV_(dw_row)(k, nv, s, pair, masked, 0, c, dx, x + iy * t->xpitch, xo, w, ready,
                             acc);
             if (j >= deep) {
                 CV_(dw_store)(nv, s, pair, c, to, yo, b, acc[deep]);
                 to += t->ypitch;
             }
             if (s == 2 && iy + 1 >= 0 && iy + 1 < t->height)
-                CV_(dw_row)(k, nv, s, pair, masked, 1, c, t->dx, x + (iy + 1) * t->xpitch, xo, w,
+                CV_(dw_row)(k, nv, s, pair, masked, 1, c, dx, x + (iy + 1) * t->xpitch, xo, w,
                             ready, acc);
             CV_UNROLL(7)
             for (int d = deep; d >= 0; d--) {
@@ -152,8 +153,15 @@ CV_INLINE void CV_(dw)(const int k, const int nv, const int s, const int pair, c
 typedef void (*CV_(dw_fn))(const CV_(dw_job) *);
 #define CV_DW(k, nv, s, pair, masked)                                                     \
     CV_NOINLINE void CV_(dw_##k##_##nv##_##s##_##pair##_##masked)(const CV_(dw_job) *t) { \
-        CV_(dw)(k, nv, s, pair, masked, t);                                               \
+        CV_(dw)(k, nv, s, pair, masked, 0, t);                                            \
     }
+/* Taps of a row apart, whatever touches the padding: for 3x3, as so many distances are no constants
+ * of the code. */
+#define CV_DW_APART 2 /* vectors side by side, at most */
+CV_NOINLINE void CV_(dw_apart_1)(const CV_(dw_job) *t) { CV_(dw)(3, 1, 1, 0, 1, 1, t); }
+CV_NOINLINE void CV_(dw_apart_2)(const CV_(dw_job) *t) { CV_(dw)(3, 2, 1, 0, 1, 1, t); }
+static const CV_(dw_fn) CV_(dws_apart)[CV_DW_APART] = {CV_(dw_apart_1), CV_(dw_apart_2)};
+
 /* Vectors side by side: sums of one alone wait for each other, those of many leave no registers. */
 #if CV_REGISTERS == 32
 #define CV_DW_3_1 CV_DW_UP_TO_3

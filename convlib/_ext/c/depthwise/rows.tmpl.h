@@ -1,4 +1,4 @@
-/* Depthwise 3x3, 5x5 and 7x7, stride 1 or 2; with stride 1 under any dilation.
+/* Depthwise 3x3, 5x5 and 7x7, stride 1 or 2; 3x3 with stride 1 under any dilation.
  *
  * A column of a few vectors runs down the plane.  Each input row is loaded once and adds to every
  * output row whose window holds it; those stay in registers, for 3x3 with the weights.  Where a row
@@ -22,7 +22,9 @@ typedef struct {
     const T *x, *w, *bias;
     T *y;
     CV_(ending) ending;
-    int pair, threads, far; /* far: planes are asked for before their columns */
+    /* whether two planes share a vector, taps lie apart, and planes are asked for before their
+     * columns */
+    int pair, apart, far, threads;
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
     ptrdiff_t before, inner; /* columns that the walk along rows takes, and those before them */
     CV_(dw_column) *column;  /* the others */
@@ -77,8 +79,12 @@ static void CV_(dw_strip)(const CV_(dw_map) *j, ptrdiff_t p0, ptrdiff_t p1, ptrd
             CV_(dw_phase)(p, phase, &some);
         for (ptrdiff_t i = 0; i < j->columns - j->inner; i++) {
             some.column = j->column + i;
-            CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : some.column->masked]
-                    [some.column->nv - 1](&some);
+            const ptrdiff_t nv = some.column->nv;
+            if (j->apart)
+                CV_(dws_apart)[nv - 1](&some);
+            else
+                CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][j->pair ? 2 : some.column->masked]
+                        [nv - 1](&some);
         }
     }
     CV_(end_rows)(&j->ending, t.y, t.planes, t.yplane, rows * p->ys[3]);
@@ -93,7 +99,7 @@ static void CV_(dw_task)(void *context, ptrdiff_t unit, int worker) {
     (void)worker;
     for (ptrdiff_t p0 = pc * j->planes / j->plane_pieces, p1; p0 < end; p0 = p1) {
         /* lines of a plane stay near */
-        p1 = j->columns > 1 || (p->dil[1] > 1 && !j->pair)
+        p1 = j->columns > 1 || j->apart
                  ? p0 + 1
                  : CV_MIN2(end, (p0 / p->groups + 1) * p->groups);
         if (j->far)
@@ -149,7 +155,7 @@ CV_ONCE void CV_(dw_columns)(CV_(dw_map) *j) {
 
 /* Whether two planes share a vector. */
 CV_INLINE int CV_(dw_paired)(const cv_conv *p) {
-    return CV_DW_PAIRS && p->n * p->groups > 1 && 2 * p->out[2] <= VL;
+    return CV_DW_PAIRS && p->n * p->groups > 1 && 2 * p->out[2] <= VL && !cv_depthwise_apart(p);
 }
 
 CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
@@ -161,6 +167,8 @@ CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
                     end = (inner + 1) * p->stride[2] - p->lo[2] + (p->k[2] - 1) * p->dil[2];
     const CV_(dw_fn) *fns = CV_(dws)[p->k[2] / 2 - 1][p->stride[2] - 1][1];
     ptrdiff_t most = p->lo[2] <= VL && end <= p->in[2] ? CV_WNV : 2;
+    j->apart = cv_depthwise_apart(p);
+    most = j->apart ? CV_MIN2(most, CV_DW_APART) : most;
     while (!fns[most - 1])
         most--;
     j->pair = CV_(dw_paired)(p);
@@ -175,15 +183,16 @@ CV_ONCE void CV_(dw_sizes)(CV_(dw_map) *j, const cv_problem *problem) {
     const ptrdiff_t planes = (j->planes + j->pair) / (1 + j->pair);
     cv_cut(cv_products(p), &j->threads, planes, (p->out[1] + 7) / 8, &j->plane_pieces,
            &j->row_pieces);
-    j->far = p->dil[1] > 1 && !j->pair && j->row_pieces == 1 && CV_(planes_far)(p);
+    j->far = j->apart && j->row_pieces == 1 && CV_(planes_far)(p);
 }
 
 CV_ONCE const char *CV_(dw_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
-    if (!cv_depthwise_square(p) || (p->stride[2] > 1 && p->dil[1] * p->dil[2] > 1))
-        return "serves depthwise windows of 3x3, 5x5 and 7x7 with stride 1, or 2 without dilation";
+    if (!cv_depthwise_window(p) && !(cv_depthwise_apart(p) && p->k[2] == 3))
+        return "serves depthwise windows of 3x3, 5x5 and 7x7 with stride 1 or 2, and of 3x3 with "
+               "stride 1 and dilation";
     if (p->xs[4] != 1 || p->ys[4] != 1)
         return "serves channels first";
     if (!CV_(plain_weights)(p))
@@ -218,7 +227,7 @@ CV_ONCE double CV_(dw_cost)(const cv_problem *problem) {
     /* each phase of the dilation begins with k - 1 rows that end no output, all under masks */
     const double phase = (double)p->out[1] / (double)p->dil[1];
     const double phases =
-        p->dil[1] * p->dil[2] > 1 ? 1.3 * (phase + (p->dil[1] > 1) * (k - 1)) / phase : 1;
+        cv_depthwise_apart(p) ? 1.3 * (phase + (p->dil[1] > 1) * (k - 1)) / phase : 1;
     return 300 + shared * rows * vecs * vector * phases;
 }
 

@@ -16,6 +16,11 @@ static inline CV_UNUSED int cv_depthwise_square(const cv_conv *p) {
            p->stride[1] <= 2;
 }
 
+/* Such windows under stride 1 whose taps lie apart. */
+static inline CV_UNUSED int cv_depthwise_apart(const cv_conv *p) {
+    return cv_depthwise_square(p) && p->dil[1] * p->dil[2] > 1 && p->stride[2] == 1;
+}
+
 /* Such windows whose taps lie side by side. */
 static inline CV_UNUSED int cv_depthwise_window(const cv_conv *p) {
     return cv_depthwise_square(p) && p->dil[1] == 1 && p->dil[2] == 1;
