@@ -192,7 +192,7 @@ CV_ONCE const char *CV_(dw_fits)(const cv_problem *problem) {
         return "has no work in an empty convolution";
     if (!cv_depthwise_window(p) && !(cv_depthwise_apart(p) && p->k[2] == 3))
         return "serves depthwise windows of 3x3, 5x5 and 7x7 with stride 1 or 2, and of 3x3 with "
-               "stride 1 and dilation";
+               "stride 1 and dilations less than the map";
     if (p->xs[4] != 1 || p->ys[4] != 1)
         return "serves channels first";
     if (!CV_(plain_weights)(p))

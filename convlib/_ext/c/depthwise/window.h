@@ -16,9 +16,10 @@ static inline CV_UNUSED int cv_depthwise_square(const cv_conv *p) {
            p->stride[1] <= 2;
 }
 
-/* Such windows under stride 1 whose taps lie apart. */
+/* Such windows under stride 1 whose taps lie apart, but so that a plane holds several. */
 static inline CV_UNUSED int cv_depthwise_apart(const cv_conv *p) {
-    return cv_depthwise_square(p) && p->dil[1] * p->dil[2] > 1 && p->stride[2] == 1;
+    return cv_depthwise_square(p) && p->stride[2] == 1 && (p->dil[1] > 1 || p->dil[2] > 1) &&
+           p->dil[1] < p->in[1] && p->dil[2] < p->in[2];
 }
 
 /* Such windows whose taps lie side by side. */
