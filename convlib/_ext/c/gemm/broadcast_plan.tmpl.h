@@ -14,6 +14,7 @@
 #define CV_OWN_BYTES (8 << 20)
 
 #define CV_BROADCAST_START 100 /* ns of each group of an image */
+#define CV_BROADCAST_EACH 320  /* ns of each strip, where these are many */
 
 /* Outputs of a strip that is not cut for the sake of threads.  Threads divide the output channels
  * then, and each copies the inputs; of strips, each copies its own, but two of them write to the
@@ -182,13 +183,15 @@ CV_ONCE double CV_(broadcast_share)(const cv_conv *p) {
     return share;
 }
 
-/* What strips copy of an input whose windows have gaps: a row once for each tap that reads it. */
-CV_ONCE double CV_(broadcast_copied)(const cv_problem *problem) {
+/* What strips copy of an input whose windows have gaps: a row once for each tap that reads it.
+ * strips: how many there are. */
+CV_ONCE double CV_(broadcast_copied)(const cv_problem *problem, double *strips) {
     CV_(broadcast_job) j;
     cv_problem alone = *problem;
     alone.threads = 1;
     CV_(broadcast_sizes)(&j, &alone, 0);
-    return (double)(j.p.groups * j.p.icg * j.all) * (double)(j.size[0] * j.size[1]) *
+    *strips = (double)j.p.groups * (double)j.all;
+    return *strips * (double)j.p.icg * (double)(j.size[0] * j.size[1]) *
            (double)(j.size[2] * j.size[3]);
 }
 
@@ -199,18 +202,20 @@ CV_ONCE double CV_(broadcast_cost)(const cv_problem *problem) {
     const double pixels = (double)(p.n * p.groups) * (double)cv_outputs(&p),
                  k = (double)(p.icg * cv_taps(&p)) * CV_(broadcast_share)(&p);
     const double vecs = (double)((p.ocg + VL - 1) / VL);
+    double strips = 0;
     double inputs = (double)(p.n * p.groups * p.icg), copied = inputs; /* with its padding */
     for (int a = 0; a < 3; a++) {
         inputs *= (double)(p.k[a] == 1 ? p.out[a] : p.in[a]);
         copied *= (double)(p.k[a] == 1 ? p.out[a] : CV_(broadcast_reach)(&p, a) + p.lo[a]);
     }
     if (p.dil[0] > 1 || p.dil[1] > 1 || p.dil[2] > 1)
-        inputs = copied = CV_(broadcast_copied)(problem);
+        inputs = copied = CV_(broadcast_copied)(problem, &strips);
     /* one vector of outputs: six sums of 16 registers wait for each other, and with two loads in a
      * cycle broadcasts are the limit */
     const double pace = (CV_REGISTERS == 32 ? 0.86 : vecs > 1 ? 0.94 : 0.70) * CV_PACE;
     double ns = pixels * vecs * (k / pace + (p.last ? 0.5 : 3.2)) +
                 (double)(p.n * p.groups) * CV_BROADCAST_START;
+    ns += strips * CV_BROADCAST_EACH;
     if (!p.last)
         ns += inputs * (p.icg <= 4 ? 0.15 : CV_BROADCAST_COPY);
     else if (p.lo[0] || p.lo[1] || p.lo[2])
