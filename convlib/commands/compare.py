@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     what.add_argument("problem", nargs="?", help="such as 'n1 ic64 ih56 iw56 oc64 kh3 kw3 ph1'")
     what.add_argument(
         "--suite", metavar="NAME|FILE",
-        help="a list of problems: resnet50, vgg16, mobilenetv2, lenet, filters, pools, or a file with one per line",
+        help="problems: resnet50, vgg16, mobilenetv2, dilated, lenet, filters, pools, or a file with one per line",
     )  # fmt: skip
     what.add_argument("--onnx", metavar="FILE", help="the convolutions and poolings of an ONNX model")
     what.add_argument("--input-shape", metavar="SIZES", help="of the model's input, such as 1,3,224,224")
