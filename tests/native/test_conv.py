@@ -29,7 +29,7 @@ from .common import (
     run,
     sizes,
     target,
-)  # fmt: skip
+)
 from .shapes import convolutions
 
 #: A problem is run in each of these; so many of a plain one's arrays have gaps, or weights in another order.

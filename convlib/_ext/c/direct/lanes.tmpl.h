@@ -73,22 +73,27 @@ CV_ONCE CV_UNUSED int CV_(planes_far)(const cv_conv *p) {
            plane * (double)(p->n * p->groups) > CV_PLANES_FAR;
 }
 
-/* Ask for the lines of planes p0 .. p1-1: x is read, in its order. */
+/* Where a row of some channels of image n, from channel c on, begins in an array of these strides
+ * and spatial sizes. */
+CV_INLINE ptrdiff_t CV_(plane_row)(const ptrdiff_t *strides, const ptrdiff_t *size, ptrdiff_t n,
+                                   ptrdiff_t c, ptrdiff_t row) {
+    return n * strides[0] + (c + row / size[1] / size[0]) * strides[1] +
+           row / size[1] % size[0] * strides[2] + row % size[1] * strides[3];
+}
+
+/* Ask for the lines of planes p0 .. p1-1: x is read, in its order.  Made small, not fast. */
 __attribute__((noinline, cold, unused)) static void
-CV_(ask_planes)(const cv_conv *p, const T *x, T *y, ptrdiff_t p0, ptrdiff_t p1) {
+CV_(ask_planes)(const cv_conv *p, const T *x, const T *y, ptrdiff_t p0, ptrdiff_t p1) {
     const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(T);
     for (ptrdiff_t plane = p0; plane < p1; plane++) {
         const ptrdiff_t g = plane % p->groups, n = plane / p->groups;
         for (ptrdiff_t row = 0; row < p->icg * p->in[0] * p->in[1]; row++) {
-            const T *from = x + n * p->xs[0] + (g * p->icg + row / p->in[1] / p->in[0]) * p->xs[1] +
-                         row / p->in[1] % p->in[0] * p->xs[2] + row % p->in[1] * p->xs[3];
+            const T *from = x + CV_(plane_row)(p->xs, p->in, n, g * p->icg, row);
             for (ptrdiff_t i = 0; i < p->in[2] + line; i += line)
                 (void)*(const volatile T *)(from + CV_MIN2(i, p->in[2] - 1));
         }
         for (ptrdiff_t row = 0; row < p->ocg * p->out[0] * p->out[1]; row++) {
-            const T *to = y + n * p->ys[0] +
-                         (g * p->ocg + row / p->out[1] / p->out[0]) * p->ys[1] +
-                         row / p->out[1] % p->out[0] * p->ys[2] + row % p->out[1] * p->ys[3];
+            const T *to = y + CV_(plane_row)(p->ys, p->out, n, g * p->ocg, row);
             for (ptrdiff_t i = 0; i < p->out[2] + line; i += line)
                 __builtin_prefetch(to + i, 1);
         }
