@@ -20,7 +20,7 @@ TINY = "n1 ic2 ih6 iw5 oc3 kh3 kw3 ph1"
     ("arguments", "message"),
     [
         (["compare"], "name either one problem or one --suite"),
-        (["compare", "--suite", "resnet51"], "unknown suite 'resnet51'; valid: filters"),
+        (["compare", "--suite", "resnet51"], "unknown suite 'resnet51'; valid: dilated, filters"),
         (["compare", TINY, "--backends", "nobody"], "unknown backend 'nobody'"),
         (["compare", TINY, "--vs", "caffe"], "unknown peer 'caffe'"),
         (["compare", "n1 ic2 xx3"], "unknown token 'xx3'"),
@@ -143,7 +143,7 @@ def test_a_reader_that_goes_away_is_not_a_disagreement(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "--suite", ""], "unknown suite ''; valid: filters"),
+        (["compare", "--suite", ""], "unknown suite ''; valid: dilated, filters"),
         (["compare", ""], "lacks"),
         (["compare", "", "--suite", ""], "name either one problem or one --suite"),
         (["compare", TINY, "--backends", ""], "--backends names none; valid: plan, native"),

@@ -353,7 +353,7 @@ def test_what_is_kept_of_padding_is_its_axes(call: str) -> None:
         tracemalloc.stop()
         most += _native.traced()[1]
         tables = 8 * (9 + 2 + width + 2)
-        assert kept - result.nbytes < tables + (64 << 10)
+        assert kept - result.nbytes < tables + SMALL  # a dictionary of shapes may grow
         assert most - result.nbytes < said + 3 * tables + SMALL
     assert kept - result.nbytes > tables // 2, "no table was made"
 
