@@ -109,6 +109,21 @@ def test_norms_by_sums_in_parts(monkeypatch, layout, p):
     assert bool(by_quotients) == (p > 1)
 
 
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_windows_channels_last_are_cut_by_channels(dtype, dilation):
+    """Parts of neighbouring windows would all hold most of the input; lines of memory stay whole."""
+    spec = PoolSpec.make("lp", (1, 112, 112, 128), (31, 31), stride=1, dilation=dilation, norm=2, layout="NHWC")
+    parts = [part for part, _, _ in native_norms._parts(spec, np.dtype(dtype).itemsize)]
+    held = sum(part.n * part.c * math.prod(part.in_size) for part in parts)
+    assert held < 4 * 128 * 112 * 112
+    assert min(part.c for part in parts) >= 8
+    x = np.random.default_rng(0).integers(-9, 10, (1, 70, 66, 40)).astype(dtype)
+    found = convlib.lp_pool2d(x, 2, 31, stride=1, dilation=dilation, layout="NHWC", backend="native")
+    right = convlib.lp_pool2d(np.moveaxis(x, -1, 1), 2, 31, stride=1, dilation=dilation, backend="cython")
+    np.testing.assert_allclose(np.moveaxis(found, -1, 1), right, rtol=4 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("bound", [1 << 20, 1 << 26])
 @pytest.mark.parametrize("value", [1.0, 1e-200])
 def test_norms_take_what_they_say(bound, value):

@@ -33,6 +33,9 @@ _EACH = 40
 #: Elements of windows searched, or of an input looked through, at once.
 _PIECE = 1 << 15
 
+#: Channels that lie side by side and are not parted for less.
+_BESIDE = 16
+
 #: Elements, of up to 8 bytes, of some rows that are copied where they have gaps.
 _COPIED = 1 << 15
 
@@ -79,13 +82,15 @@ def parts(spec: PoolSpec, need: Need, most: int) -> Iterator[tuple[PoolSpec, Sli
     bytes_ = needed(sizes)
     while bytes_ > most:
         axes = [a for a, size in enumerate(sizes) if size > 1 and (a < 2 or not spec.adaptive)]
-        if spec.channels_last:  # channels lie side by side, and stay so
-            axes = [a for a in axes if a != 1] or axes
-        halves = [(*sizes[:a], -(-sizes[a] // 2), *sizes[a + 1 :]) for a in axes]
-        smaller = min(halves, key=needed, default=sizes)
-        if needed(smaller) >= bytes_:
+        halves = [(needed(half), half) for half in ((*sizes[:a], -(-sizes[a] // 2), *sizes[a + 1 :]) for a in axes)]
+        if spec.channels_last:  # channels lie side by side, and stay so where other parts hardly overlap
+            others = [half for half, a in zip(halves, axes, strict=True) if a != 1]
+            if others and (sizes[1] <= _BESIDE or min(others)[0] <= 0.75 * bytes_):
+                halves = others
+        smaller = min(halves, default=(bytes_, sizes))
+        if smaller[0] >= bytes_:
             break
-        sizes, bytes_ = smaller, needed(smaller)
+        bytes_, sizes = smaller
     for box in product(*(range(0, size, max(1, step)) for size, step in zip(whole, sizes, strict=True))):
         yield _part(spec, [slice(o, min(o + s, end)) for o, s, end in zip(box, sizes, whole, strict=True)])
 
