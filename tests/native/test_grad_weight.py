@@ -215,6 +215,21 @@ def test_pairs_of_taps_under_stride_two(isa: str, padding: tuple[tuple[int, int]
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("stride", [2, 3])
+@pytest.mark.parametrize(("shape", "dtype"), [((2, 24, 112, 112), "float32"), ((1, 24, 2, 80, 90), "float64")])
+def test_planes_that_are_read_before_they_are_summed(
+    isa: str, shape: tuple[int, ...], dtype: str, stride: int
+) -> None:
+    """Planes that leave the nearest cache, of arrays that leave the next"""
+    rng, nd = np.random.default_rng(stride), len(shape) - 2
+    x = rng.integers(-4, 5, shape).astype(dtype)
+    options: dict[str, Any] = {"stride": stride, "padding": 1, "groups": 24}
+    y = rng.integers(-4, 5, convlib.conv_output_shape(x.shape, (24, 1, *(3,) * nd), **options)).astype(dtype)
+    call = getattr(convlib, f"conv{nd}d_grad_weight")
+    found = call(y, x, (24, 1, *(3,) * nd), backend="native:dots", **options)
+    np.testing.assert_array_equal(found, call(y, x, (24, 1, *(3,) * nd), backend="cython", **options))
+
+
 @pytest.mark.parametrize("groups", [1, 40])
 def test_the_bits_do_not_depend_on_threads(isa: str, groups: int) -> None:
     rng = np.random.default_rng(0)

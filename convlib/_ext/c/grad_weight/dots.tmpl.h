@@ -2,12 +2,13 @@
  * product. */
 #ifndef CV_DOTS_H
 #define CV_DOTS_H
-#include "../gemm/view.h"
+#include "../direct/lanes.tmpl.h"
 
 #define CV_GRAD_TAPS 5  /* taps of a row summed together */
 #define CV_DOTS_M 4     /* sums that share a vector */
 #define CV_DOTS_PART 64 /* vectors that are added up in a row: equal numbers lose up to 1e-6 */
 #define CV_DOTS_ROWS 14 /* rows of x that meet the same vectors of registers */
+#define CV_DOTS_NEAR (32 << 10) /* bytes of a plane that arrive as soon as they are needed */
 
 typedef struct {
     cv_conv p;
@@ -18,6 +19,7 @@ typedef struct {
     /* the sums that share a vector are kernel rows, which share grad_y; else output channels, which
      * share x */
     int kernel_rows;
+    int far; /* whether planes are read before they are summed: rows are met by leaps */
 } CV_(dot_job);
 
 /* Lanes lo..hi-1 of a row, whose numbers lie `step` apart.  inner: all of them. */
@@ -102,12 +104,15 @@ CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j
     }
 }
 
-/* The planes of x and grad_y that meet in output slice i of the batch; 0 if x has none there. */
-CV_INLINE int CV_(dot_planes)(const CV_(dot_job) *j, const CV_(dot_place) *at, ptrdiff_t i,
-                              const T **x, const T **gy) {
+/* The planes of x and grad_y that meet in output slice i of the batch, whose part `part` is summed
+ * next; 0 if x has none there. */
+CV_NOINLINE int CV_(dot_planes)(const CV_(dot_job) *j, const CV_(dot_place) *at, ptrdiff_t i,
+                                ptrdiff_t part, const T **x, const T **gy) {
     const cv_conv *p = &j->p;
     const ptrdiff_t oz = i % p->out[0], n = i / p->out[0],
                     z = oz * p->stride[0] + at->kz * p->dil[0] - p->lo[0];
+    if (j->far && !oz && !part)
+        CV_(ask_planes)(p, j->x, j->gy, n * p->groups + at->g, n * p->groups + at->g + 1);
     if (z < 0 || z >= p->in[0])
         return 0;
     *x = j->x + n * p->xs[0] + (at->g * p->icg + at->ic) * p->xs[1] + z * p->xs[2];
@@ -126,7 +131,7 @@ CV_INLINE void CV_(dot_sums)(const int taps, const CV_(dot_job) *j, const CV_(do
     for (ptrdiff_t row = 0; row < p->n * p->out[0] * p->out[1]; row++) {
         const ptrdiff_t oy = row % p->out[1], y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
         const T *x, *gy;
-        if (y < 0 || y >= p->in[1] || !CV_(dot_planes)(j, at, row / p->out[1], &x, &gy))
+        if (y < 0 || y >= p->in[1] || !CV_(dot_planes)(j, at, row / p->out[1], 1, &x, &gy))
             continue;
         gy += oy * p->ys[3];
         x += y * p->xs[3] + kx * p->xs[4];
@@ -220,7 +225,7 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
     for (ptrdiff_t i = 0; i < p->n * p->out[0] * apart * blocks; i++) {
         const ptrdiff_t y = i / blocks % apart + i % blocks * CV_DOTS_ROWS * p->dil[1];
         const T *x, *gy;
-        if (y >= p->in[1] || !CV_(dot_planes)(j, at, i / blocks / apart, &x, &gy))
+        if (y >= p->in[1] || !CV_(dot_planes)(j, at, i / blocks / apart, 1, &x, &gy))
             continue;
         rows.n = CV_MIN2((p->in[1] - 1 - y) / p->dil[1] + 1, CV_DOTS_ROWS);
         /* of grad_y: its numbers begin at row `begin` */
@@ -333,6 +338,8 @@ static int CV_(dot_shared)(const cv_conv *p) {
 CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     CV_(dot_job) *j = CV_JOB(plan, CV_(dot_job));
     *j = (CV_(dot_job)){.p = problem->conv, .kernel_rows = CV_(dot_shared)(&problem->conv)};
+    j->far = j->kernel_rows && j->p.stride[1] > 1 && CV_(planes_far)(&j->p) &&
+             CV_(plane_bytes)(&j->p) > CV_DOTS_NEAR;
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
     j->kx_blocks = CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);

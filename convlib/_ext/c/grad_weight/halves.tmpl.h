@@ -51,7 +51,7 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
         const ptrdiff_t oy = i % blocks * CV_DOTS_ROWS, y = 2 * oy + at->ky - p->lo[1],
                         rows = CV_MIN2(p->out[1] - oy, CV_DOTS_ROWS);
         const T *x, *gy;
-        if (!CV_(dot_planes)(j, at, i / blocks, &x, &gy))
+        if (!CV_(dot_planes)(j, at, i / blocks, i % blocks, &x, &gy))
             continue;
         gy += oy * p->ys[3];
         x += y * p->xs[3];

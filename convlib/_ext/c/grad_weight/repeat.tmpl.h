@@ -63,7 +63,7 @@ CV_NOINLINE void CV_(dot_repeat)(const CV_(dot_job) *j, const CV_(dot_place) *at
     ptrdiff_t added = 0;
     for (ptrdiff_t i = 0; i < p->n * p->out[0]; i++) {
         const T *x, *gy;
-        if (!CV_(dot_planes)(j, at, i, &x, &gy))
+        if (!CV_(dot_planes)(j, at, i, 0, &x, &gy))
             continue;
         for (ptrdiff_t oy = 0; oy < p->out[1]; oy++, gy += p->ys[3]) {
             const ptrdiff_t y = oy * p->stride[1] + at->ky * p->dil[1] - p->lo[1];
