@@ -43,13 +43,13 @@ SOURCES = {
 # times, unless loops of unknown length are turned into vectors.  Cython's loops were not raced.  On x86-64, where few
 # processors have neither AVX2 nor AVX-512, the kernels without them are made small: 0.18 MB less, and 0.8 (filters) to
 # 1.0 (ResNet-50) times as fast.  So is the module that makes plans, a part of the engine's file: 24 KB less, and 0 to
-# 5 % of the 1.3 us of a smallest call.  Functions of pooling begin lines of the cache: where they began by chance, 5x5
-# windows took up to 1.5 times as long.
+# 5 % of the 1.3 us of a smallest call.  Functions of pooling and of weight gradients begin lines of the cache: where
+# they began by chance, 5x5 windows took up to 1.5 times as long, gradients 1.1 times.
 PLATFORM = sysconfig.get_platform()
 X86, WINDOWS, WASM = PLATFORM.endswith(("x86_64", "amd64")), PLATFORM == "win-amd64", PLATFORM.endswith("wasm32")
 OPTIMISE = {
     "_scalar": "-Os" if X86 else "-O2", "pool_integers": "-O2 -fvect-cost-model=dynamic",
-    "pool_": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
+    "pool_": "-O2 -falign-functions=64", "grad_weight": "-O2 -falign-functions=64", "depthwise_avx2": "-O3",
     "_native.": "-Os", "_loops": "-O3", "_im2col": "-O3", "_finish": "-O3", "_frames": "-O3", "": "-O2",
 }  # fmt: skip
 QUIET = ["-fno-asynchronous-unwind-tables"]  # nothing is ever thrown through C; a tenth less to ship

@@ -215,6 +215,39 @@ def test_pairs_of_taps_under_stride_two(isa: str, padding: tuple[tuple[int, int]
     assert np.isfinite(found).all()
 
 
+ABREAST: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 40, 9, 11), (3, 3), {"padding": 1}),
+    ((1, 33, 9, 150), (2, 7), {"padding": (0, 5), "dilation": (1, 2)}),  # more columns than are summed in floats
+    ((3, 17, 7, 8), (5, 5), {"stride": 2, "padding": 2}),
+    ((2, 64, 30), (4,), {"stride": 3, "padding": 1}),
+    ((1, 48, 3, 5, 6), (3, 1, 2), {"stride": (2, 1, 1), "padding": (2, 0, 1), "dilation": (2, 1, 1)}),
+    ((1, 1000, 4, 3), (3, 3), {"padding": ((2, 0), (0, 4))}),  # several units, and outputs under padding alone
+    ((1, 19, 2, 2), (9, 11), {"padding": (4, 5)}),
+    ((1, 16, 5, 5), (75, 75), {"padding": 37}),  # whose sums are more than a MiB
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), ABREAST)
+def test_depthwise_with_channels_last(
+    isa: str, shape: tuple[int, ...], kernel: tuple[int, ...], options: dict[str, Any], dtype: str
+) -> None:
+    """Lanes are channels, the last vectors of which overlap, in arrays or parts of them; scratch may be too little."""
+    rng, (nd, channels) = np.random.default_rng(len(shape)), (len(kernel), shape[1])
+    x, w = rng.integers(-4, 5, shape).astype(dtype), (channels, 1, *kernel)
+    y = rng.integers(-4, 5, convlib.conv_output_shape(shape, w, groups=channels, **options)).astype(dtype)
+    call = getattr(convlib, f"conv{nd}d_grad_weight")
+    expected = call(y, x, w, groups=channels, backend="cython", **options)
+    last = {"layout": ("NWC", "NHWC", "NDHWC")[nd - 1], "groups": channels, "backend": "native:dots", **options}
+    x, y = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, y))
+    for threads, most in itertools.product((1, 3), (1 << 20, 1 << 26)):
+        with convlib.num_threads(threads), convlib.max_workspace(most):
+            np.testing.assert_array_equal(call(y, x, w, **last), expected)
+    wide = np.full((*x.shape[:-1], channels + 5), np.nan, dtype)
+    wide[..., 2:-3] = x
+    np.testing.assert_array_equal(call(y, wide[..., 2:-3], w, **last), expected)
+
+
 @pytest.mark.parametrize("stride", [2, 3])
 @pytest.mark.parametrize(("shape", "dtype"), [((2, 24, 112, 112), "float32"), ((1, 24, 2, 80, 90), "float64")])
 def test_planes_that_are_read_before_they_are_summed(

@@ -20,6 +20,11 @@ typedef struct {
      * share x */
     int kernel_rows;
     int far; /* whether planes are read before they are summed: rows are met by leaps */
+    int abreast;
+    /* if so: pieces of rows, ranges of blocks of channels; elements of the sums of both */
+    ptrdiff_t pieces, ranges, each;
+    double *totals; /* of each unit, and behind them what each worker adds up in T */
+    ptrdiff_t (*limits)[2];
 } CV_(dot_job);
 
 /* Lanes lo..hi-1 of a row, whose numbers lie `step` apart.  inner: all of them. */
@@ -84,15 +89,16 @@ CV_NOINLINE void CV_(dot_flush)(int ms, int taps, vec (*acc)[CV_GRAD_TAPS],
 
 typedef struct {
     ptrdiff_t g, ic, kz, ky, kx, oc;
-    int ms; /* sums in this block of m */
+    ptrdiff_t taps; /* at most as many as are summed: what others come to is not kept */
+    int ms;         /* sums in this block of m */
 } CV_(dot_place);
 
 /* The sums of a place to its gradients. */
-CV_NOINLINE void CV_(dot_store)(int kernel_rows, int taps, const CV_(dot_job) *j,
-                                const CV_(dot_place) *at, CV_(dot_totals) totals) {
+CV_NOINLINE void CV_(dot_store)(int kernel_rows, const CV_(dot_job) *j, const CV_(dot_place) *at,
+                                CV_(dot_totals) totals) {
     const cv_conv *p = &j->p;
     for (int m = 0; m < at->ms; m++) {
-        for (int t = 0; t < taps; t++) {
+        for (int t = 0; t < at->taps; t++) {
             const ptrdiff_t line =
                 (at->ic * p->k[0] + at->kz) * p->k[1] + at->ky + (kernel_rows ? m : 0);
             const ptrdiff_t oc = at->oc + (kernel_rows ? 0 : m);
@@ -147,7 +153,7 @@ CV_INLINE void CV_(dot_sums)(const int taps, const CV_(dot_job) *j, const CV_(do
         }
     }
     CV_(dot_flush)(at->ms, taps, acc, totals);
-    CV_(dot_store)(0, taps, j, at, totals);
+    CV_(dot_store)(0, j, at, totals);
 }
 
 /* Sums between memory, where others may write them, and registers. */
@@ -250,9 +256,10 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
         }
     }
     CV_(dot_flush)(at->ms, taps, acc, totals);
-    CV_(dot_store)(1, taps, j, at, totals);
+    CV_(dot_store)(1, j, at, totals);
 }
 
+#include "abreast.tmpl.h"
 #include "halves.tmpl.h"
 #include "repeat.tmpl.h"
 
@@ -265,13 +272,11 @@ CV_INLINE void CV_(dot_columns)(const int taps, const CV_(dot_job) *j, const CV_
         else                                                                             \
             CV_(dot_halves)(taps, at->ms, j, at);                                        \
     }
-CV_DOTS(1)
 #ifdef CV_FLOOR
-#define CV_DOTS_TAPS(left) ((void)(left), 1)
+CV_DOTS(1)
 #else
 CV_DOTS(3)
 CV_DOTS(5)
-#define CV_DOTS_TAPS(left) ((left) == 5 ? 5 : (left) >= 3 ? 3 : 1)
 #endif
 #undef CV_DOTS
 
@@ -298,18 +303,17 @@ static void CV_(dot_unit)(void *context, ptrdiff_t unit, int worker) {
         return;
     }
 #endif
-    for (ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks; at.kx < end;) {
-        const ptrdiff_t taps = CV_DOTS_TAPS(end - at.kx);
-#ifndef CV_FLOOR
-        if (taps == 5)
-            CV_(dots_5)(j, &at);
-        else if (taps == 3)
-            CV_(dots_3)(j, &at);
+    const ptrdiff_t end = (kxb + 1) * p->k[2] / j->kx_blocks;
+#ifdef CV_FLOOR
+    for (at.taps = 1; at.kx < end; at.kx++)
+        CV_(dots_1)(j, &at);
+#else
+    at.taps = end - at.kx;
+    if (at.taps > 3)
+        CV_(dots_5)(j, &at);
+    else
+        CV_(dots_3)(j, &at);
 #endif
-        if (taps == 1)
-            CV_(dots_1)(j, &at);
-        at.kx += taps;
-    }
 }
 
 /* ---- the row */
@@ -324,6 +328,7 @@ CV_ONCE double CV_(dots_cost)(const cv_problem *problem) {
                  lines = (double)p->n * (double)(p->out[0] * p->out[1]);
     const double sums = (double)(p->groups * p->ocg * p->icg * cv_taps(p));
     const double load = CV_(dot_repeated)(p)                                 ? 6 / CV_PACE
+                        : CV_(dot_abreast)(p)                                ? 0
                         : p->xs[4] != 1 || p->ys[4] != 1 || p->stride[2] > 2 ? 0.5 * VL
                         : p->stride[2] == 2                                  ? 1.5 / CV_PACE
                                                                              : 0;
@@ -344,6 +349,8 @@ CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     j->kx_blocks = CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
     plan->threads = j->threads;
+    if (CV_(dot_abreast)(&j->p))
+        plan->scratch = CV_(abreast_plan)(j, problem->max_workspace);
 }
 
 static int CV_(dots_run)(const cv_plan *plan, const cv_call *call) {
@@ -352,6 +359,19 @@ static int CV_(dots_run)(const cv_plan *plan, const cv_call *call) {
     j.x = call->x;
     j.gy = call->y;
     j.gw = (T *)call->w;
+#ifndef CV_FLOOR
+    if (j.abreast) {
+        j.limits = (ptrdiff_t(*)[2])call->scratch;
+        j.totals = (double *)(j.limits + p->k[2]);
+        for (ptrdiff_t kx = 0; kx < p->k[2]; kx++)
+            cv_lanes(kx * p->dil[2] - p->lo[2], p->stride[2], p->in[2], p->out[2],
+                     &j.limits[kx][0], &j.limits[kx][1]);
+        const int status = cv_parallel(CV_(abreast_unit), &j, j.pieces * j.ranges, j.threads);
+        if (status == CV_OK)
+            CV_(abreast_store)(&j);
+        return status;
+    }
+#endif
     const ptrdiff_t rows = p->k[0] * (j.kernel_rows ? 1 : p->k[1]);
     return cv_parallel(CV_(dot_unit), &j, p->groups * p->icg * rows * j.m_blocks * j.kx_blocks,
                        j.threads);

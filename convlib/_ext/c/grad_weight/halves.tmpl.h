@@ -81,6 +81,6 @@ CV_INLINE void CV_(dot_halves)(const int taps, const int ms, const CV_(dot_job) 
         }
     }
     CV_(dot_flush)(ms, taps, acc, totals);
-    CV_(dot_store)(1, taps, j, at, totals);
+    CV_(dot_store)(1, j, at, totals);
 }
 #endif

@@ -70,6 +70,7 @@
 #undef CV_PIXEL_GEMM
 #undef CV_DOTS_H
 #undef CV_HALVES_H
+#undef CV_ABREAST_H
 #undef CV_REPEAT_H
 #undef CV_BORDERS
 #undef CV_POOL_JOB
