@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,3 +204,30 @@ def test_every_implementation_has_kernels_under_every_instruction_set_that_it_ma
     assert {(isa, name) for isa, name, dtype in KERNELS if dtype == "float32"} == set(pairs("conv"))
     without = listed - {name for _, name, _ in KERNELS}  # those of an instruction set that this processor lacks
     assert not without or "avx512" not in ISAS, without
+
+
+NHWC: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((2, 11, 19, 70), {"dilation": 2, "padding": 2}),
+    ((1, 11, 19, 33), {"dilation": (5, 18), "padding": ((5, 0), (0, 18))}),  # nearly the map
+    ((1, 9, 23, 16), {"dilation": (1, 4), "padding": (0, 1)}),
+    ((3, 13, 7, 5), {"dilation": (6, 1), "padding": (9, 3)}),
+    ((2, 120, 120, 80), {"dilation": 3, "padding": 3}),  # these are read row by row
+    ((2, 120, 120, 80), {"stride": 2, "padding": 1}),
+]
+
+
+@pytest.mark.parametrize("isa", sorted({isa for isa, name, _ in KERNELS if name == "depthwise_nhwc"}))
+@pytest.mark.parametrize(("shape", "options"), NHWC)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_depthwise_with_channels_last(
+    isa: str, threads: int, shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
+    """Columns that lie a dilation apart, the rows of large maps read before they are met, in parts of arrays."""
+    rng = np.random.default_rng(0)
+    wide = np.full((*shape[:-1], shape[-1] + 3), np.nan, "f4")
+    wide[..., 1:-2] = rng.integers(-4, 5, shape)
+    x, w = wide[..., 1:-2], rng.integers(-4, 5, (shape[-1], 1, 3, 3)).astype("f4")
+    given: dict[str, Any] = {"groups": shape[-1], "layout": "NHWC", **options}
+    with under_isa(isa), convlib.num_threads(threads):
+        found = convlib.conv2d(x, w, backend="native:depthwise_nhwc", **given)
+    np.testing.assert_array_equal(found, convlib.conv2d(x, w, backend="cython", **given))

@@ -1,4 +1,5 @@
-/* Depthwise 3x3 with channels last, stride 1 or 2, and 5x5 and 7x7, stride 2: lanes are channels.
+/* Depthwise 3x3 with channels last, stride 1, dilated or not, or 2, and 5x5 and 7x7, stride 2:
+ * lanes are channels.
  *
  * The weights are turned round once per call, [tap][channel].  A block of channels runs along a row
  * of outputs; each input column is loaded once and adds to every output whose window holds it.
@@ -15,11 +16,14 @@
 #define CV_LNV 1
 #endif
 
+#define CV_ROWS_FAR (8 << 20) /* bytes of x and y that come from memory */
+#define CV_ROWS_LEAP 256      /* from pixel to pixel, which a processor does not follow */
+
 typedef struct {
     cv_conv p;
     const T *x, *bias, *w; /* w: turned round */
     T *y;
-    int threads;
+    int threads, far; /* far: whether rows are read before they are met */
     /* blocks of channels; pieces of rows and of blocks */
     ptrdiff_t channels, vecs, blocks, row_pieces, block_pieces;
 } CV_(nhwc_job);
@@ -122,31 +126,66 @@ static const CV_(nhwc_fn) CV_(nhwcs)[4][2][CV_LNV] = {CV_LAST_ROW(3, 1), CV_LAST
 #undef CV_LAST_SET
 #undef CV_LAST_ROW
 
-static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
+/* Outputs of a row that lie a dilation apart, from number `phase` on, as a problem without
+ * dilation, whose input begins with the pixel returned. */
+CV_ONCE ptrdiff_t CV_(nhwc_phase)(const cv_conv *p, ptrdiff_t phase, cv_conv *q) {
+    const ptrdiff_t d = p->dil[2], at = phase - p->lo[2], over = at % d,
+                    first = over < 0 ? over + d : over;
+    *q = *p;
+    q->lo[2] = (first - at) / d;
+    q->in[2] = (p->in[2] - first + d - 1) / d;
+    q->out[2] = (p->out[2] - phase + d - 1) / d;
+    q->ys[4] *= d;
+    return first;
+}
+
+/* A row of outputs, or a phase of it, in blocks b0 .. b1-1 of channels; x: pixel 0 of the image. */
+static void CV_(nhwc_line)(const CV_(nhwc_job) *j, const cv_conv *p, const T *x, T *y, ptrdiff_t oy,
+                           ptrdiff_t b0, ptrdiff_t b1) {
     static const T zeros[CV_LNV * VL];
+    for (ptrdiff_t b = b0; b < b1; b++) {
+        const ptrdiff_t v0 = b * j->vecs / j->blocks, v1 = (b + 1) * j->vecs / j->blocks,
+                        c = v0 * VL;
+        const ptrdiff_t lanes = CV_MIN2(VL, j->channels - (v1 - 1) * VL);
+        const T *row[7];
+        ptrdiff_t step[7];
+        for (ptrdiff_t ky = 0; ky < p->k[1]; ky++) {
+            const ptrdiff_t iy = oy * p->stride[1] + ky * p->dil[1] - p->lo[1];
+            const int in = iy >= 0 && iy < p->in[1];
+            row[ky] = in ? x + iy * p->xs[3] + c : zeros;
+            step[ky] = in ? p->dil[2] * p->xs[4] : 0;
+        }
+        CV_(nhwcs)[p->stride[2] == 1 ? 0 : p->k[2] / 2][lanes < VL][v1 - v0 - 1](
+            p, row, step, j->w + c, j->vecs * VL, j->bias ? j->bias + c : NULL, y + c, lanes);
+    }
+}
+
+static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(nhwc_job) *j = context;
     const cv_conv *p = &j->p;
     const ptrdiff_t bc = unit % j->block_pieces, rc = unit / j->block_pieces,
-                    rows = p->n * p->out[1];
-    const ptrdiff_t vecs = (j->channels + VL - 1) / VL;
+                    rows = p->n * p->out[1], b0 = bc * j->blocks / j->block_pieces,
+                    b1 = (bc + 1) * j->blocks / j->block_pieces, c0 = b0 * j->vecs / j->blocks * VL,
+                    c1 = CV_MIN2(j->channels, b1 * j->vecs / j->blocks * VL),
+                    r0 = rc * rows / j->row_pieces, end = (rc + 1) * rows / j->row_pieces;
     (void)worker;
-    for (ptrdiff_t r = rc * rows / j->row_pieces; r < (rc + 1) * rows / j->row_pieces; r++) {
-        const ptrdiff_t n = r / p->out[1], oy = r % p->out[1];
-        for (ptrdiff_t b = bc * j->blocks / j->block_pieces;
-             b < (bc + 1) * j->blocks / j->block_pieces; b++) {
-            const ptrdiff_t v0 = b * vecs / j->blocks, v1 = (b + 1) * vecs / j->blocks, c = v0 * VL;
-            const ptrdiff_t lanes = CV_MIN2(VL, j->channels - (v1 - 1) * VL);
-            const T *row[7];
-            ptrdiff_t step[7];
-            for (ptrdiff_t ky = 0; ky < p->k[1]; ky++) {
-                const ptrdiff_t iy = oy * p->stride[1] + ky - p->lo[1];
-                const int in = iy >= 0 && iy < p->in[1];
-                row[ky] = in ? j->x + n * p->xs[0] + iy * p->xs[3] + c : zeros;
-                step[ky] = in ? p->xs[4] : 0;
-            }
-            CV_(nhwcs)[p->stride[2] == 1 ? 0 : p->k[2] / 2][lanes < VL][v1 - v0 - 1](
-                p, row, step, j->w + c, vecs * VL, j->bias ? j->bias + c : NULL,
-                j->y + n * p->ys[0] + oy * p->ys[3] + c, lanes);
+    for (ptrdiff_t r = r0; r < end; r++) {
+        const ptrdiff_t oy = r % p->out[1];
+        const T *x = j->x + r / p->out[1] * p->xs[0];
+        T *y = j->y + r / p->out[1] * p->ys[0] + oy * p->ys[3];
+        const ptrdiff_t below = oy * p->stride[1] + (p->k[1] - 1) * p->dil[1] - p->lo[1],
+                        more = oy && r > r0 ? p->stride[1] : below + 1;
+        for (ptrdiff_t iy = CV_MAX2(0, below - more + 1);
+             j->far && iy <= CV_MIN2(below, p->in[1] - 1); iy++)
+            CV_(ask_pixels)(x + iy * p->xs[3] + c0, p->xs[4], p->in[2], c1 - c0);
+        if (p->dil[2] == 1) {
+            CV_(nhwc_line)(j, p, x, y, oy, b0, b1);
+            continue;
+        }
+        for (ptrdiff_t phase = 0; phase < CV_MIN2(p->dil[2], p->out[2]); phase++) {
+            cv_conv q;
+            const ptrdiff_t first = CV_(nhwc_phase)(p, phase, &q);
+            CV_(nhwc_line)(j, &q, x + first * p->xs[4], y + phase * p->ys[4], oy, b0, b1);
         }
     }
 }
@@ -157,8 +196,9 @@ CV_ONCE const char *CV_(nhwc_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
     if (!cv_any_work(p))
         return "has no work in an empty convolution";
-    if (!cv_depthwise_window(p) || p->groups == 1 || (p->stride[2] == 1 && p->k[2] != 3))
-        return "serves depthwise windows of 3x3, and with stride 2 of 5x5 and 7x7";
+    if ((!cv_depthwise_window(p) && !cv_depthwise_apart(p)) || p->groups == 1 ||
+        (p->stride[2] == 1 && p->k[2] != 3))
+        return "serves depthwise windows of 3x3, and with stride 2 of 5x5 and 7x7 without dilation";
     if (p->xs[1] != 1 || p->ys[1] != 1)
         return "serves channels last";
     return CV_(plain_weights)(p) ? NULL : "takes contiguous weights";
@@ -179,6 +219,8 @@ CV_ONCE void CV_(nhwc_plan)(const cv_problem *problem, cv_plan *plan) {
     const cv_conv *p = &j->p;
     j->vecs = (j->channels + VL - 1) / VL;
     j->blocks = (j->vecs + CV_LNV - 1) / CV_LNV;
+    j->far = CV_(plane_bytes)(p) * (double)(p->n * p->groups) > CV_ROWS_FAR &&
+             j->channels * (ptrdiff_t)sizeof(T) >= CV_ROWS_LEAP;
     cv_cut(cv_products(p), &j->threads, p->n * p->out[1], j->blocks, &j->row_pieces,
            &j->block_pieces);
     plan->threads = j->threads;

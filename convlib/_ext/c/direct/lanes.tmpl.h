@@ -100,6 +100,16 @@ CV_(ask_planes)(const cv_conv *p, const T *x, const T *y, ptrdiff_t p0, ptrdiff_
     }
 }
 
+/* Read so many lanes of a row of pixels with channels last, in their order: a block of channels
+ * meets it by leaps, which no processor follows. */
+__attribute__((noinline, unused)) static void CV_(ask_pixels)(const T *row, ptrdiff_t step,
+                                                              ptrdiff_t pixels, ptrdiff_t lanes) {
+    for (ptrdiff_t i = 0; i < pixels; i++, row += step) {
+        for (ptrdiff_t l = 0; l < lanes; l += 64 / (ptrdiff_t)sizeof(T))
+            (void)*(const volatile T *)(row + l);
+    }
+}
+
 /* Whether weights lie without gaps, as these kernels read them. */
 static inline CV_UNUSED int CV_(plain_weights)(const cv_conv *p) {
     return cv_joined_weights(p) && p->ws[1] == p->icg * cv_taps(p) &&

@@ -103,15 +103,6 @@ CV_NOINLINE void CV_(abreast_row)(const cv_conv *p, const ptrdiff_t (*limits)[2]
     }
 }
 
-/* Read a row through, in its order: the sums meet it by leaps, which no processor follows. */
-CV_NOINLINE void CV_(abreast_ask)(const T *row, ptrdiff_t step, ptrdiff_t pixels,
-                                  ptrdiff_t lanes) {
-    for (ptrdiff_t i = 0; i < pixels; i++, row += step) {
-        for (ptrdiff_t l = 0; l < lanes; l += 64 / (ptrdiff_t)sizeof(T))
-            (void)*(const volatile T *)(row + l);
-    }
-}
-
 /* Long sums go on in double. */
 CV_NOINLINE void CV_(abreast_flush)(ptrdiff_t count, T *sums, double *totals) {
     CV_UNROLL(1)
@@ -149,9 +140,9 @@ __attribute__((cold)) static void CV_(abreast_unit)(void *context, ptrdiff_t uni
             const ptrdiff_t below = y0 + (p->k[1] - 1) * p->dil[1],
                             above = i == r0 ? y0 : below - p->stride[1] + 1,
                             z = CV_MIN2(z0 + (p->k[0] - 1) * p->dil[0], p->in[0] - 1);
-            CV_(abreast_ask)(gy + c0, p->ys[4], p->out[2], lanes);
+            CV_(ask_pixels)(gy + c0, p->ys[4], p->out[2], lanes);
             for (ptrdiff_t y = CV_MAX2(0, above); y <= CV_MIN2(below, p->in[1] - 1); y++)
-                CV_(abreast_ask)(x + CV_MAX2(z, 0) * p->xs[2] + y * p->xs[3] + c0, p->xs[4],
+                CV_(ask_pixels)(x + CV_MAX2(z, 0) * p->xs[2] + y * p->xs[3] + c0, p->xs[4],
                                  p->in[2], lanes);
         }
         for (ptrdiff_t line = 0; line < p->k[0] * p->k[1]; line++) {
