@@ -263,15 +263,18 @@ def test_planes_that_are_read_before_they_are_summed(
     np.testing.assert_array_equal(found, call(y, x, (24, 1, *(3,) * nd), backend="cython", **options))
 
 
-@pytest.mark.parametrize("groups", [1, 40])
-def test_the_bits_do_not_depend_on_threads(isa: str, groups: int) -> None:
+@pytest.mark.parametrize(
+    ("groups", "size", "layout"), [(1, 3, "NCHW"), (40, 3, "NCHW"), (40, 3, "NHWC"), (40, 31, "NHWC")]
+)
+def test_the_bits_do_not_depend_on_threads(isa: str, groups: int, size: int, layout: str) -> None:
+    """Nor where scratch holds the sums of some threads, but not of all."""
     rng = np.random.default_rng(0)
-    x, grad = (rng.standard_normal((3, 40, 23, 21), "f4") for _ in range(2))
+    shape = (3, 40, 23, 21) if layout == "NCHW" else (3, 23, 21, 40)
+    x, grad = (rng.standard_normal(shape, "f4") for _ in range(2))
+    options: dict[str, Any] = {"padding": size // 2, "groups": groups, "layout": layout, "backend": "native"}
     bits = set()
-    for threads in (1, 2, 3):
-        with convlib.num_threads(threads):
-            made = convlib.conv2d_grad_weight(
-                grad, x, (40, 40 // groups, 3, 3), padding=1, groups=groups, backend="native"
-            )
+    for threads in (1, 2, 3, 16):
+        with convlib.num_threads(threads), convlib.max_workspace(1 << 20):
+            made = convlib.conv2d_grad_weight(grad, x, (40, 40 // groups, size, size), **options)
         bits.add(made.tobytes())
     assert len(bits) == 1

@@ -143,7 +143,7 @@ __attribute__((cold)) static void CV_(abreast_unit)(void *context, ptrdiff_t uni
             CV_(ask_pixels)(gy + c0, p->ys[4], p->out[2], lanes);
             for (ptrdiff_t y = CV_MAX2(0, above); y <= CV_MIN2(below, p->in[1] - 1); y++)
                 CV_(ask_pixels)(x + CV_MAX2(z, 0) * p->xs[2] + y * p->xs[3] + c0, p->xs[4],
-                                 p->in[2], lanes);
+                                p->in[2], lanes);
         }
         for (ptrdiff_t line = 0; line < p->k[0] * p->k[1]; line++) {
             const ptrdiff_t z = z0 + line / p->k[1] * p->dil[0],
@@ -199,12 +199,14 @@ CV_ONCE ptrdiff_t CV_(abreast_plan)(CV_(dot_job) *j, ptrdiff_t max_workspace) {
                                    CV_MIN2(work >> 16, CV_ABREAST_ALL / each)));
     j->ranges = (blocks + most - 1) / most;
     j->each = CV_MIN2(most, blocks) * block;
-    const ptrdiff_t bytes = j->pieces * j->ranges * j->each * (ptrdiff_t)sizeof(double) +
-                            j->threads * j->each * (ptrdiff_t)sizeof(T) +
+    const ptrdiff_t own = j->each * (ptrdiff_t)sizeof(T),
+                    bytes = j->pieces * j->ranges * j->each * (ptrdiff_t)sizeof(double) +
                             p->k[2] * (ptrdiff_t)sizeof *j->limits;
-    j->abreast = bytes <= max_workspace;
-    if (j->abreast)
-        j->m_blocks = blocks;
-    return j->abreast ? bytes : 0;
+    if (bytes + own > max_workspace)
+        return 0;
+    j->abreast = 1; /* whatever the threads, whose number must not be seen in the bits */
+    j->m_blocks = blocks;
+    j->threads = (int)CV_MIN2(j->threads, (max_workspace - bytes) / own);
+    return bytes + j->threads * own;
 }
 #endif

@@ -348,9 +348,9 @@ CV_ONCE void CV_(dots_plan)(const cv_problem *problem, cv_plan *plan) {
     j->m_blocks = ((j->kernel_rows ? j->p.k[1] : j->p.ocg) + CV_DOTS_M - 1) / CV_DOTS_M;
     j->kx_blocks = CV_(dot_repeated)(&j->p) ? 1 : (j->p.k[2] + CV_GRAD_TAPS - 1) / CV_GRAD_TAPS;
     j->threads = cv_threads_for(cv_products(&j->p), CV_WORK_DIRECT, problem->threads);
-    plan->threads = j->threads;
     if (CV_(dot_abreast)(&j->p))
         plan->scratch = CV_(abreast_plan)(j, problem->max_workspace);
+    plan->threads = j->threads;
 }
 
 static int CV_(dots_run)(const cv_plan *plan, const cv_call *call) {
