@@ -2,7 +2,8 @@
 
 Each contender runs in a process of its own, with two threads or `--threads`; rounds of both alternate, and the medians
 are compared.  The rate is that of the products of the convolution whose gradients they are; of pools there is none.
-Words select the cases whose label holds one of them.  Needs the extra ``compare`` (torch).
+With `--channels-last` all arrays but weights have their channels last, in PyTorch by its memory format.  Words select
+the cases whose label holds one of them.  Needs the extra ``compare`` (torch).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], int, int, int], ...] =
     ("1x1 256-64@56", (8, 256, 56, 56), (64, 256, 1, 1), 1, 0, 1),
     ("7x7 3-64@224 s2", (8, 3, 224, 224), (64, 3, 7, 7), 2, 3, 1),
     ("depthwise 144@56", (8, 144, 56, 56), (144, 1, 3, 3), 1, 1, 144),
+    ("depthwise 7x7 96@56", (8, 96, 56, 56), (96, 1, 7, 7), 1, 3, 96),
+    ("depthwise s2 96@112 batch 8", (8, 96, 112, 112), (96, 1, 3, 3), 2, 1, 96),
     ("depthwise s2 144@56", (1, 144, 56, 56), (144, 1, 3, 3), 2, 1, 144),
     ("depthwise s2 96@112", (1, 96, 112, 112), (96, 1, 3, 3), 2, 1, 96),
     ("depthwise s2 192@28", (1, 192, 28, 28), (192, 1, 3, 3), 2, 1, 192),
@@ -54,6 +57,11 @@ def data(*shape: int) -> Any:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
+def laid_out(array: Any, last: bool) -> Any:
+    """Return an array with its channels last, if wanted."""
+    return np.ascontiguousarray(np.moveaxis(array, 1, -1)) if last else array
+
+
 def gigaflops(label: str) -> float:
     """Return the billions of operations of a case's products, which are those of the convolution; 0 for pools."""
     what, _, name = label.partition(" ")
@@ -64,52 +72,58 @@ def gigaflops(label: str) -> float:
     return 2e-9 * n * outputs * math.prod(w_shape)
 
 
-def ours(label: str, threads: int) -> Callable[[], Any]:
+def ours(label: str, threads: int, last: bool) -> Callable[[], Any]:
     """Return convlib's call for a case."""
     import convlib
 
     convlib.set_num_threads(threads)
+    layout: Any = {"layout": "NHWC" if last else "NCHW"}
     what, _, name = label.partition(" ")
     if what == "pool":
         _, kind, shape, size, stride, padding = next(case for case in POOLS if case[0] == name)
-        x = data(*shape)
+        x = laid_out(data(*shape), last)
         if kind == "max":
-            y, indices = convlib.max_pool2d(x, size, stride=stride, padding=padding, return_indices=True)
+            y, indices = convlib.max_pool2d(x, size, stride=stride, padding=padding, return_indices=True, **layout)
             grad = data(*y.shape)
-            return lambda: convlib.max_pool2d_grad_input(grad, indices, shape)
-        grad = data(*convlib.avg_pool2d(x, size, stride=stride, padding=padding).shape)
-        return lambda: convlib.avg_pool2d_grad_input(grad, shape, size, stride=stride, padding=padding)
+            return lambda: convlib.max_pool2d_grad_input(grad, indices, x.shape, **layout)
+        grad = data(*convlib.avg_pool2d(x, size, stride=stride, padding=padding, **layout).shape)
+        return lambda: convlib.avg_pool2d_grad_input(grad, x.shape, size, stride=stride, padding=padding, **layout)
     _, x_shape, w_shape, stride, padding, groups = next(case for case in CONVS if case[0] == name)
-    options: Any = {"stride": stride, "padding": padding, "groups": groups}
-    x, w = data(*x_shape), data(*w_shape)
+    options: Any = {"stride": stride, "padding": padding, "groups": groups, **layout}
+    x, w = laid_out(data(*x_shape), last), data(*w_shape)
     grad = data(*convlib.conv2d(x, w, **options).shape)
     if what == "input":
-        return lambda: convlib.conv2d_grad_input(grad, w, x_shape, **options)
+        return lambda: convlib.conv2d_grad_input(grad, w, x.shape, **options)
     if what == "weight":
         return lambda: convlib.conv2d_grad_weight(grad, x, w_shape, **options)
     return lambda: convlib.conv_transpose2d(grad, w, output_size=x_shape[2:], **options)
 
 
-def torchs(label: str, threads: int) -> Callable[[], Any]:
+def torchs(label: str, threads: int, last: bool) -> Callable[[], Any]:
     """Return PyTorch's call for a case."""
     import torch
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
+    memory = torch.channels_last if last else torch.contiguous_format
+
+    def array(*shape: int) -> Any:
+        return torch.from_numpy(data(*shape)).contiguous(memory_format=memory)
+
     what, _, name = label.partition(" ")
     if what == "pool":
         _, kind, shape, size, stride, padding = next(case for case in POOLS if case[0] == name)
-        x = torch.from_numpy(data(*shape))
+        x = array(*shape)
         pair = [size, size], [stride, stride], [padding, padding]
         if kind == "max":
             y, indices = torch.nn.functional.max_pool2d(x, size, stride, padding, return_indices=True)
-            grad = torch.from_numpy(data(*y.shape))
+            grad = array(*y.shape)
             return lambda: torch.ops.aten.max_pool2d_with_indices_backward(grad, x, *pair, [1, 1], False, indices)
-        grad = torch.from_numpy(data(*torch.nn.functional.avg_pool2d(x, size, stride, padding).shape))
+        grad = array(*torch.nn.functional.avg_pool2d(x, size, stride, padding).shape)
         return lambda: torch.ops.aten.avg_pool2d_backward(grad, x, *pair, False, True, None)
     _, x_shape, w_shape, stride, padding, groups = next(case for case in CONVS if case[0] == name)
-    x, w = torch.from_numpy(data(*x_shape)), torch.from_numpy(data(*w_shape))
-    grad = torch.from_numpy(data(*torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups).shape))
+    x, w = array(*x_shape), torch.from_numpy(data(*w_shape))
+    grad = array(*torch.nn.functional.conv2d(x, w, None, stride, padding, 1, groups).shape)
     if what == "transposed":
         extra = [(size + 2 * padding - kernel) % stride for size, kernel in zip(x_shape[2:], w_shape[2:], strict=True)]
         return lambda: torch.nn.functional.conv_transpose2d(grad, w, None, stride, padding, extra, groups)
@@ -118,22 +132,24 @@ def torchs(label: str, threads: int) -> Callable[[], Any]:
     return lambda: torch.ops.aten.convolution_backward(grad, x, w, None, *window)
 
 
-def worker(contender: str, threads: int) -> None:
+def worker(contender: str, threads: int, last: bool) -> None:
     """Answer case labels on standard input with the median time of one round each."""
     make = {"convlib": ours, "torch": torchs}[contender]
     label, call = "", None
     for line in sys.stdin:
         if line.strip() != label or call is None:
             label = line.strip()
-            call = make(label, threads)
+            call = make(label, threads, last)
             call()
             call()
         print(median_seconds(call), flush=True)
 
 
-def race(words: list[str], rounds: int, threads: int) -> None:
+def race(words: list[str], rounds: int, threads: int, last: bool) -> None:
     """Time every selected case and print the table."""
-    contenders = Contenders(__file__, ("convlib", "torch"), "--threads", str(threads))
+    contenders = Contenders(
+        __file__, ("convlib", "torch"), "--threads", str(threads), *["--channels-last"] * last
+    )
     ratios: dict[str, list[float]] = {}
     print(f"{'case':<32}{'convlib ms':>12}{'torch ms':>12}{'torch / convlib (quartiles)':>30}{'GFLOP/s':>9}")
     for label in labels():
@@ -159,9 +175,10 @@ if __name__ == "__main__":
     parser.add_argument("words", nargs="*")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--worker")
     arguments = parser.parse_args()
     if arguments.worker:
-        worker(arguments.worker, arguments.threads)
+        worker(arguments.worker, arguments.threads, arguments.channels_last)
     else:
-        race(arguments.words, arguments.rounds, arguments.threads)
+        race(arguments.words, arguments.rounds, arguments.threads, arguments.channels_last)

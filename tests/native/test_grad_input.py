@@ -171,6 +171,38 @@ CHOSEN = [
 ]  # fmt: skip
 
 
+LAST: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((2, 40, 9, 12), (3, 3), {"stride": 2, "padding": 1}),
+    ((1, 16, 8, 11), (2, 5), {"stride": (1, 2), "padding": (0, 3), "dilation": (2, 1)}),
+    ((3, 17, 7, 8), (7, 7), {"stride": 2, "padding": 5}),  # outputs under padding alone
+    ((2, 64, 30), (4,), {"stride": 2}),
+    ((1, 33, 4, 5, 9), (3, 1, 2), {"stride": (2, 1, 2), "padding": (2, 0, 1)}),
+    ((1, 130, 5, 6), (1, 1), {"stride": (3, 2)}),  # elements that no output takes
+    ((8, 96, 30, 28), (3, 3), {"stride": 2, "padding": 1}),  # for several threads
+]
+
+
+@pytest.mark.parametrize("isa", sorted({isa for isa, name in pairs(OP) if name == "depthwise_transposed"}))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "kernel", "options"), LAST)
+def test_depthwise_with_channels_last(
+    isa: str, shape: tuple[int, ...], kernel: tuple[int, ...], options: dict[str, Any], dtype: str
+) -> None:
+    """Lanes are channels, the last of which are met twice; parts of arrays are served as they lie."""
+    rng, (nd, channels) = np.random.default_rng(len(shape)), (len(kernel), shape[1])
+    w = rng.integers(-4, 5, (channels, 1, *kernel)).astype(dtype)
+    grad = rng.integers(-4, 5, convlib.conv_output_shape(shape, w.shape, groups=channels, **options)).astype(dtype)
+    call = getattr(convlib, f"conv{nd}d_grad_input")
+    expected = np.moveaxis(call(grad, w, shape, groups=channels, backend="cython", **options), 1, -1)
+    wide = np.full((*np.moveaxis(grad, 1, -1).shape[:-1], channels + 5), np.nan, dtype)
+    wide[..., 2:-3] = np.moveaxis(grad, 1, -1)
+    given = {"groups": channels, "layout": ("NWC", "NHWC", "NDHWC")[nd - 1], **options}
+    for threads in (1, 3):
+        with under_isa(isa), convlib.num_threads(threads):
+            found = call(wide[..., 2:-3], w, expected.shape, backend="native:depthwise_transposed", **given)
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(("x", "w", "whole"), CHOSEN)
 def test_what_is_chosen(isa: str, x: tuple[int, ...], w: tuple[int, ...], whole: bool) -> None:
     """Strided depthwise layers at once, where there are vectors; others by their phases."""

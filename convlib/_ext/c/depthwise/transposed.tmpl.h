@@ -3,7 +3,8 @@
  *
  * Elements 2l and 2l+1 of a row of x take outputs l + d under the taps lo - 2d and lo + 1 - 2d, for
  * every d that has such taps: whole vectors of outputs are loaded once for both, and both sums are
- * interleaved in registers.  On the other axes any stride serves: a row of x knows its taps.
+ * interleaved in registers.  On the other axes any stride serves: a row of x knows its taps.  With
+ * channels last, lanes are channels, and each element of a row sums what it takes.
  */
 #ifndef CV_DEPTHWISE_TRANSPOSED
 #define CV_DEPTHWISE_TRANSPOSED
@@ -13,6 +14,7 @@
 #define CV_UP_TAPS 15  /* of a row, at most */
 #define CV_UP_SHIFTS 8 /* numbers d that so many taps have */
 #define CV_UP_ROWS 32  /* rows of x per strip, as for depthwise_rows */
+#define CV_UP_LAST (CV_VB < 64 ? 2 * VL : VL) /* channels side by side, where they come last */
 
 #ifndef CV_UP_TERM
 #define CV_UP_TERM
@@ -75,7 +77,8 @@ typedef struct {
     T *x;
     int threads;
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
-    int nv; /* vectors of each column */
+    int nv;   /* vectors of each column */
+    int last; /* whether channels come last; if so, w is turned round, [tap][channel] */
     const cv_up_row *row;
     const cv_up_term *term;
 } CV_(up_map);
@@ -219,7 +222,47 @@ static void CV_(up_task)(void *context, ptrdiff_t unit, int worker) {
     }
 }
 
+/* A row of x, channels last, from the first output of an image. */
+CV_NOINLINE void CV_(up_pixels)(const CV_(up_map) *j, const cv_up_row *row, const T *y, T *x) {
+    const cv_conv *p = &j->p;
+    for (ptrdiff_t i = 0; i < p->in[2]; i++, x += p->xs[4]) {
+        const ptrdiff_t at = i + p->lo[2]; /* every other tap meets an output that exists */
+        const ptrdiff_t k0 = CV_MAX2(at & 1, at - 2 * (p->out[2] - 1)),
+                        k1 = CV_MIN2(at, p->k[2] - 1);
+        for (ptrdiff_t c = 0; c < p->groups; c += CV_UP_LAST) {
+            c = CV_MIN2(c, p->groups - CV_UP_LAST); /* the last ones may be done once more */
+            vec acc[CV_UP_LAST / VL] = {{0}};
+            for (ptrdiff_t t = row[0].term; t < row[1].term; t++) {
+                const T *from = y + j->term[t].y + (at - k0) / 2 * p->ys[4] + c,
+                        *w = j->w + (j->term[t].w + k0) * p->groups + c;
+                for (ptrdiff_t k = k0; k <= k1; k += 2, from -= p->ys[4], w += 2 * p->groups) {
+                    for (int v = 0; v < CV_UP_LAST / VL; v++)
+                        acc[v] += CV_(load)(from + v * VL) * CV_(load)(w + v * VL);
+                }
+            }
+            for (int v = 0; v < CV_UP_LAST / VL; v++)
+                CV_(store)(x + c + v * VL, acc[v]);
+        }
+    }
+}
+
+static void CV_(up_last_task)(void *context, ptrdiff_t unit, int worker) {
+    const CV_(up_map) *j = context;
+    const cv_conv *p = &j->p;
+    const ptrdiff_t rows = p->in[0] * p->in[1], all = j->planes * rows;
+    (void)worker;
+    for (ptrdiff_t i = cv_part(all, j->row_pieces, unit); i < cv_part(all, j->row_pieces, unit + 1);
+         i++) {
+        const cv_up_row *row = j->row + i % rows;
+        CV_(up_pixels)(j, row, j->y + i / rows * p->ys[0], j->x + i / rows * p->xs[0] + row->x);
+    }
+}
+
 /* ---- the row */
+
+static int CV_(up_last)(const cv_conv *p) {
+    return p->ocg == 1 && p->xs[1] == 1 && p->ys[1] == 1 && p->groups >= CV_UP_LAST;
+}
 
 CV_ONCE const char *CV_(up_fits)(const cv_problem *problem) {
     const cv_conv *p = &problem->conv;
@@ -231,8 +274,9 @@ CV_ONCE const char *CV_(up_fits)(const cv_problem *problem) {
         return "serves stride 2 and dilation 1 along the rows";
     if (p->k[2] > CV_UP_TAPS)
         return "serves windows of at most 15 columns";
-    if ((p->in[2] > 1 && p->xs[4] != 1) || (p->out[2] > 1 && p->ys[4] != 1))
-        return "serves channels first";
+    if (((p->in[2] > 1 && p->xs[4] != 1) || (p->out[2] > 1 && p->ys[4] != 1)) &&
+        !CV_(up_last)(p))
+        return "serves channels first, or last and depthwise, some vectors of them";
     return CV_(plain_weights)(p) ? NULL : "takes contiguous weights";
 }
 
@@ -242,6 +286,8 @@ CV_ONCE double CV_(up_cost)(const cv_problem *problem) {
     const double rows = (double)(p->n * p->groups * p->in[0] * p->in[1]);
     const double taps = (double)(p->ocg * cv_taps(p)) / (double)(p->stride[0] * p->stride[1]);
     /* loads limit, wide vectors cross lines; a store of some lanes of the only vector waits */
+    if (CV_(up_last)(p))
+        return 300 + rows * (double)p->in[2] / VL * (3 + 0.8 * taps) / CV_PACE;
     const double each = CV_CHEAP_MASKS ? 1.4 : 2.1, ends = CV_CHEAP_MASKS ? 8 : 6;
     const double start = CV_CHEAP_MASKS || p->in[2] >= 2 * VL ? 2.5 : 7.5;
     return 300 + rows * (start + vecs * (ends + each * taps) / CV_PACE);
@@ -259,8 +305,16 @@ CV_ONCE void CV_(up_plan)(const cv_problem *problem, cv_plan *plan) {
     j->nv = four ? 4 : vecs >= 2 ? 2 : 1;
     j->columns = (vecs + j->nv - 1) / j->nv;
     const double elements = (double)(j->planes * rows) * (double)p->in[2];
-    cv_cut(cv_products(p) + elements, &j->threads, j->planes, (rows + 7) / 8, &j->plane_pieces,
-           &j->row_pieces);
+    j->last = CV_(up_last)(p);
+    if (j->last) {
+        j->planes = p->n;
+        plan->scratch = cv_taps(p) * p->groups * (ptrdiff_t)sizeof(T);
+        cv_cut(cv_products(p) + elements, &j->threads, 1, p->n * rows, &j->plane_pieces,
+               &j->row_pieces);
+    } else {
+        cv_cut(cv_products(p) + elements, &j->threads, j->planes, (rows + 7) / 8, &j->plane_pieces,
+               &j->row_pieces);
+    }
     plan->threads = j->threads;
     const double terms = (double)p->ocg * cv_up_terms(p, 0) * cv_up_terms(p, 1);
     plan->tables = CV_ROUND64((rows + 1) * (ptrdiff_t)sizeof *j->row +
@@ -288,7 +342,15 @@ static int CV_(up_run)(const cv_plan *plan, const cv_call *call) {
     j.x = (T *)call->x;
     j.w = call->w;
     j.y = call->y;
-    return cv_parallel(CV_(up_task), &j, j.plane_pieces * j.row_pieces, j.threads);
+    if (j.last) {
+        const ptrdiff_t taps = cv_taps(&j.p), channels = j.p.groups;
+        T *turned = (T *)call->scratch;
+        for (ptrdiff_t i = 0; i < taps * channels; i++)
+            turned[i % taps * channels + i / taps] = j.w[i];
+        j.w = turned;
+    }
+    return cv_parallel(j.last ? CV_(up_last_task) : CV_(up_task), &j,
+                       j.plane_pieces * j.row_pieces, j.threads);
 }
 
 CV_ROW(depthwise_transposed) = {CV_(up_fits), CV_(up_cost), CV_(up_plan),
