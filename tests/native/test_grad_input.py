@@ -173,8 +173,8 @@ CHOSEN = [
 
 LAST: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 40, 9, 12), (3, 3), {"stride": 2, "padding": 1}),
-    ((1, 16, 8, 11), (2, 5), {"stride": (1, 2), "padding": (0, 3), "dilation": (2, 1)}),
-    ((3, 17, 7, 8), (7, 7), {"stride": 2, "padding": 5}),  # outputs under padding alone
+    ((1, 32, 8, 11), (2, 5), {"stride": (1, 2), "padding": (0, 3), "dilation": (2, 1)}),
+    ((3, 35, 7, 8), (7, 7), {"stride": 2, "padding": 5}),  # outputs under padding alone
     ((2, 64, 30), (4,), {"stride": 2}),
     ((1, 33, 4, 5, 9), (3, 1, 2), {"stride": (2, 1, 2), "padding": (2, 0, 1)}),
     ((1, 130, 5, 6), (1, 1), {"stride": (3, 2)}),  # elements that no output takes

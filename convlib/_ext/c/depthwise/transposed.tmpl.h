@@ -14,7 +14,7 @@
 #define CV_UP_TAPS 15  /* of a row, at most */
 #define CV_UP_SHIFTS 8 /* numbers d that so many taps have */
 #define CV_UP_ROWS 32  /* rows of x per strip, as for depthwise_rows */
-#define CV_UP_LAST (CV_VB < 64 ? 2 * VL : VL) /* channels side by side, where they come last */
+#define CV_UP_LAST (CV_VB < 64 ? 4 * VL : 2 * VL) /* channels side by side, where they come last */
 
 #ifndef CV_UP_TERM
 #define CV_UP_TERM
