@@ -14,6 +14,7 @@ from convlib._ext import _native as native, _native_conv as conv, _native_pool a
 ISAS = native.detected_isas()
 WORKSPACE = 64 << 20
 UNTOUCHED = 7
+CHANNELS_LAST = {1: "NWC", 2: "NHWC", 3: "NDHWC"}  # layouts by the number of axes
 ROUNDING = {name for name, _, _, rounds in native.implementations("conv") if rounds}
 
 
@@ -148,6 +149,13 @@ def posed(problem: Problem) -> tuple[Any, Any, Any, Any]:
 def laid(a: Any, last: bool) -> Any:
     """Return an array in memory that has its channels last, if asked for."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) if last else a
+
+
+def among_others(array: Any) -> Any:
+    """Return an array with channels last as a part of one that holds NaN beside its channels."""
+    wide = np.full((*array.shape[:-1], array.shape[-1] + 5), np.nan, array.dtype)
+    wide[..., 2:-3] = array
+    return wide[..., 2:-3]
 
 
 def framed_like(shape: tuple[int, ...], dtype: str, last: bool = False, framed: bool = False) -> tuple[Any, Any]:

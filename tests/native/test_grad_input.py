@@ -17,10 +17,12 @@ from convlib._ext import _native as native, _native_conv as conv
 from convlib.spec import ConvSpec
 
 from .common import (
+    CHANNELS_LAST,
     UNTOUCHED,
     WORKSPACE,
     Problem,
     Way,
+    among_others,
     edges,
     framed_like,
     kernels,
@@ -194,12 +196,11 @@ def test_depthwise_with_channels_last(
     grad = rng.integers(-4, 5, convlib.conv_output_shape(shape, w.shape, groups=channels, **options)).astype(dtype)
     call = getattr(convlib, f"conv{nd}d_grad_input")
     expected = np.moveaxis(call(grad, w, shape, groups=channels, backend="cython", **options), 1, -1)
-    wide = np.full((*np.moveaxis(grad, 1, -1).shape[:-1], channels + 5), np.nan, dtype)
-    wide[..., 2:-3] = np.moveaxis(grad, 1, -1)
-    given = {"groups": channels, "layout": ("NWC", "NHWC", "NDHWC")[nd - 1], **options}
+    grad = among_others(np.moveaxis(grad, 1, -1))
+    given = {"groups": channels, "layout": CHANNELS_LAST[nd], **options}
     for threads in (1, 3):
         with under_isa(isa), convlib.num_threads(threads):
-            found = call(wide[..., 2:-3], w, expected.shape, backend="native:depthwise_transposed", **given)
+            found = call(grad, w, expected.shape, backend="native:depthwise_transposed", **given)
         np.testing.assert_array_equal(found, expected)
 
 

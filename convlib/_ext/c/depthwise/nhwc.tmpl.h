@@ -173,11 +173,8 @@ static void CV_(nhwc_task)(void *context, ptrdiff_t unit, int worker) {
         const ptrdiff_t oy = r % p->out[1];
         const T *x = j->x + r / p->out[1] * p->xs[0];
         T *y = j->y + r / p->out[1] * p->ys[0] + oy * p->ys[3];
-        const ptrdiff_t below = oy * p->stride[1] + (p->k[1] - 1) * p->dil[1] - p->lo[1],
-                        more = oy && r > r0 ? p->stride[1] : below + 1;
-        for (ptrdiff_t iy = CV_MAX2(0, below - more + 1);
-             j->far && iy <= CV_MIN2(below, p->in[1] - 1); iy++)
-            CV_(ask_pixels)(x + iy * p->xs[3] + c0, p->xs[4], p->in[2], c1 - c0);
+        if (j->far)
+            CV_(ask_rows)(p, x + c0, oy * p->stride[1] - p->lo[1], !oy || r == r0, c1 - c0);
         if (p->dil[2] == 1) {
             CV_(nhwc_line)(j, p, x, y, oy, b0, b1);
             continue;
@@ -231,11 +228,7 @@ static int CV_(nhwc_run)(const cv_plan *plan, const cv_call *call) {
     CV_(nhwc_job) j = *CV_JOB(plan, CV_(nhwc_job));
     const T *w = call->w;
     T *turned = (T *)call->scratch;
-    const ptrdiff_t taps = cv_taps(&j.p), pitch = j.vecs * VL;
-    for (ptrdiff_t t = 0; t < taps; t++) {
-        for (ptrdiff_t c = 0; c < pitch; c++)
-            turned[t * pitch + c] = c < j.channels ? w[c * taps + t] : 0;
-    }
+    CV_(turn_weights)(w, cv_taps(&j.p), j.channels, j.vecs * VL, turned);
     j.x = call->x;
     j.w = turned;
     j.bias = call->bias;

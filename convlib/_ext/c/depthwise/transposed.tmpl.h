@@ -8,7 +8,7 @@
  */
 #ifndef CV_DEPTHWISE_TRANSPOSED
 #define CV_DEPTHWISE_TRANSPOSED
-#include "../gemm/view.h"
+#include "../direct/lanes.tmpl.h"
 
 #define CV_UP_NV 4     /* vectors of pairs side by side, at most */
 #define CV_UP_TAPS 15  /* of a row, at most */
@@ -73,12 +73,11 @@ typedef struct {
 
 typedef struct {
     cv_conv p;
-    const T *w, *y;
+    const T *w, *y; /* w: turned round, [tap][channel], where channels come last */
     T *x;
     int threads;
     ptrdiff_t planes, plane_pieces, row_pieces, columns;
-    int nv;   /* vectors of each column */
-    int last; /* whether channels come last; if so, w is turned round, [tap][channel] */
+    int nv; /* vectors of each column */
     const cv_up_row *row;
     const cv_up_term *term;
 } CV_(up_map);
@@ -249,7 +248,7 @@ CV_NOINLINE void CV_(up_pixels)(const CV_(up_map) *j, const cv_up_row *row, cons
 static void CV_(up_last_task)(void *context, ptrdiff_t unit, int worker) {
     const CV_(up_map) *j = context;
     const cv_conv *p = &j->p;
-    const ptrdiff_t rows = p->in[0] * p->in[1], all = j->planes * rows;
+    const ptrdiff_t rows = p->in[0] * p->in[1], all = p->n * rows;
     (void)worker;
     for (ptrdiff_t i = cv_part(all, j->row_pieces, unit); i < cv_part(all, j->row_pieces, unit + 1);
          i++) {
@@ -285,9 +284,9 @@ CV_ONCE double CV_(up_cost)(const cv_problem *problem) {
     const double vecs = (double)(((p->in[2] + 1) / 2 + VL - 1) / VL);
     const double rows = (double)(p->n * p->groups * p->in[0] * p->in[1]);
     const double taps = (double)(p->ocg * cv_taps(p)) / (double)(p->stride[0] * p->stride[1]);
-    /* loads limit, wide vectors cross lines; a store of some lanes of the only vector waits */
     if (CV_(up_last)(p))
         return 300 + rows * (double)p->in[2] / VL * (3 + 0.8 * taps) / CV_PACE;
+    /* loads limit, wide vectors cross lines; a store of some lanes of the only vector waits */
     const double each = CV_CHEAP_MASKS ? 1.4 : 2.1, ends = CV_CHEAP_MASKS ? 8 : 6;
     const double start = CV_CHEAP_MASKS || p->in[2] >= 2 * VL ? 2.5 : 7.5;
     return 300 + rows * (start + vecs * (ends + each * taps) / CV_PACE);
@@ -305,16 +304,10 @@ CV_ONCE void CV_(up_plan)(const cv_problem *problem, cv_plan *plan) {
     j->nv = four ? 4 : vecs >= 2 ? 2 : 1;
     j->columns = (vecs + j->nv - 1) / j->nv;
     const double elements = (double)(j->planes * rows) * (double)p->in[2];
-    j->last = CV_(up_last)(p);
-    if (j->last) {
-        j->planes = p->n;
-        plan->scratch = cv_taps(p) * p->groups * (ptrdiff_t)sizeof(T);
-        cv_cut(cv_products(p) + elements, &j->threads, 1, p->n * rows, &j->plane_pieces,
-               &j->row_pieces);
-    } else {
-        cv_cut(cv_products(p) + elements, &j->threads, j->planes, (rows + 7) / 8, &j->plane_pieces,
-               &j->row_pieces);
-    }
+    const int last = CV_(up_last)(p);
+    cv_cut(cv_products(p) + elements, &j->threads, last ? 1 : j->planes,
+           last ? p->n * rows : (rows + 7) / 8, &j->plane_pieces, &j->row_pieces);
+    plan->scratch = last ? cv_taps(p) * p->groups * (ptrdiff_t)sizeof(T) : 0;
     plan->threads = j->threads;
     const double terms = (double)p->ocg * cv_up_terms(p, 0) * cv_up_terms(p, 1);
     plan->tables = CV_ROUND64((rows + 1) * (ptrdiff_t)sizeof *j->row +
@@ -342,15 +335,13 @@ static int CV_(up_run)(const cv_plan *plan, const cv_call *call) {
     j.x = (T *)call->x;
     j.w = call->w;
     j.y = call->y;
-    if (j.last) {
-        const ptrdiff_t taps = cv_taps(&j.p), channels = j.p.groups;
-        T *turned = (T *)call->scratch;
-        for (ptrdiff_t i = 0; i < taps * channels; i++)
-            turned[i % taps * channels + i / taps] = j.w[i];
-        j.w = turned;
+    const int last = CV_(up_last)(&j.p);
+    if (last) {
+        CV_(turn_weights)(call->w, cv_taps(&j.p), j.p.groups, j.p.groups, (T *)call->scratch);
+        j.w = (T *)call->scratch;
     }
-    return cv_parallel(j.last ? CV_(up_last_task) : CV_(up_task), &j,
-                       j.plane_pieces * j.row_pieces, j.threads);
+    return cv_parallel(last ? CV_(up_last_task) : CV_(up_task), &j, j.plane_pieces * j.row_pieces,
+                       j.threads);
 }
 
 CV_ROW(depthwise_transposed) = {CV_(up_fits), CV_(up_cost), CV_(up_plan),

@@ -110,6 +110,27 @@ __attribute__((noinline, unused)) static void CV_(ask_pixels)(const T *row, ptrd
     }
 }
 
+/* The same of those rows under a window whose first one is `top` that the windows `stride` above,
+ * if there were any (!first), did not meet; x: row 0. */
+__attribute__((noinline, unused)) static void CV_(ask_rows)(const cv_conv *p, const T *x,
+                                                            ptrdiff_t top, int first,
+                                                            ptrdiff_t lanes) {
+    const ptrdiff_t below = top + (p->k[1] - 1) * p->dil[1],
+                    from = first ? top : below - p->stride[1] + 1;
+    for (ptrdiff_t y = CV_MAX2(0, from); y <= CV_MIN2(below, p->in[1] - 1); y++)
+        CV_(ask_pixels)(x + y * p->xs[3], p->xs[4], p->in[2], lanes);
+}
+
+/* The weights of depthwise windows turned round, [tap][channel], zeros behind the channels up to
+ * `pitch`. */
+CV_ONCE CV_UNUSED void CV_(turn_weights)(const T *w, ptrdiff_t taps, ptrdiff_t channels,
+                                         ptrdiff_t pitch, T *to) {
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        for (ptrdiff_t c = 0; c < pitch; c++)
+            to[t * pitch + c] = c < channels ? w[c * taps + t] : 0;
+    }
+}
+
 /* Whether weights lie without gaps, as these kernels read them. */
 static inline CV_UNUSED int CV_(plain_weights)(const cv_conv *p) {
     return cv_joined_weights(p) && p->ws[1] == p->icg * cv_taps(p) &&

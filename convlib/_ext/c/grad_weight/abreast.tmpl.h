@@ -79,14 +79,10 @@ CV_NOINLINE void CV_(abreast_row)(const cv_conv *p, const ptrdiff_t (*limits)[2]
             const ptrdiff_t c = CV_MIN2(b * width, p->groups - width);
             const T *g = gy + c, *at = x + c;
             T *sum = sums + (b - b0) * apart;
-            if (from == to)
-                ;
-            else if (taps == 5)
-                CV_(abreast_5)(p, g, at, from, to, sum);
-            else if (taps == 3)
-                CV_(abreast_3)(p, g, at, from, to, sum);
-            else
-                CV_(abreast_1)(p, g, at, from, to, sum);
+            if (from < to)
+                (taps == 5   ? CV_(abreast_5)
+                 : taps == 3 ? CV_(abreast_3)
+                             : CV_(abreast_1))(p, g, at, from, to, sum);
             /* and those where not all numbers exist, output by output */
             for (ptrdiff_t q = o == from ? to : o; q < end; q = q + 1 == from ? to : q + 1) {
                 for (ptrdiff_t t = 0; t < taps; t++) {
@@ -137,13 +133,10 @@ __attribute__((cold)) static void CV_(abreast_unit)(void *context, ptrdiff_t uni
         const T *x = j->x + n * p->xs[0],
                 *gy = j->gy + CV_(plane_row)(p->ys, p->out, n, 0, i % (p->out[0] * p->out[1]));
         if (o == 0) { /* what no row before has met */
-            const ptrdiff_t below = y0 + (p->k[1] - 1) * p->dil[1],
-                            above = i == r0 ? y0 : below - p->stride[1] + 1,
-                            z = CV_MIN2(z0 + (p->k[0] - 1) * p->dil[0], p->in[0] - 1);
+            const ptrdiff_t z = CV_MIN2(z0 + (p->k[0] - 1) * p->dil[0], p->in[0] - 1);
             CV_(ask_pixels)(gy + c0, p->ys[4], p->out[2], lanes);
-            for (ptrdiff_t y = CV_MAX2(0, above); y <= CV_MIN2(below, p->in[1] - 1); y++)
-                CV_(ask_pixels)(x + CV_MAX2(z, 0) * p->xs[2] + y * p->xs[3] + c0, p->xs[4],
-                                p->in[2], lanes);
+            CV_(ask_rows)(p, x + CV_MAX2(z, 0) * p->xs[2] + c0, y0, i == r0 || i % p->out[1] == 0,
+                          lanes);
         }
         for (ptrdiff_t line = 0; line < p->k[0] * p->k[1]; line++) {
             const ptrdiff_t z = z0 + line / p->k[1] * p->dil[0],
